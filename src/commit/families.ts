@@ -1,0 +1,34 @@
+/**
+ * The first byte of every key. `docs/formats.md` draws each key and value. A family that nobody writes yet is reserved
+ * so that no other use can take its byte.
+ */
+export const Family = {
+  meta: 0x01,
+  ledger: 0x02,
+  stream: 0x03,
+  shard: 0x04,
+  chunk: 0x05,
+  chunkIndex: 0x06,
+  table: 0x07,
+  item: 0x08,
+  group: 0x09,
+  position: 0x0a,
+  pipeline: 0x0b,
+  bridge: 0x0c,
+  state: 0x0d,
+  module: 0x0e,
+  sinkFile: 0x0f,
+  /** Reserved: one row per (stream, producer). */
+  producer: 0x10,
+  /** Reserved: field names and types of bodies. */
+  shape: 0x11,
+  /** Reserved: pipeline timers. */
+  timer: 0x12,
+  /** Reserved: secondary indexes of tables. */
+  index: 0x13,
+  /** Reserved: items by their time to live. */
+  expiry: 0x14,
+  awsStream: 0x15,
+} as const
+
+export type Family = (typeof Family)[keyof typeof Family]

@@ -1,0 +1,103 @@
+/** What became of the effects that a failed call asked for. */
+export type Outcome = 'notApplied' | 'unknown'
+
+interface ErrorKind {
+  /** HTTP status of the native API. */
+  readonly status: number
+  /** Whether the same call may succeed later without a change by the caller. */
+  readonly retryable: boolean
+  /** One sentence that says what to do. */
+  readonly remedy: string
+}
+
+/** Every error code of Millrace. The table in docs/reference/errors.md is made from this one. */
+export const errorKinds = {
+  BAD_REQUEST: { status: 400, retryable: false, remedy: 'Correct the request as the message says.' },
+  NOT_FOUND: { status: 404, retryable: false, remedy: 'Check the name; the list command of the same noun shows what exists.' },
+  ALREADY_EXISTS: { status: 409, retryable: false, remedy: 'Choose another name or delete the existing one first.' },
+  CONFLICT: { status: 409, retryable: false, remedy: 'Look at the present state and ask again.' },
+  TOO_LARGE: { status: 413, retryable: false, remedy: 'Send less in one request, or raise the limit that the message names.' },
+  TOO_BUSY: { status: 503, retryable: true, remedy: 'Retry with back-off.' },
+  NOT_READY: { status: 503, retryable: true, remedy: 'Wait until /readyz answers 200.' },
+  FORBIDDEN: { status: 403, retryable: false, remedy: 'Call from an allowed origin and send the header X-Millrace: 1.' },
+  USAGE: { status: 400, retryable: false, remedy: 'Run the command with --help.' },
+  CONFIG_INVALID: { status: 400, retryable: false, remedy: 'Correct the configuration; `millrace config check` shows every fault.' },
+  PORT_IN_USE: { status: 500, retryable: false, remedy: 'Choose another port with --port, or stop the process that listens there.' },
+  UNREACHABLE: { status: 503, retryable: true, remedy: 'Start the daemon with `millrace serve`, or name its address with --url.' },
+  DATA_DIR_LOCKED: { status: 500, retryable: false, remedy: 'Stop the daemon that uses this directory, or choose another with --data.' },
+  DATA_DIR_FOREIGN: { status: 500, retryable: false, remedy: 'Choose an empty directory, or one that Millrace made.' },
+  DATA_DIR_NEWER: { status: 500, retryable: false, remedy: 'Run the newer version of Millrace that wrote this directory.' },
+  LOG_DAMAGED: { status: 500, retryable: false, remedy: 'Restore a backup, or accept the loss with `millrace repair --accept-loss`.' },
+  STORE_CORRUPT: { status: 500, retryable: false, remedy: 'A stored file is damaged: restore a backup or replace the disk.' },
+  STORAGE_FULL: { status: 507, retryable: true, remedy: 'Free disk space; reads go on meanwhile.' },
+  STORE_FAILED: { status: 503, retryable: true, remedy: 'A write failed and the store is being reopened: read before you retry.' },
+  IO_FAILED: { status: 500, retryable: true, remedy: 'Look at the disk and its permissions.' },
+  FORMAT_INVALID: { status: 400, retryable: false, remedy: 'Send the format that docs/formats.md describes.' },
+  TRIMMED: { status: 410, retryable: false, remedy: 'Seek to the oldest sequence number that the message names.' },
+  SHARD_UNSPLITTABLE: { status: 409, retryable: false, remedy: 'The shard holds a single key hash; spread the key.' },
+  MODULE_INVALID: { status: 400, retryable: false, remedy: 'Correct the module; the message names the place.' },
+  PIPELINE_INVALID: { status: 400, retryable: false, remedy: 'Correct the pipeline; the message names the step.' },
+  PIPELINE_FAILED: { status: 500, retryable: false, remedy: 'Correct the module and deploy it again; its position is before the record.' },
+  STEP_TIMEOUT: { status: 500, retryable: false, remedy: 'Make the step faster or raise pipelines.stepTimeoutMs.' },
+  EFFECT_TOO_LARGE: { status: 413, retryable: false, remedy: 'Write less per request or raise commit.effectSetBytesMax.' },
+  IMAGES_NOT_KEPT: { status: 409, retryable: false, remedy: 'Start at the position that the message names, from which images are kept.' },
+  SINK_FILE_CHANGED: { status: 500, retryable: false, remedy: 'Put the file back as it was, or delete the pipeline and deploy it with another path.' },
+  SINK_FILE_TAKEN: { status: 409, retryable: false, remedy: 'Give each pipeline a file of its own.' },
+  KAFKA_UNAVAILABLE: { status: 503, retryable: true, remedy: 'Start the broker or correct its address; the bridge goes on by itself.' },
+  KAFKA_REFUSED: { status: 500, retryable: false, remedy: 'Correct what the message names on the broker or in the bridge.' },
+  UNSUPPORTED: { status: 501, retryable: false, remedy: 'LIMITATIONS.md lists what is not there yet.' },
+  INTERNAL: { status: 500, retryable: false, remedy: 'This is a fault of Millrace: please report it with the log.' },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof errorKinds
+
+export interface ErrorOptions {
+  readonly details?: Readonly<Record<string, unknown>>
+  readonly outcome?: Outcome
+  readonly cause?: unknown
+  /** Replaces the code's own remedy where the place knows better. */
+  readonly remedy?: string
+}
+
+/** The one error class: a stable code, one sentence of what happened, one of what to do. */
+export class MillraceError extends Error {
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly status: number
+  readonly outcome: Outcome
+  readonly remedy: string
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    const kind = errorKinds[code]
+    this.name = 'MillraceError'
+    this.code = code
+    this.retryable = kind.retryable
+    this.status = kind.status
+    this.outcome = options.outcome ?? 'notApplied'
+    this.remedy = options.remedy ?? kind.remedy
+    this.details = options.details ?? {}
+  }
+
+  /** The body of the native API's error answers. */
+  toJSON(): Record<string, unknown> {
+    return {
+      error: {
+        code: this.code,
+        message: this.message,
+        remedy: this.remedy,
+        retryable: this.retryable,
+        outcome: this.outcome,
+        details: this.details,
+      },
+    }
+  }
+}
+
+/** Any thrown value as a MillraceError; foreign ones become INTERNAL with their cause kept. */
+export function asMillraceError(thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new MillraceError('INTERNAL', message, { cause: thrown, outcome: 'unknown' })
+}
