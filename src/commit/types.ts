@@ -33,6 +33,8 @@ export interface Placement {
 export interface EffectSet {
   readonly rows?: readonly RowEffect[]
   readonly records?: readonly (RecordEffect | BatchEffect)[]
+  /** Commits also while appends are refused for want of disk space: positions, trims, ends of shards. */
+  readonly essential?: boolean
   /**
    * Runs when the commit is packed, before any record of it gets its number: for rows that carry a sequence number or
    * the commit's time (layout changes, joins). Synchronous; must not throw. Its rows are not in the overlay.
@@ -78,7 +80,7 @@ export interface CommitPath {
    * Takes the latches of all rows, in key order, before the first read; hold them until `submit` was called (not until
    * it resolves). Rejects with TOO_BUSY when too many wait for one key.
    */
-  latch(keys: readonly Buffer[]): Promise<Release>
+  latch(keys: readonly Buffer[]): Promise<Release> | Release
   /**
    * Queues an effect set and resolves when it is durable. Throws EFFECT_TOO_LARGE or STORAGE_FULL at once (nothing
    * queued); rejects with STORE_FAILED and `outcome: 'unknown'` when the write failed. When submit returns, the rows

@@ -1,0 +1,277 @@
+/**
+ * The bytes of the log. A chunk is what one commit adds to one shard, and one RocksDB value:
+ *
+ *   chunk  = chunk header (64 bytes), batch, batch, ...
+ *   batch  = batch header (64 bytes), record headers (32 bytes each), bodies (key then body, record after record)
+ *
+ * All numbers are little-endian; 64-bit numbers are below 2^53. docs/formats.md draws every field. Nothing here decodes
+ * a body: a filter on kind, key or time walks the record headers.
+ */
+import { crc32 } from 'node:zlib'
+import { MillraceError } from '../runtime/index.js'
+import type { Codec, LogRecord, NewRecord, RecordKind, Sequence } from './types.js'
+
+export const chunkHeaderBytes = 64
+export const batchHeaderBytes = 64
+export const recordHeaderBytes = 32
+export const recordKeyBytesMax = 0xffff
+
+const chunkMagic = 0x3143524d // "MRC1"
+const batchMagic = 0x3142524d // "MRB1"
+
+export function writeU64(buffer: Buffer, value: number, at: number): void {
+  buffer.writeUInt32LE(value >>> 0, at)
+  buffer.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
+}
+
+export function readU64(buffer: Buffer, at: number): number {
+  return buffer.readUInt32LE(at + 4) * 0x1_0000_0000 + buffer.readUInt32LE(at)
+}
+
+/** The bytes that a record takes in a batch. */
+export function recordBytes(record: NewRecord): number {
+  return recordHeaderBytes + record.key.length + record.body.length
+}
+
+/** Writes records as one batch at `at` of a zeroed or unzeroed buffer; returns the end of it. */
+export function writeBatch(target: Buffer, at: number, records: readonly NewRecord[], length: number): number {
+  target.writeUInt32LE(batchMagic, at)
+  target.fill(0, at + 4, at + batchHeaderBytes)
+  target.writeUInt32LE(length, at + 8)
+  target.writeUInt32LE(records.length, at + 12)
+  let header = at + batchHeaderBytes
+  const bodies = header + records.length * recordHeaderBytes
+  let end = bodies
+  for (let i = 0; i < records.length; i++, header += recordHeaderBytes) {
+    const record = records[i] as NewRecord
+    target.writeUInt32LE(record.hash.hi, header)
+    target.writeUInt32LE(record.hash.lo, header + 4)
+    target[header + 8] = record.kind
+    target[header + 9] = record.flags
+    target[header + 10] = record.codec
+    target[header + 11] = 0
+    target.writeUInt16LE(record.key.length, header + 12)
+    target.writeUInt16LE(0, header + 14)
+    writeU64(target, record.time, header + 16)
+    target.writeUInt32LE(0, header + 24)
+    target.writeUInt32LE(end - bodies, header + 28)
+    record.key.copy(target, end)
+    end += record.key.length
+    record.body.copy(target, end)
+    end += record.body.length
+  }
+  target.writeUInt32LE(batchChecksum(target, at, length), at + 16)
+  return end
+}
+
+/** The bytes that `encodeBatch` makes of these records. */
+export function batchBytes(records: readonly NewRecord[]): number {
+  let bytes = batchHeaderBytes
+  for (const record of records) bytes += recordBytes(record)
+  return bytes
+}
+
+/** A batch as a client sends it: everything that the server fills in is zero. */
+export function encodeBatch(records: readonly NewRecord[]): Buffer {
+  const length = batchBytes(records)
+  const batch = Buffer.allocUnsafe(length)
+  writeBatch(batch, 0, records, length)
+  return batch
+}
+
+/** Covers everything but itself and what the server fills in (first sequence number, commit time). */
+function batchChecksum(buffer: Buffer, at: number, length: number): number {
+  const head = crc32(buffer.subarray(at + 8, at + 16))
+  const producer = crc32(buffer.subarray(at + 20, at + 48), head)
+  return crc32(buffer.subarray(at + batchHeaderBytes, at + length), producer)
+}
+
+export function stampBatch(buffer: Buffer, at: number, firstSequence: number, commitTime: number): void {
+  writeU64(buffer, firstSequence, at + 48)
+  writeU64(buffer, commitTime, at + 56)
+}
+
+const invalid = (what: string): MillraceError => new MillraceError('FORMAT_INVALID', `The batch ${what}.`)
+
+/**
+ * Checks a batch that came from outside, every length and offset of it, so that nothing later reads past its end.
+ * Returns the number of its records. Throws FORMAT_INVALID.
+ */
+export function checkBatch(batch: Buffer): number {
+  if (batch.length < batchHeaderBytes) throw invalid(`has ${batch.length} bytes, fewer than its header of ${batchHeaderBytes}`)
+  if (batch.readUInt32LE(0) !== batchMagic) throw invalid('does not begin with MRB1')
+  if (batch.readUInt32LE(4) !== 0) throw invalid('has a version or flags that this daemon does not know')
+  const length = batch.readUInt32LE(8)
+  if (length !== batch.length) throw invalid(`says that it has ${length} bytes and has ${batch.length}`)
+  const count = batch.readUInt32LE(12)
+  const bodies = batchHeaderBytes + count * recordHeaderBytes
+  if (count === 0 || bodies > length) throw invalid(`cannot hold the ${count} records that it announces`)
+  if (batch.readUInt32LE(16) !== batchChecksum(batch, 0, length)) throw invalid('does not match its checksum')
+  let last = 0
+  for (let i = 0; i < count; i++) {
+    const header = batchHeaderBytes + i * recordHeaderBytes
+    const offset = batch.readUInt32LE(header + 28)
+    const end = i + 1 < count ? batch.readUInt32LE(header + recordHeaderBytes + 28) : length - bodies
+    if ((i === 0 && offset !== 0) || offset < last || offset + batch.readUInt16LE(header + 12) > end || end > length - bodies) {
+      throw invalid(`has a record ${i} whose key or body lies outside of it`)
+    }
+    if ((batch[header + 8] as number) !== 0) throw invalid(`has a record ${i} of a kind that only the daemon writes`)
+    last = offset
+  }
+  return count
+}
+
+export interface ChunkHeader {
+  readonly length: number
+  readonly commit: number
+  readonly commitTime: number
+  /** The last sequence number of the shard's chunk before this one: a reader that meets another has found a hole. */
+  readonly previous: Sequence
+  readonly first: Sequence
+  readonly last: Sequence
+  readonly shard: number
+  readonly batches: number
+}
+
+/** Fills in a chunk's header, its batches being in place behind it. */
+export function sealChunk(chunk: Buffer, header: Omit<ChunkHeader, 'length'>): void {
+  chunk.writeUInt32LE(chunkMagic, 0)
+  chunk.writeUInt32LE(0, 4)
+  chunk.writeUInt32LE(chunk.length, 8)
+  writeU64(chunk, header.commit, 16)
+  writeU64(chunk, header.commitTime, 24)
+  writeU64(chunk, header.previous, 32)
+  writeU64(chunk, header.first, 40)
+  writeU64(chunk, header.last, 48)
+  chunk.writeUInt32LE(header.shard, 56)
+  chunk.writeUInt32LE(header.batches, 60)
+  chunk.writeUInt32LE(crc32(chunk.subarray(16)), 12)
+}
+
+export function readChunkHeader(chunk: Buffer): ChunkHeader {
+  return {
+    length: chunk.readUInt32LE(8),
+    commit: readU64(chunk, 16),
+    commitTime: readU64(chunk, 24),
+    previous: readU64(chunk, 32) as Sequence,
+    first: readU64(chunk, 40) as Sequence,
+    last: readU64(chunk, 48) as Sequence,
+    shard: chunk.readUInt32LE(56),
+    batches: chunk.readUInt32LE(60),
+  }
+}
+
+/** Whether a stored chunk is what was written. */
+export function chunkIsWhole(chunk: Buffer): boolean {
+  return (
+    chunk.length >= chunkHeaderBytes &&
+    chunk.readUInt32LE(0) === chunkMagic &&
+    chunk.readUInt32LE(4) === 0 &&
+    chunk.readUInt32LE(8) === chunk.length &&
+    chunk.readUInt32LE(12) === crc32(chunk.subarray(16))
+  )
+}
+
+/**
+ * Walks the records of a chunk without allocating: after `next` returned true, the fields say where the record lies in
+ * `chunk`. Reading a field costs a few nanoseconds; `record()` makes an object of it.
+ */
+export class ChunkCursor {
+  readonly chunk: Buffer
+  sequence = 0 as Sequence
+  commitTime = 0
+  /** Start of the record's header. */
+  header = 0
+  keyStart = 0
+  bodyStart = 0
+  bodyEnd = 0
+  #batch = chunkHeaderBytes
+  #batchEnd = chunkHeaderBytes
+  #bodies = 0
+  #left = 0
+
+  constructor(chunk: Buffer) {
+    this.chunk = chunk
+  }
+
+  next(): boolean {
+    if (this.#left === 0 && !this.#enter()) return false
+    const chunk = this.chunk
+    this.header += recordHeaderBytes
+    this.sequence = (this.sequence + 1) as Sequence
+    this.#left--
+    this.keyStart = this.#bodies + chunk.readUInt32LE(this.header + 28)
+    this.bodyStart = this.keyStart + chunk.readUInt16LE(this.header + 12)
+    this.bodyEnd = this.#left === 0 ? this.#batchEnd : this.#bodies + chunk.readUInt32LE(this.header + recordHeaderBytes + 28)
+    return true
+  }
+
+  #enter(): boolean {
+    this.#batch = this.#batchEnd
+    if (this.#batch >= this.chunk.length) return false
+    const at = this.#batch
+    this.#batchEnd = at + this.chunk.readUInt32LE(at + 8)
+    this.#left = this.chunk.readUInt32LE(at + 12)
+    this.sequence = (readU64(this.chunk, at + 48) - 1) as Sequence
+    this.commitTime = readU64(this.chunk, at + 56)
+    this.header = at + batchHeaderBytes - recordHeaderBytes
+    this.#bodies = at + batchHeaderBytes + this.#left * recordHeaderBytes
+    return true
+  }
+
+  get hashHi(): number {
+    return this.chunk.readUInt32LE(this.header)
+  }
+  get hashLo(): number {
+    return this.chunk.readUInt32LE(this.header + 4)
+  }
+  get kind(): RecordKind {
+    return this.chunk[this.header + 8] as RecordKind
+  }
+  get flags(): number {
+    return this.chunk[this.header + 9] as number
+  }
+  get codec(): Codec {
+    return this.chunk[this.header + 10] as Codec
+  }
+  get time(): number {
+    return readU64(this.chunk, this.header + 16)
+  }
+  get key(): Buffer {
+    return this.chunk.subarray(this.keyStart, this.bodyStart)
+  }
+  get body(): Buffer {
+    return this.chunk.subarray(this.bodyStart, this.bodyEnd)
+  }
+
+  record(): LogRecord {
+    return {
+      sequence: this.sequence,
+      commitTime: this.commitTime,
+      hash: { hi: this.hashHi, lo: this.hashLo },
+      kind: this.kind,
+      flags: this.flags,
+      codec: this.codec,
+      time: this.time,
+      key: this.key,
+      body: this.body,
+    }
+  }
+}
+
+/** Visits the records of a chunk from a sequence number on; stops early when `visit` returns false. */
+export function forEachRecord(chunk: Buffer, from: Sequence, visit: (record: LogRecord) => boolean | void): void {
+  const cursor = new ChunkCursor(chunk)
+  while (cursor.next()) {
+    if (cursor.sequence >= from && visit(cursor.record()) === false) return
+  }
+}
+
+/** The records of a batch that was checked, as views into it. */
+export function recordsOfBatch(batch: Buffer): NewRecord[] {
+  const chunk = Buffer.concat([Buffer.alloc(chunkHeaderBytes), batch])
+  const records: NewRecord[] = []
+  const cursor = new ChunkCursor(chunk)
+  while (cursor.next()) records.push(cursor.record())
+  return records
+}
