@@ -1,2 +1,8 @@
+export * from './commit.js'
+export * from './commit-time.js'
+export * from './counters.js'
 export * from './families.js'
+export { Ledger, ledgerBytesMin, ledgerKey } from './ledger.js'
+export * from './mark.js'
+export * from './open.js'
 export * from './types.js'

@@ -6,7 +6,7 @@ export interface RowEffect {
   readonly value: Buffer | undefined
 }
 
-/** Records for one stream. `placed` is filled when the commit packs them. */
+/** Records for one stream. Give an empty `placed` to learn where they went; the commit fills it. */
 export interface RecordEffect {
   readonly stream: StreamId
   readonly records: readonly NewRecord[]

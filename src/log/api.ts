@@ -1,9 +1,12 @@
-import type { EffectSet } from '../commit/types.js'
+import type { RowEffect } from '../commit/index.js'
 import type { Hash64 } from '../runtime/index.js'
 import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
 
 /** Where a reader starts in a stream. */
 export type StartPosition = 'oldest' | 'newest' | { readonly sequence: Sequence } | { readonly timeMs: number }
+
+/** Makes rows that go into the commit of a layout change. Synchronous; must not throw. */
+export type RowsInCommit = (made: { stream: Stream; firstSequence: Sequence; time: number }) => readonly RowEffect[]
 
 /** The sharded log: streams, their shards, what they hold. */
 export interface Log {
@@ -19,11 +22,16 @@ export interface Log {
     kind: Stream['kind']
     shards: number
     images: ImagesKept
+    /** Rows for the same commit. */
+    rows?: RowsInCommit
   }): Promise<Stream>
   /** Seals every shard; the records stay readable. */
-  closeStream(id: StreamId): Promise<void>
-  /** Seals every open shard and opens one child each, which keeps the given images. Returns the first new sequence number. */
-  reopenShards(id: StreamId, images: ImagesKept): Promise<Sequence>
+  closeStream(id: StreamId, rows?: RowsInCommit): Promise<void>
+  /**
+   * Seals every open shard and opens one child each, which keeps the given images. Returns the lowest sequence number
+   * of the new shards: every record before it is in the sealed ones.
+   */
+  reopenShards(id: StreamId, images: ImagesKept, rows?: RowsInCommit): Promise<Sequence>
   /** Splits an open shard at a key hash (the first hash of the upper child; the middle of the range by default). */
   split(id: ShardId, at?: Hash64): Promise<readonly Shard[]>
 
@@ -41,5 +49,3 @@ export interface Log {
   /** Calls back after each commit that added records or changed shards of the stream. Returns the end of it. */
   onChange(stream: StreamId, listener: () => void): () => void
 }
-
-export type { EffectSet }

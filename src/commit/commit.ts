@@ -1,0 +1,379 @@
+import type { Clock } from '../runtime/index.js'
+import { MillraceError } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import { CommitTime } from './commit-time.js'
+import { Latches } from './latches.js'
+import type { Ledger } from './ledger.js'
+import type { Mark } from './mark.js'
+import { RowCache } from './row-cache.js'
+import type { BatchEffect, CommitPath, Decided, EffectSet, Receipt, RecordEffect, Release, RowEffect } from './types.js'
+
+/** Lays records into shards and chunks; the log is one. */
+export interface Packer {
+  /**
+   * Called when a commit is packed: one at a time, in commit order, each after the one before has returned. Sequence
+   * numbers are given from `firstSequence` on without a gap.
+   */
+  pack(records: readonly (RecordEffect | BatchEffect)[], context: PackingContext): Packed
+}
+
+export interface PackingContext {
+  readonly commit: number
+  readonly time: number
+  readonly firstSequence: number
+}
+
+export interface Packed {
+  readonly rows: readonly RowEffect[]
+  /** How many sequence numbers were given. */
+  readonly count: number
+}
+
+/** What the measuring of commits may see. */
+export interface CommitObserver {
+  committed(sample: { seconds: number; bytes: number; effectSets: number }): void
+}
+
+export interface CommitLimits {
+  readonly effectSetBytesMax: number
+  readonly commitBytesMax: number
+  readonly queueBytesMax: number
+  readonly rowWaitersMax: number
+  readonly rowCacheBytesMax: number
+}
+
+export interface CommitOptions {
+  readonly storage: Storage
+  readonly ledger: Ledger
+  readonly mark: Mark
+  readonly storeId: string
+  readonly epoch: number
+  /** The next sequence number to give. */
+  readonly nextSequence: number
+  readonly synced: boolean
+  readonly clock: Clock
+  readonly limits: CommitLimits
+  /** Called once, with the first write that failed. Everything queued has been rejected by then. */
+  readonly onPoisoned: (error: MillraceError) => void
+}
+
+/** Effect sets that will be written together. */
+class Gathering {
+  readonly commit: number
+  readonly sets: EffectSet[] = []
+  /** What its effect sets count against the bounds. */
+  bytes = 0
+  /** What is really written. */
+  writtenBytes = 0
+  /** Rows that were made at packing; the row cache must hear of them too. */
+  atPackRows: readonly RowEffect[] = []
+  readonly receipt: Promise<Receipt>
+  resolve!: (receipt: Receipt) => void
+  reject!: (error: MillraceError) => void
+
+  constructor(commit: number) {
+    this.commit = commit
+    this.receipt = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // Waiting is optional (a caller may only want the effect): a rejection nobody waits for must not end the process.
+    this.receipt.catch(() => {})
+  }
+}
+
+interface Pending {
+  readonly commit: number
+  readonly value: Buffer | undefined
+}
+
+/** Bytes that a key and its bookkeeping cost beside its value, for the bounds. */
+const rowOverheadBytes = 32
+
+export function effectSetBytes(effects: EffectSet): number {
+  let bytes = rowOverheadBytes
+  for (const row of effects.rows ?? []) bytes += row.key.length + (row.value?.length ?? 0) + rowOverheadBytes
+  for (const effect of effects.records ?? []) {
+    if ('batch' in effect) bytes += effect.batch.length
+    else for (const record of effect.records) bytes += record.key.length + record.body.length + rowOverheadBytes
+  }
+  return bytes
+}
+
+/**
+ * The one exit. Effect sets gather while the commit before them is being synced; when that returns they get their
+ * sequence numbers, are packed into chunks and written as one synced batch, and only then is anyone answered.
+ */
+export class Commit implements CommitPath {
+  readonly time: CommitTime
+  readonly #options: CommitOptions
+  readonly #latches: Latches
+  readonly #cache: RowCache
+  /** Queued and in-flight values of rows. A row stays here until its commit has returned. */
+  readonly #overlay = new Map<string, Pending>()
+  readonly #queue: Gathering[] = []
+  #packer: Packer | undefined
+  #observer: CommitObserver | undefined
+  #inFlight: Gathering | undefined
+  #nextCommit: number
+  #nextSequence: number
+  #durableNextSequence: number
+  #queuedBytes = 0
+  #scheduled = false
+  #failed: MillraceError | undefined
+  #full = false
+  #closing: { resolve: () => void } | undefined
+  readonly #listeners: (() => void)[] = []
+
+  constructor(options: CommitOptions) {
+    this.#options = options
+    this.#latches = new Latches(options.limits.rowWaitersMax)
+    this.#cache = new RowCache(options.storage, options.limits.rowCacheBytesMax)
+    this.#nextCommit = (options.ledger.newest?.commit ?? 0) + 1
+    this.#nextSequence = options.nextSequence
+    this.#durableNextSequence = options.nextSequence
+    this.time = new CommitTime(options.clock, options.ledger.newest?.time ?? 0)
+  }
+
+  /** The log lends itself before the first submit. */
+  usePacker(packer: Packer): void {
+    this.#packer = packer
+  }
+
+  observe(observer: CommitObserver): void {
+    this.#observer = observer
+  }
+
+  /** Called after each returned commit, before its receipts resolve. */
+  onReturned(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** The sequence number behind the newest durable one. */
+  get durableNextSequence(): number {
+    return this.#durableNextSequence
+  }
+
+  get storeId(): string {
+    return this.#options.storeId
+  }
+
+  get epoch(): number {
+    return this.#options.epoch
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  /** While true, everything but essential effect sets is refused with STORAGE_FULL. */
+  set storageFull(full: boolean) {
+    this.#full = full
+  }
+
+  latch(keys: readonly Buffer[]): Release | Promise<Release> {
+    return this.#latches.take(keys.map(rowName))
+  }
+
+  read(key: Buffer): Decided | Promise<Decided> {
+    const name = rowName(key)
+    const pending = this.#overlay.get(name)
+    if (pending) return { value: pending.value, seen: pending.commit }
+    const value = this.#cache.get(name, key)
+    if (value instanceof Promise) return value.then(asDurable)
+    return { value, seen: undefined }
+  }
+
+  readDurable(key: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
+    return this.#cache.get(rowName(key), key)
+  }
+
+  readDurableMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
+    return this.#cache.getMany(keys)
+  }
+
+  submit(effects: EffectSet): Promise<Receipt> {
+    const bytes = effectSetBytes(effects)
+    this.#admit(effects, bytes)
+    const gathering = this.#gatheringFor(bytes)
+    gathering.sets.push(effects)
+    gathering.bytes += bytes
+    this.#queuedBytes += bytes
+    for (const row of effects.rows ?? []) {
+      this.#overlay.set(rowName(row.key), { commit: gathering.commit, value: row.value })
+    }
+    if (!this.#inFlight && !this.#scheduled) {
+      // What else this turn of the event loop brings joins the same commit.
+      this.#scheduled = true
+      setImmediate(() => {
+        this.#scheduled = false
+        this.#start()
+      })
+    }
+    return gathering.receipt
+  }
+
+  #admit(effects: EffectSet, bytes: number): void {
+    if (this.#failed) throw this.#failed
+    if (this.#closing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
+    const { effectSetBytesMax, queueBytesMax } = this.#options.limits
+    if (bytes > effectSetBytesMax) {
+      throw new MillraceError('EFFECT_TOO_LARGE', `One effect set of ${bytes} bytes is above commit.effectSetBytesMax (${effectSetBytesMax}).`, {
+        details: { bytes, effectSetBytesMax },
+      })
+    }
+    if (effects.essential) return
+    if (this.#full) throw new MillraceError('STORAGE_FULL', 'The disk has less free space than commit.freeBytesMin.')
+    if (this.#queuedBytes + bytes > queueBytesMax && this.#queuedBytes > 0) {
+      throw new MillraceError('TOO_BUSY', `More than commit.queueBytesMax (${queueBytesMax}) bytes wait for the disk.`)
+    }
+  }
+
+  #gatheringFor(bytes: number): Gathering {
+    const last = this.#queue[this.#queue.length - 1]
+    if (last && last.bytes + bytes <= this.#options.limits.commitBytesMax) return last
+    const gathering = new Gathering(this.#nextCommit++)
+    this.#queue.push(gathering)
+    return gathering
+  }
+
+  returned(commit: number): Promise<void> {
+    if (this.#inFlight?.commit === commit) return this.#inFlight.receipt.then(nothing)
+    const queued = this.#queue.find((gathering) => gathering.commit === commit)
+    if (queued) return queued.receipt.then(nothing)
+    return this.#failed ? Promise.reject(this.#failed) : Promise.resolve()
+  }
+
+  settled(): Promise<void> {
+    const last = this.#queue[this.#queue.length - 1] ?? this.#inFlight
+    return last ? last.receipt.then(nothing) : Promise.resolve()
+  }
+
+  #start(): void {
+    if (this.#inFlight || this.#failed) return
+    const gathering = this.#queue.shift()
+    if (!gathering) {
+      this.#closing?.resolve()
+      return
+    }
+    this.#inFlight = gathering
+    const began = performance.now()
+    const time = this.time.next()
+    const firstSequence = this.#nextSequence
+    let rows: readonly RowEffect[]
+    try {
+      rows = this.#pack(gathering, time, firstSequence)
+    } catch (error) {
+      this.#poison(new MillraceError('INTERNAL', 'A commit could not be packed.', { cause: error, outcome: 'unknown' }))
+      return
+    }
+    this.#options.storage
+      .write((batch) => {
+        for (const row of rows) {
+          if (row.value) batch.put(row.key, row.value)
+          else batch.delete(row.key)
+        }
+      }, this.#options.synced)
+      .then(
+        () => this.#finish(gathering, time, began),
+      )
+      .catch((error: unknown) => this.#poison(error))
+  }
+
+  #pack(gathering: Gathering, time: number, firstSequence: number): readonly RowEffect[] {
+    const { commit } = gathering
+    const rows: RowEffect[] = []
+    const records: (RecordEffect | BatchEffect)[] = []
+    let next = firstSequence
+    const context = { commit, time, takeSequence: () => next++ as never }
+    for (const set of gathering.sets) {
+      if (set.atPack) rows.push(...set.atPack(context))
+    }
+    gathering.atPackRows = rows.slice()
+    for (const set of gathering.sets) {
+      if (set.rows) for (const row of set.rows) rows.push(row)
+      if (set.records) for (const effect of set.records) records.push(effect)
+    }
+    if (records.length > 0) {
+      if (!this.#packer) throw new Error('records without a log')
+      const packed = this.#packer.pack(records, { commit, time, firstSequence: next })
+      for (const row of packed.rows) rows.push(row)
+      next += packed.count
+    }
+    this.#nextSequence = next
+    let bytes = 0
+    for (const row of rows) bytes += row.key.length + (row.value?.length ?? 0)
+    gathering.writtenBytes = bytes
+    const { ledger, epoch } = this.#options
+    rows.push(...ledger.rowsFor({ commit, first: firstSequence, last: next - 1, time, bytes, epoch }))
+    return rows
+  }
+
+  #finish(gathering: Gathering, time: number, began: number): void {
+    if (this.#failed) return
+    this.#markCommit(gathering.commit, false)
+    this.#inFlight = undefined
+    this.#durableNextSequence = this.#nextSequence
+    for (const set of gathering.sets) {
+      for (const row of set.rows ?? []) {
+        const name = rowName(row.key)
+        // A newer commit may have queued the row again: then the overlay keeps that one.
+        if (this.#overlay.get(name)?.commit === gathering.commit) this.#overlay.delete(name)
+        this.#cache.returned(name, row.value)
+      }
+    }
+    for (const row of gathering.atPackRows) this.#cache.returned(rowName(row.key), row.value)
+    this.#queuedBytes -= gathering.bytes
+    for (const listener of this.#listeners) listener()
+    gathering.resolve({ commit: gathering.commit, time })
+    this.#observer?.committed({
+      seconds: (performance.now() - began) / 1000,
+      bytes: gathering.writtenBytes,
+      effectSets: gathering.sets.length,
+    })
+    this.#start()
+  }
+
+  #markCommit(commit: number, clean: boolean): void {
+    const { mark, synced, epoch, storeId } = this.#options
+    mark.write({ commit, synced, clean, epoch, storeId })
+  }
+
+  /** The first failed write ends this store: what RocksDB would acknowledge after it may be lost. */
+  #poison(cause: unknown): void {
+    if (this.#failed) return
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const error = new MillraceError('STORE_FAILED', `A write to the store failed: ${why}`, { cause, outcome: 'unknown' })
+    this.#failed = error
+    this.#overlay.clear()
+    const lost = this.#inFlight ? [this.#inFlight, ...this.#queue] : this.#queue
+    this.#inFlight = undefined
+    for (const gathering of lost.slice()) gathering.reject(error)
+    this.#queue.length = 0
+    this.#closing?.resolve()
+    this.#options.onPoisoned(error)
+  }
+
+  get poisoned(): boolean {
+    return this.#failed !== undefined
+  }
+
+  /** Waits for everything queued, then refuses more, syncs and writes the clean mark. The store is closed by its owner. */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#closing = { resolve }
+      if (!this.#inFlight && this.#queue.length === 0) resolve()
+      else if (this.#failed) resolve()
+    })
+    if (this.#failed) return
+    const { storage, mark } = this.#options
+    // An empty synced batch also syncs what a relaxed store had only handed to the kernel.
+    await storage.write(() => {}, true)
+    this.#markCommit(this.#nextCommit - 1, true)
+    mark.sync()
+  }
+}
+
+const rowName = (key: Buffer): string => key.toString('latin1')
+const nothing = (): void => {}
+const asDurable = (value: Buffer | undefined): Decided => ({ value, seen: undefined })

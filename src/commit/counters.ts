@@ -1,0 +1,35 @@
+import type { Storage } from '../storage/index.js'
+import { Family } from './families.js'
+import type { RowEffect } from './types.js'
+
+const counterKey = Buffer.from([Family.meta, 1])
+
+/** Everything that gets a store-wide number that is never used twice. */
+export type Counted = 'stream' | 'shard' | 'group' | 'pipeline' | 'table'
+
+/**
+ * Gives numbers, and the row that makes them durable: put `row()` into the effect set that uses the numbers, at the
+ * moment of its submit (it says the highest number taken so far by anyone).
+ */
+export class Counters {
+  readonly #taken: Record<Counted, number>
+
+  private constructor(taken: Record<Counted, number>) {
+    this.#taken = taken
+  }
+
+  static async open(storage: Storage): Promise<Counters> {
+    const value = await storage.get(counterKey)
+    const stored = value ? (JSON.parse(value.toString()) as Partial<Record<Counted, number>>) : {}
+    return new Counters({ stream: 0, shard: 0, group: 0, pipeline: 0, table: 0, ...stored })
+  }
+
+  take(what: Counted): number {
+    this.#taken[what] += 1
+    return this.#taken[what]
+  }
+
+  row(): RowEffect {
+    return { key: counterKey, value: Buffer.from(JSON.stringify(this.#taken)) }
+  }
+}

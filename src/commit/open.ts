@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../runtime/index.js'
+import { MillraceError } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import { Commit, type CommitLimits } from './commit.js'
+import { Family } from './families.js'
+import { Ledger } from './ledger.js'
+import type { Mark } from './mark.js'
+
+/** How far sequence numbers jump when the end of what was given before is not known. */
+export const sequenceJump = 2 ** 30
+
+const identityKey = Buffer.from([Family.meta, 0])
+
+interface Identity {
+  readonly storeId: string
+  readonly epoch: number
+  readonly createdAt: number
+}
+
+export interface OpenCommitOptions {
+  readonly storage: Storage
+  readonly mark: Mark
+  readonly synced: boolean
+  readonly clock: Clock
+  readonly limits: CommitLimits
+  readonly onPoisoned: (error: MillraceError) => void
+  /** Told of what an opening tolerates but a person should know. */
+  readonly warn: (message: string) => void
+}
+
+/**
+ * Opens the commit path of a store: checks the ledger against itself and against the mark. Throws LOG_DAMAGED, naming
+ * the commits, when the store lost any; nothing has been written then.
+ */
+export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
+  const { storage, mark, synced, clock, limits, onPoisoned, warn } = options
+  const ledger = await Ledger.open(storage)
+  const stored = await readIdentity(storage)
+  const marked = mark.read()
+  if (!stored && ledger.newest) {
+    throw new MillraceError('LOG_DAMAGED', 'The store has a ledger and no identity row.')
+  }
+  let identity = stored ?? { storeId: randomBytes(16).toString('hex'), epoch: 1, createdAt: clock.now() }
+  let jump = 0
+  if (marked && stored && marked.storeId !== stored.storeId) {
+    throw new MillraceError('LOG_DAMAGED', 'The mark file belongs to another store.', {
+      remedy: 'Put back the mark file of this store, or remove it if it is lost.',
+    })
+  }
+  if (!marked) {
+    if (stored) warn('The mark file is absent or torn: the end of the ledger cannot be checked this time.')
+  } else {
+    if (!stored) {
+      throw new MillraceError('LOG_DAMAGED', `The store is empty, but commit ${marked.commit} was acknowledged.`)
+    }
+    if (marked.synced || marked.clean) ledger.checkAgainst(marked.commit)
+    else {
+      // Without sync the kernel may have lost what was acknowledged: no number may be given twice.
+      warn('The last run did not sync its commits and did not stop cleanly: sequence numbers jump and the epoch rises.')
+      jump = sequenceJump
+    }
+  }
+  if (jump > 0) identity = { ...identity, epoch: identity.epoch + 1 }
+  if (identity !== stored) await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
+  return new Commit({
+    storage,
+    ledger,
+    mark,
+    storeId: identity.storeId,
+    epoch: identity.epoch,
+    nextSequence: (ledger.newest?.last ?? 0) + 1 + jump,
+    synced,
+    clock,
+    limits,
+    onPoisoned,
+  })
+}
+
+async function readIdentity(storage: Storage): Promise<Identity | undefined> {
+  const value = await storage.get(identityKey)
+  return value ? (JSON.parse(value.toString()) as Identity) : undefined
+}

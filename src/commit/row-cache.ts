@@ -1,0 +1,85 @@
+import { LRUCache } from 'lru-cache'
+import type { Storage } from '../storage/index.js'
+
+interface Reading {
+  readonly value: Promise<Buffer | undefined>
+  /** Set when a commit of the key returned since the read began: what it read may be older than what was acknowledged. */
+  stale: boolean
+}
+
+/** A missing row, in a cache that cannot hold undefined. */
+const missing = Buffer.alloc(0)
+
+/** Durable rows in memory, within a bound of bytes. It only ever holds what a returned commit or the store said. */
+export class RowCache {
+  readonly #storage: Storage
+  readonly #rows: LRUCache<string, Buffer>
+  readonly #readings = new Map<string, Reading>()
+
+  constructor(storage: Storage, bytesMax: number) {
+    this.#storage = storage
+    this.#rows = new LRUCache({
+      maxSize: bytesMax,
+      sizeCalculation: (value, key) => value.length + key.length + 100,
+    })
+  }
+
+  get(name: string, key: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
+    const row = this.#rows.get(name)
+    if (row !== undefined) return row === missing ? undefined : row
+    const running = this.#readings.get(name)
+    if (running) return running.value
+    return this.#read(name, key)
+  }
+
+  async getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
+    const values: (Buffer | undefined)[] = new Array(keys.length)
+    const wanted: Buffer[] = []
+    const places: number[] = []
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as Buffer
+      const row = this.#rows.get(key.toString('latin1'))
+      if (row === undefined) {
+        wanted.push(key)
+        places.push(i)
+      } else if (row !== missing) values[i] = row
+    }
+    if (wanted.length > 0) {
+      const read = await this.#storage.getMany(wanted)
+      for (let i = 0; i < places.length; i++) values[places[i] as number] = read[i]
+    }
+    return values
+  }
+
+  #read(name: string, key: Buffer): Promise<Buffer | undefined> {
+    const reading: Reading = {
+      stale: false,
+      value: this.#storage.get(key).then(
+        (value) => {
+          if (!reading.stale) {
+            this.#readings.delete(name)
+            this.#rows.set(name, value ?? missing)
+          }
+          return value
+        },
+        (error: unknown) => {
+          if (!reading.stale) this.#readings.delete(name)
+          throw error
+        },
+      ),
+    }
+    this.#readings.set(name, reading)
+    return reading.value
+  }
+
+  /** A commit that wrote the row has returned. */
+  returned(name: string, value: Buffer | undefined): void {
+    const reading = this.#readings.get(name)
+    if (reading) {
+      // Nobody may join this read any more, and it may not fill the cache.
+      reading.stale = true
+      this.#readings.delete(name)
+    }
+    this.#rows.set(name, value ?? missing)
+  }
+}

@@ -1,0 +1,137 @@
+import { type Hash64, MillraceError, compareHash } from '../runtime/index.js'
+import type { ImagesKept, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
+
+export const hashMin: Hash64 = { hi: 0, lo: 0 }
+export const hashMax: Hash64 = { hi: 0xffff_ffff, lo: 0xffff_ffff }
+
+/** A shard in memory: its durable description and where its records end. */
+export interface ShardState {
+  /** As the next commit sees it. */
+  shard: Shard
+  /** As readers see it: the newest durable description; undefined until the commit that made it has returned. */
+  visible: Shard | undefined
+  /** Last sequence number packed into it (its first sequence number while it is empty). */
+  packedLast: Sequence
+  /** Last sequence number that a reader may see. */
+  durableLast: Sequence
+  /** The segment of its newest chunk, or -1 before the first since the opening. */
+  segment: number
+}
+
+export interface StreamState {
+  stream: Stream
+  /** Every shard that can still be read, in the order of their ids. */
+  readonly shards: ShardState[]
+  /** The open ones, in the order of their ranges. */
+  open: ShardState[]
+  readonly listeners: Set<() => void>
+}
+
+/** Streams and shards by name, id and key hash. Changes are made at packing, so routing is always that of the next commit. */
+export class Layout {
+  readonly #streams = new Map<StreamId, StreamState>()
+  readonly #names = new Map<string, StreamState>()
+  readonly #shards = new Map<ShardId, ShardState>()
+
+  streams(): IterableIterator<StreamState> {
+    return this.#streams.values()
+  }
+
+  named(name: string): StreamState | undefined {
+    return this.#names.get(name)
+  }
+
+  stream(id: StreamId): StreamState | undefined {
+    return this.#streams.get(id)
+  }
+
+  shard(id: ShardId): ShardState | undefined {
+    return this.#shards.get(id)
+  }
+
+  get shardCount(): number {
+    return this.#shards.size
+  }
+
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
+  addStream(stream: Stream): StreamState {
+    const state: StreamState = { stream, shards: [], open: [], listeners: new Set() }
+    this.#streams.set(stream.id, state)
+    if (stream.closedAt === undefined) this.#names.set(stream.name, state)
+    return state
+  }
+
+  closeStream(state: StreamState, stream: Stream): void {
+    state.stream = stream
+    if (this.#names.get(stream.name) === state) this.#names.delete(stream.name)
+  }
+
+  addShard(shard: Shard, packedLast: Sequence = shard.firstSequence, visible?: Shard): ShardState {
+    const state: ShardState = { shard, visible, packedLast, durableLast: packedLast, segment: -1 }
+    const stream = this.#streams.get(shard.stream)
+    if (!stream) throw new MillraceError('LOG_DAMAGED', `Shard ${shard.id} belongs to stream ${shard.stream}, which is not there.`)
+    this.#shards.set(shard.id, state)
+    stream.shards.push(state)
+    return state
+  }
+
+  /** Looks again which shards of a stream are open, after their states changed. */
+  refresh(stream: StreamState): void {
+    stream.open = stream.shards
+      .filter((state) => state.shard.state === 'open')
+      .sort((a, b) => compareHash(a.shard.low, b.shard.low))
+  }
+
+  /** Index into `stream.open` of the shard whose range holds the hash, or -1 when the stream is closed. */
+  static find(open: readonly ShardState[], hi: number, lo: number): number {
+    let low = 0
+    let high = open.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      const start = (open[middle] as ShardState).shard.low
+      if (start.hi < hi || (start.hi === hi && start.lo <= lo)) low = middle
+      else high = middle - 1
+    }
+    return high < 0 ? -1 : low
+  }
+}
+
+export interface ShardSeed {
+  readonly id: ShardId
+  readonly stream: StreamId
+  readonly low: Hash64
+  readonly high: Hash64
+  readonly parents: readonly ShardId[]
+  readonly images: ImagesKept
+}
+
+export function openShard(seed: ShardSeed, firstSequence: Sequence, createdAt: number): Shard {
+  return { ...seed, children: [], state: 'open', firstSequence, lowWatermark: firstSequence, createdAt }
+}
+
+/** Cuts the whole range of hashes into `count` ranges of nearly one size. */
+export function evenRanges(count: number): { low: Hash64; high: Hash64 }[] {
+  const ranges = []
+  for (let i = 0; i < count; i++) {
+    const low = { hi: Math.floor((i * 0x1_0000_0000) / count), lo: 0 }
+    const next = Math.floor(((i + 1) * 0x1_0000_0000) / count)
+    ranges.push({ low, high: { hi: next - 1, lo: 0xffff_ffff } })
+  }
+  return ranges
+}
+
+/** The point before a hash: the last one of a lower neighbour. */
+export function hashBefore(hash: Hash64): Hash64 {
+  return hash.lo > 0 ? { hi: hash.hi, lo: hash.lo - 1 } : { hi: hash.hi - 1, lo: 0xffff_ffff }
+}
+
+/** The middle of a range, as the first hash of its upper half. */
+export function middleOf(low: Hash64, high: Hash64): Hash64 {
+  const from = (BigInt(low.hi) << 32n) | BigInt(low.lo)
+  const to = (BigInt(high.hi) << 32n) | BigInt(high.lo)
+  const middle = from + (to - from + 1n) / 2n
+  return { hi: Number(middle >> 32n), lo: Number(middle & 0xffff_ffffn) }
+}

@@ -1,0 +1,322 @@
+import type { Commit, Counters, Packed, PackingContext, RecordEffect, BatchEffect, RowEffect } from '../commit/index.js'
+import { Family } from '../commit/index.js'
+import { type Hash64, MillraceError, compareHash } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import type { Log, RowsInCommit } from './api.js'
+import { ChunkReader } from './chunk-reader.js'
+import { ChunkCursor } from './format.js'
+import { evenRanges, hashBefore, Layout, middleOf, openShard, type ShardState, type StreamState } from './layout.js'
+import { ChunkPacker, type PackedChunk } from './packer.js'
+import { decodeShard, decodeStream, shardRow, streamRow } from './rows.js'
+import { TailCache } from './tail-cache.js'
+import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
+
+export interface LogLimits {
+  readonly chunkBytesMax: number
+  readonly tailCacheBytesMax: number
+  /** Open and sealed shards of one stream. */
+  readonly shardsMax: number
+  readonly streamsMax: number
+}
+
+export interface LogOptions {
+  readonly storage: Storage
+  readonly commit: Commit
+  readonly counters: Counters
+  readonly limits: LogLimits
+}
+
+/** What the measuring of appends may see: called for every commit with records. */
+export type AppendObserver = (sample: { records: number; bytes: number }) => void
+
+type LayoutChange = (context: { commit: number; time: number; takeSequence(): Sequence }) => readonly RowEffect[]
+
+/** The log on RocksDB. Layout changes take effect when their commit is packed and show when it has returned. */
+export class ShardedLog implements Log {
+  readonly #commit: Commit
+  readonly #counters: Counters
+  readonly #limits: LogLimits
+  readonly #layout = new Layout()
+  readonly #reader: ChunkReader
+  readonly #tail: TailCache
+  readonly #packer: ChunkPacker
+  #observer: AppendObserver | undefined
+  /** What the commit in flight will show when it returns. */
+  #packed: PackedChunk[] = []
+  #changed: { streams: Set<StreamState>; shards: ShardState[] } = { streams: new Set(), shards: [] }
+
+  private constructor(options: LogOptions, segment: number) {
+    this.#commit = options.commit
+    this.#counters = options.counters
+    this.#limits = options.limits
+    this.#reader = new ChunkReader(options.storage)
+    this.#tail = new TailCache(options.limits.tailCacheBytesMax)
+    this.#packer = new ChunkPacker(this.#layout, options.limits.chunkBytesMax, segment)
+    options.commit.usePacker({ pack: (records, context) => this.#pack(records, context) })
+    options.commit.onReturned(() => this.#show())
+  }
+
+  /** Reads the layout and the end of every open shard. */
+  static async open(options: LogOptions): Promise<ShardedLog> {
+    const { storage } = options
+    const newest = await storage.page({ gte: family(Family.chunk), lt: family(Family.chunk + 1), reverse: true, limit: 1, bytesMax: 1, values: false })
+    const log = new ShardedLog(options, newest.keys[0] ? newest.keys[0].readUInt32BE(1) + 1 : 0)
+    await log.#load(storage)
+    return log
+  }
+
+  async #load(storage: Storage): Promise<void> {
+    for await (const page of storage.scan({ gte: family(Family.stream), lt: family(Family.stream + 1), bytesMax: 1 << 20 })) {
+      for (const value of page.values) this.#layout.addStream(decodeStream(value))
+    }
+    for await (const page of storage.scan({ gte: family(Family.shard), lt: family(Family.shard + 1), bytesMax: 1 << 20 })) {
+      for (const value of page.values) {
+        const shard = decodeShard(value)
+        const last = (await this.#reader.lastOf(shard.id)) ?? shard.firstSequence
+        this.#layout.addShard(shard, last, shard)
+      }
+    }
+    for (const stream of this.#layout.streams()) this.#layout.refresh(stream)
+  }
+
+  observe(observer: AppendObserver): void {
+    this.#observer = observer
+  }
+
+  get tailCacheBytes(): number {
+    return this.#tail.bytes
+  }
+
+  streams(): readonly Stream[] {
+    const streams: Stream[] = []
+    for (const state of this.#layout.streams()) if (visible(state)) streams.push(state.stream)
+    return streams
+  }
+
+  streamNamed(name: string): Stream | undefined {
+    const state = this.#layout.named(name)
+    return state && visible(state) ? state.stream : undefined
+  }
+
+  stream(id: StreamId): Stream | undefined {
+    const state = this.#layout.stream(id)
+    return state && visible(state) ? state.stream : undefined
+  }
+
+  shards(stream: StreamId): readonly Shard[] {
+    const shards: Shard[] = []
+    for (const state of this.#layout.stream(stream)?.shards ?? []) if (state.visible) shards.push(state.visible)
+    return shards
+  }
+
+  shard(id: ShardId): Shard | undefined {
+    return this.#layout.shard(id)?.visible
+  }
+
+  route(stream: StreamId, hash: Hash64): Shard | undefined {
+    const open = this.#layout.stream(stream)?.open ?? []
+    return open[Layout.find(open, hash.hi, hash.lo)]?.shard
+  }
+
+  nextSequence(): Sequence {
+    return this.#commit.durableNextSequence as Sequence
+  }
+
+  /** Last durable sequence number of a shard: that of its newest record, or of its making. */
+  lastSequence(id: ShardId): Sequence {
+    return this.#state(id).durableLast
+  }
+
+  onChange(stream: StreamId, listener: () => void): () => void {
+    const state = this.#streamState(stream)
+    state.listeners.add(listener)
+    return () => state.listeners.delete(listener)
+  }
+
+  async read(id: ShardId, from: Sequence, options: { bytesMax: number }): Promise<LogPage> {
+    const state = this.#state(id)
+    const shard = state.visible as Shard
+    if (from < shard.lowWatermark) {
+      throw new MillraceError('TRIMMED', `Shard ${id} begins at sequence number ${shard.lowWatermark}; ${from} is no longer kept.`, {
+        details: { shard: id, oldest: shard.lowWatermark },
+      })
+    }
+    const position = Math.max(from, shard.firstSequence + 1) as Sequence
+    const until = state.durableLast
+    if (position > until) return { chunks: [], next: position, ended: shard.state === 'sealed' }
+    const { chunks, last } =
+      this.#tail.read(id, position, options.bytesMax) ?? (await this.#reader.read(id, position, until, options.bytesMax))
+    return { chunks, next: (last + 1) as Sequence, ended: shard.state === 'sealed' && last >= until }
+  }
+
+  async sequenceAtTime(id: ShardId, timeMs: number): Promise<Sequence> {
+    const shard = this.#state(id).visible as Shard
+    let from = shard.lowWatermark
+    for (;;) {
+      const page = await this.read(id, from, { bytesMax: 1 << 20 })
+      for (const chunk of page.chunks) {
+        const cursor = new ChunkCursor(chunk)
+        while (cursor.next()) if (cursor.sequence >= from && cursor.commitTime >= timeMs) return cursor.sequence
+      }
+      if (page.chunks.length === 0) return page.next
+      from = page.next
+    }
+  }
+
+  async createStream(options: { name: string; kind: Stream['kind']; shards: number; images: ImagesKept; rows?: RowsInCommit }): Promise<Stream> {
+    const { name, kind, shards, images, rows } = options
+    if (this.#layout.named(name)) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
+    if (this.#layout.streamCount >= this.#limits.streamsMax) throw tooMany('streams', 'log.streamsMax', this.#limits.streamsMax)
+    if (!Number.isInteger(shards) || shards < 1 || shards > this.#limits.shardsMax) {
+      throw new MillraceError('BAD_REQUEST', `A stream has 1 to ${this.#limits.shardsMax} shards (log.shardsMax), not ${shards}.`)
+    }
+    const id = this.#counters.take('stream') as StreamId
+    let made: Stream | undefined
+    await this.#change((context) => {
+      if (this.#layout.named(name)) return []
+      made = { id, name, kind, createdAt: context.time }
+      const state = this.#layout.addStream(made)
+      const opened = evenRanges(shards).map((range) => this.#open(state, { ...range, parents: [], images }, context))
+      this.#layout.refresh(state)
+      const firstSequence = (opened[0] as Shard).firstSequence
+      return [streamRow(made), ...opened.map(shardRow), ...(rows?.({ stream: made, firstSequence, time: context.time }) ?? [])]
+    })
+    if (!made) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
+    return made
+  }
+
+  async closeStream(id: StreamId, rows?: RowsInCommit): Promise<void> {
+    const state = this.#streamState(id)
+    await this.#change((context) => {
+      const sealed = state.open.map((shard) => this.#seal(state, shard, [], context))
+      const stream: Stream = state.stream.closedAt === undefined ? { ...state.stream, closedAt: context.time } : state.stream
+      this.#layout.closeStream(state, stream)
+      this.#layout.refresh(state)
+      this.#changed.streams.add(state)
+      const firstSequence = context.takeSequence()
+      return [streamRow(stream), ...sealed.map(shardRow), ...(rows?.({ stream, firstSequence, time: context.time }) ?? [])]
+    })
+  }
+
+  async reopenShards(id: StreamId, images: ImagesKept, rows?: RowsInCommit): Promise<Sequence> {
+    const state = this.#streamState(id)
+    let lowest = 0 as Sequence
+    await this.#change((context) => {
+      const made: Shard[] = []
+      const parents = state.open
+      // All are sealed before the first is opened, so that one number separates the two generations.
+      const children = parents.map(() => this.#takeShardId())
+      parents.forEach((parent, i) => made.push(this.#seal(state, parent, [children[i] as ShardId], context)))
+      parents.forEach((parent, i) => {
+        const { low, high } = parent.shard
+        const child = this.#open(state, { low, high, parents: [parent.shard.id], images }, context, children[i])
+        if (lowest === 0) lowest = child.firstSequence
+        made.push(child)
+      })
+      this.#layout.refresh(state)
+      return [...made.map(shardRow), ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time }) ?? [])]
+    })
+    return lowest
+  }
+
+  async split(id: ShardId, at?: Hash64): Promise<readonly Shard[]> {
+    const parent = this.#state(id)
+    const state = this.#streamState(parent.shard.stream)
+    const { low, high, images } = parent.shard
+    if (compareHash(low, high) === 0) throw new MillraceError('SHARD_UNSPLITTABLE', `Shard ${id} holds the single key hash ${low.hi}:${low.lo}.`)
+    const cut = at ?? middleOf(low, high)
+    if (compareHash(cut, low) <= 0 || compareHash(cut, high) > 0) {
+      throw new MillraceError('BAD_REQUEST', `The cut must lie above the first hash of shard ${id} and not above its last one.`)
+    }
+    if (state.shards.length + 2 > this.#limits.shardsMax) throw tooMany('shards', 'log.shardsMax', this.#limits.shardsMax)
+    let children: Shard[] | undefined
+    await this.#change((context) => {
+      if (parent.shard.state !== 'open') return []
+      const ids = [this.#takeShardId(), this.#takeShardId()]
+      const sealed = this.#seal(state, parent, ids, context)
+      children = [
+        this.#open(state, { low, high: hashBefore(cut), parents: [id], images }, context, ids[0]),
+        this.#open(state, { low: cut, high, parents: [id], images }, context, ids[1]),
+      ]
+      this.#layout.refresh(state)
+      return [shardRow(sealed), ...children.map(shardRow)]
+    })
+    if (!children) throw new MillraceError('CONFLICT', `Shard ${id} is sealed already.`)
+    return children
+  }
+
+  /** One effect set; its counters row is made when the numbers have been taken, at packing. */
+  async #change(change: LayoutChange): Promise<void> {
+    await this.#commit.submit({ essential: true, atPack: (context) => [...change(context), this.#counters.row()] })
+  }
+
+  #takeShardId(): ShardId {
+    return this.#counters.take('shard') as ShardId
+  }
+
+  #open(
+    state: StreamState,
+    seed: Pick<Shard, 'low' | 'high' | 'parents' | 'images'>,
+    context: { time: number; takeSequence(): Sequence },
+    id: ShardId = this.#takeShardId(),
+  ): Shard {
+    const shard = openShard({ ...seed, id, stream: state.stream.id }, context.takeSequence(), context.time)
+    this.#changed.shards.push(this.#layout.addShard(shard))
+    this.#changed.streams.add(state)
+    return shard
+  }
+
+  #seal(stream: StreamState, state: ShardState, children: readonly ShardId[], context: { time: number; takeSequence(): Sequence }): Shard {
+    state.shard = { ...state.shard, state: 'sealed', children, lastSequence: context.takeSequence(), sealedAt: context.time }
+    this.#changed.shards.push(state)
+    this.#changed.streams.add(stream)
+    return state.shard
+  }
+
+  #pack(records: readonly (RecordEffect | BatchEffect)[], context: PackingContext): Packed {
+    const packed = this.#packer.pack(records, context)
+    this.#packed = packed.chunks
+    if (this.#observer) {
+      let bytes = 0
+      for (const { chunk } of packed.chunks) bytes += chunk.length
+      this.#observer({ records: packed.count, bytes })
+    }
+    return packed
+  }
+
+  /** The commit in flight has returned: its chunks and shards may be seen. */
+  #show(): void {
+    const streams = this.#changed.streams
+    for (const state of this.#changed.shards) state.visible = state.shard
+    for (const { state, chunk, previous, last } of this.#packed) {
+      state.durableLast = last
+      this.#tail.add(state.shard.id, chunk, previous, last)
+      const stream = this.#layout.stream(state.shard.stream)
+      if (stream) streams.add(stream)
+    }
+    this.#packed = []
+    if (streams.size === 0) return
+    this.#changed = { streams: new Set(), shards: [] }
+    for (const stream of streams) for (const listener of stream.listeners) listener()
+  }
+
+  #state(id: ShardId): ShardState {
+    const state = this.#layout.shard(id)
+    if (!state?.visible) throw new MillraceError('NOT_FOUND', `There is no shard ${id}.`)
+    return state
+  }
+
+  #streamState(id: StreamId): StreamState {
+    const state = this.#layout.stream(id)
+    if (!state) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${id}.`)
+    return state
+  }
+}
+
+const family = (byte: number): Buffer => Buffer.from([byte])
+
+/** A stream shows with its first durable shard. */
+const visible = (state: StreamState): boolean => state.shards.some((shard) => shard.visible !== undefined)
+
+const tooMany = (what: string, limit: string, max: number): MillraceError =>
+  new MillraceError('TOO_BUSY', `There are ${max} ${what} already.`, { details: { limit }, remedy: `Delete some or raise ${limit}.` })

@@ -1,0 +1,102 @@
+import type { Page, RangeOptions, Storage, StorageBatch } from '../src/storage/types.js'
+
+type Write = { readonly puts: readonly [Buffer, Buffer][]; readonly deletes: readonly Buffer[]; readonly synced: boolean }
+
+/**
+ * A store whose disk the test holds: writes can be made to wait or fail, and `afterPowerLoss` gives what a disk would
+ * still have. Reads can be made to wait too, since the guards exist for what happens during them.
+ */
+export class MemoryStorage implements Storage {
+  readonly rows = new Map<string, Buffer>()
+  readonly history: Write[] = []
+  writesInFlight = 0
+  mostWritesInFlight = 0
+  /** Called before each write takes effect; may wait, or throw to fail it. */
+  beforeWrite: (index: number) => Promise<void> | void = () => {}
+  beforeGet: (key: Buffer) => Promise<void> | void = () => {}
+  #writes = 0
+
+  async get(key: Buffer): Promise<Buffer | undefined> {
+    const value = this.rows.get(key.toString('latin1'))
+    await this.beforeGet(key)
+    return value
+  }
+
+  async getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
+    return Promise.all(keys.map((key) => this.get(key)))
+  }
+
+  async page(range: RangeOptions): Promise<Page> {
+    let names = [...this.rows.keys()].sort()
+    const bound = (key: Buffer | undefined) => key?.toString('latin1')
+    const [gte, gt, lt, lte] = [bound(range.gte), bound(range.gt), bound(range.lt), bound(range.lte)]
+    names = names.filter(
+      (name) =>
+        (gte === undefined || name >= gte) &&
+        (gt === undefined || name > gt) &&
+        (lt === undefined || name < lt) &&
+        (lte === undefined || name <= lte),
+    )
+    if (range.reverse) names.reverse()
+    const keys: Buffer[] = []
+    const values: Buffer[] = []
+    let bytes = 0
+    for (const name of names) {
+      if (keys.length >= range.limit || bytes > range.bytesMax) break
+      const value = this.rows.get(name) as Buffer
+      keys.push(Buffer.from(name, 'latin1'))
+      values.push(range.values === false ? Buffer.alloc(0) : value)
+      bytes += name.length + value.length
+    }
+    return { keys, values, more: keys.length < names.length }
+  }
+
+  async *scan(range: Omit<RangeOptions, 'limit'>): AsyncGenerator<Page, void, void> {
+    yield await this.page({ ...range, limit: Number.MAX_SAFE_INTEGER, bytesMax: Number.MAX_SAFE_INTEGER })
+  }
+
+  async write(fill: (batch: StorageBatch) => void, sync: boolean): Promise<void> {
+    const puts: [Buffer, Buffer][] = []
+    const deletes: Buffer[] = []
+    fill({ put: (key, value) => puts.push([key, Buffer.from(value)]), delete: (key) => deletes.push(key) })
+    this.writesInFlight++
+    this.mostWritesInFlight = Math.max(this.mostWritesInFlight, this.writesInFlight)
+    try {
+      await this.beforeWrite(this.#writes++)
+      this.#apply({ puts, deletes, synced: sync })
+    } finally {
+      this.writesInFlight--
+    }
+  }
+
+  #apply(write: Write): void {
+    this.history.push(write)
+    for (const [key, value] of write.puts) this.rows.set(key.toString('latin1'), value)
+    for (const key of write.deletes) this.rows.delete(key.toString('latin1'))
+  }
+
+  /** What is left when everything after the last synced write is gone. */
+  afterPowerLoss(): MemoryStorage {
+    const lastSynced = this.history.map((write) => write.synced).lastIndexOf(true)
+    return this.#replay((_, index) => index <= lastSynced)
+  }
+
+  /** What is left when single writes are lost without a trace, as RocksDB does with a damaged block of its log. */
+  without(lost: (index: number) => boolean): MemoryStorage {
+    return this.#replay((_, index) => !lost(index))
+  }
+
+  #replay(keep: (write: Write, index: number) => boolean): MemoryStorage {
+    const copy = new MemoryStorage()
+    this.history.filter(keep).forEach((write) => copy.#apply(write))
+    return copy
+  }
+
+  async compactRange(): Promise<void> {}
+
+  property(): string {
+    return ''
+  }
+
+  async close(): Promise<void> {}
+}
