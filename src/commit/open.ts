@@ -16,6 +16,8 @@ interface Identity {
   readonly storeId: string
   readonly epoch: number
   readonly createdAt: number
+  /** Sequence numbers below this one may have been given in an earlier epoch. */
+  readonly sequenceFloor: number
 }
 
 export interface OpenCommitOptions {
@@ -41,8 +43,8 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
   if (!stored && ledger.newest) {
     throw new MillraceError('LOG_DAMAGED', 'The store has a ledger and no identity row.')
   }
-  let identity = stored ?? { storeId: randomBytes(16).toString('hex'), epoch: 1, createdAt: clock.now() }
-  let jump = 0
+  let identity = stored ?? { storeId: randomBytes(16).toString('hex'), epoch: 1, createdAt: clock.now(), sequenceFloor: 1 }
+  let isEndUnknown = false
   if (marked && stored && marked.storeId !== stored.storeId) {
     throw new MillraceError('LOG_DAMAGED', 'The mark file belongs to another store.', {
       remedy: 'Put back the mark file of this store, or remove it if it is lost.',
@@ -58,18 +60,26 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
     else {
       // Without sync the kernel may have lost what was acknowledged: no number may be given twice.
       warn('The last run did not sync its commits and did not stop cleanly: sequence numbers jump and the epoch rises.')
-      jump = sequenceJump
+      isEndUnknown = true
     }
   }
-  if (jump > 0) identity = { ...identity, epoch: identity.epoch + 1 }
+  const behindLedger = (ledger.newest?.last ?? 0) + 1
+  if (isEndUnknown) {
+    const sequenceFloor = Math.max(behindLedger, identity.sequenceFloor) + sequenceJump
+    identity = { ...identity, epoch: identity.epoch + 1, sequenceFloor }
+  }
   if (identity !== stored) await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
+  // From here on a stop is an unclean one until `close` says otherwise; relaxed mode must know that even after a power
+  // failure, or it would give numbers twice.
+  mark.write({ commit: ledger.newest?.commit ?? 0, synced, clean: false, epoch: identity.epoch, storeId: identity.storeId })
+  mark.sync()
   return new Commit({
     storage,
     ledger,
     mark,
     storeId: identity.storeId,
     epoch: identity.epoch,
-    nextSequence: (ledger.newest?.last ?? 0) + 1 + jump,
+    nextSequence: Math.max(behindLedger, identity.sequenceFloor),
     synced,
     clock,
     limits,

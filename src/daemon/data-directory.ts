@@ -1,0 +1,121 @@
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { MillraceError } from '../runtime/index.js'
+
+/** The version of everything in a data directory. A newer daemon reads older ones; an older one refuses newer ones. */
+export const dataFormat = 1
+
+/**
+ * The layout of a data directory:
+ *
+ *   MILLRACE   says that the directory is ours, and its format
+ *   mark       the newest commit, outside of the store (commit/mark.ts)
+ *   store/     RocksDB
+ *   aside/     hard links to write-ahead logs of an unclean stop, until the check of the ledger has passed
+ *   native/    a mended copy of the native module
+ *   modules/   bundles of user modules, as workers load them
+ *   files/     what file sinks write
+ */
+export class DataDirectory {
+  readonly path: string
+
+  private constructor(path: string) {
+    this.path = path
+  }
+
+  /** Makes the directory, or checks that it is ours. Throws DATA_DIR_FOREIGN or DATA_DIR_NEWER. */
+  static open(path: string): DataDirectory {
+    const directory = new DataDirectory(resolve(path))
+    try {
+      directory.#prepare()
+    } catch (error) {
+      if (error instanceof MillraceError) throw error
+      throw new MillraceError('IO_FAILED', `The data directory ${directory.path} cannot be used: ${(error as Error).message}.`, { cause: error })
+    }
+    return directory
+  }
+
+  #prepare(): void {
+    const { path } = this
+    const stamp = join(path, 'MILLRACE')
+    if (!existsSync(path)) {
+      mkdirSync(path, { recursive: true })
+      syncFolder(dirname(path))
+    }
+    if (existsSync(stamp)) this.#checkStamp(stamp)
+    else {
+      const others = readdirSync(path).filter((name) => name !== 'lost+found')
+      if (others.length > 0) {
+        throw new MillraceError('DATA_DIR_FOREIGN', `${path} is not empty and not a data directory of Millrace (it has ${others[0]}).`)
+      }
+      const file = openSync(stamp, 'wx')
+      writeSync(file, `${JSON.stringify({ format: dataFormat })}\n`)
+      fsyncSync(file)
+      closeSync(file)
+    }
+    for (const name of ['store', 'native', 'modules', 'files', 'aside']) mkdirSync(join(path, name), { recursive: true })
+    syncFolder(path)
+  }
+
+  #checkStamp(stamp: string): void {
+    let format: unknown
+    try {
+      format = (JSON.parse(readFileSync(stamp, 'utf8')) as { format?: unknown }).format
+    } catch {
+      // A stop between the making of the file and its content leaves it empty: then nothing else is there either.
+      if (readdirSync(this.path).length === 1) {
+        rmSync(stamp)
+        this.#prepare()
+        return
+      }
+    }
+    if (typeof format !== 'number') throw new MillraceError('DATA_DIR_FOREIGN', `${stamp} does not say a format.`)
+    if (format > dataFormat) {
+      throw new MillraceError('DATA_DIR_NEWER', `${this.path} has format ${format}; this version of Millrace knows ${dataFormat}.`)
+    }
+  }
+
+  get store(): string {
+    return join(this.path, 'store')
+  }
+  get mark(): string {
+    return join(this.path, 'mark')
+  }
+  get native(): string {
+    return join(this.path, 'native')
+  }
+  get modules(): string {
+    return join(this.path, 'modules')
+  }
+  get files(): string {
+    return join(this.path, 'files')
+  }
+
+  /**
+   * Hard-links the write-ahead logs aside before RocksDB opens, replays and removes them: if the check of the ledger
+   * fails, they are the evidence. Returns their folder, or undefined when there are none.
+   */
+  linkLogsAside(): string | undefined {
+    const logs = readdirSync(this.store).filter((name) => name.endsWith('.log'))
+    if (logs.length === 0) return undefined
+    const folder = join(this.path, 'aside', `${Date.now()}-${process.pid}`)
+    mkdirSync(folder, { recursive: true })
+    for (const name of logs) linkSync(join(this.store, name), join(folder, name))
+    return folder
+  }
+
+  /** The check has passed. */
+  dropAside(): void {
+    for (const name of readdirSync(join(this.path, 'aside'))) rmSync(join(this.path, 'aside', name), { recursive: true, force: true })
+  }
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
