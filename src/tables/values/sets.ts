@@ -1,0 +1,82 @@
+import { base64Bytes, base64Size } from './binary.js'
+import { compareNumbers, normaliseNumber } from './decimal.js'
+import { notBytes, notText } from './json-types.js'
+import { compareText, wellFormed } from './text.js'
+import { ValidationError } from './types.js'
+
+const invalid = 'One or more parameter values were invalid: '
+
+/*
+ * Checked sets are sorted (text by UTF-8 bytes, numbers by value, binary by bytes), as AWS answers them. Sorted members
+ * also make equality, membership and the search for duplicates linear. A set that is sorted already is returned as it is.
+ */
+
+export function checkTextSet(raw: readonly unknown[]): string[] {
+  if (raw.length === 0) throw new ValidationError(`${invalid}An string set  may not be empty`)
+  let canonical = true
+  for (let i = 0; i < raw.length; i++) {
+    const member = raw[i]
+    if (member === null) {
+      throw new ValidationError(`${invalid}An string set may not have a null string as a member`)
+    }
+    if (typeof member !== 'string') throw notText(member)
+    if (wellFormed(member) !== member || (i > 0 && compareText(raw[i - 1] as string, member) >= 0)) canonical = false
+  }
+  if (canonical) return raw as string[]
+  const sorted = (raw as readonly string[]).map(wellFormed).sort(compareText)
+  if (hasDuplicates(sorted)) {
+    throw new ValidationError(`${invalid}Input collection [${raw.join(', ')}] contains duplicates.`)
+  }
+  return sorted
+}
+
+export function checkNumberSet(raw: readonly unknown[]): string[] {
+  if (raw.length === 0) throw new ValidationError(`${invalid}An number set  may not be empty`)
+  const members: string[] = []
+  let canonical = true
+  for (let i = 0; i < raw.length; i++) {
+    const member = raw[i]
+    if (member === null) {
+      throw new ValidationError(`${invalid}An number set may not have a null string as a member`)
+    }
+    if (typeof member !== 'string') throw notText(member)
+    const number = normaliseNumber(member)
+    if (number !== member || (i > 0 && compareNumbers(members[i - 1] as string, number) >= 0)) canonical = false
+    members.push(number)
+  }
+  if (canonical) return raw as string[]
+  members.sort(compareNumbers)
+  if (hasDuplicates(members)) throw new ValidationError('Input collection contains duplicates')
+  return members
+}
+
+export function checkBinarySet(raw: readonly unknown[]): string[] {
+  if (raw.length === 0) throw new ValidationError(`${invalid}Binary sets should not be empty`)
+  const members: { readonly text: string; readonly bytes: Buffer }[] = []
+  let canonical = true
+  for (let i = 0; i < raw.length; i++) {
+    const member = raw[i]
+    if (member === null) {
+      throw new ValidationError(`${invalid}Binary set may not have a null binary as a member`)
+    }
+    if (typeof member !== 'string') throw notBytes(member)
+    base64Size(member)
+    const bytes = base64Bytes(member)
+    if (i > 0 && Buffer.compare((members[i - 1] as { bytes: Buffer }).bytes, bytes) >= 0) canonical = false
+    members.push({ text: member, bytes })
+  }
+  if (canonical) return raw as string[]
+  members.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+  const sorted = members.map((member) => member.text)
+  if (hasDuplicates(sorted)) {
+    throw new ValidationError(`${invalid}Input collection [${raw.join(', ')}]of type BS contains duplicates.`)
+  }
+  return sorted
+}
+
+function hasDuplicates(sorted: readonly string[]): boolean {
+  for (let i = 1; i < sorted.length; i++) {
+    if (sorted[i] === sorted[i - 1]) return true
+  }
+  return false
+}
