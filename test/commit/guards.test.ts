@@ -11,7 +11,7 @@ import { open } from './open-memory.js'
 
 const row = Buffer.from('\x08row', 'latin1')
 const bytes = (text: string) => Buffer.from(text)
-const turn = () => new Promise((resolve) => setImmediate(resolve))
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** A put that only one may win: attribute_not_exists. */
 async function putIfAbsent(commit: Commit, value: string): Promise<boolean> {
