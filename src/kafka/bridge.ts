@@ -1,0 +1,259 @@
+import type { CommitPath } from '../commit/index.js'
+import type { Group } from '../groups/index.js'
+import type { Log, Sequence } from '../log/index.js'
+import type { Clock, MillraceError } from '../runtime/index.js'
+import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
+import { type BridgeOptions, topicOf } from './options.js'
+import type { OutgoingRequest } from './outbox.js'
+import { BridgeRun, type RunEnd } from './run.js'
+import type { BridgeLogger, OpenCluster } from './types.js'
+
+/** What a bridge is doing, and since when (milliseconds since 1970). */
+export type BridgeState =
+  | { readonly kind: 'starting'; readonly since: number }
+  | { readonly kind: 'running'; readonly since: number }
+  /** The broker cannot be reached; it is tried again by itself. */
+  | { readonly kind: 'waiting'; readonly since: number; readonly nextTryAt: number; readonly error: MillraceError }
+  | { readonly kind: 'paused'; readonly since: number }
+  /** Only a `resume`, or the next start of the daemon, tries again. */
+  | { readonly kind: 'failed'; readonly since: number; readonly error: MillraceError }
+  | { readonly kind: 'stopped'; readonly since: number; readonly reason: 'closed' | 'sourceDeleted' }
+
+export interface BridgeStatistics {
+  /** Records that brokers have acknowledged since this bridge was opened. */
+  readonly records: number
+  /** Bytes of their messages, before compression. */
+  readonly bytes: number
+  /** Sequence numbers between the oldest that may be undelivered and the newest of the daemon: an upper bound of records. */
+  readonly lagRecords: number
+  /** Age of the oldest record that was read and not acknowledged; 0 when there is none. */
+  readonly lagSeconds: number
+  /** Failed attempts and failures since this bridge was opened. */
+  readonly errors: number
+  readonly lastError: { readonly error: MillraceError; readonly at: number } | undefined
+}
+
+/** What is remembered of a bridge beside its options. */
+export interface BridgeRecord {
+  readonly options: BridgeOptions
+  readonly createdAt: number
+  readonly paused: boolean
+  /** Partitions of the topic when it was first reached. */
+  readonly settledPartitions: number | undefined
+}
+
+/** What a bridge needs of the daemon. */
+export interface BridgeSurroundings {
+  readonly commit: Pick<CommitPath, 'submit'>
+  readonly log: Log
+  readonly origin: Origin
+  readonly decodeChange: DecodeChange
+  readonly openCluster: OpenCluster
+  readonly logger: BridgeLogger
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+/** The name of a table or plain stream, from the name of its stream. */
+export function sourceNameOf(stream: { readonly kind: 'plain' | 'table'; readonly name: string }): string {
+  return stream.kind === 'table' ? stream.name.replace(/^table:/, '') : stream.name
+}
+
+/** Mirrors one stream to one topic: at least once, in order per key. docs/kafka.md says what that means. */
+export class Bridge {
+  readonly name: string
+  readonly topic: string
+  readonly #around: BridgeSurroundings
+  readonly #group: Group
+  readonly #save: (record: BridgeRecord) => Promise<void>
+  #record: BridgeRecord
+  #state: BridgeState
+  #run: BridgeRun | undefined
+  #ending: Promise<void> = Promise.resolve()
+  #records = 0
+  #bytes = 0
+  #errors = 0
+  #lastError: BridgeStatistics['lastError']
+
+  /** @param save makes what is to be remembered durable */
+  constructor(
+    record: BridgeRecord,
+    group: Group,
+    around: BridgeSurroundings,
+    save: (record: BridgeRecord) => Promise<void>,
+  ) {
+    const stream = around.log.stream(group.stream)
+    this.name = record.options.name
+    this.topic = topicOf(record.options, stream ? sourceNameOf(stream) : record.options.source.replace(/^table:/, ''))
+    this.#around = around
+    this.#group = group
+    this.#save = save
+    this.#record = record
+    this.#state = { kind: 'paused', since: around.clock.now() }
+  }
+
+  get record(): BridgeRecord {
+    return this.#record
+  }
+
+  get state(): BridgeState {
+    return this.#state
+  }
+
+  get statistics(): BridgeStatistics {
+    const { log, clock } = this.#around
+    const oldest = this.#run?.oldestCommitTime
+    return {
+      records: this.#records,
+      bytes: this.#bytes,
+      lagRecords: this.#lagRecords(log.nextSequence()),
+      lagSeconds: oldest === undefined ? 0 : Math.max(0, clock.now() - oldest) / 1000,
+      errors: this.#errors,
+      lastError: this.#lastError,
+    }
+  }
+
+  /** Starts what is not paused. Returns at once; `state` says how it goes. */
+  start(): void {
+    if (this.#run || this.#record.paused) return
+    const { log, commit, clock, random, origin, decodeChange, openCluster, logger } = this.#around
+    const stream = log.stream(this.#group.stream)
+    if (!stream) {
+      this.#enter({ kind: 'stopped', since: clock.now(), reason: 'sourceDeleted' })
+      return
+    }
+    const { options } = this.#record
+    const { format, images, tombstones, compression } = options
+    this.#enter({ kind: 'starting', since: clock.now() })
+    const run = new BridgeRun({
+      log,
+      commit,
+      clock,
+      random,
+      compression,
+      group: this.#group,
+      cluster: openCluster({
+        brokers: options.brokers,
+        clientId: options.clientId ?? `millrace-${options.name}`,
+        logger,
+      }),
+      topic: { ...options, topic: this.topic, settledPartitions: this.#record.settledPartitions },
+      encode: createEncoder({
+        stream,
+        sourceName: sourceNameOf(stream),
+        format,
+        images,
+        tombstones,
+        origin,
+        decodeChange,
+      }),
+      settle: async (partitions) => {
+        if (this.#record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
+      },
+      onWaiting: (error, tryAgainInMs) => this.#waiting(error, tryAgainInMs),
+      onRunning: () => this.#enter({ kind: 'running', since: clock.now() }),
+      onDelivered: (request) => this.#delivered(request),
+    })
+    this.#run = run
+    this.#ending = run.end.then((end) => {
+      this.#run = undefined
+      this.#ended(end)
+    })
+  }
+
+  /** Stops until `resume`, also over a restart of the daemon. Resolves when nothing is in flight any more. */
+  async pause(): Promise<void> {
+    if (!this.#record.paused) await this.#remember({ paused: true })
+    await this.#stop()
+    if (this.#state.kind !== 'failed') this.#enter({ kind: 'paused', since: this.#around.clock.now() })
+  }
+
+  /** Goes on after a pause or a failure, at the group's position. */
+  async resume(): Promise<void> {
+    if (this.#record.paused) await this.#remember({ paused: false })
+    await this.#ending
+    this.start()
+  }
+
+  /** Finishes what is in flight and makes its position durable. */
+  async close(): Promise<void> {
+    await this.#stop()
+    if (this.#state.kind !== 'failed' && this.#state.kind !== 'stopped') {
+      this.#enter({ kind: 'stopped', since: this.#around.clock.now(), reason: 'closed' })
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#run?.stop()
+    await this.#ending
+  }
+
+  async #remember(change: Partial<BridgeRecord>): Promise<void> {
+    const record = { ...this.#record, ...change }
+    await this.#save(record)
+    this.#record = record
+  }
+
+  #lagRecords(newest: Sequence): number {
+    let from = this.#run?.behindFrom
+    if (!this.#run && this.#state.kind !== 'stopped') {
+      // Nobody reads, so nobody knows whether there is anything behind the positions.
+      for (const position of this.#group.readable()) {
+        if (!position.ended && (from === undefined || position.next < from)) from = position.next
+      }
+    }
+    return from === undefined ? 0 : Math.max(0, newest - from)
+  }
+
+  #delivered(request: OutgoingRequest): void {
+    this.#records += request.records
+    this.#bytes += request.bytes
+    // The first success after an outage is what ends it.
+    if (this.#state.kind === 'waiting') this.#enter({ kind: 'running', since: this.#around.clock.now() })
+  }
+
+  #failed(error: MillraceError): void {
+    this.#errors++
+    this.#lastError = { error, at: this.#around.clock.now() }
+  }
+
+  #waiting(error: MillraceError, tryAgainInMs: number): void {
+    const now = this.#around.clock.now()
+    this.#failed(error)
+    this.#enter({
+      kind: 'waiting',
+      since: this.#state.kind === 'waiting' ? this.#state.since : now,
+      nextTryAt: now + tryAgainInMs,
+      error,
+    })
+  }
+
+  #ended(end: RunEnd): void {
+    const since = this.#around.clock.now()
+    if (end.kind === 'failed') {
+      this.#failed(end.error)
+      this.#enter({ kind: 'failed', since, error: end.error })
+    } else {
+      this.#enter({ kind: 'stopped', since, reason: end.kind === 'sourceDeleted' ? 'sourceDeleted' : 'closed' })
+    }
+  }
+
+  #enter(state: BridgeState): void {
+    const changed = state.kind !== this.#state.kind
+    this.#state = state
+    if (!changed) return
+    const { logger } = this.#around
+    const fields = { bridge: this.name, topic: this.topic, state: state.kind }
+    if (state.kind === 'failed')
+      logger.error(
+        { ...fields, error: state.error.toJSON() },
+        `bridge ${this.name} failed: ${state.error.message} ${state.error.remedy}`,
+      )
+    else if (state.kind === 'waiting')
+      logger.warn(
+        { ...fields, error: state.error.toJSON() },
+        `bridge ${this.name} waits for Kafka: ${state.error.message}`,
+      )
+    else logger.info(fields, `bridge ${this.name} is ${state.kind}`)
+  }
+}

@@ -1,0 +1,228 @@
+import { Codec, type LogRecord, RecordFlag, RecordKind, type Shard, type Stream } from '../log/index.js'
+import { MillraceError } from '../runtime/index.js'
+import { canonicalKey } from './canonical-key.js'
+import { plainImage } from './images.js'
+import { partitionOf } from './murmur2.js'
+import type { ImageStyle, MessageFormat } from './options.js'
+import type { KafkaMessage } from './types.js'
+
+/** A change of an item, as its record's body holds it. */
+export interface Change {
+  /** The whole primary key, DynamoDB JSON in UTF-8. */
+  readonly keys: Buffer
+  /** The item after the change; undefined when it was removed, or when the log does not keep it. */
+  readonly newImage?: Buffer | undefined
+  /** The item before the change; undefined when there was none, or when the log does not keep it. */
+  readonly oldImage?: Buffer | undefined
+  /** Bytes of keys and images as DynamoDB counts them. */
+  readonly sizeBytes?: number | undefined
+}
+
+export type DecodeChange = (body: Buffer) => Change
+
+/** Who speaks: part of every message. */
+export interface Origin {
+  /** Version of Millrace. */
+  readonly version: string
+  readonly region: string
+  /** The store's epoch: sequence numbers are only comparable within one. */
+  readonly epoch: number
+  /** The id of a change, the same for every reader and every delivery. */
+  readonly eventId: (sequence: number) => string
+}
+
+export interface EncoderOptions {
+  readonly stream: Stream
+  /** The name of the table or the plain stream. */
+  readonly sourceName: string
+  readonly format: MessageFormat
+  readonly images: ImageStyle
+  readonly tombstones: boolean
+  readonly origin: Origin
+  readonly decodeChange: DecodeChange
+}
+
+/**
+ * Makes the messages of one record: one, or two for a delete with its tombstone, always for the same partition. What it
+ * makes depends on the record alone, so that a repeated delivery has the same bytes. Throws IMAGES_NOT_KEPT.
+ */
+export type Encode = (record: LogRecord, shard: Shard, partitions: number) => KafkaMessage[]
+
+type Op = 'c' | 'u' | 'd'
+
+const ops: Readonly<Record<RecordKind, Op>> = {
+  [RecordKind.append]: 'c',
+  [RecordKind.insert]: 'c',
+  [RecordKind.modify]: 'u',
+  [RecordKind.remove]: 'd',
+}
+const eventNames = { c: 'INSERT', u: 'MODIFY', d: 'REMOVE' } as const
+const eventTypes = { c: 'insert', u: 'modify', d: 'remove' } as const
+
+/** What a message says, before it is put into a format. */
+interface Content {
+  readonly record: LogRecord
+  readonly shard: Shard
+  readonly op: Op
+  readonly eventId: string
+  readonly key: Buffer
+  /** JSON values, or undefined for null. */
+  readonly before: Buffer | undefined
+  readonly after: Buffer | undefined
+  /** The bytes of a plain record's body when they are not JSON; `after` is then their base64 string. */
+  readonly bytes?: Buffer
+  readonly change?: Change
+}
+
+type Format = (content: Content) => Buffer | null
+
+export function createEncoder(options: EncoderOptions): Encode {
+  const { stream, tombstones, origin } = options
+  const read = stream.kind === 'table' ? tableReader(options) : plainReader(options)
+  const format = formats[options.format](options)
+  const contentType =
+    options.format === 'cloudevents' ? { 'content-type': 'application/cloudevents+json; charset=UTF-8' } : undefined
+  return (record, shard, partitions) => {
+    const op = ops[record.kind]
+    const eventId = origin.eventId(record.sequence)
+    const content = read(record, shard, op, eventId)
+    const value = format(content)
+    const message: KafkaMessage = {
+      key: content.key,
+      value,
+      partition: partitionOf(content.key, partitions),
+      timestamp: record.commitTime,
+      headers: {
+        'millrace-shard': String(shard.id),
+        'millrace-sequence': String(record.sequence),
+        'millrace-event-id': eventId,
+        'millrace-op': op,
+        ...contentType,
+      },
+    }
+    return op === 'd' && tombstones && value !== null ? [message, { ...message, value: null }] : [message]
+  }
+}
+
+type Read = (record: LogRecord, shard: Shard, op: Op, eventId: string) => Content
+
+function tableReader({ decodeChange, images, format, sourceName }: EncoderOptions): Read {
+  const image = images === 'plain' ? plainImage : (bytes: Buffer): Buffer => bytes
+  // A reader takes an upsert without its item for an empty item, or for a tombstone.
+  const needsImage = format !== 'dynamodb-streams'
+  return (record, shard, op, eventId) => {
+    const change = decodeChange(record.body)
+    if (needsImage && op !== 'd' && change.newImage === undefined) {
+      throw new MillraceError(
+        'IMAGES_NOT_KEPT',
+        `The change ${record.sequence} of the table ${sourceName} was logged without its new image.`,
+        {
+          details: { sequence: record.sequence, shard: shard.id },
+        },
+      )
+    }
+    return {
+      record,
+      shard,
+      op,
+      eventId,
+      key: canonicalKey(change.keys),
+      before: change.oldImage && image(change.oldImage),
+      after: change.newImage && image(change.newImage),
+      change,
+    }
+  }
+}
+
+function plainReader({ format }: EncoderOptions): Read {
+  // The bare format takes the body as it is, whatever it is.
+  const asIs = format === 'image'
+  return (record, shard, op, eventId) => {
+    const base = { record, shard, op, eventId, key: record.key, before: undefined }
+    if (asIs || (record.codec === Codec.json && isJson(record.body))) return { ...base, after: record.body }
+    return { ...base, after: Buffer.from(`"${record.body.toString('base64')}"`), bytes: record.body }
+  }
+}
+
+/** A producer may call anything JSON: one body that is not would spoil the envelope around it. */
+function isJson(body: Buffer): boolean {
+  try {
+    JSON.parse(body.toString('utf8'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+const json = (parts: readonly (string | Buffer)[]): Buffer =>
+  Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
+
+const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Format>> = {
+  /** As Debezium writes it: `before`, `after`, `source`, `op`, `ts_ms`. */
+  envelope: ({ origin, stream, sourceName }) => {
+    const noun = stream.kind === 'table' ? 'table' : 'stream'
+    const source = `,"source":{"version":"${origin.version}","connector":"millrace","region":${JSON.stringify(origin.region)},"epoch":${origin.epoch},"${noun}":${JSON.stringify(sourceName)}`
+    return ({ record, shard, op, eventId, before, after, bytes }) =>
+      json([
+        '{"before":',
+        before ?? 'null',
+        ',"after":',
+        after ?? 'null',
+        `${source},"shard":${shard.id},"sequence":${record.sequence},"eventId":"${eventId}","ts_ms":${record.time}` +
+          `${bytes ? ',"encoding":"base64"' : ''}${record.flags & RecordFlag.service ? ',"service":true' : ''}},"op":"${op}","ts_ms":${record.commitTime}}`,
+      ])
+  },
+
+  /** The item as it is now, or a plain record's body; a delete is a tombstone. */
+  image: () => (content) => content.after ?? null,
+
+  /** As DynamoDB Streams hands it to a Lambda function. */
+  'dynamodb-streams': ({ origin }) => {
+    const region = JSON.stringify(origin.region)
+    return ({ record, shard, op, eventId, before, after, change }) => {
+      const service =
+        record.flags & RecordFlag.service
+          ? ',"userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"}'
+          : ''
+      return json([
+        `{"eventID":"${eventId}","eventName":"${eventNames[op]}","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":${region}${service},` +
+          `"dynamodb":{"ApproximateCreationDateTime":${Math.floor(record.commitTime / 1000)},"Keys":`,
+        (change as Change).keys,
+        ...(after ? [',"NewImage":', after] : []),
+        ...(before ? [',"OldImage":', before] : []),
+        `,"SequenceNumber":"1${String(record.sequence).padStart(20, '0')}"` +
+          `${change?.sizeBytes === undefined ? '' : `,"SizeBytes":${change.sizeBytes}`},"StreamViewType":"${viewType(shard)}"}}`,
+      ])
+    }
+  },
+
+  /** CloudEvents 1.0, structured mode. */
+  cloudevents: ({ origin, stream, sourceName }) => {
+    const place = stream.kind === 'table' ? 'tables' : 'streams'
+    const source = JSON.stringify(
+      `/millrace/${encodeURIComponent(origin.region)}/${place}/${encodeURIComponent(sourceName)}`,
+    )
+    return ({ record, op, eventId, key, before, after, bytes }) => {
+      const type = stream.kind === 'table' ? `millrace.table.${eventTypes[op]}` : 'millrace.stream.append'
+      const head =
+        `{"specversion":"1.0","id":"${eventId}","source":${source},"type":"${type}","time":"${new Date(record.commitTime).toISOString()}",` +
+        `"sequence":"${String(record.sequence).padStart(16, '0')}",`
+      if (bytes) return json([`${head}"data_base64":`, after ?? 'null', '}'])
+      if (stream.kind === 'plain')
+        return json([`${head}"datacontenttype":"application/json","data":`, after ?? 'null', '}'])
+      const subject = JSON.stringify(key.toString('utf8'))
+      return json([
+        `${head}"subject":${subject},"datacontenttype":"application/json","data":{"before":`,
+        before ?? 'null',
+        ',"after":',
+        after ?? 'null',
+        '}}',
+      ])
+    }
+  },
+}
+
+function viewType({ images }: Shard): string {
+  if (images.new) return images.old ? 'NEW_AND_OLD_IMAGES' : 'NEW_IMAGE'
+  return images.old ? 'OLD_IMAGE' : 'KEYS_ONLY'
+}

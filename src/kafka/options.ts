@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { MillraceError } from '../runtime/index.js'
+
+/** What a message's value is. */
+export const messageFormats = ['envelope', 'image', 'dynamodb-streams', 'cloudevents'] as const
+export type MessageFormat = (typeof messageFormats)[number]
+
+/** How items are written inside a value: with DynamoDB's types, or as plain JSON. */
+export const imageStyles = ['dynamodb', 'plain'] as const
+export type ImageStyle = (typeof imageStyles)[number]
+
+/** Partitions of a topic that the bridge creates and nobody has given a number for. */
+export const newTopicPartitions = 8
+
+const topicName = z
+  .string()
+  .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/, 'has letters, digits, dot, underscore and dash, 249 at most')
+const address = z.string().regex(/^[^\s:,/]+:\d{1,5}$/, 'is HOST:PORT')
+
+const bridgeOptions = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'has letters, digits, dot, underscore and dash, 128 at most'),
+  /** The stream to mirror: a plain stream's name or `table:NAME`. */
+  source: z.string().min(1).max(512),
+  /** Addresses, or one string with commas between them. */
+  brokers: z
+    .union([z.array(z.string()), z.string().transform((list) => list.split(',').map((part) => part.trim()))])
+    .pipe(z.array(address).min(1).max(100)),
+  /** The whole topic name; `<prefix>.<table or stream>` when not given. */
+  topic: topicName.optional(),
+  prefix: topicName.default('millrace'),
+  /** A topic that exists must have exactly as many; by default as many as it has. */
+  partitions: z.int().min(1).max(10_000).optional(),
+  replicationFactor: z.int().min(1).max(100).optional(),
+  topicConfig: z.record(z.string(), z.string()).default({}),
+  /** Whether the bridge may create the topic. */
+  createTopic: z.boolean().default(true),
+  format: z.enum(messageFormats).default('envelope'),
+  images: z.enum(imageStyles).default('dynamodb'),
+  /** Whether a delete is followed by a message without a value, so that compaction forgets the key. */
+  tombstones: z.boolean().default(true),
+  compression: z.enum(['none', 'gzip']).default('none'),
+  clientId: z.string().min(1).max(249).optional(),
+  start: z.enum(['oldest', 'newest']).default('oldest'),
+})
+
+/** What a user gives to create a bridge. */
+export type BridgeRequest = z.input<typeof bridgeOptions>
+/** The same with every default filled in. */
+export type BridgeOptions = z.output<typeof bridgeOptions>
+
+/** Throws BAD_REQUEST that names every fault; unknown keys are faults. */
+export function checkBridgeRequest(request: unknown): BridgeOptions {
+  const checked = bridgeOptions.safeParse(request)
+  if (!checked.success) {
+    const faults = checked.error.issues.map((issue) => {
+      const at = issue.path.join('.')
+      if (issue.code !== 'unrecognized_keys') return `${at === '' ? 'the bridge' : at}: ${issue.message}`
+      return `unknown: ${issue.keys.join(', ')} (known: ${Object.keys(bridgeOptions.shape).join(', ')})`
+    })
+    throw new MillraceError('BAD_REQUEST', `The bridge cannot be made so. ${faults.join('; ')}.`, {
+      details: { faults },
+    })
+  }
+  const { data } = checked
+  if (data.format === 'image' && !data.tombstones) {
+    throw new MillraceError(
+      'BAD_REQUEST',
+      'With the format image a delete is nothing but its tombstone: leave tombstones on, or choose another format.',
+    )
+  }
+  if (data.format === 'dynamodb-streams' && data.images === 'plain') {
+    throw new MillraceError(
+      'BAD_REQUEST',
+      'A record of DynamoDB Streams is DynamoDB JSON: leave images at dynamodb, or choose another format.',
+    )
+  }
+  return data
+}
+
+/** The topic of a bridge. Throws BAD_REQUEST when the source's name makes no topic name. */
+export function topicOf(options: BridgeOptions, sourceName: string): string {
+  const topic = options.topic ?? `${options.prefix}.${sourceName}`
+  if (topicName.safeParse(topic).success) return topic
+  throw new MillraceError(
+    'BAD_REQUEST',
+    `${JSON.stringify(topic)} is no name for a topic; give one with the option topic.`,
+  )
+}

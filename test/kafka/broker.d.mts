@@ -1,0 +1,31 @@
+export interface Broker {
+  /** `host:port` of the broker; the same after a restart. */
+  readonly address: string
+  /** Holds `server.properties`, `broker.log` and the data. */
+  readonly directory: string
+  readonly pid: number | undefined
+  /** Starts it again after `stop` or `kill`; resolves when it is ready. */
+  start(): Promise<void>
+  /** SIGTERM; resolves when it has ended (about two seconds). */
+  stop(): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
+  /** `stop`, then `start`. */
+  restart(): Promise<void>
+  /** `kill`, and its folder is removed when it was a temporary one. */
+  close(): Promise<void>
+}
+
+export const kafkaVersion: string
+/**
+ * Whether java and mvn are there. Prints what is left out when not; throws in CI, where nothing may be left out.
+ */
+export function kafkaAvailable(): boolean
+/** The folder with the broker's jars, fetched with Maven the first time. */
+export function brokerJars(): string
+export function startBroker(options?: {
+  /** Where the data lie; a temporary folder by default. */
+  readonly directory?: string
+  /** A free port by default. */
+  readonly port?: number
+}): Promise<Broker>

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest'
+import { createEncoder, type EncoderOptions } from '../../src/kafka/encoder.js'
+import { type LogRecord, RecordKind, type Sequence, type Shard, type Stream } from '../../src/log/index.js'
+import { changeBody, decodeBody, MemoryLog, newRecord, origin } from './memory.js'
+
+const commitTime = 1_700_000_000_123
+const key = { ListId: { N: '2' }, TaskId: { S: '1_progress' } }
+const old = { ...key, Done: { BOOL: false } }
+const item = {
+  ...key,
+  Done: { BOOL: true },
+  Blob: { B: 'AQI=' },
+  Big: { N: '12345678901234567890.5' },
+  Tags: { SS: ['a', 'b'] },
+  More: { M: { x: { L: [{ NULL: true }, { NS: ['1', '2'] }] } } },
+}
+
+const read = (record: ReturnType<typeof newRecord>, flags = 0): LogRecord => ({
+  ...record,
+  flags,
+  sequence: 77 as Sequence,
+  commitTime,
+})
+
+function encoding(kind: Stream['kind'], options: Partial<EncoderOptions> = {}, images = { old: true, new: true }) {
+  const log = new MemoryLog(kind, 'todo', images)
+  const encode = createEncoder({
+    stream: log.streams()[0] as Stream,
+    sourceName: 'todo',
+    format: 'envelope',
+    images: 'dynamodb',
+    tombstones: true,
+    origin,
+    decodeChange: decodeBody,
+    ...options,
+  })
+  return (record: LogRecord) => encode(record, log.shards()[0] as Shard, 5)
+}
+const table = (options?: Partial<EncoderOptions>, images?: { old: boolean; new: boolean }) =>
+  encoding('table', options, images)
+const parsed = (message: { value: Buffer | null } | undefined): unknown => JSON.parse(String(message?.value))
+
+const insert = read(newRecord('k', changeBody(key, item), RecordKind.insert))
+const modify = read(newRecord('k', changeBody(key, item, old), RecordKind.modify))
+const remove = read(newRecord('k', changeBody(key, undefined, old), RecordKind.remove))
+
+describe('the envelope', () => {
+  test('of an update has both images, its source and the operation', () => {
+    const [message, ...more] = table()(modify)
+    expect(more).toEqual([])
+    expect(parsed(message)).toEqual({
+      before: old,
+      after: item,
+      source: {
+        version: '0.1.0',
+        connector: 'millrace',
+        region: 'local',
+        epoch: 3,
+        table: 'todo',
+        shard: 1,
+        sequence: 77,
+        eventId: 'event-77',
+        ts_ms: 1_700_000_000_000,
+      },
+      op: 'u',
+      ts_ms: commitTime,
+    })
+    expect(message?.key.toString()).toBe('{"ListId":{"N":"2"},"TaskId":{"S":"1_progress"}}')
+    expect(message?.timestamp).toBe(commitTime)
+    expect(message?.headers).toEqual({
+      'millrace-shard': '1',
+      'millrace-sequence': '77',
+      'millrace-event-id': 'event-77',
+      'millrace-op': 'u',
+    })
+  })
+
+  test('of an insert has nothing before', () => {
+    expect(parsed(table()(insert)[0])).toMatchObject({ before: null, after: item, op: 'c' })
+  })
+
+  test('of a delete has nothing after, and a tombstone follows it to the same partition', () => {
+    const [message, tombstone, ...more] = table()(remove)
+    expect(parsed(message)).toMatchObject({ before: old, after: null, op: 'd' })
+    expect(tombstone).toEqual({ ...message, value: null })
+    expect(more).toEqual([])
+    expect(table({ tombstones: false })(remove)).toHaveLength(1)
+  })
+
+  test('marks what the daemon itself removed', () => {
+    expect(parsed(table()(read(remove, 1))[0])).toMatchObject({ source: { service: true } })
+  })
+
+  test('can carry plain images', () => {
+    const [message] = table({ images: 'plain' })(modify)
+    expect(String(message?.value)).toContain('"Big":12345678901234567890.5')
+    expect(parsed(message)).toMatchObject({
+      before: { ListId: 2, TaskId: '1_progress', Done: false },
+      after: { ListId: 2, Done: true, Blob: 'AQI=', Tags: ['a', 'b'], More: { x: [null, [1, 2]] } },
+    })
+  })
+
+  test('is the same, byte for byte, each time', () => {
+    expect(table()(modify)).toEqual(table()(modify))
+  })
+
+  test('needs the image that it is about', () => {
+    const keysOnly = read(newRecord('k', changeBody(key), RecordKind.modify))
+    expect(() => table()(keysOnly)).toThrow(
+      expect.objectContaining({ code: 'IMAGES_NOT_KEPT', details: { sequence: 77, shard: 1 } }),
+    )
+    expect(parsed(table()(read(newRecord('k', changeBody(key), RecordKind.remove)))[0])).toMatchObject({
+      before: null,
+      after: null,
+      op: 'd',
+    })
+  })
+
+  test('of a plain record has the JSON value, and the key is as it came', () => {
+    const [message] = encoding('plain')(read(newRecord('user 1', '{"a":[1,2]}')))
+    expect(parsed(message)).toMatchObject({ before: null, after: { a: [1, 2] }, source: { stream: 'todo' }, op: 'c' })
+    expect(message?.key.toString()).toBe('user 1')
+  })
+
+  test('of bytes that are no JSON has them as base64', () => {
+    const bytes = Buffer.from([0xff, 0, 1])
+    for (const codec of [0, 1] as const) {
+      const value = parsed(encoding('plain')({ ...read(newRecord('k', bytes)), codec })[0])
+      expect(value).toMatchObject({ after: bytes.toString('base64'), source: { encoding: 'base64' } })
+    }
+  })
+})
+
+describe('the other formats', () => {
+  test('image is the bare item, and a delete its tombstone alone', () => {
+    expect(parsed(table({ format: 'image' })(modify)[0])).toEqual(item)
+    expect(table({ format: 'image' })(remove).map((message) => message.value)).toEqual([null])
+    const bytes = Buffer.from([0xff, 0, 1])
+    expect(encoding('plain', { format: 'image' })(read(newRecord('k', bytes)))[0]?.value).toEqual(bytes)
+  })
+
+  test('dynamodb-streams is the record of a Lambda event', () => {
+    const body = changeBody(key, item, old)
+    expect(parsed(table({ format: 'dynamodb-streams' })(read(newRecord('k', body, RecordKind.modify)))[0])).toEqual({
+      eventID: 'event-77',
+      eventName: 'MODIFY',
+      eventVersion: '1.1',
+      eventSource: 'aws:dynamodb',
+      awsRegion: 'local',
+      dynamodb: {
+        ApproximateCreationDateTime: 1_700_000_000,
+        Keys: key,
+        NewImage: item,
+        OldImage: old,
+        SequenceNumber: '100000000000000000077',
+        SizeBytes: decodeBody(body).sizeBytes,
+        StreamViewType: 'NEW_AND_OLD_IMAGES',
+      },
+    })
+    const keysOnly = read(newRecord('k', changeBody(key), RecordKind.remove), 1)
+    expect(parsed(table({ format: 'dynamodb-streams' }, { old: false, new: false })(keysOnly)[0])).toMatchObject({
+      eventName: 'REMOVE',
+      userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
+      dynamodb: { StreamViewType: 'KEYS_ONLY' },
+    })
+  })
+
+  test('cloudevents is a structured event', () => {
+    const [message] = table({ format: 'cloudevents' })(modify)
+    expect(parsed(message)).toEqual({
+      specversion: '1.0',
+      id: 'event-77',
+      source: '/millrace/local/tables/todo',
+      type: 'millrace.table.modify',
+      time: new Date(commitTime).toISOString(),
+      sequence: '0000000000000077',
+      subject: '{"ListId":{"N":"2"},"TaskId":{"S":"1_progress"}}',
+      datacontenttype: 'application/json',
+      data: { before: old, after: item },
+    })
+    expect(message?.headers['content-type']).toBe('application/cloudevents+json; charset=UTF-8')
+    const plain = encoding('plain', { format: 'cloudevents' })
+    expect(parsed(plain(read(newRecord('k', '[1]')))[0])).toMatchObject({ type: 'millrace.stream.append', data: [1] })
+    expect(parsed(plain({ ...read(newRecord('k', Buffer.from([255]))), codec: 0 })[0])).toMatchObject({
+      data_base64: '/w==',
+    })
+  })
+})

@@ -1,0 +1,62 @@
+import type { KafkaCluster, KafkaMessage, TopicDescription } from '../../src/kafka/index.js'
+import { MillraceError } from '../../src/runtime/index.js'
+
+export const away = (): MillraceError =>
+  new MillraceError('KAFKA_UNAVAILABLE', 'nobody answers', { outcome: 'unknown' })
+export const tooLarge = (): MillraceError =>
+  new MillraceError('KAFKA_REFUSED', 'too large', { details: { kafka: 'MESSAGE_TOO_LARGE' }, remedy: 'Raise it.' })
+
+/** A broker in memory whose faults are chosen by the test. For the bridge's own logic; the rest needs a real one. */
+export class FakeCluster implements KafkaCluster {
+  readonly topics = new Map<string, TopicDescription>()
+  readonly log: KafkaMessage[] = []
+  producers = 0
+  /** Producers that are neither closed nor discarded. */
+  open = 0
+  up = true
+  /** Called before each send; what it throws is the answer, after `log` took as many messages as it says. */
+  onSend: (messages: readonly KafkaMessage[], send: number) => { error: MillraceError; stored: number } | undefined =
+    () => undefined
+  sends = 0
+  /** A send waits for it. */
+  gate: Promise<void> = Promise.resolve()
+  /** Whether a send is waiting for it. */
+  atGate = false
+
+  async connectAdmin() {
+    if (!this.up) throw away()
+    return {
+      describeTopic: async (topic: string) => this.topics.get(topic),
+      createTopic: async (topic: string, { partitions }: { partitions: number }) => {
+        this.topics.set(topic, { partitions, messageBytesMax: undefined })
+      },
+      close: async () => {},
+    }
+  }
+
+  async connectProducer() {
+    if (!this.up) throw away()
+    this.producers++
+    this.open++
+    let state: 'idle' | 'sending' | 'failed' | 'gone' = 'idle'
+    const leave = (): void => {
+      if (state !== 'gone') this.open--
+      state = 'gone'
+    }
+    return {
+      send: async (_topic: string, messages: readonly KafkaMessage[]) => {
+        if (state !== 'idle') throw new Error(`a producer was used while it was ${state}`)
+        state = 'sending'
+        this.atGate = true
+        await this.gate
+        this.atGate = false
+        const fault = this.up ? this.onSend(messages, ++this.sends) : { error: away(), stored: 0 }
+        this.log.push(...messages.slice(0, fault?.stored ?? messages.length))
+        if (state === 'sending') state = fault ? 'failed' : 'idle'
+        if (fault) throw fault.error
+      },
+      close: async () => leave(),
+      discard: leave,
+    }
+  }
+}

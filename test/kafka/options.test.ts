@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest'
+import { checkBridgeRequest } from '../../src/kafka/index.js'
+import { topicOf } from '../../src/kafka/options.js'
+
+const least = { name: 'orders', source: 'table:orders', brokers: 'one:9092, two:9093' }
+const fault = (change: object): string => {
+  try {
+    checkBridgeRequest({ ...least, ...change })
+    return 'no fault'
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'BAD_REQUEST' })
+    return (error as Error).message
+  }
+}
+
+describe('the options of a bridge', () => {
+  test('have defaults', () => {
+    expect(checkBridgeRequest(least)).toEqual({
+      ...least,
+      brokers: ['one:9092', 'two:9093'],
+      prefix: 'millrace',
+      topicConfig: {},
+      createTopic: true,
+      format: 'envelope',
+      images: 'dynamodb',
+      tombstones: true,
+      compression: 'none',
+      start: 'oldest',
+    })
+  })
+
+  test('that are not known are named', () => {
+    expect(fault({ topik: 'x' })).toMatch(/unknown: topik \(known: name, source, brokers, topic,/)
+  })
+
+  test.each([
+    [{ name: 'a b' }, /name: /],
+    [{ brokers: 'nowhere' }, /brokers\.0: is HOST:PORT/],
+    [{ brokers: [] }, /brokers: /],
+    [{ topic: 'a/b' }, /topic: /],
+    [{ partitions: 0 }, /partitions: /],
+    [{ format: 'avro' }, /format: /],
+    [{ compression: 'snappy' }, /compression: /],
+    [{ format: 'image', tombstones: false }, /tombstone/],
+    [{ format: 'dynamodb-streams', images: 'plain' }, /DynamoDB JSON/],
+  ])('%j is refused', (change, message) => {
+    expect(fault(change)).toMatch(message)
+  })
+
+  test('name the topic after the source unless one is given', () => {
+    expect(topicOf(checkBridgeRequest(least), 'orders')).toBe('millrace.orders')
+    expect(topicOf(checkBridgeRequest({ ...least, prefix: 'shop.eu' }), 'orders')).toBe('shop.eu.orders')
+    expect(topicOf(checkBridgeRequest({ ...least, topic: 'given' }), 'orders')).toBe('given')
+    expect(() => topicOf(checkBridgeRequest(least), 'my stream')).toThrow(/no name for a topic/)
+  })
+})
