@@ -1,0 +1,140 @@
+import {
+  type AttributeValue,
+  checkKeyValue,
+  type KeyAttribute,
+  type KeySchema,
+  ValidationError,
+} from '../values/index.js'
+import { type Condition, type Operand, operandsOf, readCondition } from './condition.js'
+import type { ExpressionContext } from './context.js'
+
+export type KeyOperator = '=' | '<' | '<=' | '>' | '>=' | 'BETWEEN' | 'begins_with'
+
+export interface KeyCondition {
+  /** The partition key's value. */
+  readonly hash: AttributeValue
+  /** What the sort key must fulfil; BETWEEN has two values, the others one. */
+  readonly range?: { readonly operator: KeyOperator; readonly values: readonly AttributeValue[] }
+}
+
+interface AttributeCondition {
+  readonly name: string
+  readonly operator: KeyOperator
+  readonly values: readonly AttributeValue[]
+}
+
+/** The grammar is that of conditions; what of it a key condition may use is checked after the parse, as on AWS. */
+export function parseKeyCondition(text: string, context: ExpressionContext, schema: KeySchema): KeyCondition {
+  const found = new Map<string, AttributeCondition>()
+  collect(readCondition('KeyConditionExpression', text, context), found)
+  if (found.size > 2) throw new ValidationError('Conditions can be of length 1 or 2 only')
+
+  const keys = schema.range === undefined ? 1 : 2
+  if (found.size > keys) throw new ValidationError('Query key condition not supported')
+  const hash = found.get(schema.hash.name)
+  if (hash === undefined) throw missed(schema.hash)
+  if (hash.operator !== '=') throw new ValidationError('Query key condition not supported')
+  checkValues(schema.hash, hash, 'hash')
+  const key = hash.values[0] as AttributeValue
+  if (found.size === 1) return { hash: key }
+
+  const rangeKey = schema.range as KeyAttribute
+  const range = found.get(rangeKey.name)
+  if (range === undefined) throw missed(rangeKey)
+  checkValues(rangeKey, range, 'range')
+  return { hash: key, range: { operator: range.operator, values: range.values } }
+}
+
+function collect(condition: Condition, found: Map<string, AttributeCondition>): void {
+  if (condition.kind === 'and') {
+    for (const item of condition.items) collect(item, found)
+    return
+  }
+  const read = readAttributeCondition(condition)
+  if (found.has(read.name)) {
+    throw new ValidationError('KeyConditionExpressions must only contain one condition per key')
+  }
+  found.set(read.name, read)
+}
+
+function readAttributeCondition(condition: Condition): AttributeCondition {
+  switch (condition.kind) {
+    case 'compare': {
+      if (condition.operator === '<>') throw notAllowed('<>')
+      const [name, values] = readOperands(operandsOf(condition))
+      const reversed = condition.left.kind === 'value'
+      return { name, operator: reversed ? mirrored[condition.operator] : condition.operator, values }
+    }
+    case 'between':
+      return { ...readWithKeyFirst('BETWEEN', operandsOf(condition)), operator: 'BETWEEN' }
+    case 'begins_with':
+      return { ...readWithKeyFirst('begins_with', operandsOf(condition)), operator: 'begins_with' }
+    case 'and':
+    case 'or':
+    case 'not':
+    case 'in':
+      throw notAllowed(condition.kind.toUpperCase())
+    default:
+      throw notAllowed(condition.kind)
+  }
+}
+
+const mirrored = { '=': '=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' } as const
+
+function readWithKeyFirst(
+  operator: string,
+  operands: readonly Operand[],
+): { name: string; values: readonly AttributeValue[] } {
+  if (operands[0]?.kind === 'value') {
+    throw new ValidationError(
+      `Invalid condition in KeyConditionExpression: ${operator} operator must have the key attribute as its first operand`,
+    )
+  }
+  const [name, values] = readOperands(operands)
+  return { name, values }
+}
+
+/** Exactly one operand must be a plain attribute, all others values; the first that is not says what is wrong. */
+function readOperands(operands: readonly Operand[]): readonly [string, readonly AttributeValue[]] {
+  let name: string | undefined
+  const values: AttributeValue[] = []
+  for (const operand of operands) {
+    if (operand.kind === 'value') {
+      values.push(operand.value)
+    } else if (operand.kind === 'size') {
+      throw new ValidationError('KeyConditionExpressions cannot contain nested operations')
+    } else if (name !== undefined) {
+      throw new ValidationError(
+        'Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition',
+      )
+    } else if (operand.path.length > 1) {
+      throw new ValidationError('KeyConditionExpressions cannot have conditions on nested attributes')
+    } else {
+      name = operand.path[0]
+    }
+  }
+  if (name === undefined) {
+    throw new ValidationError('Invalid condition in KeyConditionExpression: No key attribute specified')
+  }
+  return [name, values]
+}
+
+function checkValues(attribute: KeyAttribute, condition: AttributeCondition, role: 'hash' | 'range'): void {
+  for (const value of condition.values) {
+    const wrongPrefix = condition.operator === 'begins_with' && attribute.type === 'N'
+    if (!(attribute.type in value) || wrongPrefix) {
+      throw new ValidationError(
+        'One or more parameter values were invalid: Condition parameter type does not match schema type',
+      )
+    }
+    checkKeyValue(attribute, value, role)
+  }
+}
+
+function notAllowed(operator: string): ValidationError {
+  return new ValidationError(`Invalid operator used in KeyConditionExpression: ${operator}`)
+}
+
+function missed(attribute: KeyAttribute): ValidationError {
+  return new ValidationError(`Query condition missed key schema element: ${attribute.name}`)
+}

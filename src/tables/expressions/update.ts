@@ -1,0 +1,170 @@
+import { type AttributeType, type AttributeValue, typeOf } from '../values/index.js'
+import type { ExpressionContext } from './context.js'
+import { checkPathNames, checkSetValueNames } from './names.js'
+import { buildPathTree, type Path, type PathList, type PathTree } from './paths.js'
+import { ExpressionReader, expressionError } from './reader.js'
+import type { ActionSyntax, OperandSyntax, SectionSyntax, SetValueSyntax } from './syntax.js'
+import { parseUpdateSyntax } from './update-parser.js'
+
+const kind = 'UpdateExpression'
+
+/** What a SET gives its path, to be evaluated against the item as it was. */
+export type SetValue =
+  | { readonly kind: 'path'; readonly path: Path }
+  | { readonly kind: 'value'; readonly value: AttributeValue }
+  | { readonly kind: 'if_not_exists'; readonly path: Path; readonly otherwise: SetValue }
+  | { readonly kind: 'list_append'; readonly first: SetValue; readonly second: SetValue }
+  | { readonly kind: 'arithmetic'; readonly operator: '+' | '-'; readonly left: SetValue; readonly right: SetValue }
+
+export type Action =
+  | { readonly kind: 'SET'; readonly value: SetValue }
+  | { readonly kind: 'REMOVE' }
+  | { readonly kind: 'ADD' | 'DELETE'; readonly value: AttributeValue }
+
+/** A parsed update with its names and values put in. */
+export interface Update {
+  /** What is written, in the order of the text. */
+  readonly paths: PathList
+  /** What is done there, path by path. */
+  readonly actions: readonly Action[]
+  readonly tree: PathTree
+}
+
+/** Passes in AWS's order: syntax, names, sections, references, overlapping paths, operands of ADD and DELETE, of SET. */
+export function parseUpdate(text: string, context: ExpressionContext): Update {
+  const sections = parseUpdateSyntax(new ExpressionReader(kind, text))
+  checkNames(sections)
+  checkSections(sections)
+  const actions = sections.flatMap((section) => section.actions)
+  const paths: Path[] = []
+  for (const action of actions) {
+    paths.push(context.path(kind, action.path))
+    if (action.kind === 'SET') lookUpReferences(action.value, context)
+    else if (action.kind !== 'REMOVE') context.value(kind, action.value.reference)
+  }
+  const tree = buildPathTree(kind, paths)
+  for (const section of [...sections].reverse()) checkSetOperands(section, context)
+  return { paths, actions: actions.map((action) => readAction(action, context)), tree }
+}
+
+function checkNames(sections: readonly SectionSyntax[]): void {
+  for (const section of sections) {
+    for (const action of section.actions) {
+      checkPathNames(kind, action.path)
+      if (action.kind === 'SET') checkSetValueNames(kind, action.value)
+    }
+  }
+}
+
+function checkSections(sections: readonly SectionSyntax[]): void {
+  const seen = new Set<string>()
+  for (const section of sections) {
+    if (seen.has(section.kind)) {
+      throw expressionError(kind, `The "${section.kind}" section can only be used once in an update expression;`)
+    }
+    seen.add(section.kind)
+  }
+}
+
+function lookUpReferences(value: SetValueSyntax, context: ExpressionContext): void {
+  switch (value.kind) {
+    case 'path':
+      context.path(kind, value)
+      break
+    case 'value':
+      context.value(kind, value.reference)
+      break
+    case 'call':
+      for (const operand of value.operands) lookUpReferences(operand, context)
+      break
+    case 'arithmetic':
+      lookUpReferences(value.left, context)
+      lookUpReferences(value.right, context)
+      break
+  }
+}
+
+/** The words that AWS has for types in this one message. */
+const typeNames: Readonly<Record<AttributeType, string>> = {
+  S: 'STRING',
+  N: 'NUMBER',
+  B: 'BINARY',
+  BOOL: 'BOOLEAN',
+  NULL: 'NULL',
+  M: 'MAP',
+  L: 'LIST',
+  SS: 'STRING_SET',
+  NS: 'NUMBER_SET',
+  BS: 'BINARY_SET',
+}
+
+function checkSetOperands(section: SectionSyntax, context: ExpressionContext): void {
+  for (const action of section.actions) {
+    if (action.kind !== 'ADD' && action.kind !== 'DELETE') continue
+    const type = typeOf(context.value(kind, action.value.reference))
+    if (type === 'SS' || type === 'NS' || type === 'BS' || (type === 'N' && action.kind === 'ADD')) continue
+    throw expressionError(
+      kind,
+      `Incorrect operand type for operator or function; operator: ${action.kind}, ` +
+        `operand type: ${typeNames[type]}, typeSet: ALLOWED_FOR_${action.kind}_OPERAND`,
+    )
+  }
+}
+
+function readAction(action: ActionSyntax, context: ExpressionContext): Action {
+  switch (action.kind) {
+    case 'SET':
+      return { kind: 'SET', value: readSetValue(action.value, context) }
+    case 'REMOVE':
+      return { kind: 'REMOVE' }
+    case 'ADD':
+    case 'DELETE':
+      return { kind: action.kind, value: context.value(kind, action.value.reference) }
+  }
+}
+
+function readSetValue(syntax: SetValueSyntax, context: ExpressionContext): SetValue {
+  if (syntax.kind !== 'arithmetic') return readOperand(syntax, context)
+  const left = readOperand(syntax.left, context)
+  const right = readOperand(syntax.right, context)
+  requireType(syntax.operator, left, 'N')
+  requireType(syntax.operator, right, 'N')
+  return { kind: 'arithmetic', operator: syntax.operator, left, right }
+}
+
+function readOperand(syntax: OperandSyntax, context: ExpressionContext): SetValue {
+  if (syntax.kind === 'path') return { kind: 'path', path: context.path(kind, syntax) }
+  if (syntax.kind === 'value') return { kind: 'value', value: context.value(kind, syntax.reference) }
+  const operands = syntax.operands.map((operand) => readOperand(operand, context))
+  if (operands.length !== 2) {
+    throw expressionError(
+      kind,
+      'Incorrect number of operands for operator or function; ' +
+        `operator or function: ${syntax.name}, number of operands: ${operands.length}`,
+    )
+  }
+  const [first, second] = operands as [SetValue, SetValue]
+  if (syntax.name === 'list_append') {
+    requireType(syntax.name, first, 'L')
+    requireType(syntax.name, second, 'L')
+    return { kind: 'list_append', first, second }
+  }
+  if (first.kind !== 'path') {
+    throw expressionError(kind, `Operator or function requires a document path; operator or function: ${syntax.name}`)
+  }
+  return { kind: 'if_not_exists', path: first.path, otherwise: second }
+}
+
+function requireType(operator: string, operand: SetValue, wanted: AttributeType): void {
+  const type = operand.kind === 'value' ? typeOf(operand.value) : operand.kind === 'list_append' ? 'L' : wanted
+  if (type === wanted) return
+  throw expressionError(
+    kind,
+    `Incorrect operand type for operator or function; operator or function: ${operator}, operand type: ${type}`,
+  )
+}
+
+/** Names of the attributes that an update writes (not those that it reads): for "part of the key". */
+export function updateTopLevelNames(update: Update): readonly string[] {
+  return [...update.tree.members.keys()]
+}
