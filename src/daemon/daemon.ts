@@ -1,0 +1,171 @@
+import type { Config } from '../config/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, sleep, systemClock } from '../runtime/index.js'
+import { DataDirectory } from './data-directory.js'
+import { FreeSpaceWatch } from './free-space.js'
+import { closeRooms, openRooms, type Rooms } from './rooms.js'
+
+/** A store that fails this often within `reopenWindowMs` stays closed: the disk needs a person. */
+export const reopeningsMax = 3
+export const reopenWindowMs = 10 * 60 * 1000
+
+export type DaemonState =
+  | { readonly state: 'ready' }
+  | { readonly state: 'reopening'; readonly reason: string }
+  | { readonly state: 'failed'; readonly reason: string }
+  | { readonly state: 'stopping' }
+
+export interface DaemonOptions {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock?: Clock
+  /** Called with each new set of rooms, so that the metrics can look into them. */
+  readonly onRooms?: (rooms: Rooms) => void
+}
+
+/** One data directory, opened; it outlives failed writes by reopening its store. */
+export class Daemon {
+  readonly config: Config
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #directory: DataDirectory
+  readonly #onRooms: (rooms: Rooms) => void
+  readonly #space: FreeSpaceWatch
+  #rooms: Rooms | undefined
+  #state: DaemonState = { state: 'reopening', reason: 'The store is being opened.' }
+  #failures: number[] = []
+  #reopening: Promise<void> | undefined
+
+  private constructor(options: DaemonOptions, directory: DataDirectory) {
+    this.config = options.config
+    this.#logger = options.logger
+    this.#clock = options.clock ?? systemClock
+    this.#onRooms = options.onRooms ?? (() => {})
+    this.#directory = directory
+    this.#space = new FreeSpaceWatch({
+      path: directory.path,
+      freeBytesMin: options.config.commit.freeBytesMin,
+      clock: this.#clock,
+      logger: options.logger,
+      onChange: (full) => {
+        if (this.#rooms) this.#rooms.store.commit.storageFull = full
+      },
+    })
+  }
+
+  /** Throws DATA_DIR_FOREIGN, DATA_DIR_NEWER, DATA_DIR_LOCKED, LOG_DAMAGED, STORE_CORRUPT, STORAGE_FULL, IO_FAILED. */
+  static async open(options: DaemonOptions): Promise<Daemon> {
+    const daemon = new Daemon(options, DataDirectory.open(options.config.dataDir))
+    await daemon.#space.start()
+    try {
+      await daemon.#open()
+    } catch (error) {
+      daemon.#space.stop()
+      throw error
+    }
+    if (options.config.durability === 'relaxed') {
+      options.logger.warn('durability is relaxed: a power failure can take back what was acknowledged')
+    }
+    return daemon
+  }
+
+  get state(): DaemonState {
+    return this.#state
+  }
+
+  get dataDirectory(): string {
+    return this.#directory.path
+  }
+
+  get storageFull(): boolean {
+    return this.#space.full
+  }
+
+  /** Throws NOT_READY while the store is closed. */
+  get rooms(): Rooms {
+    if (this.#rooms) return this.#rooms
+    const why = 'reason' in this.#state ? this.#state.reason : 'The daemon is stopping.'
+    throw new MillraceError('NOT_READY', why)
+  }
+
+  async #open(): Promise<void> {
+    // The path may fail while the rooms are still being built; then this opening is the one that failed.
+    let poisoned: MillraceError | undefined
+    const rooms = await openRooms({
+      config: this.config,
+      directory: this.#directory,
+      clock: this.#clock,
+      logger: this.#logger,
+      onPoisoned: (error) => {
+        poisoned = error
+        if (this.#rooms) this.#reopen(error)
+      },
+    })
+    if (poisoned) {
+      await this.#drop(rooms)
+      throw poisoned
+    }
+    if (this.#state.state === 'stopping') {
+      await closeRooms(rooms)
+      return
+    }
+    rooms.store.commit.storageFull = this.#space.full
+    this.#rooms = rooms
+    this.#state = { state: 'ready' }
+    this.#onRooms(rooms)
+  }
+
+  /** After a failed write: every room is dropped, the store is closed and opened as at a start. */
+  #reopen(error: MillraceError): void {
+    const rooms = this.#rooms
+    this.#rooms = undefined
+    if (!rooms || this.#state.state === 'stopping') return
+    this.#logger.error({ code: error.code }, `${error.message} The store is being reopened.`)
+    this.#state = { state: 'reopening', reason: error.message }
+    this.#reopening = this.#reopenUntilReady(rooms, error).finally(() => {
+      this.#reopening = undefined
+    })
+  }
+
+  async #reopenUntilReady(rooms: Rooms, first: MillraceError): Promise<void> {
+    await this.#drop(rooms)
+    let reason = first.message
+    while (this.#state.state === 'reopening') {
+      const now = this.#clock.monotonic()
+      this.#failures = [...this.#failures.filter((at) => now - at < reopenWindowMs), now]
+      if (this.#failures.length > reopeningsMax) {
+        this.#state = { state: 'failed', reason: `The store failed ${this.#failures.length} times within 10 minutes: ${reason}` }
+        this.#logger.error(this.#state.reason)
+        return
+      }
+      try {
+        await this.#open()
+        this.#logger.info('The store is open again.')
+        return
+      } catch (error) {
+        reason = asMillraceError(error).message
+        this.#logger.error(`The store cannot be reopened: ${reason}`)
+        await sleep(this.#clock, 1000)
+      }
+    }
+  }
+
+  async #drop(rooms: Rooms): Promise<void> {
+    try {
+      await closeRooms(rooms)
+    } catch (error) {
+      this.#logger.warn(`While the store was being closed: ${asMillraceError(error).message}`)
+      await rooms.store.close().catch(() => {})
+    }
+  }
+
+  /** Finishes what is in flight, syncs and closes. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state.state === 'stopping') return
+    const rooms = this.#rooms
+    this.#state = { state: 'stopping' }
+    this.#rooms = undefined
+    this.#space.stop()
+    await this.#reopening
+    if (rooms) await closeRooms(rooms)
+  }
+}

@@ -1,0 +1,100 @@
+import { Counters, Family } from '../commit/index.js'
+import type { Config } from '../config/index.js'
+import { DurableGroups } from '../groups/index.js'
+import { Bridges, openKafkajsCluster } from '../kafka/index.js'
+import { eventIds, ShardedLog, type StreamId } from '../log/index.js'
+import { Pipelines } from '../pipelines/index.js'
+import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import { decodeChange, Tables } from '../tables/index.js'
+import type { DataDirectory } from './data-directory.js'
+import { type OpenStore, openStore } from './open-store.js'
+
+/** Everything that stands on one opening of the store. After a failed write all of it is dropped and built again. */
+export interface Rooms {
+  readonly store: OpenStore
+  readonly log: ShardedLog
+  readonly groups: DurableGroups
+  readonly tables: Tables
+  readonly pipelines: Pipelines
+  readonly bridges: Bridges
+}
+
+export interface RoomsOptions {
+  readonly config: Config
+  readonly directory: DataDirectory
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onPoisoned: (error: MillraceError) => void
+}
+
+export async function openRooms(options: RoomsOptions): Promise<Rooms> {
+  const { config, directory, clock, logger, onPoisoned } = options
+  const store = await openStore({
+    directory,
+    synced: config.durability === 'synced',
+    writeBufferBytes: config.store.writeBufferBytes,
+    blockCacheBytes: config.store.blockCacheBytes,
+    limits: config.commit,
+    clock,
+    logger,
+    onPoisoned,
+  })
+  try {
+    return await buildRooms(options, store)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function buildRooms({ config, directory, clock, logger }: RoomsOptions, store: OpenStore): Promise<Rooms> {
+  const { storage, commit } = store
+  const counters = await Counters.open(storage)
+  const log = await ShardedLog.open({ storage, commit, counters, limits: config.log })
+  const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: config.groups.groupsMax })
+  const { region, accountId } = config.aws
+  const eventId = eventIds(region, commit.storeId, commit.epoch)
+  const tables = await Tables.open({ storage, commit, log, clock, logger, region, accountId, eventId })
+  const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
+  const pipelines = await Pipelines.open({ storage, commit, counters, log, groups, tables, clock, logger, config, directory })
+  const bridges = new Bridges({
+    commit,
+    groups,
+    log,
+    clock,
+    logger,
+    origin: { version, region, epoch: commit.epoch, eventId },
+    random: Math.random,
+    resolveSource,
+    decodeChange,
+    openCluster: openKafkajsCluster,
+    stored: await valuesOf(storage, Family.bridge),
+  })
+  pipelines.start()
+  bridges.start()
+  return { store, log, groups, tables, pipelines, bridges }
+}
+
+/** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
+async function sourceStream(source: string, log: ShardedLog, tables: Tables): Promise<StreamId> {
+  if (source.startsWith('table:')) return tables.changeLog(source.slice('table:'.length))
+  const stream = log.streamNamed(source)
+  if (!stream) throw new MillraceError('NOT_FOUND', `There is no stream named ${source}.`)
+  return stream.id
+}
+
+async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
+  const values: Buffer[] = []
+  const range = { gte: Buffer.from([family]), lt: Buffer.from([family + 1]), bytesMax: 1 << 20 }
+  for await (const page of storage.scan(range)) values.push(...page.values)
+  return values
+}
+
+/** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
+export async function closeRooms(rooms: Rooms): Promise<void> {
+  await Promise.all([rooms.pipelines.close(), rooms.bridges.close()])
+  await rooms.tables.close()
+  await rooms.store.commit.close()
+  await rooms.store.close()
+}
