@@ -77,6 +77,10 @@ export class ChunkPacker {
     const { batch, placed } = effect
     const count = batch.readUInt32LE(12)
     let target = 0
+    if (batch.length > this.#chunkBytesMax) {
+      this.#addLoose(shards, stream, recordsOfBatch(batch), placed)
+      return
+    }
     if (stream.open.length > 1) {
       target = Layout.find(stream.open, batch.readUInt32LE(batchHeaderBytes), batch.readUInt32LE(batchHeaderBytes + 4))
       for (let i = 1; i < count; i++) {

@@ -1,0 +1,78 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+const prefix = 'millrace_'
+const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const bytesBuckets = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26]
+
+type Labels = Readonly<Record<string, string>>
+
+/** One sample of a metric that is read when it is asked for. */
+export interface Sample {
+  readonly labels?: Labels
+  readonly value: number
+}
+
+/**
+ * The daemon's metrics: prefix `millrace_`, base units, few labels, never a key of a user's data. prom-client's default
+ * metrics are not used: promtool refuses some of their names.
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly contentType = this.#registry.contentType
+
+  constructor(version: string) {
+    this.read('build_info', 'gauge', 'The version that runs; always 1.', ['version'], () => [{ labels: { version }, value: 1 }])
+    this.read('process_cpu_seconds_total', 'counter', 'Processor time of the process, user and system.', [], () => {
+      const { user, system } = process.cpuUsage()
+      return [{ value: (user + system) / 1e6 }]
+    })
+    this.read('process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', [], () => [{ value: process.memoryUsage.rss() }])
+    this.read('process_uptime_seconds', 'gauge', 'Time since the process was started.', [], () => [{ value: process.uptime() }])
+    const delay = monitorEventLoopDelay({ resolution: 20 })
+    delay.enable()
+    this.read('event_loop_lag_seconds', 'gauge', 'How late the event loop runs timers, since the last scrape.', ['quantile'], () => {
+      const samples = [0.5, 0.99].map((q) => ({ labels: { quantile: String(q) }, value: Math.max(0, delay.percentile(q * 100) / 1e9 - 0.02) || 0 }))
+      delay.reset()
+      return samples
+    })
+  }
+
+  counter(name: string, help: string, labels: readonly string[] = []): (value: number, labels?: Labels) => void {
+    const counter = new Counter({ name: prefix + name, help, labelNames: [...labels], registers: [this.#registry] })
+    return (value, of) => (of ? counter.inc(of, value) : counter.inc(value))
+  }
+
+  histogram(name: string, help: string, unit: 'seconds' | 'bytes', labels: readonly string[] = []): (value: number, labels?: Labels) => void {
+    const buckets = unit === 'seconds' ? secondsBuckets : bytesBuckets
+    const histogram = new Histogram({ name: prefix + name, help, buckets, labelNames: [...labels], registers: [this.#registry] })
+    return (value, of) => (of ? histogram.observe(of, value) : histogram.observe(value))
+  }
+
+  /** A metric whose samples are looked up at each scrape. A counter's samples must only grow. */
+  read(name: string, kind: 'gauge' | 'counter', help: string, labels: readonly string[], look: () => readonly Sample[]): void {
+    const options = { name: prefix + name, help, labelNames: [...labels], registers: [this.#registry] }
+    if (kind === 'gauge') {
+      new Gauge({
+        ...options,
+        collect() {
+          this.reset()
+          for (const { labels: of, value } of look()) of ? this.set(of, value) : this.set(value)
+        },
+      })
+    } else {
+      new Counter({
+        ...options,
+        collect() {
+          this.reset()
+          for (const { labels: of, value } of look()) of ? this.inc(of, value) : this.inc(value)
+        },
+      })
+    }
+  }
+
+  /** The page for Prometheus. */
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+}
