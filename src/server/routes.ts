@@ -29,6 +29,11 @@ const routes: readonly Route[] = [
     sendJson(response, 200, { confirmed: true })
   }),
   on('GET', 'tables', ({ daemon, response }) => sendJson(response, 200, { tables: daemon.rooms.tables.list() })),
+  on('GET', 'tables/*', ({ daemon, response, names }) => {
+    const table = daemon.rooms.tables.list().find((each) => each.name === names[0])
+    if (!table) throw new MillraceError('NOT_FOUND', `There is no table named ${names[0]}.`)
+    sendJson(response, 200, table)
+  }),
 
   on('GET', 'streams', ({ daemon, response }) => {
     sendJson(response, 200, { streams: daemon.rooms.log.streams().map((stream) => shownStream(daemon, stream)) })

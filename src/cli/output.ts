@@ -1,0 +1,54 @@
+import CliTable from 'cli-table3'
+import pico from 'picocolors'
+import type { MillraceError } from '../runtime/index.js'
+
+/** Colour only on a terminal. */
+const out = pico.createColors(process.stdout.isTTY === true)
+const err = pico.createColors(process.stderr.isTTY === true)
+
+export type Row = Readonly<Record<string, string | number | boolean | undefined>>
+
+/** A list for people as a table, for scripts as one JSON document. */
+export function printList(name: string, rows: readonly object[], shown: readonly Row[], json: boolean): void {
+  if (json) return printJson({ [name]: rows })
+  const first = shown[0]
+  if (!first) {
+    process.stderr.write(`no ${name}\n`)
+    return
+  }
+  const head = Object.keys(first)
+  const table = new CliTable({ head: head.map((text) => out.bold(text)), style: { head: [], border: [] }, chars: plainBorders })
+  for (const row of shown) table.push(head.map((column) => String(row[column] ?? '')))
+  process.stdout.write(`${table.toString()}\n`)
+}
+
+const plainBorders = {
+  top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
+  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+}
+
+/** One thing: its fields line by line, or as one JSON document. */
+export function printOne(value: object, json: boolean): void {
+  if (json) return printJson(value)
+  const width = Math.max(...Object.keys(value).map((name) => name.length))
+  for (const [name, field] of Object.entries(value)) {
+    if (field === undefined) continue
+    const text = typeof field === 'object' ? JSON.stringify(field) : String(field)
+    process.stdout.write(`${out.bold(name.padEnd(width))}  ${text}\n`)
+  }
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** One sentence of what happened, one of what to do, the code. */
+export function printError(error: MillraceError, json: boolean): void {
+  if (json) process.stderr.write(`${JSON.stringify(error.toJSON())}\n`)
+  else process.stderr.write(`${err.red('error')}: ${error.message}\n${error.remedy} (${error.code})\n`)
+}
+
+/** A line for a person who waits; nothing for scripts. */
+export function note(text: string): void {
+  process.stderr.write(`${err.dim(text)}\n`)
+}

@@ -1,0 +1,51 @@
+import type { Command } from 'commander'
+import { Daemon } from '../daemon/index.js'
+import { createLogger, Metrics, version } from '../runtime/index.js'
+import { daemonMetrics, Server } from '../server/index.js'
+import { globals, loadFor } from './client.js'
+
+export function registerServe(program: Command): void {
+  program
+    .command('serve')
+    .description('run the daemon')
+    .action(async (_options: object, command: Command) => {
+      const { config } = loadFor(globals(command))
+      const logger = createLogger(config.logLevel)
+      const metrics = new Metrics(version)
+      const observed = daemonMetrics(metrics)
+      const daemon = await Daemon.open({ config, logger, onRooms: (rooms) => observed.onRooms(rooms) })
+      observed.watch(daemon)
+      const server = new Server({ daemon, metrics, logger })
+      let address: { host: string; port: number }
+      try {
+        address = await server.listen()
+      } catch (error) {
+        await daemon.close()
+        throw error
+      }
+      const host = address.host.includes(':') ? `[${address.host}]` : address.host
+      if (config.listen.insecure) logger.warn('the daemon can be reached from outside and nobody is authenticated (listen.insecure)')
+      logger.info({ version, dataDir: daemon.dataDirectory, host, port: address.port }, 'ready')
+      process.stdout.write(`millrace ready http://${host}:${address.port}\n`)
+      await untilAsked()
+      logger.info('stopping')
+      await server.close()
+      await daemon.close()
+      logger.info('stopped')
+      process.exit(0)
+    })
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+function untilAsked(): Promise<void> {
+  return new Promise((resolve) => {
+    let isAsked = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (isAsked) process.exit(1)
+        isAsked = true
+        resolve()
+      })
+    }
+  })
+}
