@@ -29,11 +29,17 @@ async function scan(aws: Aws, TableName: string, onRow: (row: SdkItem) => void):
 }
 
 /** Every flight that was not cancelled must be in the table, with its delay; nothing else may be. Returns the rows. */
-export async function checkFlights(aws: Aws, flights: Flights, findings: Findings): Promise<number> {
+export async function checkFlights(
+  aws: Aws,
+  flights: Flights,
+  findings: Findings,
+  onRows: (rows: number) => void,
+): Promise<number> {
   const seen = new Uint8Array(flights.length + 1)
   let rows = 0
   await scan(aws, flightsTable, (row) => {
     rows++
+    if (rows % 1000 === 0) onRows(rows)
     const number = numberOfFlightId(row.flight?.S ?? '')
     if (!Number.isInteger(number) || number < 1 || number > flights.length || isCancelled(number)) {
       findings.add('wrong', `a row that must not be there: ${show(row)}`)
@@ -47,6 +53,7 @@ export async function checkFlights(aws: Aws, flights: Flights, findings: Finding
     if (seen[number] || isCancelled(number)) continue
     findings.add('wrong', `flight ${flightIdOf(flights.at(number))} has no row`)
   }
+  onRows(rows)
   return rows
 }
 
