@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DaemonProcess } from '../daemon-process.js'
+import { nodeBinary } from '../node-versions.js'
+import { temporaryFolder } from '../temporary-folder.js'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const installMsMax = 5 * 60_000
+const run = promisify(execFile)
+let folder: string
+/** A project of a stranger: nothing in it but the package. */
+let project: string
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-package-'))
+  project = join(folder, 'project')
+  // The build has been made before the tests began; npm packs what is there.
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root })
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
+  await run('mkdir', [project])
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true, type: 'module' }))
+  const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename)]
+  await run('npm', install, { cwd: project, timeout: installMsMax })
+}, installMsMax + 60_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test.each([20, 22, 24])('the installed package serves on Node %i', async (major) => {
+  const node = await nodeBinary(major)
+  const { stdout } = await run(node, ['--version'])
+  expect(stdout).toMatch(new RegExp(`^v${major}\\.`))
+  const main = join(project, 'node_modules', 'millrace', 'dist', 'cli', 'main.js')
+  const data = temporaryFolder()
+  const daemon = await DaemonProcess.start({ data, node, main, cwd: project })
+  try {
+    await daemon.aws('CreateTable', {
+      TableName: 'things',
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    })
+    const item = { id: { S: 'one' }, count: { N: '1' } }
+    await daemon.aws('PutItem', { TableName: 'things', Item: item })
+    await daemon.kill()
+    const again = await DaemonProcess.start({ data, node, main, cwd: project })
+    expect(await again.aws('GetItem', { TableName: 'things', Key: { id: { S: 'one' } } })).toMatchObject({ Item: item })
+    expect(await again.stop()).toBe(0)
+  } finally {
+    await daemon.kill()
+  }
+})
+
+test('the command is there, and says its version', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  const { stdout } = await run(join(project, 'node_modules', '.bin', 'millrace'), ['--version'])
+  expect(stdout.trim()).toBe(version)
+})
+
+test('a pipeline of a user type-checks against the types of the package', async () => {
+  writeFileSync(
+    join(project, 'count.ts'),
+    `import { pipeline, table } from 'millrace'
+
+export default pipeline('count')
+  .from(table('things'))
+  .filter((change) => change.type !== 'modify')
+  .keyByPartition()
+  .sum('things', (change) => (change.type === 'insert' ? 1 : -1))
+  .to(table('counts', (things, key) => ({ id: key.id, things: things + 1 })))
+`,
+  )
+  symlinkSync(join(root, 'node_modules', 'typescript'), join(project, 'node_modules', 'typescript'))
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const options = ['--strict', '--noEmit', '--module', 'NodeNext', '--target', 'ES2022', '--types', '']
+  await run(process.execPath, [tsc, ...options, 'count.ts'], { cwd: project })
+})
+
+test('what only the development of Millrace needs is not in it', async () => {
+  const { stdout } = await run('npm', ['ls', '--all', '--parseable'], { cwd: project })
+  expect(stdout).not.toMatch(/aws-sdk|vega-datasets|vitest|typescript\/node_modules/)
+})
+
+test('without the packages of the demo, the demo says what to install', async () => {
+  const main = join(project, 'node_modules', 'millrace', 'dist', 'cli', 'main.js')
+  const failed = run(process.execPath, [main, 'demo', '--rows', '1000'], { cwd: project })
+  await expect(failed).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('npm install') })
+})
