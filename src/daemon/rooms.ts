@@ -55,7 +55,7 @@ async function buildRooms({ config, directory, clock, logger }: RoomsOptions, st
   const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: config.groups.groupsMax })
   const { region, accountId } = config.aws
   const eventId = eventIds(region, commit.storeId, commit.epoch)
-  const tables = await Tables.open({ storage, commit, log, clock, logger, region, accountId, eventId })
+  const tables = await Tables.open({ storage, commit, counters, log, clock, logger, region, accountId, eventId })
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
   const pipelines = await Pipelines.open({ storage, commit, counters, log, groups, tables, clock, logger, config, directory })
   const bridges = new Bridges({

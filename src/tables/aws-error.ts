@@ -1,0 +1,38 @@
+import { ValidationError } from './values/index.js'
+
+const modelled = 'com.amazonaws.dynamodb.v20120810#'
+
+/** An answer of AWS's error shape: `__type`, the HTTP status, `message` and whatever else the shape has. */
+export class AwsError extends Error {
+  readonly type: string
+  readonly status: number
+  readonly extra: Readonly<Record<string, unknown>>
+
+  constructor(type: string, message: string, options: { status?: number; extra?: Readonly<Record<string, unknown>> } = {}) {
+    super(message)
+    this.name = 'AwsError'
+    this.type = type
+    this.status = options.status ?? 400
+    this.extra = options.extra ?? {}
+  }
+}
+
+export const validation = (message: string): AwsError => new AwsError('com.amazon.coral.validate#ValidationException', message)
+export const serialization = (message: string): AwsError => new AwsError('com.amazon.coral.service#SerializationException', message)
+export const unknownOperation = (): AwsError => new AwsError('com.amazon.coral.service#UnknownOperationException', '')
+export const notFound = (message: string): AwsError => new AwsError(`${modelled}ResourceNotFoundException`, message)
+export const inUse = (message: string): AwsError => new AwsError(`${modelled}ResourceInUseException`, message)
+export const trimmed = (message: string): AwsError => new AwsError(`${modelled}TrimmedDataAccessException`, message)
+export const expiredIterator = (message: string): AwsError => new AwsError(`${modelled}ExpiredIteratorException`, message)
+export const limitExceeded = (message: string): AwsError => new AwsError(`${modelled}LimitExceededException`, message)
+
+export function conditionFailed(item: unknown): AwsError {
+  const extra = item === undefined ? {} : { Item: item }
+  return new AwsError(`${modelled}ConditionalCheckFailedException`, 'The conditional request failed', { extra })
+}
+
+/** What the pure rooms throw, as AWS answers it. */
+export function asAwsError(thrown: unknown): unknown {
+  if (!(thrown instanceof ValidationError)) return thrown
+  return thrown.variant === 'serialization' ? serialization(thrown.message) : validation(thrown.message)
+}

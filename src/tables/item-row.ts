@@ -1,0 +1,112 @@
+import { Family } from '../commit/index.js'
+import { type Hash64, hashKey, MillraceError } from '../runtime/index.js'
+import { type AttributeValue, decodeKeyValue, encodeKeyValue, type Item, type KeySchema } from './values/index.js'
+
+/**
+ * `item`: family, table u32be, key hash (hi u32be, lo u32be), encoded partition key, encoded sort key. The hash comes
+ * first so that a table's items lie spread and a segment of a Scan is a range.
+ */
+export interface ItemKey {
+  readonly row: Buffer
+  readonly hash: Hash64
+  /** Encoded partition key and sort key: the key of the item's change records. */
+  readonly encoded: Buffer
+}
+
+const prefixBytes = 13
+
+export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
+  const partition = encodeKeyValue(key[schema.hash.name] as AttributeValue)
+  const hash = hashKey(partition)
+  const row = Buffer.concat([partitionPrefix(table, hash), partition, ...(schema.range ? [encodeKeyValue(key[schema.range.name] as AttributeValue)] : [])])
+  return { row, hash, encoded: row.subarray(prefixBytes) }
+}
+
+/** Where the items of one partition key begin. */
+export function partitionStart(table: number, partition: Buffer): Buffer {
+  return Buffer.concat([partitionPrefix(table, hashKey(partition)), partition])
+}
+
+function partitionPrefix(table: number, hash: Hash64): Buffer {
+  const prefix = Buffer.allocUnsafe(prefixBytes)
+  prefix[0] = Family.item
+  prefix.writeUInt32BE(table, 1)
+  prefix.writeUInt32BE(hash.hi, 5)
+  prefix.writeUInt32BE(hash.lo, 9)
+  return prefix
+}
+
+/** The items of a table whose key hash lies in a segment: lower bound inclusive, upper bound exclusive. */
+export function segmentRange(table: number, segment: number, total: number): { gte: Buffer; lt: Buffer } {
+  const bound = (index: number): Buffer => {
+    if (index === total) return after(tablePrefix(table))
+    const hash = ((1n << 64n) * BigInt(index)) / BigInt(total)
+    return partitionPrefix(table, { hi: Number(hash >> 32n), lo: Number(hash & 0xffff_ffffn) })
+  }
+  return { gte: bound(segment), lt: bound(segment + 1) }
+}
+
+export function tablePrefix(table: number): Buffer {
+  const prefix = Buffer.allocUnsafe(5)
+  prefix[0] = Family.item
+  prefix.writeUInt32BE(table, 1)
+  return prefix
+}
+
+/** The first key behind all keys with a prefix. */
+export function after(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix)
+  for (let i = end.length - 1; i >= 0; i--) {
+    if (end[i] !== 0xff) {
+      end[i] = (end[i] as number) + 1
+      return end.subarray(0, i + 1)
+    }
+  }
+  throw new MillraceError('INTERNAL', 'No key lies behind this prefix.')
+}
+
+/** The key attributes of an item row, from its key alone. */
+export function keyAttributesOf(row: Buffer, schema: KeySchema): Item {
+  const partition = decodeKeyValue(row, prefixBytes)
+  const key: Item = { [schema.hash.name]: partition.value }
+  if (schema.range) key[schema.range.name] = decodeKeyValue(row, partition.next).value
+  return key
+}
+
+/*
+ * The value: version u8, flags u8, hybrid logical clock u64be (48 bits of milliseconds, 16 of a counter), origin region
+ * u8 (0: this one), codec u8 (1: DynamoDB JSON in UTF-8), size u32be (by AWS's rules), body.
+ */
+const valueHeaderBytes = 16
+const version = 1
+const codecDynamoJson = 1
+
+export interface StoredItem {
+  /** The item as DynamoDB JSON. */
+  readonly json: Buffer
+  readonly size: number
+}
+
+export function encodeItem(json: Buffer, size: number, stamp: { ms: number; counter: number }): Buffer {
+  const value = Buffer.allocUnsafe(valueHeaderBytes + json.length)
+  value[0] = version
+  value[1] = 0
+  value.writeUIntBE(stamp.ms, 2, 6)
+  value.writeUInt16BE(stamp.counter, 8)
+  value[10] = 0
+  value[11] = codecDynamoJson
+  value.writeUInt32BE(size, 12)
+  json.copy(value, valueHeaderBytes)
+  return value
+}
+
+export function decodeItem(value: Buffer): StoredItem {
+  if (value[0] !== version || value[11] !== codecDynamoJson) {
+    throw new MillraceError('DATA_DIR_NEWER', `An item row has version ${value[0]} and codec ${value[11]}; this version of Millrace knows 1 and 1.`)
+  }
+  return { json: value.subarray(valueHeaderBytes), size: value.readUInt32BE(12) }
+}
+
+export function parseItem(stored: StoredItem): Item {
+  return JSON.parse(stored.json.toString()) as Item
+}

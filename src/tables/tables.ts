@@ -1,0 +1,143 @@
+import type { Commit, Counters, EffectSet, Release } from '../commit/index.js'
+import type { ShardedLog, StreamId } from '../log/index.js'
+import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import { asAwsError, AwsError, unknownOperation } from './aws-error.js'
+import { Catalogue } from './catalogue.js'
+import { ItemOperations } from './item-operations.js'
+import { RangeOperations } from './range-operations.js'
+import { type Input, parseInput } from './request.js'
+import { StreamOperations } from './stream-operations.js'
+import { TableOperations } from './table-operations.js'
+import type { Item, KeySchema } from './values/index.js'
+import { Writer } from './writer.js'
+
+export interface TablesOptions {
+  readonly storage: Storage
+  readonly commit: Commit
+  readonly counters: Counters
+  readonly log: ShardedLog
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Region and account of resource names. */
+  readonly region: string
+  readonly accountId: string
+  readonly eventId: (sequence: number) => string
+}
+
+export interface TableInfo {
+  readonly name: string
+  readonly keys: string
+  readonly billing: string
+  /** View type of the AWS stream that is on. */
+  readonly stream: string | undefined
+  readonly arn: string
+}
+
+type Operation = (input: Input) => Promise<Buffer | object>
+
+/** Tables that speak the DynamoDB API, and the streams over their changes. */
+export class Tables {
+  readonly #catalogue: Catalogue
+  readonly #writer: Writer
+  readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+
+  private constructor(options: TablesOptions, catalogue: Catalogue) {
+    this.#catalogue = catalogue
+    this.#writer = new Writer(options.commit, catalogue)
+    const items = new ItemOperations(options.commit, catalogue, this.#writer)
+    const ranges = new RangeOperations(options.storage, catalogue)
+    const tables = new TableOperations(catalogue)
+    const streams = new StreamOperations({ ...options, catalogue })
+    this.#operations = {
+      DynamoDB_20120810: {
+        PutItem: (input) => items.put(input),
+        GetItem: (input) => items.get(input),
+        UpdateItem: (input) => items.update(input),
+        DeleteItem: (input) => items.delete(input),
+        BatchWriteItem: (input) => items.batchWrite(input),
+        BatchGetItem: (input) => items.batchGet(input),
+        Query: (input) => ranges.query(input),
+        Scan: (input) => ranges.scan(input),
+        CreateTable: (input) => tables.create(input),
+        DescribeTable: (input) => tables.describeTable(input),
+        UpdateTable: (input) => tables.update(input),
+        DeleteTable: (input) => tables.delete(input),
+        ListTables: (input) => tables.list(input),
+        DescribeTimeToLive: (input) => tables.describeTimeToLive(input),
+        DescribeContinuousBackups: (input) => tables.describeContinuousBackups(input),
+        ListTagsOfResource: (input) => tables.listTags(input),
+        DescribeLimits: async () => ({
+          AccountMaxReadCapacityUnits: 80_000,
+          AccountMaxWriteCapacityUnits: 80_000,
+          TableMaxReadCapacityUnits: 40_000,
+          TableMaxWriteCapacityUnits: 40_000,
+        }),
+      },
+      DynamoDBStreams_20120810: {
+        ListStreams: (input) => streams.listStreams(input),
+        DescribeStream: (input) => streams.describeStream(input),
+        GetShardIterator: (input) => streams.getShardIterator(input),
+        GetRecords: (input) => streams.getRecords(input),
+      },
+    }
+  }
+
+  static async open(options: TablesOptions): Promise<Tables> {
+    return new Tables(options, await Catalogue.open(options))
+  }
+
+  /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */
+  async execute(service: string, operation: string, body: Buffer): Promise<Buffer> {
+    const run = this.#operations[service]
+    if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
+    try {
+      const answer = await (run[operation] as Operation)(parseInput(body))
+      return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
+    } catch (error) {
+      throw asAwsError(error)
+    }
+  }
+
+  list(): TableInfo[] {
+    return [...this.#catalogue.tables()].map(({ row }) => ({
+      name: row.name,
+      keys: [row.schema.hash, row.schema.range].flatMap((key) => (key ? [`${key.name} ${key.type}`] : [])).join(', '),
+      billing: row.billing,
+      stream: row.label === undefined ? undefined : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view,
+      arn: this.#catalogue.tableArn(row.name),
+    }))
+  }
+
+  /** The key attributes of a table, or undefined when it is not there. */
+  schema(name: string): KeySchema | undefined {
+    return this.#catalogue.find(name)?.row.schema
+  }
+
+  /** The table's change log with both images from here on, for pipelines and bridges. Throws NOT_FOUND. */
+  async changeLog(name: string): Promise<StreamId> {
+    try {
+      return await this.#catalogue.follow(name)
+    } catch (error) {
+      if (error instanceof AwsError) throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
+      throw error
+    }
+  }
+
+  /**
+   * Puts and deletes of one table as one effect set, for sinks; the rows are latched until the release, which the caller
+   * calls after its submit. Throws NOT_FOUND.
+   */
+  async prepare(name: string, writes: readonly ({ readonly put: Item } | { readonly delete: Item })[]): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+    try {
+      return await this.#writer.prepare(name, writes)
+    } catch (error) {
+      if (error instanceof AwsError) throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
+      throw error
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#catalogue.close()
+  }
+}

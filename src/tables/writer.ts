@@ -1,0 +1,216 @@
+import type { Commit, EffectSet, Release } from '../commit/index.js'
+import { Codec, type NewRecord, RecordKind } from '../log/index.js'
+import { conditionFailed, notFound } from './aws-error.js'
+import type { Catalogue, Table } from './catalogue.js'
+import { encodeChange, type ImageBytes } from './change.js'
+import { decodeItem, encodeItem, type ItemKey, itemKey, parseItem, type StoredItem } from './item-row.js'
+import { type Item, itemSize, itemsEqual } from './values/index.js'
+
+/** What a decider sees of the row that it decides on. */
+export interface Present {
+  readonly stored: StoredItem | undefined
+  /** Parsed once, when it is asked for; undefined when there is no item. */
+  item(): Item | undefined
+}
+
+/** What shall become of the row. */
+export type Decision =
+  | { readonly kind: 'put'; readonly item: Item; readonly size: number }
+  | { readonly kind: 'delete' }
+  | { readonly kind: 'refuse'; readonly returnItem: boolean }
+
+export interface Written {
+  readonly before: Present
+  /** The item after it; undefined when it was deleted. */
+  readonly after: Item | undefined
+  readonly size: number
+}
+
+interface Prepared {
+  readonly effects: { rows: EffectSet['rows'] & object; records: NonNullable<EffectSet['records']> } | undefined
+}
+
+const always = (decision: Decision) => () => decision
+
+/** Decides on rows under their latches and queues row and change record as one effect set. */
+export class Writer {
+  readonly #commit: Commit
+  readonly #catalogue: Catalogue
+  #stampMs = 0
+  #stampCounter = 0
+
+  constructor(commit: Commit, catalogue: Catalogue) {
+    this.#commit = commit
+    this.#catalogue = catalogue
+  }
+
+  /**
+   * One write. `needsBefore` is false when neither a condition nor the answer needs the item as it was; the row is latched
+   * all the same. Resolves when everything that the answer rests on is durable.
+   */
+  async write(name: string, keyAttributes: Item, needsBefore: boolean, decide: (before: Present) => Decision): Promise<Written> {
+    const table = this.#table(name)
+    const shared = table.gate.share()
+    const releaseTable = shared instanceof Promise ? await shared : shared
+    let outcome: { written: Written | undefined; refused: boolean; returnItem: boolean; before: Present }
+    let durable: Promise<unknown> | undefined
+    try {
+      if (this.#catalogue.find(name) !== table) throw resourceNotFound()
+      const key = itemKey(table.row.id, table.row.schema, keyAttributes)
+      const latched = this.#commit.latch([key.row])
+      const release = latched instanceof Promise ? await latched : latched
+      try {
+        const read = needsBefore || table.row.log !== undefined ? await this.#read(key) : { present: absent, seen: undefined }
+        const decision = decide(read.present)
+        if (decision.kind === 'refuse') {
+          outcome = { written: undefined, refused: true, returnItem: decision.returnItem, before: read.present }
+        } else {
+          const { effects } = this.#prepare(table, key, keyAttributes, read.present, decision, needsBefore)
+          if (effects) durable = this.#commit.submit(effects)
+          outcome = { written: writtenOf(read.present, decision), refused: false, returnItem: false, before: read.present }
+        }
+        // An answer without an effect of its own waits for what it saw.
+        if (!durable && read.seen !== undefined) durable = this.#commit.returned(read.seen)
+      } finally {
+        release()
+      }
+    } finally {
+      releaseTable()
+    }
+    if (durable) await durable
+    if (outcome.refused) throw conditionFailed(outcome.returnItem ? outcome.before.item() : undefined)
+    return outcome.written as Written
+  }
+
+  /**
+   * Many upserts and deletes of one table as one effect set, for sinks: all latches are taken in key order before the
+   * first read. The caller submits the effects, then releases.
+   */
+  async prepare(name: string, writes: readonly ({ readonly put: Item } | { readonly delete: Item })[]): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+    const table = this.#table(name)
+    const shared = table.gate.share()
+    const releaseTable = shared instanceof Promise ? await shared : shared
+    let releaseRows: Release | undefined
+    const release = () => {
+      releaseRows?.()
+      releaseTable()
+    }
+    try {
+      if (this.#catalogue.find(name) !== table) throw resourceNotFound()
+      const { id, schema } = table.row
+      // Of several writes to one item the last one counts; they would otherwise decide on the same old row.
+      const keyed = new Map<string, { write: (typeof writes)[number]; attributes: Item; key: ItemKey }>()
+      for (const write of writes) {
+        const item = 'put' in write ? write.put : write.delete
+        const attributes: Item = { [schema.hash.name]: item[schema.hash.name] as never }
+        if (schema.range) attributes[schema.range.name] = item[schema.range.name] as never
+        const key = itemKey(id, schema, attributes)
+        keyed.set(key.row.toString('latin1'), { write, attributes, key })
+      }
+      const targets = [...keyed.values()]
+      releaseRows = await this.#commit.latch(targets.map(({ key }) => key.row))
+      const rows: NonNullable<EffectSet['rows']>[number][] = []
+      const records: NonNullable<EffectSet['records']>[number][] = []
+      for (const { write, attributes, key } of targets) {
+        const { present } = await this.#read(key)
+        const decision: Decision = 'put' in write ? { kind: 'put', item: write.put, size: itemSize(write.put) } : { kind: 'delete' }
+        const { effects } = this.#prepare(table, key, attributes, present, decision, true)
+        if (!effects) continue
+        rows.push(...effects.rows)
+        records.push(...effects.records)
+      }
+      return { effects: { rows, records }, release }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** Puts and deletes of one table that belong together in nothing but the answer: each is a write of its own. */
+  async writeAlways(name: string, keyAttributes: Item, decision: Decision): Promise<Written> {
+    return this.write(name, keyAttributes, false, always(decision))
+  }
+
+  #table(name: string): Table {
+    const table = this.#catalogue.find(name)
+    if (!table) throw resourceNotFound()
+    return table
+  }
+
+  async #read(key: ItemKey): Promise<{ present: Present; seen: number | undefined }> {
+    const found = this.#commit.read(key.row)
+    const { value, seen } = found instanceof Promise ? await found : found
+    return { present: value ? presentOf(value) : absent, seen }
+  }
+
+  #prepare(table: Table, key: ItemKey, keyAttributes: Item, before: Present, decision: Decision, hasRead: boolean): Prepared {
+    if (decision.kind === 'refuse') return { effects: undefined }
+    const { row } = table
+    const old = before.stored
+    if (decision.kind === 'delete') {
+      const mayExist = old !== undefined || !(hasRead || row.log !== undefined)
+      if (!mayExist) return { effects: undefined }
+      const rows = [{ key: key.row, value: undefined }]
+      return { effects: { rows, records: row.log === undefined || !old ? [] : this.#record(table, key, keyAttributes, 'remove', undefined, old) } }
+    }
+    const json = Buffer.from(JSON.stringify(decision.item))
+    if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
+    const rows = [{ key: key.row, value: encodeItem(json, decision.size, this.#stamp()) }]
+    const image = { json, size: decision.size }
+    return { effects: { rows, records: row.log === undefined ? [] : this.#record(table, key, keyAttributes, old ? 'modify' : 'insert', image, old) } }
+  }
+
+  #record(table: Table, key: ItemKey, keyAttributes: Item, kind: 'insert' | 'modify' | 'remove', image: ImageBytes | undefined, old: StoredItem | undefined) {
+    const kept = this.#catalogue.images(table.row)
+    const keys = { json: Buffer.from(JSON.stringify(keyAttributes)), size: itemSize(keyAttributes) }
+    const record: NewRecord = {
+      hash: key.hash,
+      kind: RecordKind[kind],
+      flags: 0,
+      codec: Codec.dynamoJsonChange,
+      time: this.#commit.time.next(),
+      key: key.encoded,
+      body: encodeChange(keys, kept.new ? image : undefined, kept.old ? old : undefined),
+    }
+    return [{ stream: table.row.log as never, records: [record] }]
+  }
+
+  /** A hybrid logical clock: wall milliseconds that never go back, and a counter within one. */
+  #stamp(): { ms: number; counter: number } {
+    const now = this.#commit.time.next()
+    if (now > this.#stampMs) {
+      this.#stampMs = now
+      this.#stampCounter = 0
+    } else if (++this.#stampCounter > 0xffff) {
+      this.#stampMs++
+      this.#stampCounter = 0
+    }
+    return { ms: this.#stampMs, counter: this.#stampCounter }
+  }
+}
+
+const absent: Present = { stored: undefined, item: () => undefined }
+
+function presentOf(value: Buffer): Present {
+  const stored = decodeItem(value)
+  let item: Item | undefined
+  return {
+    stored,
+    item() {
+      item ??= parseItem(stored)
+      return item
+    },
+  }
+}
+
+function writtenOf(before: Present, decision: Decision): Written {
+  if (decision.kind === 'put') return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
+  return { before, after: undefined, size: before.stored?.size ?? 0 }
+}
+
+/** The same by value: 1.0 is 1, and sets have no order. Equal bytes spare the comparison. */
+function isSame(old: StoredItem, json: Buffer, before: Present, item: Item): boolean {
+  return old.json.equals(json) || itemsEqual(before.item() as Item, item)
+}
+
+export const resourceNotFound = (): Error => notFound('Requested resource not found')
