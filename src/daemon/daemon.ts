@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, sleep, systemClock } from '../runtime/index.js'
+import { WorkerPool } from '../workers/index.js'
 import { DataDirectory } from './data-directory.js'
 import { FreeSpaceWatch } from './free-space.js'
 import { closeRooms, openRooms, type Rooms } from './rooms.js'
@@ -30,6 +31,7 @@ export class Daemon {
   readonly #directory: DataDirectory
   readonly #onRooms: (rooms: Rooms) => void
   readonly #space: FreeSpaceWatch
+  readonly workers: WorkerPool
   #rooms: Rooms | undefined
   #state: DaemonState = { state: 'reopening', reason: 'The store is being opened.' }
   #failures: number[] = []
@@ -41,6 +43,8 @@ export class Daemon {
     this.#clock = options.clock ?? systemClock
     this.#onRooms = options.onRooms ?? (() => {})
     this.#directory = directory
+    const { workers, pipelines } = options.config
+    this.workers = new WorkerPool({ ...workers, stepTimeoutMs: pipelines.stepTimeoutMs, logger: options.logger })
     this.#space = new FreeSpaceWatch({
       path: directory.path,
       freeBytesMin: options.config.commit.freeBytesMin,
@@ -60,6 +64,7 @@ export class Daemon {
       await daemon.#open()
     } catch (error) {
       daemon.#space.stop()
+      await daemon.workers.close()
       throw error
     }
     if (options.config.durability === 'relaxed') {
@@ -93,6 +98,7 @@ export class Daemon {
     const rooms = await openRooms({
       config: this.config,
       directory: this.#directory,
+      workers: this.workers,
       clock: this.#clock,
       logger: this.#logger,
       onPoisoned: (error) => {
@@ -167,5 +173,6 @@ export class Daemon {
     this.#space.stop()
     await this.#reopening
     if (rooms) await closeRooms(rooms)
+    await this.workers.close()
   }
 }

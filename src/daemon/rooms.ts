@@ -7,6 +7,7 @@ import { Pipelines } from '../pipelines/index.js'
 import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeChange, Tables } from '../tables/index.js'
+import type { WorkerPool } from '../workers/index.js'
 import type { DataDirectory } from './data-directory.js'
 import { type OpenStore, openStore } from './open-store.js'
 
@@ -23,6 +24,7 @@ export interface Rooms {
 export interface RoomsOptions {
   readonly config: Config
   readonly directory: DataDirectory
+  readonly workers: WorkerPool
   readonly clock: Clock
   readonly logger: Logger
   readonly onPoisoned: (error: MillraceError) => void
@@ -48,7 +50,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   }
 }
 
-async function buildRooms({ config, directory, clock, logger }: RoomsOptions, store: OpenStore): Promise<Rooms> {
+async function buildRooms({ config, directory, workers, clock, logger }: RoomsOptions, store: OpenStore): Promise<Rooms> {
   const { storage, commit } = store
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: config.log })
@@ -57,7 +59,24 @@ async function buildRooms({ config, directory, clock, logger }: RoomsOptions, st
   const eventId = eventIds(region, commit.storeId, commit.epoch)
   const tables = await Tables.open({ storage, commit, counters, log, clock, logger, region, accountId, eventId })
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
-  const pipelines = await Pipelines.open({ storage, commit, counters, log, groups, tables, clock, logger, config, directory })
+  const pipelines = await Pipelines.open({
+    storage,
+    commit,
+    counters,
+    log,
+    groups,
+    tables,
+    workers,
+    clock,
+    logger,
+    sinks: { tables, log },
+    limits: config.pipelines,
+    pipelinesMax: config.pipelines.pipelinesMax,
+    moduleBytesMax: config.pipelines.moduleBytesMax,
+    filesFolder: directory.files,
+    filesOutside: config.pipelines.filesOutside,
+    modulesFolder: directory.modules,
+  })
   const bridges = new Bridges({
     commit,
     groups,

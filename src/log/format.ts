@@ -8,7 +8,7 @@
  * a body: a filter on kind, key or time walks the record headers.
  */
 import { crc32 } from 'node:zlib'
-import { MillraceError } from '../runtime/index.js'
+import { MillraceError } from '../runtime/errors.js'
 import type { Codec, LogRecord, NewRecord, RecordKind, Sequence } from './types.js'
 
 export const chunkHeaderBytes = 64

@@ -1,0 +1,20 @@
+/** What a user's module imports: the pipeline API. */
+export {
+  type Change,
+  Flow,
+  file,
+  type Item,
+  type ItemKey,
+  type ItemValue,
+  KeyedFlow,
+  type KeyValue,
+  pipeline,
+  type Sink,
+  type SinkItem,
+  type SinkRecord,
+  type Source,
+  type StreamKey,
+  type StreamRecord,
+  stream,
+  table,
+} from './operators/index.js'

@@ -1,0 +1,92 @@
+import type { ItemValue, KeyValue, SinkItem } from './types.js'
+
+/** A value of DynamoDB JSON. */
+type Attribute = Readonly<Record<string, unknown>>
+
+/** DynamoDB JSON as plain JavaScript. */
+export function plainItem(item: Readonly<Record<string, Attribute>>): Record<string, ItemValue> {
+  const plain: Record<string, ItemValue> = {}
+  for (const name in item) plain[name] = plainValue(item[name] as Attribute)
+  return plain
+}
+
+export function plainValue(attribute: Attribute): ItemValue {
+  for (const type in attribute) {
+    const value = attribute[type]
+    switch (type) {
+      case 'S':
+      case 'BOOL':
+        return value as string | boolean
+      case 'N':
+        return plainNumber(value as string)
+      case 'B':
+        return new Uint8Array(Buffer.from(value as string, 'base64'))
+      case 'NULL':
+        return null
+      case 'M':
+        return plainItem(value as Record<string, Attribute>)
+      case 'L':
+        return (value as Attribute[]).map(plainValue)
+      case 'SS':
+        return new Set(value as string[])
+      case 'NS':
+        return new Set((value as string[]).map(plainNumber))
+      case 'BS':
+        return new Set((value as string[]).map((each) => new Uint8Array(Buffer.from(each, 'base64'))))
+    }
+  }
+  throw new TypeError('An attribute has no type.')
+}
+
+/** A number when a double holds it exactly as it is written; else a bigint, or with a fraction the text itself. */
+export function plainNumber(text: string): number | bigint | string {
+  const number = Number(text)
+  if (String(number) === text) return number
+  return /^-?\d+$/.test(text) ? BigInt(text) : text
+}
+
+export function plainKey(value: Attribute): KeyValue {
+  return plainValue(value) as KeyValue
+}
+
+/** Plain JavaScript as DynamoDB JSON. Throws TypeError for what no attribute can hold. */
+export function attributesOf(item: SinkItem): Record<string, Attribute> {
+  const attributes: Record<string, Attribute> = {}
+  for (const name of Object.keys(item)) {
+    const value = item[name]
+    if (value !== undefined) attributes[name] = attributeOf(value, name)
+  }
+  return attributes
+}
+
+function attributeOf(value: unknown, name: string): Attribute {
+  switch (typeof value) {
+    case 'string':
+      return { S: value }
+    case 'number':
+      if (!Number.isFinite(value)) throw new TypeError(`The attribute ${name} is ${value}, which no attribute can hold.`)
+      return { N: String(value) }
+    case 'bigint':
+      return { N: String(value) }
+    case 'boolean':
+      return { BOOL: value }
+  }
+  if (value === null) return { NULL: true }
+  if (value instanceof Uint8Array) return { B: Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64') }
+  if (Array.isArray(value)) return { L: value.map((each) => attributeOf(each, name)) }
+  if (value instanceof Set) return setOf(value, name)
+  if (typeof value === 'object') {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype || prototype === null) return { M: attributesOf(value as SinkItem) }
+  }
+  throw new TypeError(`The attribute ${name} is a ${typeof value === 'object' ? value.constructor.name : typeof value}, which no attribute can hold.`)
+}
+
+function setOf(values: ReadonlySet<unknown>, name: string): Attribute {
+  const all = [...values]
+  if (all.length === 0) throw new TypeError(`The attribute ${name} is an empty set, which no attribute can hold.`)
+  if (all.every((each) => typeof each === 'string')) return { SS: all }
+  if (all.every((each) => typeof each === 'number' || typeof each === 'bigint')) return { NS: all.map(String) }
+  if (all.every((each) => each instanceof Uint8Array)) return { BS: all.map((each) => Buffer.from(each).toString('base64')) }
+  throw new TypeError(`The attribute ${name} is a set of different types.`)
+}

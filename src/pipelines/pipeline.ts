@@ -1,0 +1,248 @@
+import type { Commit } from '../commit/index.js'
+import type { Group, Position } from '../groups/index.js'
+import type { ShardedLog } from '../log/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
+import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
+import type { WorkerPool } from '../workers/index.js'
+import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
+import { type RunFailure, type RunLimits, PipelineRun } from './run.js'
+
+export interface PipelineLimits extends RunLimits {
+  readonly attemptsMax: number
+  readonly retryMs: number
+}
+
+/** What a pipeline is doing. */
+export type PipelineState = 'starting' | 'running' | 'retrying' | 'failed' | 'sourceDeleted' | 'stopped'
+
+/** Every change of state that there is; anything else is a fault of ours. */
+const transitions: Readonly<Record<PipelineState, readonly PipelineState[]>> = {
+  starting: ['running', 'retrying', 'failed', 'stopped'],
+  running: ['retrying', 'failed', 'sourceDeleted', 'stopped'],
+  retrying: ['starting', 'stopped'],
+  failed: ['stopped'],
+  sourceDeleted: ['stopped'],
+  stopped: [],
+}
+
+export interface PipelineSurroundings {
+  readonly commit: Commit
+  readonly log: ShardedLog
+  readonly workers: WorkerPool
+  readonly sinks: SinkSurroundings
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: PipelineLimits
+}
+
+/** What belongs to one pipeline and is known at its opening. */
+export interface PipelineParts {
+  readonly group: Group
+  readonly moduleFile: () => Promise<string>
+  readonly hashKeyName: string | undefined
+  readonly sinkKeys: () => Readonly<Record<number, readonly string[]>>
+  /** Committed files of its file sinks, by the index of their step. */
+  readonly files: () => Promise<ReadonlyMap<number, CommittedFile>>
+}
+
+/** What is shown of a pipeline. */
+export interface PipelineView {
+  readonly name: string
+  readonly source: string
+  readonly state: PipelineState
+  readonly group: string
+  readonly attempts: number
+  readonly createdAt: number
+  readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
+  readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
+  readonly tasks: number
+  readonly error: Failure | undefined
+}
+
+/** Longest wait before another attempt. */
+const retryMsMax = 30_000
+const epochBytesLeast = 64 * 1024
+
+/** The life of one pipeline: its runs, its attempts, its end. */
+export class Pipeline {
+  #row: PipelineRow
+  readonly #parts: PipelineParts
+  readonly #around: PipelineSurroundings
+  #state: PipelineState = 'starting'
+  #run: PipelineRun | undefined
+  #files = new Map<number, FileSink>()
+  #retry: Timer | undefined
+  #attempts = 0
+  #lastFailure: Failure | undefined
+  #epochBytesMax: number
+  #starting: Promise<void> = Promise.resolve()
+  #committed = 0
+  #secondsLast = 0
+  readonly rowsIn: number[]
+  /** Seconds of worker time. */
+  seconds = 0
+  failures = 0
+
+  constructor(row: PipelineRow, parts: PipelineParts, around: PipelineSurroundings) {
+    this.#row = row
+    this.#parts = parts
+    this.#around = around
+    this.#epochBytesMax = around.limits.epochBytesMax
+    this.rowsIn = row.plan.steps.map(() => 0)
+    if (row.state === 'failed' || row.state === 'sourceDeleted') this.#state = row.state
+    this.#lastFailure = row.failure
+  }
+
+  get row(): PipelineRow {
+    return this.#row
+  }
+
+  get state(): PipelineState {
+    return this.#state
+  }
+
+  #become(state: PipelineState): void {
+    if (!transitions[this.#state].includes(state)) throw new MillraceError('INTERNAL', `A pipeline cannot go from ${this.#state} to ${state}.`)
+    this.#state = state
+  }
+
+  /** Begins, unless it had failed or drained before. */
+  start(): void {
+    if (this.#state === 'starting') this.#starting = this.#begin()
+  }
+
+  async #begin(): Promise<void> {
+    const { log, commit, workers, sinks, clock, limits } = this.#around
+    try {
+      const moduleFile = await this.#parts.moduleFile()
+      for (const [step, file] of await this.#parts.files()) this.#files.set(step, await FileSink.open(file))
+      if (this.#state !== 'starting') return await this.#closeFiles()
+      this.#become('running')
+      let isDrained = false
+      const run = new PipelineRun({
+        row: this.#row,
+        group: this.#parts.group,
+        commit,
+        log,
+        workers,
+        sinks,
+        clock,
+        limits: { ...limits, epochBytesMax: this.#epochBytesMax },
+        moduleFile,
+        hashKeyName: this.#parts.hashKeyName,
+        sinkKeys: this.#parts.sinkKeys(),
+        files: this.#files,
+        onFailure: (failure) => void this.#failed(failure),
+        onCommitted: (positions, _rows, seconds) => this.#passed(positions, seconds),
+        onDrained: () => {
+          isDrained = true
+          if (this.#run) void this.#end({ ...this.#row, state: 'sourceDeleted' })
+        },
+        onRows: (rowsIn, seconds) => {
+          this.seconds += seconds
+          for (let i = 0; i < rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (rowsIn[i] as number)
+        },
+      })
+      this.#run = run
+      if (isDrained) await this.#end({ ...this.#row, state: 'sourceDeleted' })
+    } catch (error) {
+      if (this.#state === 'stopped') return
+      const known = asMillraceError(error)
+      await this.#failed({ error: known, stack: known.stack, place: { step: undefined, sequence: undefined }, shard: undefined, isCounted: true })
+    }
+  }
+
+  /** Attempts are forgotten once the position has passed the record that failed. */
+  #passed(positions: readonly Position[], seconds: number): void {
+    this.#committed++
+    this.#secondsLast = seconds
+    const failed = this.#lastFailure
+    if (!failed || this.#attempts === 0) return
+    const isPast = failed.sequence === undefined || positions.some((position) => position.shard === failed.shard && position.next > (failed.sequence as number))
+    if (!isPast) return
+    this.#attempts = 0
+    this.#lastFailure = undefined
+    this.#epochBytesMax = this.#around.limits.epochBytesMax
+  }
+
+  async #failed({ error, stack, place, shard, isCounted }: RunFailure): Promise<void> {
+    const { clock, logger, limits } = this.#around
+    const name = this.#row.plan.name
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+    if (this.#state === 'stopped') return
+    const failure: Failure = { code: error.code, message: error.message, stack, step: place.step, sequence: place.sequence, shard, at: clock.now() }
+    if (isCounted) {
+      this.#attempts++
+      this.failures++
+      this.#lastFailure = failure
+      logger.warn({ pipeline: name, attempt: this.#attempts, step: place.step, sequence: place.sequence, code: error.code }, `a pipeline failed: ${error.message}`)
+    }
+    // Too much for one effect set: the next run commits after less.
+    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
+    if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
+    const isFinal = error.code === 'SINK_FILE_CHANGED' || (isCounted && !isTooMuch && this.#attempts >= limits.attemptsMax)
+    if (isFinal) {
+      logger.error({ pipeline: name, step: place.step, sequence: place.sequence, code: error.code }, `a pipeline is stopped as failed: ${error.message}`)
+      await this.#end({ ...this.#row, state: 'failed', failure })
+      return
+    }
+    this.#become('retrying')
+    const wait = isCounted ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
+    this.#retry = clock.setTimeout(() => {
+      this.#become('starting')
+      this.start()
+    }, wait)
+  }
+
+  /** Stops for good, and remembers it. */
+  async #end(row: PipelineRow): Promise<void> {
+    this.#become(row.state === 'failed' ? 'failed' : 'sourceDeleted')
+    this.#row = row
+    this.#lastFailure = row.failure
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+    try {
+      await this.#around.commit.submit({ rows: [pipelineRow(row)], essential: true })
+    } catch (error) {
+      // The store is gone or going; the next opening finds the pipeline before its failure and meets it again.
+      this.#around.logger.warn({ pipeline: row.plan.name }, `the end of a pipeline could not be stored: ${asMillraceError(error).message}`)
+    }
+  }
+
+  async #closeFiles(): Promise<void> {
+    const files = [...this.#files.values()]
+    this.#files = new Map()
+    await Promise.all(files.map((file) => file.close().catch(() => {})))
+  }
+
+  /** Ends what runs, without a last barrier: what is not committed is read again at the next start. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped') return
+    this.#become('stopped')
+    this.#retry?.cancel()
+    this.#run?.stop()
+    await this.#starting
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+  }
+
+  view(): PipelineView {
+    const { plan, createdAt } = this.#row
+    return {
+      name: plan.name,
+      source: plan.source.kind === 'table' ? `table:${plan.source.name}` : plan.source.name,
+      state: this.#state,
+      group: this.#parts.group.name,
+      attempts: this.#attempts,
+      createdAt,
+      steps: plan.steps.map((step, i) => ({ kind: step.kind, ...('name' in step && step.name !== undefined ? { name: step.name } : {}), rowsIn: this.rowsIn[i] as number })),
+      barrier: { inFlight: this.#run?.barrierInFlight ?? false, committed: this.#committed, secondsLast: this.#secondsLast },
+      tasks: this.#run?.taskCount ?? 0,
+      error: this.#lastFailure,
+    }
+  }
+}

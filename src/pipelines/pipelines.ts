@@ -1,0 +1,270 @@
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Counters, Family, type RowEffect } from '../commit/index.js'
+import type { Groups } from '../groups/index.js'
+import type { StreamId } from '../log/index.js'
+import type { PlanDescription } from '../operators/index.js'
+import { asMillraceError, MillraceError } from '../runtime/index.js'
+import { type CommittedFile, FileSink, sinkPath } from '../sinks/index.js'
+import type { Storage } from '../storage/index.js'
+import type { KeySchema } from '../tables/index.js'
+import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
+import { decodePipeline, decodeSinkFile, groupNameOf, moduleHash, moduleKey, numbered, type PipelineRow, pipelineGone, pipelineRow, sinkFileKey, sinkFileRow } from './rows.js'
+
+export interface PipelinesOptions extends PipelineSurroundings {
+  readonly storage: Storage
+  readonly counters: Counters
+  readonly groups: Groups
+  readonly tables: {
+    schema(name: string): KeySchema | undefined
+    changeLog(name: string): Promise<StreamId>
+  }
+  readonly pipelinesMax: number
+  readonly moduleBytesMax: number
+  /** Where file sinks write, and whether they may write elsewhere. */
+  readonly filesFolder: string
+  readonly filesOutside: boolean
+  /** Where bundles lie for the workers to load. */
+  readonly modulesFolder: string
+}
+
+export interface DeployRequest {
+  /** The text of the bundled module. */
+  readonly bundle: string
+  /** Where in the source it begins; `oldest` by default. */
+  readonly start?: 'oldest' | 'newest'
+}
+
+const stateRowsMax = 1000
+
+/** All pipelines of the daemon: remembered in the store, begun at its opening. */
+export class Pipelines {
+  readonly #options: PipelinesOptions
+  readonly #pipelines = new Map<string, Pipeline>()
+  /** Names that are being deployed or deleted. */
+  readonly #busy = new Set<string>()
+
+  private constructor(options: PipelinesOptions) {
+    this.#options = options
+  }
+
+  static async open(options: PipelinesOptions): Promise<Pipelines> {
+    const pipelines = new Pipelines(options)
+    const range = { gte: Buffer.from([Family.pipeline]), lt: Buffer.from([Family.pipeline + 1]), bytesMax: 1 << 20 }
+    const rows: PipelineRow[] = []
+    for await (const page of options.storage.scan(range)) rows.push(...page.values.map(decodePipeline))
+    for (const row of rows) {
+      if (row.state === 'deleting') await pipelines.#forget(row)
+      else pipelines.#pipelines.set(row.plan.name, pipelines.#make(row))
+    }
+    return pipelines
+  }
+
+  start(): void {
+    for (const pipeline of this.#pipelines.values()) pipeline.start()
+  }
+
+  list(): readonly PipelineView[] {
+    return [...this.#pipelines.values()].map((pipeline) => pipeline.view())
+  }
+
+  /** For the metrics. */
+  all(): Iterable<Pipeline> {
+    return this.#pipelines.values()
+  }
+
+  /** Throws NOT_FOUND. */
+  show(name: string): PipelineView {
+    return this.#pipeline(name).view()
+  }
+
+  /**
+   * Reads the module's plan in a worker, checks it against what is there, and runs it. Nothing is left behind when it is
+   * refused: MODULE_INVALID, PIPELINE_INVALID, ALREADY_EXISTS, NOT_FOUND, SINK_FILE_TAKEN.
+   */
+  async deploy({ bundle, start = 'oldest' }: DeployRequest): Promise<PipelineView> {
+    const { pipelinesMax, moduleBytesMax, workers } = this.#options
+    if (Buffer.byteLength(bundle) > moduleBytesMax) throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
+    const hash = moduleHash(bundle)
+    const plan = await workers.describe(this.#moduleFile(hash, bundle))
+    const { name } = plan
+    if (this.#busy.has(name)) throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
+    const present = this.#pipelines.get(name)
+    if (present) {
+      // The same module again is no change: a deploy whose answer was lost may be repeated.
+      if (present.row.module === hash) return present.view()
+      throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, { remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.' })
+    }
+    if (this.#pipelines.size >= pipelinesMax) throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
+    this.#busy.add(name)
+    try {
+      return await this.#deploy(plan, hash, bundle, start)
+    } finally {
+      this.#busy.delete(name)
+    }
+  }
+
+  async #deploy(plan: PlanDescription, hash: string, bundle: string, start: 'oldest' | 'newest'): Promise<PipelineView> {
+    const { counters, groups, commit } = this.#options
+    this.#checkTargets(plan)
+    const stream = await this.#sourceOf(plan)
+    const id = counters.take('pipeline')
+    const files = await this.#createFiles(plan)
+    const row: PipelineRow = { id, plan, module: hash, stream, createdAt: commit.time.next(), state: 'running' }
+    const rows: RowEffect[] = [
+      { key: moduleKey(hash), value: Buffer.from(bundle) },
+      pipelineRow(row),
+      counters.row(),
+      ...[...files].map(([step, file]) => sinkFileRow(id, step, file)),
+    ]
+    await groups.create(groupNameOf(plan.name), stream, start, rows)
+    const pipeline = this.#make(row)
+    this.#pipelines.set(plan.name, pipeline)
+    pipeline.start()
+    return pipeline.view()
+  }
+
+  async #sourceOf({ name, source }: PlanDescription): Promise<StreamId> {
+    const { log, tables } = this.#options
+    if (source.kind === 'table') {
+      if (!tables.schema(source.name)) throw new MillraceError('NOT_FOUND', `The pipeline ${name} reads the table ${source.name}, which is not there.`, { remedy: 'Create the table first.' })
+      return tables.changeLog(source.name)
+    }
+    const stream = log.streamNamed(source.name)
+    if (!stream || stream.kind !== 'plain') throw new MillraceError('NOT_FOUND', `The pipeline ${name} reads the stream ${source.name}, which is not there.`, { remedy: `Make it with: millrace streams create ${source.name}` })
+    return stream.id
+  }
+
+  #checkTargets(plan: PlanDescription): void {
+    const { tables, log } = this.#options
+    for (const { kind, target, path } of this.#sinksOf(plan)) {
+      if (kind === 'table' && !tables.schema(target)) throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} writes to the table ${target}, which is not there.`, { remedy: 'Create the table first.' })
+      if (kind === 'stream' && log.streamNamed(target)?.kind !== 'plain') throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} writes to the stream ${target}, which is not there.`, { remedy: `Make it with: millrace streams create ${target}` })
+      if (path === undefined) continue
+      const sinks = [...this.#pipelines.values()].flatMap((other) => this.#sinksOf(other.row.plan).map((sink) => ({ owner: other.row.plan.name, path: sink.path })))
+      const taken = sinks.find((other) => other.path === path)
+      if (taken) throw new MillraceError('SINK_FILE_TAKEN', `The file ${path} belongs to the pipeline ${taken.owner}.`)
+    }
+    const paths = this.#sinksOf(plan).flatMap(({ path }) => (path === undefined ? [] : [path]))
+    if (new Set(paths).size !== paths.length) throw new MillraceError('SINK_FILE_TAKEN', `Two sinks of ${plan.name} write to one file.`)
+  }
+
+  #sinksOf(plan: PlanDescription): { step: number; kind: string; target: string; path: string | undefined }[] {
+    const { filesFolder, filesOutside } = this.#options
+    return plan.steps.flatMap((step, i) => {
+      if (step.kind !== 'sink') return []
+      const { kind, target } = step.sink
+      return [{ step: i, kind, target, path: kind === 'file' ? sinkPath(target, filesFolder, filesOutside) : undefined }]
+    })
+  }
+
+  async #createFiles(plan: PlanDescription): Promise<Map<number, CommittedFile>> {
+    const files = new Map<number, CommittedFile>()
+    for (const { step, path } of this.#sinksOf(plan)) if (path !== undefined) files.set(step, await FileSink.create(path))
+    return files
+  }
+
+  #make(row: PipelineRow): Pipeline {
+    const { groups, tables } = this.#options
+    const group = groups.group(groupNameOf(row.plan.name))
+    if (!group) throw new MillraceError('STORE_CORRUPT', `The pipeline ${row.plan.name} is stored without its group.`)
+    const { source } = row.plan
+    const parts: PipelineParts = {
+      group,
+      moduleFile: async () => this.#moduleFile(row.module, await this.#storedModule(row.module)),
+      // The source may be deleted by now; its key's name is still in the records' keys then, and shown as `key`.
+      hashKeyName: source.kind === 'table' ? (tables.schema(source.name)?.hash.name ?? 'key') : undefined,
+      sinkKeys: () => this.#sinkKeys(row.plan),
+      files: () => this.#committedFiles(row),
+    }
+    return new Pipeline(row, parts, this.#options)
+  }
+
+  #sinkKeys(plan: PlanDescription): Record<number, readonly string[]> {
+    const keys: Record<number, readonly string[]> = {}
+    for (const { step, kind, target } of this.#sinksOf(plan)) {
+      if (kind !== 'table') continue
+      const schema = this.#options.tables.schema(target)
+      if (!schema) throw new MillraceError('NOT_FOUND', `The table ${target} of a sink is not there.`, { remedy: 'Create the table again, or delete the pipeline.' })
+      keys[step] = schema.range ? [schema.hash.name, schema.range.name] : [schema.hash.name]
+    }
+    return keys
+  }
+
+  async #committedFiles(row: PipelineRow): Promise<Map<number, CommittedFile>> {
+    const files = new Map<number, CommittedFile>()
+    for (const { step, path } of this.#sinksOf(row.plan)) {
+      if (path === undefined) continue
+      const value = await this.#options.commit.readDurable(sinkFileKey(row.id, step))
+      files.set(step, value ? decodeSinkFile(value) : { path, length: 0, checksum: 0 })
+    }
+    return files
+  }
+
+  async #storedModule(hash: string): Promise<string> {
+    const value = await this.#options.storage.get(moduleKey(hash))
+    if (!value || moduleHash(value.toString()) !== hash) throw new MillraceError('STORE_CORRUPT', `The module ${hash} is missing or not what was stored.`)
+    return value.toString()
+  }
+
+  /** Puts a bundle where workers load it from, named by its hash. */
+  #moduleFile(hash: string, text: string): string {
+    const path = join(this.#options.modulesFolder, `${hash}.mjs`)
+    if (existsSync(path) && readFileSync(path, 'utf8') === text) return path
+    const temporary = `${path}.${process.pid}`
+    const file = openSync(temporary, 'w')
+    try {
+      writeSync(file, text)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(temporary, path)
+    return path
+  }
+
+  /** Stops a pipeline; its positions and its state go. What it wrote stays. Throws NOT_FOUND. */
+  async delete(name: string): Promise<void> {
+    const { groups, commit } = this.#options
+    const pipeline = this.#pipeline(name)
+    if (this.#busy.has(name)) throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
+    this.#busy.add(name)
+    try {
+      await pipeline.stop()
+      this.#pipelines.delete(name)
+      const row: PipelineRow = { ...pipeline.row, state: 'deleting' }
+      if (groups.group(groupNameOf(name))) await groups.delete(groupNameOf(name), [pipelineRow(row)])
+      else await commit.submit({ rows: [pipelineRow(row)], essential: true })
+      await this.#forget(row)
+    } finally {
+      this.#busy.delete(name)
+    }
+  }
+
+  /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
+  async #forget(row: PipelineRow): Promise<void> {
+    const { storage, commit } = this.#options
+    const range = { gte: numbered(Family.state, row.id), lt: numbered(Family.state, row.id + 1), limit: stateRowsMax, bytesMax: 1 << 20, values: false }
+    for (;;) {
+      const { keys } = await storage.page(range)
+      if (keys.length === 0) break
+      await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
+    }
+    const files = row.plan.steps.map((_, step) => ({ key: sinkFileKey(row.id, step), value: undefined }))
+    await commit.submit({ rows: [pipelineGone(row.id), ...files], essential: true })
+  }
+
+  #pipeline(name: string): Pipeline {
+    const pipeline = this.#pipelines.get(name)
+    if (!pipeline) throw new MillraceError('NOT_FOUND', `There is no pipeline named ${name}.`)
+    return pipeline
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      [...this.#pipelines.values()].map((pipeline) =>
+        pipeline.stop().catch((error: unknown) => this.#options.logger.warn({ pipeline: pipeline.row.plan.name }, asMillraceError(error).message)),
+      ),
+    )
+  }
+}

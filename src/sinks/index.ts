@@ -1,0 +1,2 @@
+export { barrierEffects, type SinkEffects, type SinkSurroundings, type SinkWork } from './barrier-effects.js'
+export { type CommittedFile, FileSink, sinkPath } from './file-sink.js'

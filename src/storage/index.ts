@@ -1,0 +1,3 @@
+export { type NativeModule, nativeModule } from './native.js'
+export { openStorage } from './rocksdb-storage.js'
+export * from './types.js'

@@ -1,0 +1,193 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import Module, { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, sep } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import { MillraceError } from '../runtime/index.js'
+import type { Binding } from './binding.js'
+
+/*
+ * The prebuilt module of the package `rocksdb` 5.2.1 has two faults on Linux. No compiler is needed to mend them: both
+ * are a matter of single bytes, so a copy with these bytes changed is loaded instead.
+ *
+ * 1. Node 22 and later abort the process when the module is loaded (SIGABRT, nothing to catch). The prebuild exports
+ *    weak symbols of the C++ library in its old string layout, and the dynamic linker lets the symbols of the same name
+ *    inside the node binary win over them: `std::regex` code of the one works on the data of the other. A symbol with
+ *    hidden visibility is bound within its own file, so every weak function and object that the file defines is hidden.
+ * 2. Iterators are made with `verify_checksums = false` (BaseIterator in binding.cc; get and getMany do verify), so a
+ *    flipped byte in a table file would come back unnoticed. The store of 0 becomes one of 1. The code is looked for by
+ *    pattern and left alone unless it is there exactly once.
+ *
+ * The builds for macOS and Windows load everywhere and are left as they are: a changed byte would break the signature
+ * that macOS asks for. There, and with a build from source, `iteratorsVerify` is false.
+ */
+
+/** Goes up with every change to what is mended, so that an older copy is not taken for this one. */
+const patchVersion = 1
+
+/** `fill_cache` and `verify_checksums` of ReadOptions (offsets 0x2d and 0x2c) in iterator_init; the 0 to mend is `at`. */
+const iteratorPatterns = [
+  // glibc: mov %r15b,0x2d(%r13); movb $0,0x2c(%r13)
+  { bytes: Buffer.from('45887d2d41c6452c00', 'hex'), at: 8 },
+  // musl: movb $0,0x2c(%r14); mov (%rsi),%rdi; mov %al,0x2d(%r14)
+  { bytes: Buffer.from('41c6462c00488b3e4188462d', 'hex'), at: 4 },
+]
+
+export interface NativeModule {
+  readonly binding: Binding
+  /** The file that was loaded. */
+  readonly file: string
+  /** Whether it is a mended copy. */
+  readonly mended: boolean
+  /** Whether pages and scans check the checksum of every block that they read from a table file. */
+  readonly iteratorsVerify: boolean
+}
+
+export interface Mended {
+  readonly bytes: Buffer
+  readonly symbolsHidden: number
+  readonly iteratorsVerify: boolean
+}
+
+let loaded: NativeModule | undefined
+
+/**
+ * Loads the native module, once in a process and on its main thread (a database belongs to one thread).
+ * `cachePath` is a folder for the mended copy. Throws IO_FAILED when no build for this platform is there or loads.
+ */
+export function loadNative(cachePath: string): NativeModule {
+  if (loaded) return loaded
+  if (!isMainThread) throw new MillraceError('INTERNAL', 'The store can only be opened on the main thread.')
+  const require = createRequire(import.meta.url)
+  const packageFolder = dirname(require.resolve('rocksdb/package.json'))
+  const original = findBuild(createRequire(join(packageFolder, 'package.json')), packageFolder)
+  const { bytes, symbolsHidden, iteratorsVerify } = isPrebuildForLinux(original)
+    ? mend(readFileSync(original))
+    : { bytes: Buffer.alloc(0), symbolsHidden: 0, iteratorsVerify: false }
+  const mended = symbolsHidden > 0 || iteratorsVerify
+  const file = mended ? loadCopy(require, original, bytes, cachePath) : original
+  const binding = require('rocksdb/binding') as Binding
+  loaded = { binding, file, mended, iteratorsVerify }
+  return loaded
+}
+
+/** What is loaded, or undefined before the first store was opened. */
+export function nativeModule(): Omit<NativeModule, 'binding'> | undefined {
+  return loaded
+}
+
+/** The file that `require('rocksdb')` would load. */
+function findBuild(require: NodeJS.Require, packageFolder: string): string {
+  const { resolve } = require('node-gyp-build') as { resolve: (folder: string) => string }
+  try {
+    return resolve(packageFolder)
+  } catch (error) {
+    throw new MillraceError('IO_FAILED', `The package rocksdb has no build for ${process.platform} ${process.arch}.`, {
+      cause: error,
+      remedy: 'Build it with `npm rebuild rocksdb --ignore-scripts=false` (needs a C++ compiler and Python).',
+    })
+  }
+}
+
+function isPrebuildForLinux(file: string): boolean {
+  return process.platform === 'linux' && process.arch === 'x64' && file.includes(`${sep}prebuilds${sep}`)
+}
+
+/** A copy of an ELF64 module with both faults mended, as far as they are found in it. */
+export function mend(original: Buffer): Mended {
+  const bytes = Buffer.from(original)
+  return { bytes, symbolsHidden: hideWeakSymbols(bytes), iteratorsVerify: verifyInIterators(bytes) }
+}
+
+/** ELF-64 object file format, version 1.5: the header, section headers and symbol table entries. */
+function hideWeakSymbols(elf: Buffer): number {
+  const isElf64 = elf.length >= 64 && elf.readUInt32BE(0) === 0x7f454c46 && elf[4] === 2 && elf[5] === 1
+  if (!isElf64) return 0
+  const sectionsAt = Number(elf.readBigUInt64LE(0x28))
+  const sectionBytes = elf.readUInt16LE(0x3a)
+  const sections = elf.readUInt16LE(0x3c)
+  let hidden = 0
+  for (let i = 0; i < sections; i++) {
+    const section = sectionsAt + i * sectionBytes
+    const dynamicSymbols = 11
+    if (elf.readUInt32LE(section + 4) !== dynamicSymbols) continue
+    const from = Number(elf.readBigUInt64LE(section + 0x18))
+    const to = from + Number(elf.readBigUInt64LE(section + 0x20))
+    // An entry: name (4), info (1: binding and type), other (1: visibility), section (2), value (8), size (8).
+    for (let symbol = from; symbol < to; symbol += 24) {
+      const info = elf[symbol + 4] as number
+      const isWeak = info >> 4 === 2
+      const type = info & 15
+      const isObjectOrFunction = type === 1 || type === 2
+      const isDefined = elf.readUInt16LE(symbol + 6) !== 0
+      if (!isWeak || !isObjectOrFunction || !isDefined) continue
+      elf[symbol + 5] = ((elf[symbol + 5] as number) & ~3) | 2
+      hidden++
+    }
+  }
+  return hidden
+}
+
+function verifyInIterators(bytes: Buffer): boolean {
+  const found = iteratorPatterns.flatMap((pattern) => {
+    const first = bytes.indexOf(pattern.bytes)
+    return first < 0 ? [] : [{ at: first + pattern.at, only: bytes.indexOf(pattern.bytes, first + 1) < 0 }]
+  })
+  const [place] = found
+  if (found.length !== 1 || !place?.only) return false
+  bytes[place.at] = 1
+  return true
+}
+
+/** Loads the copy and puts it where `require` looks for the original. */
+function loadCopy(require: NodeJS.Require, original: string, bytes: Buffer, cachePath: string): string {
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const name = `${basename(original, '.node')}-v${patchVersion}-${sha256}.node`
+  const file = join(cachePath, name)
+  const module = new Module(original)
+  try {
+    keep(file, bytes)
+    process.dlopen(module, file)
+  } catch (error) {
+    // The cache may lie on a file system that is read-only, full or mounted without the right to execute.
+    loadFromTemporaryFolder(module, name, bytes, file, error as Error)
+  }
+  module.loaded = true
+  require.cache[original] = module
+  return file
+}
+
+/** Writes the copy unless it is there, byte for byte: a power failure may have left it torn. */
+function keep(file: string, bytes: Buffer): void {
+  try {
+    if (readFileSync(file).equals(bytes)) return
+  } catch {
+    // Not there yet.
+  }
+  mkdirSync(dirname(file), { recursive: true })
+  const temporary = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`
+  try {
+    writeFileSync(temporary, bytes, { mode: 0o755 })
+    renameSync(temporary, file)
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}
+
+function loadFromTemporaryFolder(module: NodeJS.Module, name: string, bytes: Buffer, file: string, first: Error): void {
+  let folder: string | undefined
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-native-'))
+    writeFileSync(join(folder, name), bytes, { mode: 0o755 })
+    process.dlopen(module, join(folder, name))
+  } catch (error) {
+    throw new MillraceError(
+      'IO_FAILED',
+      `The native module can be loaded neither from ${file} (${first.message}) nor from ${tmpdir()} (${(error as Error).message}).`,
+      { cause: error, remedy: 'Put the data directory or TMPDIR on a file system that is mounted without noexec.' },
+    )
+  } finally {
+    if (folder) rmSync(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build, type Message, type Plugin } from 'esbuild'
+import { MillraceError } from '../runtime/index.js'
+
+/** What `import ... from 'millrace'` means in a user's module: the pipeline API of this version, bundled in. */
+const api: Plugin = {
+  name: 'millrace',
+  setup(setup) {
+    setup.onResolve({ filter: /^millrace$/ }, () => ({ path: ownEntry() }))
+  },
+}
+
+function ownEntry(): string {
+  const built = fileURLToPath(new URL('../index.js', import.meta.url))
+  return existsSync(built) ? built : fileURLToPath(new URL('../index.ts', import.meta.url))
+}
+
+/**
+ * Bundles a user's module, TypeScript or JavaScript, with all that it imports into one ES module. Runs none of it.
+ * Throws MODULE_INVALID, which names file and line.
+ */
+export async function bundleModule(file: string): Promise<string> {
+  if (!existsSync(file)) throw new MillraceError('MODULE_INVALID', `There is no file ${file}.`, { remedy: 'Name the module that exports the pipeline.' })
+  try {
+    const { outputFiles } = await build({
+      entryPoints: [file],
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      charset: 'utf8',
+      logLevel: 'silent',
+      plugins: [api],
+    })
+    return (outputFiles[0] as { text: string }).text
+  } catch (error) {
+    const { errors } = error as { errors?: readonly Message[] }
+    const first = errors?.[0]
+    if (!first) throw new MillraceError('MODULE_INVALID', `${file} cannot be bundled: ${(error as Error).message}.`, { cause: error })
+    const { location } = first
+    const where = location ? `${location.file}:${location.line}:${location.column + 1}` : file
+    throw new MillraceError('MODULE_INVALID', `${where}: ${first.text}.`, { cause: error, details: { errors: errors.length } })
+  }
+}

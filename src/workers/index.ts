@@ -1,0 +1,3 @@
+export { bundleModule } from './bundle.js'
+export { type OpenTaskOptions, type Place, type PoolOptions, type TaskHandle, type TaskListener, WorkerPool } from './pool.js'
+export type { WireError } from './protocol.js'

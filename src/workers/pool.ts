@@ -1,0 +1,243 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import type { PlanDescription } from '../operators/index.js'
+import type { BarrierResult, CellKey } from '../operators/task.js'
+import { type ErrorCode, errorKinds, type Logger, MillraceError } from '../runtime/index.js'
+import { describingTask, type FromWorker, type ToWorker, Trace, traceBytes, type WireError } from './protocol.js'
+
+export interface PoolOptions {
+  readonly threads: number
+  readonly heapBytesMax: number
+  /** User code without a sign of life for so long loses its thread. */
+  readonly stepTimeoutMs: number
+  readonly logger: Logger
+}
+
+/** Where in user code something happened. */
+export interface Place {
+  readonly step: number | undefined
+  readonly sequence: number | undefined
+}
+
+/** What a task hears of its worker. */
+export interface TaskListener {
+  done(buffer: ArrayBuffer, rowsIn: readonly number[], seconds: number): void
+  barrier(number: number, result: BarrierResult): void
+  fetch(cells: readonly CellKey[]): Promise<readonly (Buffer | undefined)[]>
+  /** A user function threw. */
+  failed(error: WireError, place: Place): void
+  /** The thread is gone. `isCulprit`: this task's code was running. */
+  lost(error: MillraceError, place: Place, isCulprit: boolean): void
+}
+
+export interface OpenTaskOptions {
+  readonly file: string
+  readonly label: string
+  readonly hashKeyName: string | undefined
+  readonly sinkKeys: Readonly<Record<number, readonly string[]>>
+  readonly stateBytesMax: number
+}
+
+/** A task in a worker, as the main thread holds it. */
+export interface TaskHandle {
+  send(buffer: ArrayBuffer, lengths: readonly number[], from: number): void
+  barrier(number: number): void
+  committed(number: number): void
+  close(): void
+}
+
+const watchMs = 100
+
+/** One thread with its port. */
+class Thread {
+  readonly trace = new Trace(new SharedArrayBuffer(traceBytes))
+  readonly port: MessagePort
+  readonly tasks = new Map<number, TaskListener>()
+  readonly describing = new Map<number, { resolve: (plan: PlanDescription) => void; reject: (error: MillraceError) => void }>()
+  readonly #abort = new AbortController()
+  readonly ended: Promise<void>
+  timeout: string | undefined
+  #life = -1
+  #since = 0
+
+  constructor(pool: Piscina, onMessage: (thread: Thread, message: FromWorker) => void, onEnd: (thread: Thread, error: unknown) => void) {
+    const { port1, port2 } = new MessageChannel()
+    this.port = port1
+    port1.on('message', (message: FromWorker) => onMessage(this, message))
+    this.ended = pool.run({ port: port2, trace: this.trace.buffer }, { name: 'serve', transferList: [port2], signal: this.#abort.signal }).then(
+      () => onEnd(this, undefined),
+      (error: unknown) => onEnd(this, error),
+    )
+  }
+
+  say(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.port.postMessage(message, transfer)
+  }
+
+  /** Ends the thread when its user code has shown no sign of life for too long. */
+  watch(now: number, timeoutMs: number): void {
+    const { life, isBusy } = this.trace.read()
+    if (!isBusy || life !== this.#life) {
+      this.#life = life
+      this.#since = now
+    } else if (now - this.#since > timeoutMs && this.timeout === undefined) {
+      this.timeout = `User code ran for more than ${timeoutMs} ms (pipelines.stepTimeoutMs) on one record.`
+      this.#abort.abort()
+    }
+  }
+
+  abort(): void {
+    this.#abort.abort()
+  }
+}
+
+/** The worker threads. User code runs nowhere else, not even to read a pipeline's plan. */
+export class WorkerPool {
+  readonly #options: PoolOptions
+  readonly #piscina: Piscina
+  readonly #threads: Thread[] = []
+  readonly #watch: NodeJS.Timeout
+  #task = 0
+  #request = 0
+  #isClosing = false
+  /** Threads that ended and were replaced, for the metrics. */
+  restarts = 0
+
+  constructor(options: PoolOptions) {
+    this.#options = options
+    const { threads, heapBytesMax } = options
+    this.#piscina = new Piscina({
+      filename: workerFile(),
+      minThreads: threads,
+      maxThreads: threads,
+      concurrentTasksPerWorker: 1,
+      resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(heapBytesMax / 2 ** 20)) },
+    })
+    for (let i = 0; i < threads; i++) this.#start()
+    this.#watch = setInterval(() => {
+      const now = performance.now()
+      for (const thread of this.#threads) thread.watch(now, options.stepTimeoutMs)
+    }, watchMs)
+    this.#watch.unref()
+  }
+
+  #start(): void {
+    this.#threads.push(new Thread(this.#piscina, (thread, message) => this.#take(thread, message), (thread, error) => this.#ended(thread, error)))
+  }
+
+  /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID. */
+  describe(file: string): Promise<PlanDescription> {
+    const request = ++this.#request
+    const thread = this.#leastLoaded()
+    return new Promise((resolve, reject) => {
+      thread.describing.set(request, { resolve, reject })
+      thread.say({ kind: 'describe', request, file })
+    })
+  }
+
+  /** Opens a task in the thread that has the fewest. */
+  open(options: OpenTaskOptions, listener: TaskListener): TaskHandle {
+    const task = ++this.#task
+    const thread = this.#leastLoaded()
+    thread.tasks.set(task, listener)
+    thread.say({ kind: 'open', task, ...options })
+    return {
+      send: (buffer, lengths, from) => thread.say({ kind: 'chunks', task, buffer, lengths, from }, [buffer]),
+      barrier: (number) => thread.say({ kind: 'barrier', task, number }),
+      committed: (number) => thread.say({ kind: 'committed', task, number }),
+      close: () => {
+        thread.tasks.delete(task)
+        thread.say({ kind: 'close', task })
+      },
+    }
+  }
+
+  #leastLoaded(): Thread {
+    return this.#threads.reduce((least, thread) => (thread.tasks.size < least.tasks.size ? thread : least))
+  }
+
+  #take(thread: Thread, message: FromWorker): void {
+    switch (message.kind) {
+      case 'described':
+        thread.describing.get(message.request)?.resolve(message.plan)
+        thread.describing.delete(message.request)
+        return
+      case 'refused':
+        thread.describing.get(message.request)?.reject(moduleError(message.error))
+        thread.describing.delete(message.request)
+        return
+      case 'log':
+        this.#options.logger[message.level]({ pipeline: message.label }, message.text)
+        return
+    }
+    const listener = thread.tasks.get(message.task)
+    if (!listener) return
+    switch (message.kind) {
+      case 'done':
+        return listener.done(message.buffer, message.rowsIn, message.seconds)
+      case 'barrier':
+        return listener.barrier(message.number, message.result)
+      case 'fetch':
+        listener.fetch(message.cells).then(
+          (values) => thread.say({ kind: 'cells', task: message.task, request: message.request, values }),
+          // The store is gone: so is everything that stands on it.
+          () => {},
+        )
+        return
+      case 'failed':
+        thread.tasks.delete(message.task)
+        return listener.failed(message.error, { step: message.step, sequence: message.sequence })
+    }
+  }
+
+  /** A thread is gone: by its time-out, its memory, an exit, or because the pool closes. */
+  #ended(thread: Thread, cause: unknown): void {
+    const index = this.#threads.indexOf(thread)
+    if (index >= 0) this.#threads.splice(index, 1)
+    thread.port.close()
+    if (!this.#isClosing) {
+      this.restarts++
+      this.#start()
+    }
+    const why = thread.timeout ?? reasonOf(cause)
+    const { isBusy, task, step, sequence } = thread.trace.read()
+    const place: Place = { step: step < 0 ? undefined : step, sequence: sequence === 0 ? undefined : sequence }
+    const error = new MillraceError(thread.timeout ? 'STEP_TIMEOUT' : 'PIPELINE_FAILED', why, { cause })
+    for (const { reject } of thread.describing.values()) {
+      reject(new MillraceError('MODULE_INVALID', `The worker ended while it loaded the module: ${why}`, { cause }))
+    }
+    if (!this.#isClosing) this.#options.logger.warn({ task: task === describingTask ? 'describe' : task }, `a worker thread ended: ${why}`)
+    for (const [number, listener] of thread.tasks) listener.lost(error, place, isBusy && number === task)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    clearInterval(this.#watch)
+    for (const thread of this.#threads) thread.say({ kind: 'stop' })
+    const timer = setTimeout(() => {
+      for (const thread of this.#threads) thread.abort()
+    }, 2000)
+    await Promise.all(this.#threads.map((thread) => thread.ended))
+    clearTimeout(timer)
+    await this.#piscina.destroy()
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const { code, message } = (cause ?? {}) as { code?: string; message?: string }
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return 'User code took more memory than workers.heapBytesMax.'
+  return `The worker thread ended: ${message ?? 'without an error'}`
+}
+
+function moduleError({ message, code, remedy }: WireError): MillraceError {
+  if (code !== undefined && code in errorKinds) return new MillraceError(code as ErrorCode, message, remedy === undefined ? {} : { remedy })
+  return new MillraceError('MODULE_INVALID', `The module cannot be loaded: ${message}`)
+}
+
+/** Threads load plain JavaScript: beside this file in the package, in dist/ when this runs from its source. */
+function workerFile(): string {
+  const beside = fileURLToPath(new URL('./worker.js', import.meta.url))
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../../dist/workers/worker.js', import.meta.url))
+}
