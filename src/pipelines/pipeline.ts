@@ -112,10 +112,15 @@ export class Pipeline {
   }
 
   async #begin(): Promise<void> {
-    const { log, commit, workers, sinks, clock, limits } = this.#around
+    const { log, commit, workers, sinks, clock, logger, limits } = this.#around
     try {
       const moduleFile = await this.#parts.moduleFile()
-      for (const [step, file] of await this.#parts.files()) this.#files.set(step, await FileSink.open(file))
+      for (const [step, file] of await this.#parts.files()) {
+        const sink = await FileSink.open(file)
+        this.#files.set(step, sink)
+        const { cutBytes } = sink
+        if (cutBytes > 0) logger.info({ pipeline: this.#row.plan.name, path: file.path, cutBytes }, 'a barrier was in flight at the last stop: what it wrote to the file and did not commit is cut off')
+      }
       if (this.#state !== 'starting') return await this.#closeFiles()
       this.#become('running')
       let isDrained = false

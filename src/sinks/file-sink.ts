@@ -33,13 +33,16 @@ export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean
 export class FileSink {
   readonly #path: string
   readonly #file: FileHandle
+  /** How many bytes the opening cut off: written before the stop, and taken in by no commit. */
+  readonly cutBytes: number
   #length: number
   /** The last bytes before `length`. */
   #tail: Buffer
 
-  private constructor(path: string, file: FileHandle, length: number, tail: Buffer) {
+  private constructor(path: string, file: FileHandle, cutBytes: number, length: number, tail: Buffer) {
     this.#path = path
     this.#file = file
+    this.cutBytes = cutBytes
     this.#length = length
     this.#tail = tail
   }
@@ -85,7 +88,7 @@ export class FileSink {
         await file.truncate(length)
         await file.sync()
       }
-      return new FileSink(path, file, length, tail)
+      return new FileSink(path, file, size - length, length, tail)
     } catch (error) {
       await file.close()
       throw asSinkError(path, error)
