@@ -1,5 +1,5 @@
 // PutItem, GetItem, UpdateItem and BatchWriteItem against a daemon, raw HTTP clients on the same cores, synced.
-//   npm run bench -- put [--seconds 5] [--connections 64] [--rounds 3]
+//   npm run bench -- put [--seconds 5] [--connections 64] [--rounds 3] [--only TEXT] [--profile FOLDER]
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,14 +8,14 @@ import { median, printMachine, summary, temporaryFolder } from './measure.mjs'
 import { RawClient } from './raw-client.mjs'
 
 const { values: flags } = parseArgs({
-  options: { seconds: { type: 'string', default: '5' }, connections: { type: 'string', default: '64' }, rounds: { type: 'string', default: '3' } },
+  options: { seconds: { type: 'string', default: '5' }, connections: { type: 'string', default: '64' }, rounds: { type: 'string', default: '3' }, only: { type: 'string', default: '' }, profile: { type: 'string' } },
 })
 const seconds = Number(flags.seconds)
 const folder = temporaryFolder('put')
 await printMachine(folder)
 
 const main = new URL('../dist/cli/main.js', import.meta.url).pathname
-const daemon = spawn(process.execPath, [main, 'serve', '--data', join(folder, 'data'), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+const daemon = spawn(process.execPath, [...(flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`] : []), main, 'serve', '--data', join(folder, 'data'), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
 const port = await new Promise((resolve, reject) => {
   createInterface({ input: daemon.stdout }).on('line', (line) => {
     const ready = /ready http:\/\/[^:]+:(\d+)/.exec(line)
@@ -79,7 +79,7 @@ async function run({ connections, operation, body, items = 1 }) {
 }
 
 const rows = []
-for (const [name, workload] of Object.entries(workloads)) {
+for (const [name, workload] of Object.entries(workloads).filter(([name]) => name.includes(flags.only))) {
   await run({ ...workload })
   const results = []
   for (let round = 0; round < Number(flags.rounds); round++) results.push(await run(workload))

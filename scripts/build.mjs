@@ -1,6 +1,6 @@
 // Compiles src/ to dist/ when a source is newer than the last build. `--force` always compiles.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync, chmodSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, chmodSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -17,11 +17,16 @@ function newest(folder) {
 
 const sources = Math.max(newest(join(root, 'src')), statSync(join(root, 'tsconfig.json')).mtimeMs)
 if (process.argv.includes('--force') || !existsSync(stamp) || statSync(stamp).mtimeMs < sources) {
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  // Into a folder of its own first: a build that fails leaves the last one as it is.
+  const next = join(root, `dist.${process.pid}`)
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'src')], { stdio: ['ignore', 2, 2] })
-  if (run.status !== 0) process.exit(1)
-  mkdirSync(join(root, 'dist'), { recursive: true })
+  const run = spawnSync(process.execPath, [tsc, '-p', join(root, 'src'), '--outDir', next], { stdio: ['ignore', 2, 2] })
+  if (run.status !== 0) {
+    rmSync(next, { recursive: true, force: true })
+    process.exit(1)
+  }
+  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  renameSync(next, join(root, 'dist'))
   const main = join(root, 'dist', 'cli', 'main.js')
   if (existsSync(main)) chmodSync(main, 0o755)
   writeFileSync(stamp, '')
