@@ -35,6 +35,8 @@ export class Aws {
   }
 
   static async load(daemon: Daemon): Promise<Aws> {
+    // Its notices on the version of Node are not what somebody wants to read here.
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
     const dynamodb = await needsDemoPackages(() => import('@aws-sdk/client-dynamodb'))
     const dynamodbStreams = await needsDemoPackages(() => import('@aws-sdk/client-dynamodb-streams'))
     return new Aws(daemon, dynamodb, dynamodbStreams)

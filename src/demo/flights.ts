@@ -27,6 +27,9 @@ export class Flights {
   readonly length: number
   readonly #airports: readonly string[]
   readonly #columns: Columns
+  /** Many flights in a row depart in the same minute. */
+  #minute = Number.NaN
+  #departure = ''
 
   constructor(columns: Columns, airports: readonly string[]) {
     this.length = columns.delay.length
@@ -38,11 +41,15 @@ export class Flights {
   at(number: number): Flight {
     const row = number - 1
     const { origin, destination, minute, delay, distance } = this.#columns
+    if (minute[row] !== this.#minute) {
+      this.#minute = minute[row]!
+      this.#departure = new Date(this.#minute * minuteMs).toISOString().slice(0, 16)
+    }
     return {
       number,
       origin: this.#airports[origin[row]!]!,
       destination: this.#airports[destination[row]!]!,
-      departure: new Date(minute[row]! * minuteMs).toISOString().slice(0, 16),
+      departure: this.#departure,
       delay: delay[row]!,
       distance: distance[row]!,
     }

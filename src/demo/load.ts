@@ -7,7 +7,7 @@ import type { Flights } from './flights.js'
 /** What BatchWriteItem takes at most. */
 const batchItemsMax = 25
 /** Requests under way at once. */
-const requestsInFlight = 24
+const requestsInFlight = 32
 /** An update or delete waits until this many others are due, so that it comes well after the load of its flight. */
 const dueMin = 500
 

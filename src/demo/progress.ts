@@ -49,10 +49,6 @@ export class Phase {
     }
   }
 
-  advance(by: number): void {
-    this.update(this.#done + by)
-  }
-
   end(): PhaseResult {
     const result = this.#result()
     this.abandon()
@@ -62,7 +58,17 @@ export class Phase {
     return result
   }
 
-  /** Takes the bar away without a word: an error follows. */
+  /** Runs the work of the phase; an error takes the bar away. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.abandon()
+      throw error
+    }
+  }
+
+  /** Takes the bar away without a word. */
   abandon(): void {
     this.#bar?.stop()
   }

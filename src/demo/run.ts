@@ -3,19 +3,14 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { MillraceError } from '../runtime/index.js'
 import { Aws } from './aws.js'
-import { ChangeCheck, readStream } from './check-changes.js'
-import { checkFile } from './check-file.js'
-import { checkFlights, checkResults } from './check-rows.js'
 import { commitsMet } from './commits-met.js'
 import { Daemon } from './daemon.js'
-import { flightsTable, type RouteResult, writesOf } from './expectation.js'
+import type { RouteResult } from './expectation.js'
 import { Findings } from './findings.js'
-import { type Flights, readFlights } from './flights.js'
-import { checkBroker, type KafkaResult, readBack } from './kafka.js'
-import { Killer } from './killer.js'
-import { load } from './load.js'
-import { caughtUp } from './native.js'
-import { count, Phase, say } from './progress.js'
+import { readFlights } from './flights.js'
+import { checkBroker, type KafkaResult } from './kafka.js'
+import { catchUp, check, checkTopic, write } from './phases.js'
+import { count, say } from './progress.js'
 import { createBridge, fileName, prepare } from './setup.js'
 
 export interface DemoOptions {
@@ -129,133 +124,30 @@ async function perform(options: DemoOptions, daemon: Daemon, filePath: string): 
     const topic = options.kafka === undefined ? undefined : await createBridge(daemon, options.kafka)
     const findings = new Findings()
 
-    const written = await write(options, daemon, aws, flights, filePath)
-    const changes = await checkChanges(aws, streamArn, flights, findings, topic !== undefined)
-    const kafka = topic === undefined ? undefined : await checkTopic(options.kafka!, topic, changes.eventIds, findings)
-    const rows = await checkTables(aws, flights, findings)
-    const lines = await checkFile(filePath, flights, findings)
+    const written = await write({ daemon, aws, flights, filePath, withKills: options.kill })
+    await catchUp(daemon)
+    const kills =
+      written.kills === undefined ? undefined : { kills: written.kills, commitsMet: commitsMet(daemon.log(), fileName) }
+    const checked = await check({ aws, streamArn, flights, filePath, findings, keepsEventIds: topic !== undefined })
+    const kafka = topic === undefined ? undefined : await checkTopic(options.kafka!, topic, checked.eventIds, findings)
 
     return {
       rows: flights.length,
       writes: written.writes,
-      changes: changes.count,
-      results: rows.results,
-      lines,
-      flights: rows.flights,
+      changes: checked.changes,
+      results: checked.results,
+      lines: checked.lines,
+      flights: checked.rows,
       ...findings.counts,
       findings: findings.descriptions,
-      rates: { writes: written.perSecond, changesRead: changes.perSecond, kafkaRead: kafka?.perSecond },
+      rates: { writes: written.perSecond, changesRead: checked.changesPerSecond, kafkaRead: kafka?.perSecond },
       seconds: Math.round((performance.now() - began) / 100) / 10,
-      topTen: rows.top,
+      topTen: checked.top,
       kafka: kafka?.result,
-      kills: written.kills,
+      kills,
       daemon: options.keep ? { url: daemon.url, pid: daemon.pid, data: daemon.data } : undefined,
     }
   } finally {
     aws.close()
-  }
-}
-
-interface Written {
-  readonly writes: number
-  readonly perSecond: number
-  readonly kills: Kills | undefined
-}
-
-/** Loads, updates and deletes, kills on the way if that is wanted, and waits until pipelines and bridge have everything. */
-async function write(
-  options: DemoOptions,
-  daemon: Daemon,
-  aws: Aws,
-  flights: Flights,
-  filePath: string,
-): Promise<Written> {
-  const total = writesOf(flights.length)
-  const phase = new Phase('writing', total, 'writes')
-  const killer = options.kill
-    ? new Killer({ daemon, writes: total, filePath, commitsMet: () => commitsMet(daemon.log(), fileName) })
-    : undefined
-  let result: { readonly count: number; readonly perSecond: number }
-  try {
-    await load(aws, flights, (writes) => {
-      phase.update(writes)
-      killer?.written(writes)
-    })
-    result = phase.end()
-  } catch (error) {
-    phase.abandon()
-    throw error
-  }
-  await killer?.finish()
-
-  let largest = 0
-  let catchingUp: Phase | undefined
-  try {
-    await caughtUp(daemon, `table:${flightsTable}`, (lag) => {
-      largest = Math.max(largest, lag)
-      catchingUp ??= new Phase('pipelines catch up', largest, 'sequence numbers')
-      catchingUp.update(largest - lag)
-    })
-  } catch (error) {
-    catchingUp?.abandon()
-    throw error
-  }
-  catchingUp?.end()
-  return {
-    writes: result.count,
-    perSecond: result.perSecond,
-    kills: killer && { kills: killer.kills, commitsMet: commitsMet(daemon.log(), fileName) },
-  }
-}
-
-async function checkChanges(
-  aws: Aws,
-  streamArn: string,
-  flights: Flights,
-  findings: Findings,
-  wantsEventIds: boolean,
-): Promise<{ readonly count: number; readonly perSecond: number; readonly eventIds: ReadonlySet<string> }> {
-  const phase = new Phase('checking the stream', writesOf(flights.length), 'changes')
-  const check = new ChangeCheck(flights, findings)
-  const eventIds = new Set<string>()
-  try {
-    await readStream(aws, streamArn, findings, (records) => {
-      for (const record of records) {
-        check.take(record)
-        if (wantsEventIds) eventIds.add(record.eventID ?? '')
-      }
-      phase.update(check.records)
-    })
-  } catch (error) {
-    phase.abandon()
-    throw error
-  }
-  check.finish()
-  const { count: changes, perSecond } = phase.end()
-  return { count: changes, perSecond, eventIds }
-}
-
-async function checkTables(aws: Aws, flights: Flights, findings: Findings) {
-  const phase = new Phase('checking the tables', flights.length - Math.floor(flights.length / 50), 'rows')
-  try {
-    const rows = await checkFlights(aws, flights, findings, (read) => phase.update(read))
-    const { results, top } = await checkResults(aws, flights, findings)
-    phase.end()
-    return { flights: rows, results, top }
-  } catch (error) {
-    phase.abandon()
-    throw error
-  }
-}
-
-async function checkTopic(broker: string, topic: string, eventIds: ReadonlySet<string>, findings: Findings) {
-  const phase = new Phase('checking the topic', eventIds.size, 'messages')
-  try {
-    const result = await readBack(broker, topic, eventIds, (delivered) => phase.update(delivered))
-    if (result.unknown > 0) findings.add('wrong', `the topic has ${result.unknown} event ids that the stream has not`)
-    return { result, perSecond: phase.end().perSecond }
-  } catch (error) {
-    phase.abandon()
-    throw error
   }
 }
