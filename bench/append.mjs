@@ -2,8 +2,8 @@
 // the same bytes and the same sync, at commits of 64 KiB, 256 KiB and 1 MiB; then over HTTP in batches of 1, 100 and 1000.
 //   npm run bench -- append [--seconds 3] [--rounds 3] [--no-http]
 import { spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
 import { mkdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -15,7 +15,11 @@ import { inTurn, median, printMachine, summary, temporaryFolder } from './measur
 import { RawClient } from './raw-client.mjs'
 
 const { values: flags } = parseArgs({
-  options: { seconds: { type: 'string', default: '3' }, rounds: { type: 'string', default: '3' }, 'no-http': { type: 'boolean' } },
+  options: {
+    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '3' },
+    'no-http': { type: 'boolean' },
+  },
 })
 const seconds = Number(flags.seconds)
 const folder = temporaryFolder('append')
@@ -26,7 +30,12 @@ function batchOf(count) {
   const records = []
   for (let i = 0; i < count; i++) {
     const key = Buffer.from(`key ${i % 1000}`)
-    const body = Buffer.from(`${Math.random().toString(36).repeat(8).slice(0, 92)}{"name":"value","repeats":"in every record","of":"the stream"}`.padEnd(200 - key.length, '.'))
+    const body = Buffer.from(
+      `${Math.random().toString(36).repeat(8).slice(0, 92)}{"name":"value","repeats":"in every record","of":"the stream"}`.padEnd(
+        200 - key.length,
+        '.',
+      ),
+    )
     records.push({ hash: hashKey(key), kind: 0, flags: 0, codec: Codec.raw, time: Date.now(), key, body })
   }
   return encodeBatch(records)
@@ -85,10 +94,29 @@ async function bare(commitBytes) {
 async function whole(commitBytes, depth = 2) {
   const { path, storage } = await storageAt('whole')
   const mark = new Mark(join(path, 'mark'))
-  const limits = { effectSetBytesMax: 16 << 20, commitBytesMax: 32 << 20, queueBytesMax: 64 << 20, rowWaitersMax: 100, rowCacheBytesMax: 1 << 20 }
-  const commit = await openCommit({ storage, mark, synced: true, clock: systemClock, limits, onPoisoned: console.error, warn: console.error })
+  const limits = {
+    effectSetBytesMax: 16 << 20,
+    commitBytesMax: 32 << 20,
+    queueBytesMax: 64 << 20,
+    rowWaitersMax: 100,
+    rowCacheBytesMax: 1 << 20,
+  }
+  const commit = await openCommit({
+    storage,
+    mark,
+    synced: true,
+    clock: systemClock,
+    limits,
+    onPoisoned: console.error,
+    warn: console.error,
+  })
   const counters = await Counters.open(storage)
-  const log = await ShardedLog.open({ storage, commit, counters, limits: { chunkBytesMax: 1 << 20, tailCacheBytesMax: 64 << 20, shardsMax: 64, streamsMax: 10 } })
+  const log = await ShardedLog.open({
+    storage,
+    commit,
+    counters,
+    limits: { chunkBytesMax: 1 << 20, tailCacheBytesMax: 64 << 20, shardsMax: 64, streamsMax: 10 },
+  })
   const stream = await log.createStream({ name: 'bench', kind: 'plain', shards: 1, images: { old: false, new: false } })
   const batch = batchOf(Math.round(commitBytes / recordBytes))
   const result = await measured(() => commit.submit({ records: [{ stream: stream.id, batch }] }), depth)
@@ -101,7 +129,11 @@ async function whole(commitBytes, depth = 2) {
 const rows = []
 for (const kib of [64, 256, 1024]) {
   const bytes = kib * 1024
-  const results = await inTurn(Number(flags.rounds), { bare: () => bare(bytes), whole: () => whole(bytes, 1), gathering: () => whole(bytes, 2) })
+  const results = await inTurn(Number(flags.rounds), {
+    bare: () => bare(bytes),
+    whole: () => whole(bytes, 1),
+    gathering: () => whole(bytes, 2),
+  })
   const rate = (name) => median(results.get(name).map((result) => (result.perSecond * result.bytes) / 1e6))
   rows.push({
     commit: `${kib} KiB`,
@@ -120,7 +152,9 @@ console.table(rows)
 
 if (!flags['no-http']) {
   const main = new URL('../dist/cli/main.js', import.meta.url).pathname
-  const daemon = spawn(process.execPath, [main, 'serve', '--data', join(folder, 'daemon'), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const daemon = spawn(process.execPath, [main, 'serve', '--data', join(folder, 'daemon'), '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const port = await new Promise((resolve) => {
     createInterface({ input: daemon.stdout }).on('line', (line) => {
       const ready = /ready http:\/\/[^:]+:(\d+)/.exec(line)
@@ -128,10 +162,19 @@ if (!flags['no-http']) {
     })
   })
   const control = new RawClient(port)
-  await control.request('POST', '/v1/streams', { 'content-type': 'application/json', 'x-millrace': '1' }, Buffer.from(JSON.stringify({ name: 'bench', shards: 1 })))
+  await control.request(
+    'POST',
+    '/v1/streams',
+    { 'content-type': 'application/json', 'x-millrace': '1' },
+    Buffer.from(JSON.stringify({ name: 'bench', shards: 1 })),
+  )
   control.close()
   const table = []
-  for (const [count, connections] of [[1, 64], [100, 16], [1000, 4]]) {
+  for (const [count, connections] of [
+    [1, 64],
+    [100, 16],
+    [1000, 4],
+  ]) {
     const batch = batchOf(count)
     const clients = Array.from({ length: connections }, () => new RawClient(port))
     const times = []
@@ -141,7 +184,12 @@ if (!flags['no-http']) {
       clients.map(async (client) => {
         while (performance.now() < end) {
           const start = performance.now()
-          const answer = await client.request('POST', '/v1/streams/bench/records', { 'content-type': 'application/octet-stream', 'x-millrace': '1' }, batch)
+          const answer = await client.request(
+            'POST',
+            '/v1/streams/bench/records',
+            { 'content-type': 'application/octet-stream', 'x-millrace': '1' },
+            batch,
+          )
           if (answer.status !== 200) throw new Error(`${answer.status} ${answer.body}`)
           times.push(performance.now() - start)
         }
@@ -150,7 +198,14 @@ if (!flags['no-http']) {
     const elapsed = (performance.now() - began) / 1000
     for (const client of clients) client.close()
     const { p50, p99 } = summary(times)
-    table.push({ 'records a request': count, connections, 'requests/s': Math.round(times.length / elapsed), 'records/s': Math.round((times.length * count) / elapsed), 'p50 ms': Number(p50.toFixed(2)), 'p99 ms': Number(p99.toFixed(2)) })
+    table.push({
+      'records a request': count,
+      connections,
+      'requests/s': Math.round(times.length / elapsed),
+      'records/s': Math.round((times.length * count) / elapsed),
+      'p50 ms': Number(p50.toFixed(2)),
+      'p99 ms': Number(p99.toFixed(2)),
+    })
   }
   console.log('\nover loopback HTTP, client and daemon on the same cores, synced')
   console.table(table)

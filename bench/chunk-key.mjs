@@ -15,7 +15,8 @@ const chunkBytes = 16 * 1024
 const segmentBytes = 64 * 1024 * 1024
 const commits = Math.floor((gigabytes * 2 ** 30) / (shards * chunkBytes))
 
-const promised = (run) => new Promise((resolve, reject) => run((error, value) => (error ? reject(error) : resolve(value))))
+const promised = (run) =>
+  new Promise((resolve, reject) => run((error, value) => (error ? reject(error) : resolve(value))))
 const written = () => Number(/write_bytes: (\d+)/.exec(readFileSync('/proc/self/io', 'latin1'))[1])
 
 // Half of each record is random and half repeats, as a change record with field names does.
@@ -62,8 +63,12 @@ async function measure(bucketed) {
   let chunks = 0
   const segments = bucketed ? Math.ceil((commits * shards * chunkBytes) / segmentBytes) : 1
   for (let segment = 0; segment < segments; segment++) {
-    const iterator = db.iterator({ gte: key(bucketed, segment, 7, 0), lt: key(bucketed, segment, 8, 0), highWaterMark: 1 << 20 })
-    while (await promised((done) => iterator.next((error, k, v) => done(error, v !== undefined)))) chunks++
+    const iterator = db.iterator({
+      gte: key(bucketed, segment, 7, 0),
+      lt: key(bucketed, segment, 8, 0),
+      highWaterMark: 1 << 20,
+    })
+    while (await promised((done) => iterator.next((error, _k, v) => done(error, v !== undefined)))) chunks++
     await promised((done) => iterator.end(done))
   }
   const replaySeconds = (performance.now() - replayStart) / 1000

@@ -17,7 +17,9 @@ export async function plainSyncs(folder, bytes = 65536, count = 200) {
   const times = []
   for (let i = 0; i < count; i++) {
     const began = performance.now()
-    await new Promise((resolve, reject) => write(file, data, (error) => (error ? reject(error) : fdatasync(file, (e) => (e ? reject(e) : resolve())))))
+    await new Promise((resolve, reject) =>
+      write(file, data, (error) => (error ? reject(error) : fdatasync(file, (e) => (e ? reject(e) : resolve())))),
+    )
     times.push(performance.now() - began)
   }
   closeSync(file)
@@ -26,7 +28,9 @@ export async function plainSyncs(folder, bytes = 65536, count = 200) {
 
 export async function printMachine(folder) {
   const times = summary(await plainSyncs(folder))
-  console.log(`${cpus().length} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`)
+  console.log(
+    `${cpus().length} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+  )
   console.log(`64 KiB write + fdatasync: p50 ${times.p50.toFixed(2)} ms, p99 ${times.p99.toFixed(2)} ms`)
   return times
 }
@@ -46,4 +50,8 @@ export async function inTurn(rounds, variants) {
   return results
 }
 
-export const median = (values) => quantile([...values].sort((a, b) => a - b), 0.5)
+export const median = (values) =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  )

@@ -7,7 +7,9 @@ const folder = dirname(fileURLToPath(import.meta.url))
 const name = process.argv[2]
 const file = join(folder, `${name}.mjs`)
 if (!name || !existsSync(file)) {
-  const names = readdirSync(folder).filter((entry) => entry.endsWith('.mjs') && !['run.mjs', 'measure.mjs', 'raw-client.mjs'].includes(entry))
+  const names = readdirSync(folder).filter(
+    (entry) => entry.endsWith('.mjs') && !['run.mjs', 'measure.mjs', 'raw-client.mjs'].includes(entry),
+  )
   console.error(`usage: npm run bench -- NAME\n${names.map((entry) => `  ${entry.slice(0, -4)}`).join('\n')}`)
   process.exit(2)
 }

@@ -7,7 +7,16 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const allowed = new Map()
 for (const line of readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('\n')) {
   const row = /^\| `([\w.]+)` \|[^|]*\| ([^|]*) \|$/.exec(line)
-  if (row) allowed.set(row[1], new Set(row[2].split(',').map((name) => name.trim()).filter((name) => name !== '-')))
+  if (row)
+    allowed.set(
+      row[1],
+      new Set(
+        row[2]
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name !== '-'),
+      ),
+    )
 }
 if (allowed.size === 0) throw new Error('ARCHITECTURE.md has no table of rooms')
 
@@ -31,7 +40,9 @@ for (const entry of readdirSync(source, { withFileTypes: true, recursive: true }
     // Errors alone, for what is bundled into user modules: the rest of runtime brings its libraries along.
     if (other === 'runtime' && (door === 'index' || door === 'errors')) continue
     if (may.has(wanted)) continue
-    faults.push(`${relative(root, file)}: imports ${target}${door === 'index' ? `, but ${room} may not use ${other}` : ', which is not a door'}`)
+    faults.push(
+      `${relative(root, file)}: imports ${target}${door === 'index' ? `, but ${room} may not use ${other}` : ', which is not a door'}`,
+    )
   }
 }
 for (const fault of faults) console.error(fault)

@@ -28,7 +28,15 @@ try {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   const run = (name) => {
     const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
-    const args = [vitest, 'run', 'test/commit/guards.test.ts', '-t', `guards ${name}:`, '--testTimeout=5000', '--reporter=json']
+    const args = [
+      vitest,
+      'run',
+      'test/commit/guards.test.ts',
+      '-t',
+      `guards ${name}:`,
+      '--testTimeout=5000',
+      '--reporter=json',
+    ]
     const { status, stdout } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' })
     const report = JSON.parse(stdout.slice(stdout.indexOf('{')))
     return { passed: status === 0, ran: report.numPassedTests + report.numFailedTests }
@@ -36,9 +44,11 @@ try {
   for (const [name, file, guard, without] of mutants) {
     const path = join(copy, file)
     const source = readFileSync(path, 'utf8')
-    if (source.split(guard).length !== 2) throw new Error(`${file} does not hold the guard of '${name}' exactly once: ${guard}`)
+    if (source.split(guard).length !== 2)
+      throw new Error(`${file} does not hold the guard of '${name}' exactly once: ${guard}`)
     const before = run(name)
-    if (!before.passed || before.ran !== 1) throw new Error(`the test of '${name}' does not pass with the guard in place`)
+    if (!before.passed || before.ran !== 1)
+      throw new Error(`the test of '${name}' does not pass with the guard in place`)
     writeFileSync(path, source.replace(guard, without))
     const after = run(name)
     writeFileSync(path, source)

@@ -77,7 +77,8 @@ export class DaemonProcess {
       body: JSON.stringify(input),
     })
     const body = (await response.json()) as Record<string, unknown>
-    if (!response.ok) throw new AwsFailure(String(body.__type).replace(/^.*#/, ''), String(body.message ?? body.Message))
+    if (!response.ok)
+      throw new AwsFailure(String(body.__type).replace(/^.*#/, ''), String(body.message ?? body.Message))
     return body as T
   }
 
@@ -110,7 +111,10 @@ export async function readStream(daemon: DaemonProcess, streamArn: string): Prom
   let start: string | undefined
   do {
     const { StreamDescription } = await daemon.aws<{
-      StreamDescription: { Shards: { ShardId: string; SequenceNumberRange: { EndingSequenceNumber?: string } }[]; LastEvaluatedShardId?: string }
+      StreamDescription: {
+        Shards: { ShardId: string; SequenceNumberRange: { EndingSequenceNumber?: string } }[]
+        LastEvaluatedShardId?: string
+      }
     }>('DescribeStream', { StreamArn: streamArn, ExclusiveStartShardId: start })
     for (const shard of StreamDescription.Shards) {
       const open = shard.SequenceNumberRange.EndingSequenceNumber === undefined
@@ -121,7 +125,10 @@ export async function readStream(daemon: DaemonProcess, streamArn: string): Prom
       })
       let iterator: string | undefined = first.ShardIterator
       while (iterator) {
-        const page: { Records: StreamRecord[]; NextShardIterator?: string } = await daemon.aws('GetRecords', { ShardIterator: iterator, Limit: 1000 })
+        const page: { Records: StreamRecord[]; NextShardIterator?: string } = await daemon.aws('GetRecords', {
+          ShardIterator: iterator,
+          Limit: 1000,
+        })
         records.push(...page.Records)
         if (open && page.Records.length === 0) break
         iterator = page.NextShardIterator

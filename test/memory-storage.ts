@@ -1,6 +1,10 @@
 import type { Page, RangeOptions, Storage, StorageBatch } from '../src/storage/types.js'
 
-type Write = { readonly puts: readonly [Buffer, Buffer][]; readonly deletes: readonly Buffer[]; readonly synced: boolean }
+type Write = {
+  readonly puts: readonly [Buffer, Buffer][]
+  readonly deletes: readonly Buffer[]
+  readonly synced: boolean
+}
 
 /**
  * A store whose disk the test holds: writes can be made to wait or fail, and `afterPowerLoss` gives what a disk would

@@ -42,8 +42,33 @@ export function registerBridges(program: Command): void {
     .option('--no-tombstones', 'no message without a value behind a delete')
     .option('--no-create-topic', 'the topic must exist')
     .action(async (name: string, options: CreateOptions, command: Command) => {
-      const { source, brokers, topic, prefix, partitions, replicationFactor, format, images, start, tombstones, createTopic } = options
-      const body = { name, source, brokers, topic, prefix, partitions, replicationFactor, format, images, start, tombstones, createTopic }
+      const {
+        source,
+        brokers,
+        topic,
+        prefix,
+        partitions,
+        replicationFactor,
+        format,
+        images,
+        start,
+        tombstones,
+        createTopic,
+      } = options
+      const body = {
+        name,
+        source,
+        brokers,
+        topic,
+        prefix,
+        partitions,
+        replicationFactor,
+        format,
+        images,
+        start,
+        tombstones,
+        createTopic,
+      }
       printOne(await new Client(globals(command)).call('POST', 'bridges', body), globals(command).json)
     })
   bridges
@@ -66,12 +91,18 @@ export function registerBridges(program: Command): void {
     .command('show <name>')
     .description('one bridge')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('GET', `bridges/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('GET', `bridges/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
   bridges
     .command('delete <name>')
     .description('stop a bridge and forget its position; the topic stays')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('DELETE', `bridges/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('DELETE', `bridges/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
 }

@@ -15,7 +15,11 @@ export const globals = (command: Command): GlobalOptions => command.optsWithGlob
 /** What flags and environment say about the configuration. Throws CONFIG_INVALID. */
 export function loadFor(options: GlobalOptions): ReturnType<typeof loadConfig> {
   const flags = { dataDir: options.data, 'listen.port': options.port }
-  return loadConfig({ environment: process.env, flags, ...(options.config === undefined ? {} : { file: options.config }) })
+  return loadConfig({
+    environment: process.env,
+    flags,
+    ...(options.config === undefined ? {} : { file: options.config }),
+  })
 }
 
 /** Speaks to a running daemon. */
@@ -32,12 +36,23 @@ export class Client {
   }
 
   async call<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
-    const { text } = await this.send(method, path, 'application/json', body === undefined ? undefined : Buffer.from(JSON.stringify(body)))
+    const { text } = await this.send(
+      method,
+      path,
+      'application/json',
+      body === undefined ? undefined : Buffer.from(JSON.stringify(body)),
+    )
     return JSON.parse(text) as T
   }
 
   /** Throws what the daemon answered, as it threw it; UNREACHABLE when nobody answers. */
-  async send(method: string, path: string, contentType: string, body: Buffer | undefined, accept = 'application/json'): Promise<{ text: string; headers: Headers }> {
+  async send(
+    method: string,
+    path: string,
+    contentType: string,
+    body: Buffer | undefined,
+    accept = 'application/json',
+  ): Promise<{ text: string; headers: Headers }> {
     let response: Response
     let text: string
     try {
@@ -49,7 +64,11 @@ export class Client {
       text = await response.text()
     } catch (error) {
       const cause = (error as Error).cause as Error | undefined
-      throw new MillraceError('UNREACHABLE', `No daemon answers at ${this.url}: ${cause?.message || (error as Error).message}.`, { cause: error })
+      throw new MillraceError(
+        'UNREACHABLE',
+        `No daemon answers at ${this.url}: ${cause?.message || (error as Error).message}.`,
+        { cause: error },
+      )
     }
     if (!response.ok) throw errorOf(response.status, text)
     return { text, headers: response.headers }
@@ -58,10 +77,15 @@ export class Client {
 
 function errorOf(status: number, text: string): MillraceError {
   try {
-    const { error } = JSON.parse(text) as { error: { code: ErrorCode; message: string; remedy: string; details: Record<string, unknown> } }
-    if (error.code in errorKinds) return new MillraceError(error.code, error.message, { remedy: error.remedy, details: error.details })
+    const { error } = JSON.parse(text) as {
+      error: { code: ErrorCode; message: string; remedy: string; details: Record<string, unknown> }
+    }
+    if (error.code in errorKinds)
+      return new MillraceError(error.code, error.message, { remedy: error.remedy, details: error.details })
   } catch {
     // Not an answer of ours.
   }
-  return new MillraceError('INTERNAL', `The answer was ${status}: ${text.slice(0, 200)}.`, { remedy: 'Check that --url names a Millrace daemon.' })
+  return new MillraceError('INTERNAL', `The answer was ${status}: ${text.slice(0, 200)}.`, {
+    remedy: 'Check that --url names a Millrace daemon.',
+  })
 }

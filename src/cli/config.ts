@@ -11,8 +11,17 @@ export function registerConfig(program: Command): void {
     .action((_options: object, command: Command) => {
       const options = globals(command)
       const loaded = loadFor(options)
-      const rows = leaves.map((leaf) => ({ setting: leaf.path, value: valueAt(loaded.config, leaf.path), from: loaded.sources.get(leaf.path) }))
-      printList('settings', rows, rows.map((row) => ({ ...row, value: JSON.stringify(row.value) })), options.json)
+      const rows = leaves.map((leaf) => ({
+        setting: leaf.path,
+        value: valueAt(loaded.config, leaf.path),
+        from: loaded.sources.get(leaf.path),
+      }))
+      printList(
+        'settings',
+        rows,
+        rows.map((row) => ({ ...row, value: JSON.stringify(row.value) })),
+        options.json,
+      )
     })
   config
     .command('check')

@@ -48,7 +48,10 @@ export function registerLists(program: Command): void {
     .command('show <name>')
     .description('one table')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('GET', `tables/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('GET', `tables/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
 
   registerStreams(program)
@@ -60,44 +63,68 @@ export function registerLists(program: Command): void {
     .description('all groups')
     .action(async (_options: object, command: Command) => {
       const { groups: rows } = await new Client(globals(command)).call<{ groups: Group[] }>('GET', 'groups')
-      const shown = rows.map(({ name, stream, lag, positions }) => ({ group: name, stream, lag, shards: positions.filter((position) => !position.ended).length }))
+      const shown = rows.map(({ name, stream, lag, positions }) => ({
+        group: name,
+        stream,
+        lag,
+        shards: positions.filter((position) => !position.ended).length,
+      }))
       printList('groups', rows, shown, globals(command).json)
     })
   groups
     .command('show <name>')
     .description('one group with its positions')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('GET', `groups/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('GET', `groups/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
 }
 
 function registerStreams(program: Command): void {
-  const streams = program.command('streams').description('streams: plain ones, and the change logs of tables (table:NAME)')
+  const streams = program
+    .command('streams')
+    .description('streams: plain ones, and the change logs of tables (table:NAME)')
   streams
     .command('list', { isDefault: true })
     .description('all streams')
     .action(async (_options: object, command: Command) => {
       const { streams: rows } = await new Client(globals(command)).call<{ streams: Stream[] }>('GET', 'streams')
-      printList('streams', rows, rows.map(({ name, kind, shards, open }) => ({ stream: name, kind, shards, open })), globals(command).json)
+      printList(
+        'streams',
+        rows,
+        rows.map(({ name, kind, shards, open }) => ({ stream: name, kind, shards, open })),
+        globals(command).json,
+      )
     })
   streams
     .command('create <name>')
     .description('make a plain stream')
     .option('--shards <n>', 'how many shards it begins with', wholeNumber, 1)
     .action(async (name: string, options: { shards: number }, command: Command) => {
-      printOne(await new Client(globals(command)).call('POST', 'streams', { name, shards: options.shards }), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('POST', 'streams', { name, shards: options.shards }),
+        globals(command).json,
+      )
     })
   streams
     .command('show <name>')
     .description('one stream')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('GET', `streams/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('GET', `streams/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
   streams
     .command('delete <name>')
     .description('close a plain stream for ever')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('DELETE', `streams/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('DELETE', `streams/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
 }
 
@@ -107,7 +134,10 @@ function registerShards(program: Command): void {
     .command('list <stream>', { isDefault: true })
     .description('the shards of a stream (a table: table:NAME)')
     .action(async (stream: string, _options: object, command: Command) => {
-      const { shards: rows } = await new Client(globals(command)).call<{ shards: Shard[] }>('GET', `streams/${encodeURIComponent(stream)}/shards`)
+      const { shards: rows } = await new Client(globals(command)).call<{ shards: Shard[] }>(
+        'GET',
+        `streams/${encodeURIComponent(stream)}/shards`,
+      )
       const shown = rows.map((shard) => ({
         shard: shard.id,
         state: shard.state,
@@ -126,7 +156,8 @@ function registerShards(program: Command): void {
     .action(async (stream: string, shard: string, options: { at?: string }, command: Command) => {
       const path = `streams/${encodeURIComponent(stream)}/shards/${encodeURIComponent(shard)}/split`
       const answer = await new Client(globals(command)).call<{ children: Shard[] }>('POST', path, options)
-      if (!globals(command).json) note(`shard ${shard} is sealed; its children are ${answer.children.map((child) => child.id).join(' and ')}`)
+      if (!globals(command).json)
+        note(`shard ${shard} is sealed; its children are ${answer.children.map((child) => child.id).join(' and ')}`)
       else printOne(answer, true)
     })
 }

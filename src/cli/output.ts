@@ -17,14 +17,31 @@ export function printList(name: string, rows: readonly object[], shown: readonly
     return
   }
   const head = Object.keys(first)
-  const table = new CliTable({ head: head.map((text) => out.bold(text)), style: { head: [], border: [] }, chars: plainBorders })
+  const table = new CliTable({
+    head: head.map((text) => out.bold(text)),
+    style: { head: [], border: [] },
+    chars: plainBorders,
+  })
   for (const row of shown) table.push(head.map((column) => String(row[column] ?? '')))
   process.stdout.write(`${table.toString()}\n`)
 }
 
 const plainBorders = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
 }
 
 /** One thing: its fields line by line, or as one JSON document. */

@@ -18,26 +18,40 @@ export function registerPipelines(program: Command): void {
     .option('--start <where>', 'oldest or newest')
     .action(async (file: string, options: { start?: string }, command: Command) => {
       const bundle = await bundleModule(file)
-      printOne(await new Client(globals(command)).call('POST', 'pipelines', { bundle, ...options }), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('POST', 'pipelines', { bundle, ...options }),
+        globals(command).json,
+      )
     })
   pipelines
     .command('list', { isDefault: true })
     .description('all pipelines')
     .action(async (_options: object, command: Command) => {
       const { pipelines: rows } = await new Client(globals(command)).call<{ pipelines: Pipeline[] }>('GET', 'pipelines')
-      const shown = rows.map((row) => ({ pipeline: row.name, source: row.source, state: row.state, error: row.error?.message }))
+      const shown = rows.map((row) => ({
+        pipeline: row.name,
+        source: row.source,
+        state: row.state,
+        error: row.error?.message,
+      }))
       printList('pipelines', rows, shown, globals(command).json)
     })
   pipelines
     .command('show <name>')
     .description('one pipeline')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('GET', `pipelines/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('GET', `pipelines/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
   pipelines
     .command('delete <name>')
     .description('stop a pipeline and forget its state and positions')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(await new Client(globals(command)).call('DELETE', `pipelines/${encodeURIComponent(name)}`), globals(command).json)
+      printOne(
+        await new Client(globals(command)).call('DELETE', `pipelines/${encodeURIComponent(name)}`),
+        globals(command).json,
+      )
     })
 }

@@ -22,7 +22,15 @@ export async function run(argv: readonly string[]): Promise<void> {
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
     .configureOutput({ writeErr: (text) => process.stderr.write(text) })
-  for (const register of [registerServe, registerLists, registerPipelines, registerBridges, registerRecords, registerConfig]) register(program)
+  for (const register of [
+    registerServe,
+    registerLists,
+    registerPipelines,
+    registerBridges,
+    registerRecords,
+    registerConfig,
+  ])
+    register(program)
   const { registerDemo } = await import('../demo/index.js')
   registerDemo(program)
   // Subcommands take over neither of these by themselves; global flags may stand before and behind the command.

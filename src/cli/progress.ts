@@ -18,7 +18,10 @@ export class Progress {
     const elapsed = performance.now() - this.#began
     if (!this.#bar && process.stderr.isTTY && elapsed > afterMs) {
       const format = `${this.#what} {bar} {percentage}% | {value}/{total} | {rate}/s | {eta_formatted} left`
-      this.#bar = new SingleBar({ format, stream: process.stderr, hideCursor: true, etaBuffer: 100 }, Presets.shades_classic)
+      this.#bar = new SingleBar(
+        { format, stream: process.stderr, hideCursor: true, etaBuffer: 100 },
+        Presets.shades_classic,
+      )
       this.#bar.start(this.#total, done, { rate: 0 })
     }
     this.#bar?.update(done, { rate: Math.round((done * 1000) / elapsed) })

@@ -4,8 +4,8 @@ import type { Command } from 'commander'
 import { MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
 import { note, printJson } from './output.js'
-import { wholeNumber } from './whole-number.js'
 import { Progress } from './progress.js'
+import { wholeNumber } from './whole-number.js'
 
 /** Lines of one request. */
 const linesMax = 1000
@@ -31,16 +31,26 @@ export function registerRecords(program: Command): void {
     .command('append <stream> [key] [value]')
     .description('append one record, or NDJSON lines {"key", "value", "time"?} from a file or standard input')
     .option('--file <file>', 'NDJSON file (default: standard input)')
-    .action(async (stream: string, key: string | undefined, value: string | undefined, options: { file?: string }, command: Command) => {
-      const client = new Client(globals(command))
-      const path = `streams/${encodeURIComponent(stream)}/records`
-      if (key !== undefined) {
-        if (value === undefined) throw new MillraceError('USAGE', 'A record has a key and a value.')
-        const answer = await client.call<{ count: number }>('POST', path, { records: [{ key, value: jsonOrText(value) }] })
-        return report(answer.count, globals(command).json)
-      }
-      report(await appendLines(client, path, options.file), globals(command).json)
-    })
+    .action(
+      async (
+        stream: string,
+        key: string | undefined,
+        value: string | undefined,
+        options: { file?: string },
+        command: Command,
+      ) => {
+        const client = new Client(globals(command))
+        const path = `streams/${encodeURIComponent(stream)}/records`
+        if (key !== undefined) {
+          if (value === undefined) throw new MillraceError('USAGE', 'A record has a key and a value.')
+          const answer = await client.call<{ count: number }>('POST', path, {
+            records: [{ key, value: jsonOrText(value) }],
+          })
+          return report(answer.count, globals(command).json)
+        }
+        report(await appendLines(client, path, options.file), globals(command).json)
+      },
+    )
 
   program
     .command('tail <stream>')
@@ -49,7 +59,8 @@ export function registerRecords(program: Command): void {
     .option('--limit <n>', 'stop after this many records', wholeNumber)
     .option('--no-follow', 'stop at the end of what is there')
     .action(async (stream: string, options: { from: string; limit?: number; follow: boolean }, command: Command) => {
-      if (options.from !== 'oldest' && options.from !== 'newest') throw new MillraceError('USAGE', '--from is oldest or newest.')
+      if (options.from !== 'oldest' && options.from !== 'newest')
+        throw new MillraceError('USAGE', '--from is oldest or newest.')
       await new Tail(new Client(globals(command)), stream, options).run()
     })
 }
@@ -119,7 +130,10 @@ class Tail {
     }
     for (;;) {
       const known = new Set(shards.map((shard) => shard.id))
-      const readable = shards.filter((shard) => !this.#ended.has(shard.id) && shard.parents.every((parent) => !known.has(parent) || this.#ended.has(parent)))
+      const readable = shards.filter(
+        (shard) =>
+          !this.#ended.has(shard.id) && shard.parents.every((parent) => !known.has(parent) || this.#ended.has(parent)),
+      )
       let progress = false
       for (const shard of readable) {
         const isLast = readable.length === 1 && this.#options.follow
@@ -141,7 +155,10 @@ class Tail {
   async #read(shard: Shard, wait: number): Promise<boolean> {
     const from = this.#next.get(shard.id) ?? shard.lowWatermark
     const left = (this.#options.limit ?? Number.POSITIVE_INFINITY) - this.#printed
-    const page = await this.#client.call<Page>('GET', `${this.#path}/records?shard=${shard.id}&from=${from}&limit=${Math.min(1000, left)}&wait=${wait}`)
+    const page = await this.#client.call<Page>(
+      'GET',
+      `${this.#path}/records?shard=${shard.id}&from=${from}&limit=${Math.min(1000, left)}&wait=${wait}`,
+    )
     for (const record of page.records) printJson(record)
     this.#printed += page.records.length
     this.#next.set(shard.id, page.next)

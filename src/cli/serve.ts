@@ -24,7 +24,8 @@ export function registerServe(program: Command): void {
         throw error
       }
       const host = address.host.includes(':') ? `[${address.host}]` : address.host
-      if (config.listen.insecure) logger.warn('the daemon can be reached from outside and nobody is authenticated (listen.insecure)')
+      if (config.listen.insecure)
+        logger.warn('the daemon can be reached from outside and nobody is authenticated (listen.insecure)')
       logger.info({ version, dataDir: daemon.dataDirectory, host, port: address.port }, 'ready')
       process.stdout.write(`millrace ready http://${host}:${address.port}\n`)
       await untilAsked()

@@ -218,9 +218,13 @@ export class Commit implements CommitPath {
     if (this.#closing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
     const { effectSetBytesMax, queueBytesMax } = this.#options.limits
     if (bytes > effectSetBytesMax) {
-      throw new MillraceError('EFFECT_TOO_LARGE', `One effect set of ${bytes} bytes is above commit.effectSetBytesMax (${effectSetBytesMax}).`, {
-        details: { bytes, effectSetBytesMax },
-      })
+      throw new MillraceError(
+        'EFFECT_TOO_LARGE',
+        `One effect set of ${bytes} bytes is above commit.effectSetBytesMax (${effectSetBytesMax}).`,
+        {
+          details: { bytes, effectSetBytesMax },
+        },
+      )
     }
     if (effects.essential) return
     if (this.#full) throw new MillraceError('STORAGE_FULL', 'The disk has less free space than commit.freeBytesMin.')
@@ -274,9 +278,7 @@ export class Commit implements CommitPath {
           else batch.delete(row.key)
         }
       }, this.#options.synced)
-      .then(
-        () => this.#finish(gathering, time, began),
-      )
+      .then(() => this.#finish(gathering, time, began))
       .catch((error: unknown) => this.#poison(error))
   }
 
@@ -343,7 +345,10 @@ export class Commit implements CommitPath {
   #poison(cause: unknown): void {
     if (this.#failed) return
     const why = cause instanceof Error ? cause.message : String(cause)
-    const error = new MillraceError('STORE_FAILED', `A write to the store failed: ${why}`, { cause, outcome: 'unknown' })
+    const error = new MillraceError('STORE_FAILED', `A write to the store failed: ${why}`, {
+      cause,
+      outcome: 'unknown',
+    })
     this.#failed = error
     this.#overlay.clear()
     const lost = this.#inFlight ? [this.#inFlight, ...this.#queue] : this.#queue

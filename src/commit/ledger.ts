@@ -42,7 +42,8 @@ function encode(row: LedgerRow): Buffer {
 
 function decode(key: Buffer, value: Buffer): LedgerRow {
   const commit = Number(key.readBigUInt64BE(1))
-  if (value.length !== valueBytes || value.readDoubleLE(40) !== commit) throw damaged([commit], commit, 'a row does not say its own number')
+  if (value.length !== valueBytes || value.readDoubleLE(40) !== commit)
+    throw damaged([commit], commit, 'a row does not say its own number')
   return {
     commit,
     first: value.readDoubleLE(0),

@@ -43,7 +43,12 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
   if (!stored && ledger.newest) {
     throw new MillraceError('LOG_DAMAGED', 'The store has a ledger and no identity row.')
   }
-  let identity = stored ?? { storeId: randomBytes(16).toString('hex'), epoch: 1, createdAt: clock.now(), sequenceFloor: 1 }
+  let identity = stored ?? {
+    storeId: randomBytes(16).toString('hex'),
+    epoch: 1,
+    createdAt: clock.now(),
+    sequenceFloor: 1,
+  }
   let isEndUnknown = false
   if (marked && stored && marked.storeId !== stored.storeId) {
     throw new MillraceError('LOG_DAMAGED', 'The mark file belongs to another store.', {
@@ -68,10 +73,17 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
     const sequenceFloor = Math.max(behindLedger, identity.sequenceFloor) + sequenceJump
     identity = { ...identity, epoch: identity.epoch + 1, sequenceFloor }
   }
-  if (identity !== stored) await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
+  if (identity !== stored)
+    await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
   // From here on a stop is an unclean one until `close` says otherwise; relaxed mode must know that even after a power
   // failure, or it would give numbers twice.
-  mark.write({ commit: ledger.newest?.commit ?? 0, synced, clean: false, epoch: identity.epoch, storeId: identity.storeId })
+  mark.write({
+    commit: ledger.newest?.commit ?? 0,
+    synced,
+    clean: false,
+    epoch: identity.epoch,
+    storeId: identity.storeId,
+  })
   mark.sync()
   return new Commit({
     storage,

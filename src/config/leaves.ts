@@ -34,14 +34,30 @@ function leavesOf(schema: JsonSchema, prefix: string): Leaf[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {
     const path = prefix === '' ? name : `${prefix}.${name}`
     if (value.properties) return leavesOf(value, path)
-    const kind = value.type === 'integer' || value.type === 'number' ? 'number' : value.type === 'boolean' ? 'boolean' : value.type === 'array' ? 'list' : 'string'
-    const leaf = { path, variable: variableOf(path), kind, initial: value.default, description: value.description ?? '' } as const
+    const kind =
+      value.type === 'integer' || value.type === 'number'
+        ? 'number'
+        : value.type === 'boolean'
+          ? 'boolean'
+          : value.type === 'array'
+            ? 'list'
+            : 'string'
+    const leaf = {
+      path,
+      variable: variableOf(path),
+      kind,
+      initial: value.default,
+      description: value.description ?? '',
+    } as const
     return [value.enum ? { ...leaf, choices: value.enum } : leaf]
   })
 }
 
 function variableOf(path: string): string {
-  return `MILLRACE_${path.replace(/\./g, '_').replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}`
+  return `MILLRACE_${path
+    .replace(/\./g, '_')
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .toUpperCase()}`
 }
 
 /** The known name that is nearest to an unknown one, when it is near enough to be meant. */

@@ -47,7 +47,9 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   }
   if (checked.success) faults.push(...checkTogether(checked.data))
   if (!checked.success || faults.length > 0) {
-    throw new MillraceError('CONFIG_INVALID', `The configuration is not valid. ${faults.join('; ')}.`, { details: { faults, file } })
+    throw new MillraceError('CONFIG_INVALID', `The configuration is not valid. ${faults.join('; ')}.`, {
+      details: { faults, file },
+    })
   }
   return { config: checked.data, sources, file }
 }
@@ -56,10 +58,14 @@ function checkTogether(config: Config): string[] {
   const faults: string[] = []
   const { host, insecure } = config.listen
   if (!isLoopback(host) && !insecure) {
-    faults.push(`listen.host: ${host} can be reached from outside and nobody is authenticated; listen.insecure: true says that this is meant`)
+    faults.push(
+      `listen.host: ${host} can be reached from outside and nobody is authenticated; listen.insecure: true says that this is meant`,
+    )
   }
-  if (config.pipelines.barrierTimeoutMs <= config.pipelines.stepTimeoutMs) faults.push('pipelines.barrierTimeoutMs: must be above pipelines.stepTimeoutMs')
-  if (config.commit.commitBytesMax < config.commit.effectSetBytesMax) faults.push('commit.commitBytesMax: must not be below commit.effectSetBytesMax')
+  if (config.pipelines.barrierTimeoutMs <= config.pipelines.stepTimeoutMs)
+    faults.push('pipelines.barrierTimeoutMs: must be above pipelines.stepTimeoutMs')
+  if (config.commit.commitBytesMax < config.commit.effectSetBytesMax)
+    faults.push('commit.commitBytesMax: must not be below commit.effectSetBytesMax')
   return faults
 }
 
@@ -72,7 +78,11 @@ function takeFile(file: string, values: Record<string, unknown>, sources: Map<st
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new MillraceError('CONFIG_INVALID', `The configuration file ${file} cannot be read: ${(error as Error).message}.`, { cause: error })
+    throw new MillraceError(
+      'CONFIG_INVALID',
+      `The configuration file ${file} cannot be read: ${(error as Error).message}.`,
+      { cause: error },
+    )
   }
   const document = parseDocument(text)
   for (const error of document.errors) faults.push(`${file}: ${error.message.split('\n')[0]}`)
@@ -86,7 +96,13 @@ function takeFile(file: string, values: Record<string, unknown>, sources: Map<st
   takeObject(content as Record<string, unknown>, '', values, sources, faults)
 }
 
-function takeObject(content: Record<string, unknown>, prefix: string, values: Record<string, unknown>, sources: Map<string, Source>, faults: string[]): void {
+function takeObject(
+  content: Record<string, unknown>,
+  prefix: string,
+  values: Record<string, unknown>,
+  sources: Map<string, Source>,
+  faults: string[],
+): void {
   for (const [name, value] of Object.entries(content)) {
     const path = prefix === '' ? name : `${prefix}.${name}`
     if (leaves.some((leaf) => leaf.path === path)) {
@@ -104,21 +120,36 @@ function takeObject(content: Record<string, unknown>, prefix: string, values: Re
 /** The names that stand in one section. */
 function knownBeside(prefix: string): string[] {
   const start = prefix === '' ? '' : `${prefix}.`
-  const names = leaves.filter((leaf) => leaf.path.startsWith(start)).map((leaf) => leaf.path.slice(start.length).split('.')[0] as string)
+  const names = leaves
+    .filter((leaf) => leaf.path.startsWith(start))
+    .map((leaf) => leaf.path.slice(start.length).split('.')[0] as string)
   return [...new Set(names)]
 }
 
 function unknownName(path: string, known: readonly string[], spell: (near: string) => string = (near) => near): string {
-  const near = nearest(path.split('.').pop() as string, known) ?? nearest(path, leaves.map((leaf) => leaf.path))
+  const near =
+    nearest(path.split('.').pop() as string, known) ??
+    nearest(
+      path,
+      leaves.map((leaf) => leaf.path),
+    )
   return `${path}: unknown${near ? `; is ${known.includes(near) ? spell(near) : near} meant?` : ''}`
 }
 
-function takeEnvironment(environment: LoadOptions['environment'], values: Record<string, unknown>, sources: Map<string, Source>, faults: string[]): void {
+function takeEnvironment(
+  environment: LoadOptions['environment'],
+  values: Record<string, unknown>,
+  sources: Map<string, Source>,
+  faults: string[],
+): void {
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith('MILLRACE_') || text === undefined || notSettings.test(name)) continue
     const leaf = leaves.find((each) => each.variable === name)
     if (!leaf) {
-      const near = nearest(name, leaves.map((each) => each.variable))
+      const near = nearest(
+        name,
+        leaves.map((each) => each.variable),
+      )
       faults.push(`${name}: unknown${near ? `; is ${near} meant?` : ''}`)
       continue
     }

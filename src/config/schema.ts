@@ -4,9 +4,17 @@ import { z } from 'zod'
 const KiB = 1024
 const MiB = 1024 * KiB
 
-const count = (initial: number, description: string, max = 1_000_000) => z.int().min(1).max(max).default(initial).describe(description)
-const bytes = (initial: number, description: string) => z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
-const ms = (initial: number, description: string) => z.int().min(0).max(365 * 24 * 3600 * 1000).default(initial).describe(description)
+const count = (initial: number, description: string, max = 1_000_000) =>
+  z.int().min(1).max(max).default(initial).describe(description)
+const bytes = (initial: number, description: string) =>
+  z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
+const ms = (initial: number, description: string) =>
+  z
+    .int()
+    .min(0)
+    .max(365 * 24 * 3600 * 1000)
+    .default(initial)
+    .describe(description)
 
 /**
  * The one schema: types, checks, defaults, the reference page and the JSON schema for editors come from it. Names end in
@@ -14,17 +22,32 @@ const ms = (initial: number, description: string) => z.int().min(0).max(365 * 24
  */
 export const configSchema = z.strictObject({
   dataDir: z.string().min(1).default('./millrace-data').describe('The data directory.'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Least level of log lines (JSON on standard error).'),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('Least level of log lines (JSON on standard error).'),
   durability: z
     .enum(['synced', 'relaxed'])
     .default('synced')
-    .describe('synced: an answer means that the data is on the disk. relaxed: a power failure may take back acknowledged writes.'),
+    .describe(
+      'synced: an answer means that the data is on the disk. relaxed: a power failure may take back acknowledged writes.',
+    ),
   listen: z
     .strictObject({
-      host: z.string().min(1).default('127.0.0.1').describe('Address to listen on. Anything but loopback needs listen.insecure.'),
+      host: z
+        .string()
+        .min(1)
+        .default('127.0.0.1')
+        .describe('Address to listen on. Anything but loopback needs listen.insecure.'),
       port: z.int().min(0).max(65_535).default(8000).describe('Port; 0 lets the system choose one, which is printed.'),
-      insecure: z.boolean().default(false).describe('Allows another address than loopback although nobody is authenticated.'),
-      hosts: z.array(z.string()).default([]).describe('Host names beside loopback ones that requests to /v1 may be addressed to.'),
+      insecure: z
+        .boolean()
+        .default(false)
+        .describe('Allows another address than loopback although nobody is authenticated.'),
+      hosts: z
+        .array(z.string())
+        .default([])
+        .describe('Host names beside loopback ones that requests to /v1 may be addressed to.'),
     })
     .prefault({}),
   cors: z
@@ -42,8 +65,16 @@ export const configSchema = z.strictObject({
     .prefault({}),
   aws: z
     .strictObject({
-      region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/).default('us-east-1').describe('Region in resource names; clients check that it is a real one.'),
-      accountId: z.string().regex(/^\d{12}$/).default('000000000000').describe('Account in resource names: 12 digits.'),
+      region: z
+        .string()
+        .regex(/^[a-z]{2}(-[a-z]+)+-\d$/)
+        .default('us-east-1')
+        .describe('Region in resource names; clients check that it is a real one.'),
+      accountId: z
+        .string()
+        .regex(/^\d{12}$/)
+        .default('000000000000')
+        .describe('Account in resource names: 12 digits.'),
     })
     .prefault({}),
   store: z
@@ -81,16 +112,25 @@ export const configSchema = z.strictObject({
     .strictObject({
       pipelinesMax: count(256, 'Pipelines.', 10_000),
       barrierMs: ms(20, 'A pipeline commits at least this often while it has something to commit.'),
-      barrierTimeoutMs: ms(60_000, 'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.'),
+      barrierTimeoutMs: ms(
+        60_000,
+        'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.',
+      ),
       stepTimeoutMs: ms(10_000, 'Longest time of user code for one chunk without a sign of life.'),
       attemptsMax: count(3, 'Attempts before a pipeline is stopped as failed.', 1000),
       retryMs: ms(200, 'Wait before the second attempt; doubles with each.'),
       handoverBytes: bytes(256 * KiB, 'Records handed to a worker at once.'),
       handoversInFlightMax: count(3, 'Handovers to one task that are not answered yet.', 64),
       epochBytesMax: bytes(32 * MiB, 'Records read since the last barrier; past it the sources wait.'),
-      stateBytesMax: bytes(64 * MiB, 'State of one pipeline in a worker; past it clean cells are dropped and read again.'),
+      stateBytesMax: bytes(
+        64 * MiB,
+        'State of one pipeline in a worker; past it clean cells are dropped and read again.',
+      ),
       moduleBytesMax: bytes(8 * MiB, 'Largest bundle of a user module.'),
-      filesOutside: z.boolean().default(false).describe('Lets file sinks write outside of the files folder of the data directory.'),
+      filesOutside: z
+        .boolean()
+        .default(false)
+        .describe('Lets file sinks write outside of the files folder of the data directory.'),
     })
     .prefault({}),
 })

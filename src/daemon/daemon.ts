@@ -139,7 +139,10 @@ export class Daemon {
       const now = this.#clock.monotonic()
       this.#failures = [...this.#failures.filter((at) => now - at < reopenWindowMs), now]
       if (this.#failures.length > reopeningsMax) {
-        this.#state = { state: 'failed', reason: `The store failed ${this.#failures.length} times within 10 minutes: ${reason}` }
+        this.#state = {
+          state: 'failed',
+          reason: `The store failed ${this.#failures.length} times within 10 minutes: ${reason}`,
+        }
         this.#logger.error(this.#state.reason)
         return
       }

@@ -1,4 +1,15 @@
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../runtime/index.js'
 
@@ -30,7 +41,11 @@ export class DataDirectory {
       directory.#prepare()
     } catch (error) {
       if (error instanceof MillraceError) throw error
-      throw new MillraceError('IO_FAILED', `The data directory ${directory.path} cannot be used: ${(error as Error).message}.`, { cause: error })
+      throw new MillraceError(
+        'IO_FAILED',
+        `The data directory ${directory.path} cannot be used: ${(error as Error).message}.`,
+        { cause: error },
+      )
     }
     return directory
   }
@@ -46,14 +61,18 @@ export class DataDirectory {
     else {
       const others = readdirSync(path).filter((name) => name !== 'lost+found')
       if (others.length > 0) {
-        throw new MillraceError('DATA_DIR_FOREIGN', `${path} is not empty and not a data directory of Millrace (it has ${others[0]}).`)
+        throw new MillraceError(
+          'DATA_DIR_FOREIGN',
+          `${path} is not empty and not a data directory of Millrace (it has ${others[0]}).`,
+        )
       }
       const file = openSync(stamp, 'wx')
       writeSync(file, `${JSON.stringify({ format: dataFormat })}\n`)
       fsyncSync(file)
       closeSync(file)
     }
-    for (const name of ['store', 'native', 'modules', 'files', 'aside']) mkdirSync(join(path, name), { recursive: true })
+    for (const name of ['store', 'native', 'modules', 'files', 'aside'])
+      mkdirSync(join(path, name), { recursive: true })
     syncFolder(path)
   }
 
@@ -71,7 +90,10 @@ export class DataDirectory {
     }
     if (typeof format !== 'number') throw new MillraceError('DATA_DIR_FOREIGN', `${stamp} does not say a format.`)
     if (format > dataFormat) {
-      throw new MillraceError('DATA_DIR_NEWER', `${this.path} has format ${format}; this version of Millrace knows ${dataFormat}.`)
+      throw new MillraceError(
+        'DATA_DIR_NEWER',
+        `${this.path} has format ${format}; this version of Millrace knows ${dataFormat}.`,
+      )
     }
   }
 
@@ -106,7 +128,8 @@ export class DataDirectory {
 
   /** The check has passed. */
   dropAside(): void {
-    for (const name of readdirSync(join(this.path, 'aside'))) rmSync(join(this.path, 'aside', name), { recursive: true, force: true })
+    for (const name of readdirSync(join(this.path, 'aside')))
+      rmSync(join(this.path, 'aside', name), { recursive: true, force: true })
   }
 }
 

@@ -14,7 +14,13 @@ export class FreeSpaceWatch {
   #full = false
   #stopped = false
 
-  constructor(options: { path: string; freeBytesMin: number; clock: Clock; logger: Logger; onChange: (full: boolean) => void }) {
+  constructor(options: {
+    path: string
+    freeBytesMin: number
+    clock: Clock
+    logger: Logger
+    onChange: (full: boolean) => void
+  }) {
     this.#path = options.path
     this.#freeBytesMin = options.freeBytesMin
     this.#clock = options.clock
@@ -43,7 +49,11 @@ export class FreeSpaceWatch {
       const full = free < this.#freeBytesMin
       if (full !== this.#full) {
         this.#full = full
-        if (full) this.#logger.error({ free, freeBytesMin: this.#freeBytesMin }, 'The disk is nearly full: writes are refused, reads go on.')
+        if (full)
+          this.#logger.error(
+            { free, freeBytesMin: this.#freeBytesMin },
+            'The disk is nearly full: writes are refused, reads go on.',
+          )
         else this.#logger.info({ free }, 'There is space on the disk again: writes are accepted.')
         this.#onChange(full)
       }

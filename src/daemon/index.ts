@@ -1,3 +1,3 @@
-export { Daemon } from './daemon.js'
 export type { DaemonOptions, DaemonState } from './daemon.js'
+export { Daemon } from './daemon.js'
 export type { Rooms } from './rooms.js'

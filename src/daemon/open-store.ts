@@ -39,7 +39,15 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       nativeCachePath: directory.native,
     })
     mark = new Mark(directory.mark)
-    const commit = await openCommit({ storage, mark, synced, clock, limits, onPoisoned, warn: (message) => logger.warn(message) })
+    const commit = await openCommit({
+      storage,
+      mark,
+      synced,
+      clock,
+      limits,
+      onPoisoned,
+      warn: (message) => logger.warn(message),
+    })
     directory.dropAside()
     return { storage, commit, close: closer(storage, mark) }
   } catch (error) {

@@ -50,7 +50,10 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   }
 }
 
-async function buildRooms({ config, directory, workers, clock, logger }: RoomsOptions, store: OpenStore): Promise<Rooms> {
+async function buildRooms(
+  { config, directory, workers, clock, logger }: RoomsOptions,
+  store: OpenStore,
+): Promise<Rooms> {
   const { storage, commit } = store
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: config.log })

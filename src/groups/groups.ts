@@ -113,9 +113,11 @@ export class DurableGroups implements Groups {
     for await (const page of storage.scan({ ...familyRange(Family.position), bytesMax: 1 << 20 })) {
       page.keys.forEach((key, i) => {
         const value = page.values[i] as Buffer
-        byId.get(key.readUInt32BE(1))?.moved([
-          { shard: key.readUInt32BE(5) as ShardId, next: value.readDoubleLE(2) as Sequence, ended: value[1] === 1 },
-        ])
+        byId
+          .get(key.readUInt32BE(1))
+          ?.moved([
+            { shard: key.readUInt32BE(5) as ShardId, next: value.readDoubleLE(2) as Sequence, ended: value[1] === 1 },
+          ])
       })
     }
     return groups
@@ -132,9 +134,13 @@ export class DurableGroups implements Groups {
   async create(name: string, stream: StreamId, start: StartPosition, rows: readonly RowEffect[] = []): Promise<Group> {
     const { commit, counters, log, groupsMax } = this.#options
     if (this.#groups.has(name)) throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
-    if (this.#groups.size >= groupsMax) throw new MillraceError('TOO_BUSY', `There are ${groupsMax} groups already.`, { details: { limit: 'groups.groupsMax' } })
+    if (this.#groups.size >= groupsMax)
+      throw new MillraceError('TOO_BUSY', `There are ${groupsMax} groups already.`, {
+        details: { limit: 'groups.groupsMax' },
+      })
     if (!log.stream(stream)) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${stream}.`)
-    const times = typeof start === 'object' && 'timeMs' in start ? await this.#timePositions(stream, start.timeMs) : undefined
+    const times =
+      typeof start === 'object' && 'timeMs' in start ? await this.#timePositions(stream, start.timeMs) : undefined
     const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next() }
     const group = new DurableGroup(row, log)
     this.#groups.set(name, group)
@@ -162,8 +168,13 @@ export class DurableGroups implements Groups {
   async delete(name: string, rows: readonly RowEffect[] = []): Promise<void> {
     const group = this.#groups.get(name)
     if (!group) throw new MillraceError('NOT_FOUND', `There is no group named ${name}.`)
-    const deletes = group.positions().map((position) => ({ key: positionKey(group.row.id, position.shard), value: undefined }))
-    await this.#options.commit.submit({ essential: true, rows: [{ key: groupKey(group.row.id), value: undefined }, ...deletes, ...rows] })
+    const deletes = group
+      .positions()
+      .map((position) => ({ key: positionKey(group.row.id, position.shard), value: undefined }))
+    await this.#options.commit.submit({
+      essential: true,
+      rows: [{ key: groupKey(group.row.id), value: undefined }, ...deletes, ...rows],
+    })
     this.#groups.delete(name)
   }
 
@@ -203,4 +214,7 @@ export function joinPositions(shards: readonly Shard[], first: FirstOf): Positio
   return positions
 }
 
-const familyRange = (byte: number): { gte: Buffer; lt: Buffer } => ({ gte: Buffer.from([byte]), lt: Buffer.from([byte + 1]) })
+const familyRange = (byte: number): { gte: Buffer; lt: Buffer } => ({
+  gte: Buffer.from([byte]),
+  lt: Buffer.from([byte + 1]),
+})

@@ -1,3 +1,3 @@
-export { DurableGroups, joinPositions } from './groups.js'
 export type { GroupsOptions } from './groups.js'
+export { DurableGroups, joinPositions } from './groups.js'
 export * from './types.js'

@@ -1,6 +1,5 @@
 import type { RowEffect } from '../commit/index.js'
-import type { StartPosition } from '../log/index.js'
-import type { Sequence, ShardId, StreamId } from '../log/index.js'
+import type { Sequence, ShardId, StartPosition, StreamId } from '../log/index.js'
 
 /** A group's place in one shard. */
 export interface Position {

@@ -18,7 +18,12 @@ export class ChunkReader {
    * The chunks from the one that holds `from` on, up to `bytesMax` (at least one when there is one at or below `until`).
    * Throws LOG_DAMAGED where a chunk is missing or not what was written.
    */
-  async read(shard: ShardId, from: Sequence, until: Sequence, bytesMax: number): Promise<{ chunks: Buffer[]; last: Sequence }> {
+  async read(
+    shard: ShardId,
+    from: Sequence,
+    until: Sequence,
+    bytesMax: number,
+  ): Promise<{ chunks: Buffer[]; last: Sequence }> {
     const chunks: Buffer[] = []
     let bytes = 0
     let next = from
@@ -57,11 +62,16 @@ export class ChunkReader {
     })
     const chunk = page.values[0]
     if (!chunk) throw this.#damaged(shard, entry.first, entry.first, 'their segment is empty')
-    if (!chunkIsWhole(chunk)) throw this.#damaged(shard, entry.first, entry.first, 'the newest chunk does not match its checksum')
+    if (!chunkIsWhole(chunk))
+      throw this.#damaged(shard, entry.first, entry.first, 'the newest chunk does not match its checksum')
     return readChunkHeader(chunk).last
   }
 
-  async #indexEntry(shard: ShardId, at: Sequence, backward: boolean): Promise<{ segment: number; first: Sequence } | undefined> {
+  async #indexEntry(
+    shard: ShardId,
+    at: Sequence,
+    backward: boolean,
+  ): Promise<{ segment: number; first: Sequence } | undefined> {
     const page = await this.#storage.page(
       backward
         ? { gte: chunkIndexKey(shard, 0), lte: chunkIndexKey(shard, at), reverse: true, limit: 1, bytesMax: 1 }
@@ -74,15 +84,20 @@ export class ChunkReader {
   #check(shard: ShardId, chunk: Buffer, next: Sequence, follows: boolean): Sequence {
     if (!chunkIsWhole(chunk)) throw this.#damaged(shard, next, next, 'their chunk does not match its checksum')
     const header = readChunkHeader(chunk)
-    if (header.shard !== shard || header.last < next) throw this.#damaged(shard, next, next, 'another chunk lies in their place')
+    if (header.shard !== shard || header.last < next)
+      throw this.#damaged(shard, next, next, 'another chunk lies in their place')
     const whole = follows ? header.previous === next - 1 : header.previous < next
     if (!whole) throw this.#damaged(shard, next, header.previous, `the chunk before commit ${header.commit} is missing`)
     return header.last
   }
 
   #damaged(shard: ShardId, from: number, to: number, why: string): MillraceError {
-    return new MillraceError('LOG_DAMAGED', `Records of shard ${shard} from sequence number ${from} on cannot be read: ${why}.`, {
-      details: { shard, from, to },
-    })
+    return new MillraceError(
+      'LOG_DAMAGED',
+      `Records of shard ${shard} from sequence number ${from} on cannot be read: ${why}.`,
+      {
+        details: { shard, from, to },
+      },
+    )
   }
 }

@@ -98,7 +98,8 @@ const invalid = (what: string): MillraceError => new MillraceError('FORMAT_INVAL
  * Returns the number of its records. Throws FORMAT_INVALID.
  */
 export function checkBatch(batch: Buffer): number {
-  if (batch.length < batchHeaderBytes) throw invalid(`has ${batch.length} bytes, fewer than its header of ${batchHeaderBytes}`)
+  if (batch.length < batchHeaderBytes)
+    throw invalid(`has ${batch.length} bytes, fewer than its header of ${batchHeaderBytes}`)
   if (batch.readUInt32LE(0) !== batchMagic) throw invalid('does not begin with MRB1')
   if (batch.readUInt32LE(4) !== 0) throw invalid('has a version or flags that this daemon does not know')
   const length = batch.readUInt32LE(8)
@@ -112,7 +113,12 @@ export function checkBatch(batch: Buffer): number {
     const header = batchHeaderBytes + i * recordHeaderBytes
     const offset = batch.readUInt32LE(header + 28)
     const end = i + 1 < count ? batch.readUInt32LE(header + recordHeaderBytes + 28) : length - bodies
-    if ((i === 0 && offset !== 0) || offset < last || offset + batch.readUInt16LE(header + 12) > end || end > length - bodies) {
+    if (
+      (i === 0 && offset !== 0) ||
+      offset < last ||
+      offset + batch.readUInt16LE(header + 12) > end ||
+      end > length - bodies
+    ) {
       throw invalid(`has a record ${i} whose key or body lies outside of it`)
     }
     if ((batch[header + 8] as number) !== 0) throw invalid(`has a record ${i} of a kind that only the daemon writes`)
@@ -202,7 +208,8 @@ export class ChunkCursor {
     this.#left--
     this.keyStart = this.#bodies + chunk.readUInt32LE(this.header + 28)
     this.bodyStart = this.keyStart + chunk.readUInt16LE(this.header + 12)
-    this.bodyEnd = this.#left === 0 ? this.#batchEnd : this.#bodies + chunk.readUInt32LE(this.header + recordHeaderBytes + 28)
+    this.bodyEnd =
+      this.#left === 0 ? this.#batchEnd : this.#bodies + chunk.readUInt32LE(this.header + recordHeaderBytes + 28)
     return true
   }
 
@@ -260,7 +267,7 @@ export class ChunkCursor {
 }
 
 /** Visits the records of a chunk from a sequence number on; stops early when `visit` returns false. */
-export function forEachRecord(chunk: Buffer, from: Sequence, visit: (record: LogRecord) => boolean | void): void {
+export function forEachRecord(chunk: Buffer, from: Sequence, visit: (record: LogRecord) => boolean | undefined): void {
   const cursor = new ChunkCursor(chunk)
   while (cursor.next()) {
     if (cursor.sequence >= from && visit(cursor.record()) === false) return

@@ -1,6 +1,6 @@
 export * from './api.js'
 export * from './event-id.js'
 export * from './format.js'
-export { ShardedLog } from './sharded-log.js'
 export type { AppendObserver, LogLimits, LogOptions } from './sharded-log.js'
+export { ShardedLog } from './sharded-log.js'
 export * from './types.js'

@@ -1,4 +1,4 @@
-import { type Hash64, MillraceError, compareHash } from '../runtime/index.js'
+import { compareHash, type Hash64, MillraceError } from '../runtime/index.js'
 import type { ImagesKept, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
 
 export const hashMin: Hash64 = { hi: 0, lo: 0 }
@@ -72,7 +72,8 @@ export class Layout {
   addShard(shard: Shard, packedLast: Sequence = shard.firstSequence, visible?: Shard): ShardState {
     const state: ShardState = { shard, visible, packedLast, durableLast: packedLast, segment: -1 }
     const stream = this.#streams.get(shard.stream)
-    if (!stream) throw new MillraceError('LOG_DAMAGED', `Shard ${shard.id} belongs to stream ${shard.stream}, which is not there.`)
+    if (!stream)
+      throw new MillraceError('LOG_DAMAGED', `Shard ${shard.id} belongs to stream ${shard.stream}, which is not there.`)
     this.#shards.set(shard.id, state)
     stream.shards.push(state)
     return state

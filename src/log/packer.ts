@@ -1,5 +1,13 @@
 import type { BatchEffect, Packed, PackingContext, Placement, RecordEffect, RowEffect } from '../commit/index.js'
-import { batchHeaderBytes, chunkHeaderBytes, recordBytes, recordsOfBatch, sealChunk, stampBatch, writeBatch } from './format.js'
+import {
+  batchHeaderBytes,
+  chunkHeaderBytes,
+  recordBytes,
+  recordsOfBatch,
+  sealChunk,
+  stampBatch,
+  writeBatch,
+} from './format.js'
 import { chunkIndexKey, chunkKey } from './keys.js'
 import { Layout, type ShardState, type StreamState } from './layout.js'
 import type { NewRecord, Sequence } from './types.js'
@@ -92,10 +100,21 @@ export class ChunkPacker {
       }
     }
     const places = placed ? [{ placed, offset: 0, count }] : []
-    this.#partsOf(shards, stream.open[target] as ShardState).push({ loose: [], batch, bytes: batch.length, count, places })
+    this.#partsOf(shards, stream.open[target] as ShardState).push({
+      loose: [],
+      batch,
+      bytes: batch.length,
+      count,
+      places,
+    })
   }
 
-  #addLoose(shards: Map<ShardState, ShardParts>, stream: StreamState, records: readonly NewRecord[], placed: Placement[] | undefined): void {
+  #addLoose(
+    shards: Map<ShardState, ShardParts>,
+    stream: StreamState,
+    records: readonly NewRecord[],
+    placed: Placement[] | undefined,
+  ): void {
     for (const record of records) {
       const index = stream.open.length === 1 ? 0 : Layout.find(stream.open, record.hash.hi, record.hash.lo)
       const parts = this.#partsOf(shards, stream.open[index] as ShardState)
@@ -119,7 +138,8 @@ export class ChunkPacker {
   #chunkEnd(parts: readonly Part[], from: number): number {
     let bytes = (parts[from] as Part).bytes
     let to = from + 1
-    while (to < parts.length && bytes + (parts[to] as Part).bytes <= this.#chunkBytesMax) bytes += (parts[to++] as Part).bytes
+    while (to < parts.length && bytes + (parts[to] as Part).bytes <= this.#chunkBytesMax)
+      bytes += (parts[to++] as Part).bytes
     return to
   }
 
@@ -178,4 +198,3 @@ export class ChunkPacker {
     return next
   }
 }
-

@@ -1,5 +1,5 @@
-import { MillraceError } from '../runtime/index.js'
 import type { RowEffect } from '../commit/index.js'
+import { MillraceError } from '../runtime/index.js'
 import { shardKey, streamKey } from './keys.js'
 import type { Shard, Stream } from './types.js'
 
@@ -11,7 +11,11 @@ function encode(value: unknown): Buffer {
 }
 
 function decode<T>(what: string, value: Buffer): T {
-  if (value[0] !== version) throw new MillraceError('DATA_DIR_NEWER', `A ${what} row has version ${value[0]}; this version of Millrace knows ${version}.`)
+  if (value[0] !== version)
+    throw new MillraceError(
+      'DATA_DIR_NEWER',
+      `A ${what} row has version ${value[0]}; this version of Millrace knows ${version}.`,
+    )
   return JSON.parse(value.toString('utf8', 1)) as T
 }
 

@@ -1,6 +1,6 @@
-import type { Commit, Counters, Packed, PackingContext, RecordEffect, BatchEffect, RowEffect } from '../commit/index.js'
+import type { BatchEffect, Commit, Counters, Packed, PackingContext, RecordEffect, RowEffect } from '../commit/index.js'
 import { Family } from '../commit/index.js'
-import { type Hash64, MillraceError, compareHash } from '../runtime/index.js'
+import { compareHash, type Hash64, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import type { Log, RowsInCommit } from './api.js'
 import { ChunkReader } from './chunk-reader.js'
@@ -59,17 +59,32 @@ export class ShardedLog implements Log {
   /** Reads the layout and the end of every open shard. */
   static async open(options: LogOptions): Promise<ShardedLog> {
     const { storage } = options
-    const newest = await storage.page({ gte: family(Family.chunk), lt: family(Family.chunk + 1), reverse: true, limit: 1, bytesMax: 1, values: false })
+    const newest = await storage.page({
+      gte: family(Family.chunk),
+      lt: family(Family.chunk + 1),
+      reverse: true,
+      limit: 1,
+      bytesMax: 1,
+      values: false,
+    })
     const log = new ShardedLog(options, newest.keys[0] ? newest.keys[0].readUInt32BE(1) + 1 : 0)
     await log.#load(storage)
     return log
   }
 
   async #load(storage: Storage): Promise<void> {
-    for await (const page of storage.scan({ gte: family(Family.stream), lt: family(Family.stream + 1), bytesMax: 1 << 20 })) {
+    for await (const page of storage.scan({
+      gte: family(Family.stream),
+      lt: family(Family.stream + 1),
+      bytesMax: 1 << 20,
+    })) {
       for (const value of page.values) this.#layout.addStream(decodeStream(value))
     }
-    for await (const page of storage.scan({ gte: family(Family.shard), lt: family(Family.shard + 1), bytesMax: 1 << 20 })) {
+    for await (const page of storage.scan({
+      gte: family(Family.shard),
+      lt: family(Family.shard + 1),
+      bytesMax: 1 << 20,
+    })) {
       for (const value of page.values) {
         const shard = decodeShard(value)
         const last = (await this.#reader.lastOf(shard.id)) ?? shard.firstSequence
@@ -137,15 +152,20 @@ export class ShardedLog implements Log {
     const state = this.#state(id)
     const shard = state.visible as Shard
     if (from < shard.lowWatermark) {
-      throw new MillraceError('TRIMMED', `Shard ${id} begins at sequence number ${shard.lowWatermark}; ${from} is no longer kept.`, {
-        details: { shard: id, oldest: shard.lowWatermark },
-      })
+      throw new MillraceError(
+        'TRIMMED',
+        `Shard ${id} begins at sequence number ${shard.lowWatermark}; ${from} is no longer kept.`,
+        {
+          details: { shard: id, oldest: shard.lowWatermark },
+        },
+      )
     }
     const position = Math.max(from, shard.firstSequence + 1) as Sequence
     const until = state.durableLast
     if (position > until) return { chunks: [], next: position, ended: shard.state === 'sealed' }
     const { chunks, last } =
-      this.#tail.read(id, position, options.bytesMax) ?? (await this.#reader.read(id, position, until, options.bytesMax))
+      this.#tail.read(id, position, options.bytesMax) ??
+      (await this.#reader.read(id, position, until, options.bytesMax))
     return { chunks, next: (last + 1) as Sequence, ended: shard.state === 'sealed' && last >= until }
   }
 
@@ -163,12 +183,22 @@ export class ShardedLog implements Log {
     }
   }
 
-  async createStream(options: { name: string; kind: Stream['kind']; shards: number; images: ImagesKept; rows?: RowsInCommit }): Promise<Stream> {
+  async createStream(options: {
+    name: string
+    kind: Stream['kind']
+    shards: number
+    images: ImagesKept
+    rows?: RowsInCommit
+  }): Promise<Stream> {
     const { name, kind, shards, images, rows } = options
     if (this.#layout.named(name)) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
-    if (this.#layout.streamCount >= this.#limits.streamsMax) throw tooMany('streams', 'log.streamsMax', this.#limits.streamsMax)
+    if (this.#layout.streamCount >= this.#limits.streamsMax)
+      throw tooMany('streams', 'log.streamsMax', this.#limits.streamsMax)
     if (!Number.isInteger(shards) || shards < 1 || shards > this.#limits.shardsMax) {
-      throw new MillraceError('BAD_REQUEST', `A stream has 1 to ${this.#limits.shardsMax} shards (log.shardsMax), not ${shards}.`)
+      throw new MillraceError(
+        'BAD_REQUEST',
+        `A stream has 1 to ${this.#limits.shardsMax} shards (log.shardsMax), not ${shards}.`,
+      )
     }
     const id = this.#counters.take('stream') as StreamId
     let made: Stream | undefined
@@ -179,7 +209,11 @@ export class ShardedLog implements Log {
       const opened = evenRanges(shards).map((range) => this.#open(state, { ...range, parents: [], images }, context))
       this.#layout.refresh(state)
       const firstSequence = (opened[0] as Shard).firstSequence
-      return [streamRow(made), ...opened.map(shardRow), ...(rows?.({ stream: made, firstSequence, time: context.time }) ?? [])]
+      return [
+        streamRow(made),
+        ...opened.map(shardRow),
+        ...(rows?.({ stream: made, firstSequence, time: context.time }) ?? []),
+      ]
     })
     if (!made) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
     return made
@@ -189,12 +223,17 @@ export class ShardedLog implements Log {
     const state = this.#streamState(id)
     await this.#change((context) => {
       const sealed = state.open.map((shard) => this.#seal(state, shard, [], context))
-      const stream: Stream = state.stream.closedAt === undefined ? { ...state.stream, closedAt: context.time } : state.stream
+      const stream: Stream =
+        state.stream.closedAt === undefined ? { ...state.stream, closedAt: context.time } : state.stream
       this.#layout.closeStream(state, stream)
       this.#layout.refresh(state)
       this.#changed.streams.add(state)
       const firstSequence = context.takeSequence()
-      return [streamRow(stream), ...sealed.map(shardRow), ...(rows?.({ stream, firstSequence, time: context.time }) ?? [])]
+      return [
+        streamRow(stream),
+        ...sealed.map(shardRow),
+        ...(rows?.({ stream, firstSequence, time: context.time }) ?? []),
+      ]
     })
   }
 
@@ -214,7 +253,10 @@ export class ShardedLog implements Log {
         made.push(child)
       })
       this.#layout.refresh(state)
-      return [...made.map(shardRow), ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time }) ?? [])]
+      return [
+        ...made.map(shardRow),
+        ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time }) ?? []),
+      ]
     })
     return lowest
   }
@@ -223,12 +265,17 @@ export class ShardedLog implements Log {
     const parent = this.#state(id)
     const state = this.#streamState(parent.shard.stream)
     const { low, high, images } = parent.shard
-    if (compareHash(low, high) === 0) throw new MillraceError('SHARD_UNSPLITTABLE', `Shard ${id} holds the single key hash ${low.hi}:${low.lo}.`)
+    if (compareHash(low, high) === 0)
+      throw new MillraceError('SHARD_UNSPLITTABLE', `Shard ${id} holds the single key hash ${low.hi}:${low.lo}.`)
     const cut = at ?? middleOf(low, high)
     if (compareHash(cut, low) <= 0 || compareHash(cut, high) > 0) {
-      throw new MillraceError('BAD_REQUEST', `The cut must lie above the first hash of shard ${id} and not above its last one.`)
+      throw new MillraceError(
+        'BAD_REQUEST',
+        `The cut must lie above the first hash of shard ${id} and not above its last one.`,
+      )
     }
-    if (state.shards.length + 2 > this.#limits.shardsMax) throw tooMany('shards', 'log.shardsMax', this.#limits.shardsMax)
+    if (state.shards.length + 2 > this.#limits.shardsMax)
+      throw tooMany('shards', 'log.shardsMax', this.#limits.shardsMax)
     let children: Shard[] | undefined
     await this.#change((context) => {
       if (parent.shard.state !== 'open') return []
@@ -266,8 +313,19 @@ export class ShardedLog implements Log {
     return shard
   }
 
-  #seal(stream: StreamState, state: ShardState, children: readonly ShardId[], context: { time: number; takeSequence(): Sequence }): Shard {
-    state.shard = { ...state.shard, state: 'sealed', children, lastSequence: context.takeSequence(), sealedAt: context.time }
+  #seal(
+    stream: StreamState,
+    state: ShardState,
+    children: readonly ShardId[],
+    context: { time: number; takeSequence(): Sequence },
+  ): Shard {
+    state.shard = {
+      ...state.shard,
+      state: 'sealed',
+      children,
+      lastSequence: context.takeSequence(),
+      sealedAt: context.time,
+    }
     this.#changed.shards.push(state)
     this.#changed.streams.add(stream)
     return state.shard
@@ -319,4 +377,7 @@ const family = (byte: number): Buffer => Buffer.from([byte])
 const visible = (state: StreamState): boolean => state.shards.some((shard) => shard.visible !== undefined)
 
 const tooMany = (what: string, limit: string, max: number): MillraceError =>
-  new MillraceError('TOO_BUSY', `There are ${max} ${what} already.`, { details: { limit }, remedy: `Delete some or raise ${limit}.` })
+  new MillraceError('TOO_BUSY', `There are ${max} ${what} already.`, {
+    details: { limit },
+    remedy: `Delete some or raise ${limit}.`,
+  })

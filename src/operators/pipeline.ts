@@ -1,5 +1,17 @@
 import { MillraceError } from '../runtime/errors.js'
-import type { Awaitable, Change, ItemKey, ItemValue, Plan, SinkItem, SinkPlan, SinkRecord, SourcePlan, Step, StreamRecord } from './types.js'
+import type {
+  Awaitable,
+  Change,
+  ItemKey,
+  ItemValue,
+  Plan,
+  SinkItem,
+  SinkPlan,
+  SinkRecord,
+  SourcePlan,
+  Step,
+  StreamRecord,
+} from './types.js'
 import { planMark } from './types.js'
 
 /** Where a pipeline's records come from: their type, and that of the source's own key. */
@@ -27,7 +39,10 @@ export type Item = Readonly<Record<string, ItemValue>>
 /** The changes of a table, as a source. */
 export function table<Row = Item>(name: string): Source<Change<Row>, ItemKey>
 /** A table as a sink: each result is put as an item; null or undefined writes nothing. Exactly once. */
-export function table<Value, Key>(name: string, item: (value: Value, key: Key) => SinkItem | null | undefined): Sink<Value, Key>
+export function table<Value, Key>(
+  name: string,
+  item: (value: Value, key: Key) => SinkItem | null | undefined,
+): Sink<Value, Key>
 export function table(name: string, item?: (value: never, key: never) => SinkItem | null | undefined): object {
   return item ? { sink: { kind: 'table', name, run: item } } : { source: { kind: 'table', name } }
 }
@@ -35,7 +50,10 @@ export function table(name: string, item?: (value: never, key: never) => SinkIte
 /** The records of a plain stream, as a source. */
 export function stream<Value = unknown>(name: string): Source<StreamRecord<Value>, StreamKey>
 /** A plain stream as a sink: each result is appended as a record; null or undefined appends nothing. Exactly once. */
-export function stream<Value, Key>(name: string, record: (value: Value, key: Key) => SinkRecord | null | undefined): Sink<Value, Key>
+export function stream<Value, Key>(
+  name: string,
+  record: (value: Value, key: Key) => SinkRecord | null | undefined,
+): Sink<Value, Key>
 export function stream(name: string, record?: (value: never, key: never) => SinkRecord | null | undefined): object {
   return record ? { sink: { kind: 'stream', name, run: record } } : { source: { kind: 'stream', name } }
 }
@@ -44,7 +62,10 @@ export function stream(name: string, record?: (value: never, key: never) => Sink
  * A file of JSON lines as a sink: each result, or what the function makes of it, is one line. Exactly once. A relative
  * path lies in the folder `files` of the data directory.
  */
-export function file<Value = unknown, Key = unknown>(path: string, line?: (value: Value, key: Key) => unknown): Sink<Value, Key> {
+export function file<Value = unknown, Key = unknown>(
+  path: string,
+  line?: (value: Value, key: Key) => unknown,
+): Sink<Value, Key> {
   return { sink: { kind: 'file', path, run: line as never } }
 }
 
@@ -52,7 +73,11 @@ export function file<Value = unknown, Key = unknown>(path: string, line?: (value
 export function pipeline(name: string): { from<Value, Key>(source: Source<Value, Key>): Flow<Value, Key> } {
   return {
     from<Value, Key>({ source }: Source<Value, Key>): Flow<Value, Key> {
-      if (!source) throw invalid(`The pipeline ${name} reads from something that is no source.`, 'Give from() a table(name) or a stream(name) without a function.')
+      if (!source)
+        throw invalid(
+          `The pipeline ${name} reads from something that is no source.`,
+          'Give from() a table(name) or a stream(name) without a function.',
+        )
       return new Flow<Value, Key>({ version: 1, name, source, steps: [] })
     },
   }
@@ -130,7 +155,11 @@ export class KeyedFlow<Value, Key> {
   }
 
   /** Folds the values of a key into a state of your own: what `initial` gives, then what `fold` returns. */
-  aggregate<State>(name: string, initial: () => State, fold: (state: State, value: Value, key: Key) => Awaitable<State>): KeyedFlow<State, Key> {
+  aggregate<State>(
+    name: string,
+    initial: () => State,
+    fold: (state: State, value: Value, key: Key) => Awaitable<State>,
+  ): KeyedFlow<State, Key> {
     return new KeyedFlow(withStep(this[planMark], { kind: 'aggregate', name, initial, run: fold as never }))
   }
 
@@ -144,8 +173,13 @@ function withStep(plan: Plan, step: Step): Plan {
 }
 
 function withSink(plan: Plan, sink: SinkPlan | undefined): Plan {
-  if (!sink) throw invalid(`The pipeline ${plan.name} sends to something that is no sink.`, 'Give to() a table, stream or file with the function that makes its item, record or line.')
+  if (!sink)
+    throw invalid(
+      `The pipeline ${plan.name} sends to something that is no sink.`,
+      'Give to() a table, stream or file with the function that makes its item, record or line.',
+    )
   return withStep(plan, { kind: 'sink', sink })
 }
 
-const invalid = (message: string, remedy: string): MillraceError => new MillraceError('PIPELINE_INVALID', message, { remedy })
+const invalid = (message: string, remedy: string): MillraceError =>
+  new MillraceError('PIPELINE_INVALID', message, { remedy })

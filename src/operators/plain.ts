@@ -64,7 +64,8 @@ function attributeOf(value: unknown, name: string): Attribute {
     case 'string':
       return { S: value }
     case 'number':
-      if (!Number.isFinite(value)) throw new TypeError(`The attribute ${name} is ${value}, which no attribute can hold.`)
+      if (!Number.isFinite(value))
+        throw new TypeError(`The attribute ${name} is ${value}, which no attribute can hold.`)
       return { N: String(value) }
     case 'bigint':
       return { N: String(value) }
@@ -72,14 +73,17 @@ function attributeOf(value: unknown, name: string): Attribute {
       return { BOOL: value }
   }
   if (value === null) return { NULL: true }
-  if (value instanceof Uint8Array) return { B: Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64') }
+  if (value instanceof Uint8Array)
+    return { B: Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64') }
   if (Array.isArray(value)) return { L: value.map((each) => attributeOf(each, name)) }
   if (value instanceof Set) return setOf(value, name)
   if (typeof value === 'object') {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype === Object.prototype || prototype === null) return { M: attributesOf(value as SinkItem) }
   }
-  throw new TypeError(`The attribute ${name} is a ${typeof value === 'object' ? value.constructor.name : typeof value}, which no attribute can hold.`)
+  throw new TypeError(
+    `The attribute ${name} is a ${typeof value === 'object' ? value.constructor.name : typeof value}, which no attribute can hold.`,
+  )
 }
 
 function setOf(values: ReadonlySet<unknown>, name: string): Attribute {
@@ -87,6 +91,7 @@ function setOf(values: ReadonlySet<unknown>, name: string): Attribute {
   if (all.length === 0) throw new TypeError(`The attribute ${name} is an empty set, which no attribute can hold.`)
   if (all.every((each) => typeof each === 'string')) return { SS: all }
   if (all.every((each) => typeof each === 'number' || typeof each === 'bigint')) return { NS: all.map(String) }
-  if (all.every((each) => each instanceof Uint8Array)) return { BS: all.map((each) => Buffer.from(each).toString('base64')) }
+  if (all.every((each) => each instanceof Uint8Array))
+    return { BS: all.map((each) => Buffer.from(each).toString('base64')) }
   throw new TypeError(`The attribute ${name} is a set of different types.`)
 }

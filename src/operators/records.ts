@@ -49,7 +49,7 @@ function parse(json: Buffer | undefined): Record<string, ItemValue> | undefined 
 }
 
 /** The record under the cursor, as user functions see it. */
-export function valueOf(cursor: ChunkCursor): unknown {
+export function recordValue(cursor: ChunkCursor): unknown {
   if (cursor.codec === Codec.dynamoJsonChange) return new LazyChange(cursor)
   const record: StreamRecord = {
     key: cursor.key.toString(),

@@ -1,6 +1,6 @@
 import { ChunkCursor } from '../log/format.js'
 import { attributesOf } from './plain.js'
-import { isVisible, partitionKeys, valueOf, type PartitionKey } from './records.js'
+import { isVisible, type PartitionKey, partitionKeys, recordValue } from './records.js'
 import type { Plan, SinkItem, SinkPlan, SinkRecord, Step } from './types.js'
 
 /** A cell of state: what a named step keeps for one key. */
@@ -54,6 +54,8 @@ export interface TaskOptions {
   readonly fetch: (cells: readonly CellKey[]) => Promise<readonly (Buffer | undefined)[]>
   /** Called before user code runs on a record, so that a loop or an exit can be traced to it. */
   readonly mark: (step: number, sequence: number) => void
+  /** Called before a promise of user code is awaited: what takes long then does not hold the thread. */
+  readonly pause: () => void
 }
 
 /** A user function threw, or gave something that its step cannot take. */
@@ -129,7 +131,7 @@ export class Task {
 
   #decode(cursor: ChunkCursor): unknown {
     try {
-      return valueOf(cursor)
+      return recordValue(cursor)
     } catch (error) {
       throw new StepError(0, cursor.sequence, error)
     }
@@ -158,11 +160,21 @@ export class Task {
     return undefined
   }
 
-  async #await(promise: PromiseLike<unknown>, i: number, to: number, value: unknown, row: Row, out: Row[] | undefined): Promise<void> {
+  async #await(
+    promise: PromiseLike<unknown>,
+    i: number,
+    to: number,
+    value: unknown,
+    row: Row,
+    out: Row[] | undefined,
+  ): Promise<void> {
     const step = this.#steps[i] as Step
     let next: unknown
     try {
-      next = this.#advance(step, i, await promise, value, row, to, out)
+      this.#options.pause()
+      const result = await promise
+      this.#options.mark(i, row.sequence)
+      next = this.#advance(step, i, result, value, row, to, out)
     } catch (error) {
       throw error instanceof StepError ? error : new StepError(i, row.sequence, error)
     }
@@ -195,7 +207,15 @@ export class Task {
   }
 
   /** What the next step gets, `dropped` when there is nothing, or a promise that runs the rest of several values. */
-  #advance(step: Step, i: number, result: unknown, value: unknown, row: Row, to: number, out: Row[] | undefined): unknown {
+  #advance(
+    step: Step,
+    i: number,
+    result: unknown,
+    value: unknown,
+    row: Row,
+    to: number,
+    out: Row[] | undefined,
+  ): unknown {
     switch (step.kind) {
       case 'keyByPartition':
         return value
@@ -208,12 +228,14 @@ export class Task {
       case 'count':
         return this.#set(i, row, ((this.#cell(i, row).value as number | undefined) ?? 0) + 1)
       case 'sum': {
-        if (typeof result !== 'number' || !Number.isFinite(result)) throw new TypeError(`sum('${step.name}') was given ${String(result)}, which is no finite number.`)
+        if (typeof result !== 'number' || !Number.isFinite(result))
+          throw new TypeError(`sum('${step.name}') was given ${String(result)}, which is no finite number.`)
         return this.#set(i, row, ((this.#cell(i, row).value as number | undefined) ?? 0) + result)
       }
       case 'reduce':
       case 'aggregate':
-        if (result === undefined) throw new TypeError(`${step.kind}('${step.name}') returned undefined, which is no state.`)
+        if (result === undefined)
+          throw new TypeError(`${step.kind}('${step.name}') returned undefined, which is no state.`)
         return this.#set(i, row, result)
       case 'sink':
         this.#emit(step.sink, i, result)
@@ -222,7 +244,8 @@ export class Task {
   }
 
   #spread(values: unknown, i: number, row: Row, to: number, out: Row[] | undefined): unknown {
-    if (typeof (values as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function') throw new TypeError('flatMap returned something that is not iterable.')
+    if (typeof (values as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function')
+      throw new TypeError('flatMap returned something that is not iterable.')
     const iterator = (values as Iterable<unknown>)[Symbol.iterator]()
     const rest = (): Promise<void> | undefined => {
       for (;;) {
@@ -288,12 +311,23 @@ export class Task {
     }
     this.#evict()
     if (missing.size === 0) return
-    const wanted = [...missing.values()].map(({ step, key }) => ({ step, hashHi: key.hashHi, hashLo: key.hashLo, key: key.bytes }))
+    const wanted = [...missing.values()].map(({ step, key }) => ({
+      step,
+      hashHi: key.hashHi,
+      hashLo: key.hashLo,
+      key: key.bytes,
+    }))
     const found = await this.#options.fetch(wanted)
     let i = 0
     for (const [name, { step, key }] of missing) {
       const bytes = found[i++]
-      this.#cells.set(name, { value: bytes ? this.#options.unpack(bytes) : undefined, isDirty: false, key: owned(key), step, barrier: 0 })
+      this.#cells.set(name, {
+        value: bytes ? this.#options.unpack(bytes) : undefined,
+        isDirty: false,
+        key: owned(key),
+        step,
+        barrier: 0,
+      })
       this.#cellBytes += cellOverheadBytes + (bytes?.length ?? 0)
     }
   }
@@ -352,13 +386,16 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function streamEntry(record: SinkRecord): string {
-  if (typeof record !== 'object' || typeof record.key !== 'string') throw new TypeError('A stream sink takes {key, value}, the key a string.')
+  if (typeof record !== 'object' || typeof record.key !== 'string')
+    throw new TypeError('A stream sink takes {key, value}, the key a string.')
   const { key, value, time } = record
   return JSON.stringify({ key, value: value === undefined ? null : value, time })
 }
 
 function fileLine(value: unknown): string {
-  const line = JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each instanceof Set ? [...each] : each))
+  const line = JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'bigint' ? String(each) : each instanceof Set ? [...each] : each,
+  )
   if (line === undefined) throw new TypeError('A file sink was given something that JSON cannot hold.')
   return line
 }

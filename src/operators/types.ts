@@ -67,7 +67,12 @@ export type Step =
   | { readonly kind: 'count'; readonly name: string }
   | { readonly kind: 'sum'; readonly name: string; readonly run: (value: never, key: never) => unknown }
   | { readonly kind: 'reduce'; readonly name: string; readonly run: (state: never, value: never) => unknown }
-  | { readonly kind: 'aggregate'; readonly name: string; readonly initial: () => unknown; readonly run: (state: never, value: never, key: never) => unknown }
+  | {
+      readonly kind: 'aggregate'
+      readonly name: string
+      readonly initial: () => unknown
+      readonly run: (state: never, value: never, key: never) => unknown
+    }
   | { readonly kind: 'sink'; readonly sink: SinkPlan }
 
 export type SinkPlan =

@@ -5,7 +5,7 @@ import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } f
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
-import { type RunFailure, type RunLimits, PipelineRun } from './run.js'
+import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
 
 export interface PipelineLimits extends RunLimits {
   readonly attemptsMax: number
@@ -102,7 +102,8 @@ export class Pipeline {
   }
 
   #become(state: PipelineState): void {
-    if (!transitions[this.#state].includes(state)) throw new MillraceError('INTERNAL', `A pipeline cannot go from ${this.#state} to ${state}.`)
+    if (!transitions[this.#state].includes(state))
+      throw new MillraceError('INTERNAL', `A pipeline cannot go from ${this.#state} to ${state}.`)
     this.#state = state
   }
 
@@ -119,7 +120,11 @@ export class Pipeline {
         const sink = await FileSink.open(file)
         this.#files.set(step, sink)
         const { cutBytes } = sink
-        if (cutBytes > 0) logger.info({ pipeline: this.#row.plan.name, path: file.path, cutBytes }, 'a barrier was in flight at the last stop: what it wrote to the file and did not commit is cut off')
+        if (cutBytes > 0)
+          logger.info(
+            { pipeline: this.#row.plan.name, path: file.path, cutBytes },
+            'a barrier was in flight at the last stop: what it wrote to the file and did not commit is cut off',
+          )
       }
       if (this.#state !== 'starting') return await this.#closeFiles()
       this.#become('running')
@@ -153,7 +158,13 @@ export class Pipeline {
     } catch (error) {
       if (this.#state === 'stopped') return
       const known = asMillraceError(error)
-      await this.#failed({ error: known, stack: known.stack, place: { step: undefined, sequence: undefined }, shard: undefined, isCounted: true })
+      await this.#failed({
+        error: known,
+        stack: known.stack,
+        place: { step: undefined, sequence: undefined },
+        shard: undefined,
+        isCounted: true,
+      })
     }
   }
 
@@ -163,7 +174,9 @@ export class Pipeline {
     this.#secondsLast = seconds
     const failed = this.#lastFailure
     if (!failed || this.#attempts === 0) return
-    const isPast = failed.sequence === undefined || positions.some((position) => position.shard === failed.shard && position.next > (failed.sequence as number))
+    const isPast =
+      failed.sequence === undefined ||
+      positions.some((position) => position.shard === failed.shard && position.next > (failed.sequence as number))
     if (!isPast) return
     this.#attempts = 0
     this.#lastFailure = undefined
@@ -177,19 +190,34 @@ export class Pipeline {
     this.#run = undefined
     await this.#closeFiles()
     if (this.#state === 'stopped') return
-    const failure: Failure = { code: error.code, message: error.message, stack, step: place.step, sequence: place.sequence, shard, at: clock.now() }
+    const failure: Failure = {
+      code: error.code,
+      message: error.message,
+      stack,
+      step: place.step,
+      sequence: place.sequence,
+      shard,
+      at: clock.now(),
+    }
     if (isCounted) {
       this.#attempts++
       this.failures++
       this.#lastFailure = failure
-      logger.warn({ pipeline: name, attempt: this.#attempts, step: place.step, sequence: place.sequence, code: error.code }, `a pipeline failed: ${error.message}`)
+      logger.warn(
+        { pipeline: name, attempt: this.#attempts, step: place.step, sequence: place.sequence, code: error.code },
+        `a pipeline failed: ${error.message}`,
+      )
     }
     // Too much for one effect set: the next run commits after less.
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
-    const isFinal = error.code === 'SINK_FILE_CHANGED' || (isCounted && !isTooMuch && this.#attempts >= limits.attemptsMax)
+    const isFinal =
+      error.code === 'SINK_FILE_CHANGED' || (isCounted && !isTooMuch && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
-      logger.error({ pipeline: name, step: place.step, sequence: place.sequence, code: error.code }, `a pipeline is stopped as failed: ${error.message}`)
+      logger.error(
+        { pipeline: name, step: place.step, sequence: place.sequence, code: error.code },
+        `a pipeline is stopped as failed: ${error.message}`,
+      )
       await this.#end({ ...this.#row, state: 'failed', failure })
       return
     }
@@ -213,7 +241,10 @@ export class Pipeline {
       await this.#around.commit.submit({ rows: [pipelineRow(row)], essential: true })
     } catch (error) {
       // The store is gone or going; the next opening finds the pipeline before its failure and meets it again.
-      this.#around.logger.warn({ pipeline: row.plan.name }, `the end of a pipeline could not be stored: ${asMillraceError(error).message}`)
+      this.#around.logger.warn(
+        { pipeline: row.plan.name },
+        `the end of a pipeline could not be stored: ${asMillraceError(error).message}`,
+      )
     }
   }
 
@@ -244,8 +275,16 @@ export class Pipeline {
       group: this.#parts.group.name,
       attempts: this.#attempts,
       createdAt,
-      steps: plan.steps.map((step, i) => ({ kind: step.kind, ...('name' in step && step.name !== undefined ? { name: step.name } : {}), rowsIn: this.rowsIn[i] as number })),
-      barrier: { inFlight: this.#run?.barrierInFlight ?? false, committed: this.#committed, secondsLast: this.#secondsLast },
+      steps: plan.steps.map((step, i) => ({
+        kind: step.kind,
+        ...('name' in step && step.name !== undefined ? { name: step.name } : {}),
+        rowsIn: this.rowsIn[i] as number,
+      })),
+      barrier: {
+        inFlight: this.#run?.barrierInFlight ?? false,
+        committed: this.#committed,
+        secondsLast: this.#secondsLast,
+      },
       tasks: this.#run?.taskCount ?? 0,
       error: this.#lastFailure,
     }

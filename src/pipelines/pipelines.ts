@@ -9,7 +9,19 @@ import { type CommittedFile, FileSink, sinkPath } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
-import { decodePipeline, decodeSinkFile, groupNameOf, moduleHash, moduleKey, numbered, type PipelineRow, pipelineGone, pipelineRow, sinkFileKey, sinkFileRow } from './rows.js'
+import {
+  decodePipeline,
+  decodeSinkFile,
+  groupNameOf,
+  moduleHash,
+  moduleKey,
+  numbered,
+  type PipelineRow,
+  pipelineGone,
+  pipelineRow,
+  sinkFileKey,
+  sinkFileRow,
+} from './rows.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly storage: Storage
@@ -84,18 +96,23 @@ export class Pipelines {
    */
   async deploy({ bundle, start = 'oldest' }: DeployRequest): Promise<PipelineView> {
     const { pipelinesMax, moduleBytesMax, workers } = this.#options
-    if (Buffer.byteLength(bundle) > moduleBytesMax) throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
+    if (Buffer.byteLength(bundle) > moduleBytesMax)
+      throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
     const hash = moduleHash(bundle)
     const plan = await workers.describe(this.#moduleFile(hash, bundle))
     const { name } = plan
-    if (this.#busy.has(name)) throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
+    if (this.#busy.has(name))
+      throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
     const present = this.#pipelines.get(name)
     if (present) {
       // The same module again is no change: a deploy whose answer was lost may be repeated.
       if (present.row.module === hash) return present.view()
-      throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, { remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.' })
+      throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, {
+        remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.',
+      })
     }
-    if (this.#pipelines.size >= pipelinesMax) throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
+    if (this.#pipelines.size >= pipelinesMax)
+      throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
     this.#busy.add(name)
     try {
       return await this.#deploy(plan, hash, bundle, start)
@@ -104,7 +121,12 @@ export class Pipelines {
     }
   }
 
-  async #deploy(plan: PlanDescription, hash: string, bundle: string, start: 'oldest' | 'newest'): Promise<PipelineView> {
+  async #deploy(
+    plan: PlanDescription,
+    hash: string,
+    bundle: string,
+    start: 'oldest' | 'newest',
+  ): Promise<PipelineView> {
     const { counters, groups, commit } = this.#options
     this.#checkTargets(plan)
     const stream = await this.#sourceOf(plan)
@@ -127,26 +149,49 @@ export class Pipelines {
   async #sourceOf({ name, source }: PlanDescription): Promise<StreamId> {
     const { log, tables } = this.#options
     if (source.kind === 'table') {
-      if (!tables.schema(source.name)) throw new MillraceError('NOT_FOUND', `The pipeline ${name} reads the table ${source.name}, which is not there.`, { remedy: 'Create the table first.' })
+      if (!tables.schema(source.name))
+        throw new MillraceError(
+          'NOT_FOUND',
+          `The pipeline ${name} reads the table ${source.name}, which is not there.`,
+          { remedy: 'Create the table first.' },
+        )
       return tables.changeLog(source.name)
     }
     const stream = log.streamNamed(source.name)
-    if (!stream || stream.kind !== 'plain') throw new MillraceError('NOT_FOUND', `The pipeline ${name} reads the stream ${source.name}, which is not there.`, { remedy: `Make it with: millrace streams create ${source.name}` })
+    if (stream?.kind !== 'plain')
+      throw new MillraceError(
+        'NOT_FOUND',
+        `The pipeline ${name} reads the stream ${source.name}, which is not there.`,
+        { remedy: `Make it with: millrace streams create ${source.name}` },
+      )
     return stream.id
   }
 
   #checkTargets(plan: PlanDescription): void {
     const { tables, log } = this.#options
     for (const { kind, target, path } of this.#sinksOf(plan)) {
-      if (kind === 'table' && !tables.schema(target)) throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} writes to the table ${target}, which is not there.`, { remedy: 'Create the table first.' })
-      if (kind === 'stream' && log.streamNamed(target)?.kind !== 'plain') throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} writes to the stream ${target}, which is not there.`, { remedy: `Make it with: millrace streams create ${target}` })
+      if (kind === 'table' && !tables.schema(target))
+        throw new MillraceError(
+          'NOT_FOUND',
+          `The pipeline ${plan.name} writes to the table ${target}, which is not there.`,
+          { remedy: 'Create the table first.' },
+        )
+      if (kind === 'stream' && log.streamNamed(target)?.kind !== 'plain')
+        throw new MillraceError(
+          'NOT_FOUND',
+          `The pipeline ${plan.name} writes to the stream ${target}, which is not there.`,
+          { remedy: `Make it with: millrace streams create ${target}` },
+        )
       if (path === undefined) continue
-      const sinks = [...this.#pipelines.values()].flatMap((other) => this.#sinksOf(other.row.plan).map((sink) => ({ owner: other.row.plan.name, path: sink.path })))
+      const sinks = [...this.#pipelines.values()].flatMap((other) =>
+        this.#sinksOf(other.row.plan).map((sink) => ({ owner: other.row.plan.name, path: sink.path })),
+      )
       const taken = sinks.find((other) => other.path === path)
       if (taken) throw new MillraceError('SINK_FILE_TAKEN', `The file ${path} belongs to the pipeline ${taken.owner}.`)
     }
     const paths = this.#sinksOf(plan).flatMap(({ path }) => (path === undefined ? [] : [path]))
-    if (new Set(paths).size !== paths.length) throw new MillraceError('SINK_FILE_TAKEN', `Two sinks of ${plan.name} write to one file.`)
+    if (new Set(paths).size !== paths.length)
+      throw new MillraceError('SINK_FILE_TAKEN', `Two sinks of ${plan.name} write to one file.`)
   }
 
   #sinksOf(plan: PlanDescription): { step: number; kind: string; target: string; path: string | undefined }[] {
@@ -154,13 +199,16 @@ export class Pipelines {
     return plan.steps.flatMap((step, i) => {
       if (step.kind !== 'sink') return []
       const { kind, target } = step.sink
-      return [{ step: i, kind, target, path: kind === 'file' ? sinkPath(target, filesFolder, filesOutside) : undefined }]
+      return [
+        { step: i, kind, target, path: kind === 'file' ? sinkPath(target, filesFolder, filesOutside) : undefined },
+      ]
     })
   }
 
   async #createFiles(plan: PlanDescription): Promise<Map<number, CommittedFile>> {
     const files = new Map<number, CommittedFile>()
-    for (const { step, path } of this.#sinksOf(plan)) if (path !== undefined) files.set(step, await FileSink.create(path))
+    for (const { step, path } of this.#sinksOf(plan))
+      if (path !== undefined) files.set(step, await FileSink.create(path))
     return files
   }
 
@@ -185,7 +233,10 @@ export class Pipelines {
     for (const { step, kind, target } of this.#sinksOf(plan)) {
       if (kind !== 'table') continue
       const schema = this.#options.tables.schema(target)
-      if (!schema) throw new MillraceError('NOT_FOUND', `The table ${target} of a sink is not there.`, { remedy: 'Create the table again, or delete the pipeline.' })
+      if (!schema)
+        throw new MillraceError('NOT_FOUND', `The table ${target} of a sink is not there.`, {
+          remedy: 'Create the table again, or delete the pipeline.',
+        })
       keys[step] = schema.range ? [schema.hash.name, schema.range.name] : [schema.hash.name]
     }
     return keys
@@ -203,7 +254,8 @@ export class Pipelines {
 
   async #storedModule(hash: string): Promise<string> {
     const value = await this.#options.storage.get(moduleKey(hash))
-    if (!value || moduleHash(value.toString()) !== hash) throw new MillraceError('STORE_CORRUPT', `The module ${hash} is missing or not what was stored.`)
+    if (!value || moduleHash(value.toString()) !== hash)
+      throw new MillraceError('STORE_CORRUPT', `The module ${hash} is missing or not what was stored.`)
     return value.toString()
   }
 
@@ -227,7 +279,8 @@ export class Pipelines {
   async delete(name: string): Promise<void> {
     const { groups, commit } = this.#options
     const pipeline = this.#pipeline(name)
-    if (this.#busy.has(name)) throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
+    if (this.#busy.has(name))
+      throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
     this.#busy.add(name)
     try {
       await pipeline.stop()
@@ -244,7 +297,13 @@ export class Pipelines {
   /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
   async #forget(row: PipelineRow): Promise<void> {
     const { storage, commit } = this.#options
-    const range = { gte: numbered(Family.state, row.id), lt: numbered(Family.state, row.id + 1), limit: stateRowsMax, bytesMax: 1 << 20, values: false }
+    const range = {
+      gte: numbered(Family.state, row.id),
+      lt: numbered(Family.state, row.id + 1),
+      limit: stateRowsMax,
+      bytesMax: 1 << 20,
+      values: false,
+    }
     for (;;) {
       const { keys } = await storage.page(range)
       if (keys.length === 0) break
@@ -263,7 +322,11 @@ export class Pipelines {
   async close(): Promise<void> {
     await Promise.all(
       [...this.#pipelines.values()].map((pipeline) =>
-        pipeline.stop().catch((error: unknown) => this.#options.logger.warn({ pipeline: pipeline.row.plan.name }, asMillraceError(error).message)),
+        pipeline
+          .stop()
+          .catch((error: unknown) =>
+            this.#options.logger.warn({ pipeline: pipeline.row.plan.name }, asMillraceError(error).message),
+          ),
       ),
     )
   }

@@ -41,7 +41,8 @@ export const decodePipeline = (value: Buffer): PipelineRow => JSON.parse(value.t
 
 /** `module`: family, SHA-256 of the text (32 bytes) -> text. */
 export const moduleHash = (text: string): string => createHash('sha256').update(text).digest('hex')
-export const moduleKey = (hash: string): Buffer => Buffer.concat([Buffer.from([Family.module]), Buffer.from(hash, 'hex')])
+export const moduleKey = (hash: string): Buffer =>
+  Buffer.concat([Buffer.from([Family.module]), Buffer.from(hash, 'hex')])
 
 /** `sinkFile`: family, pipeline u32be, step u16be -> version u8, JSON. */
 export function sinkFileKey(pipeline: number, step: number): Buffer {
@@ -51,7 +52,10 @@ export function sinkFileKey(pipeline: number, step: number): Buffer {
   return key
 }
 
-export const sinkFileRow = (pipeline: number, step: number, file: CommittedFile): RowEffect => ({ key: sinkFileKey(pipeline, step), value: encode(file) })
+export const sinkFileRow = (pipeline: number, step: number, file: CommittedFile): RowEffect => ({
+  key: sinkFileKey(pipeline, step),
+  value: encode(file),
+})
 export const decodeSinkFile = (value: Buffer): CommittedFile => JSON.parse(value.toString('utf8', 1)) as CommittedFile
 
 /** `state`: family, pipeline u32be, step u32be, key hash (hi u32be, lo u32be), the record's partition key. */
@@ -77,4 +81,3 @@ export function numbered(family: number, id: number): Buffer {
 }
 
 export const groupNameOf = (pipeline: string): string => `pipeline:${pipeline}`
-

@@ -3,9 +3,15 @@ import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
 import type { CellKey } from '../operators/task.js'
 import { asMillraceError, type Clock, MillraceError, type Timer } from '../runtime/index.js'
-import { barrierEffects, type CommittedFile, type FileSink, type SinkSurroundings, type SinkWork } from '../sinks/index.js'
+import {
+  barrierEffects,
+  type CommittedFile,
+  type FileSink,
+  type SinkSurroundings,
+  type SinkWork,
+} from '../sinks/index.js'
 import type { Place, WireError, WorkerPool } from '../workers/index.js'
-import { cellOfState, sinkFileRow, stateKey, stateValue, type PipelineRow } from './rows.js'
+import { cellOfState, type PipelineRow, sinkFileRow, stateKey, stateValue } from './rows.js'
 import { SourceTask, type TaskBarrier } from './source-task.js'
 
 /** Bounds of a run, from the configuration. */
@@ -124,7 +130,14 @@ export class PipelineRun {
         this.#epochBytes += bytes
         this.#schedule()
       },
-      onError: (error) => this.#fail({ error: asMillraceError(error), stack: undefined, place: nowhere, shard: position.shard, isCounted: true }),
+      onError: (error) =>
+        this.#fail({
+          error: asMillraceError(error),
+          stack: undefined,
+          place: nowhere,
+          shard: position.shard,
+          isCounted: true,
+        }),
       onIdle: () => this.#schedule(),
     })
     task.handle = workers.open(
@@ -137,8 +150,16 @@ export class PipelineRun {
         },
         barrier: (number, result) => this.#passed(task, number, result),
         fetch: (cells) => this.#fetch(cells),
-        failed: (error, place) => this.#fail({ error: thrown(error), stack: error.stack, place, shard: position.shard, isCounted: true }),
-        lost: (error, place, isCulprit) => this.#fail({ error, stack: undefined, place: isCulprit ? place : nowhere, shard: position.shard, isCounted: isCulprit }),
+        failed: (error, place) =>
+          this.#fail({ error: thrown(error), stack: error.stack, place, shard: position.shard, isCounted: true }),
+        lost: (error, place, isCulprit) =>
+          this.#fail({
+            error,
+            stack: undefined,
+            place: isCulprit ? place : nowhere,
+            shard: position.shard,
+            isCounted: isCulprit,
+          }),
       },
     )
     return task
@@ -159,7 +180,10 @@ export class PipelineRun {
     if (this.#isOver || this.#barrier || this.#committing || this.#timer) return
     if (![...this.#tasks.values()].some((task) => task.hasProgress)) return
     const { clock, limits } = this.#options
-    const wait = this.#epochBytes >= limits.epochBytesMax ? 0 : Math.max(0, this.#lastBarrier + limits.barrierMs - clock.monotonic())
+    const wait =
+      this.#epochBytes >= limits.epochBytesMax
+        ? 0
+        : Math.max(0, this.#lastBarrier + limits.barrierMs - clock.monotonic())
     this.#timer = clock.setTimeout(() => {
       this.#timer = undefined
       this.#sendBarrier()
@@ -173,7 +197,10 @@ export class PipelineRun {
     const waiting = new Set(this.#tasks.values())
     const timer = clock.setTimeout(() => {
       const late = [...waiting].map((task) => task.shard).join(', ')
-      const error = new MillraceError('STEP_TIMEOUT', `A barrier of ${row.plan.name} waits for the task of shard ${late} for more than ${limits.barrierTimeoutMs} ms (pipelines.barrierTimeoutMs).`)
+      const error = new MillraceError(
+        'STEP_TIMEOUT',
+        `A barrier of ${row.plan.name} waits for the task of shard ${late} for more than ${limits.barrierTimeoutMs} ms (pipelines.barrierTimeoutMs).`,
+      )
       this.#fail({ error, stack: undefined, place: nowhere, shard: undefined, isCounted: true })
     }, limits.barrierTimeoutMs)
     this.#barrier = { number, began: performance.now(), waiting, parts: [], timer }
@@ -216,7 +243,11 @@ export class PipelineRun {
       const records: readonly (RecordEffect | BatchEffect)[] = effects.records
       // A run that was stopped while its sinks wrote must not move the group any more.
       if (this.#isOver) return
-      submitted = commit.submit({ rows, records, ...(isPositionOnly(effects.rows, records, cells) ? { essential: true } : {}) })
+      submitted = commit.submit({
+        rows,
+        records,
+        ...(isPositionOnly(effects.rows, records, cells) ? { essential: true } : {}),
+      })
     } finally {
       effects.release()
     }
@@ -286,9 +317,9 @@ export class PipelineRun {
 
 const nowhere: Place = { step: undefined, sequence: undefined }
 
-const isPositionOnly = (rows: readonly unknown[], records: readonly unknown[], cells: number): boolean => rows.length === 0 && records.length === 0 && cells === 0
+const isPositionOnly = (rows: readonly unknown[], records: readonly unknown[], cells: number): boolean =>
+  rows.length === 0 && records.length === 0 && cells === 0
 
 function thrown(error: WireError): MillraceError {
   return new MillraceError('PIPELINE_FAILED', error.message)
 }
-

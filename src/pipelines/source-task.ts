@@ -57,7 +57,13 @@ export class SourceTask {
       this.#wasWoken = true
       return
     }
-    if (this.#isStopped || this.#isEnded || this.#inFlight >= this.#options.handoversInFlightMax || !this.#options.mayRead()) return
+    if (
+      this.#isStopped ||
+      this.#isEnded ||
+      this.#inFlight >= this.#options.handoversInFlightMax ||
+      !this.#options.mayRead()
+    )
+      return
     this.#isReading = true
     this.#options.log.read(this.shard, this.#next, { bytesMax: this.#options.handoverBytes }).then(
       (page) => {

@@ -30,7 +30,10 @@ export function hashKey(bytes: Uint8Array, start = 0, end = bytes.length): Hash6
   let h4 = 0
   let at = start
   const word = (i: number): number =>
-    (bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24)
+    (bytes[i] as number) |
+    ((bytes[i + 1] as number) << 8) |
+    ((bytes[i + 2] as number) << 16) |
+    ((bytes[i + 3] as number) << 24)
   for (const stop = start + (length & ~15); at < stop; at += 16) {
     h1 ^= Math.imul(rotl(Math.imul(word(at), c1), 15), c2)
     h1 = (Math.imul((rotl(h1, 19) + h2) | 0, 5) + 0x561ccd1b) | 0

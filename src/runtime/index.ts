@@ -1,6 +1,6 @@
 export * from './clock.js'
 export * from './errors.js'
 export * from './hash.js'
-export * from './version.js'
 export * from './logger.js'
 export * from './metrics.js'
+export * from './version.js'

@@ -22,20 +22,35 @@ export class Metrics {
   readonly contentType = this.#registry.contentType
 
   constructor(version: string) {
-    this.read('build_info', 'gauge', 'The version that runs; always 1.', ['version'], () => [{ labels: { version }, value: 1 }])
+    this.read('build_info', 'gauge', 'The version that runs; always 1.', ['version'], () => [
+      { labels: { version }, value: 1 },
+    ])
     this.read('process_cpu_seconds_total', 'counter', 'Processor time of the process, user and system.', [], () => {
       const { user, system } = process.cpuUsage()
       return [{ value: (user + system) / 1e6 }]
     })
-    this.read('process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', [], () => [{ value: process.memoryUsage.rss() }])
-    this.read('process_uptime_seconds', 'gauge', 'Time since the process was started.', [], () => [{ value: process.uptime() }])
+    this.read('process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', [], () => [
+      { value: process.memoryUsage.rss() },
+    ])
+    this.read('process_uptime_seconds', 'gauge', 'Time since the process was started.', [], () => [
+      { value: process.uptime() },
+    ])
     const delay = monitorEventLoopDelay({ resolution: 20 })
     delay.enable()
-    this.read('event_loop_lag_seconds', 'gauge', 'How late the event loop runs timers, since the last scrape.', ['quantile'], () => {
-      const samples = [0.5, 0.99].map((q) => ({ labels: { quantile: String(q) }, value: Math.max(0, delay.percentile(q * 100) / 1e9 - 0.02) || 0 }))
-      delay.reset()
-      return samples
-    })
+    this.read(
+      'event_loop_lag_seconds',
+      'gauge',
+      'How late the event loop runs timers, since the last scrape.',
+      ['quantile'],
+      () => {
+        const samples = [0.5, 0.99].map((q) => ({
+          labels: { quantile: String(q) },
+          value: Math.max(0, delay.percentile(q * 100) / 1e9 - 0.02) || 0,
+        }))
+        delay.reset()
+        return samples
+      },
+    )
   }
 
   counter(name: string, help: string, labels: readonly string[] = []): (value: number, labels?: Labels) => void {
@@ -43,14 +58,31 @@ export class Metrics {
     return (value, of) => (of ? counter.inc(of, value) : counter.inc(value))
   }
 
-  histogram(name: string, help: string, unit: 'seconds' | 'bytes', labels: readonly string[] = []): (value: number, labels?: Labels) => void {
+  histogram(
+    name: string,
+    help: string,
+    unit: 'seconds' | 'bytes',
+    labels: readonly string[] = [],
+  ): (value: number, labels?: Labels) => void {
     const buckets = unit === 'seconds' ? secondsBuckets : bytesBuckets
-    const histogram = new Histogram({ name: prefix + name, help, buckets, labelNames: [...labels], registers: [this.#registry] })
+    const histogram = new Histogram({
+      name: prefix + name,
+      help,
+      buckets,
+      labelNames: [...labels],
+      registers: [this.#registry],
+    })
     return (value, of) => (of ? histogram.observe(of, value) : histogram.observe(value))
   }
 
   /** A metric whose samples are looked up at each scrape. A counter's samples must only grow. */
-  read(name: string, kind: 'gauge' | 'counter', help: string, labels: readonly string[], look: () => readonly Sample[]): void {
+  read(
+    name: string,
+    kind: 'gauge' | 'counter',
+    help: string,
+    labels: readonly string[],
+    look: () => readonly Sample[],
+  ): void {
     const options = { name: prefix + name, help, labelNames: [...labels], registers: [this.#registry] }
     if (kind === 'gauge') {
       new Gauge({

@@ -41,7 +41,8 @@ export class AwsHandler {
     this.#allowOrigin(request, response)
     response.setHeader('x-amzn-requestid', requestId())
     if (request.method === 'OPTIONS') return this.#preflight(request, response)
-    if (request.method === 'GET') return sendText(response, 200, 'text/plain', `healthy: ${request.headers.host ?? 'localhost'} `)
+    if (request.method === 'GET')
+      return sendText(response, 200, 'text/plain', `healthy: ${request.headers.host ?? 'localhost'} `)
     const type = request.headers['content-type']
     if (request.method !== 'POST' || !type?.startsWith('application/')) {
       request.resume()
@@ -61,7 +62,11 @@ export class AwsHandler {
       code = this.#sendError(response, error)
     }
     // A name that no service knows must not make a time series.
-    this.#options.observe(code === 'UnknownOperationException' ? 'unknown' : operation, code, (performance.now() - began) / 1000)
+    this.#options.observe(
+      code === 'UnknownOperationException' ? 'unknown' : operation,
+      code,
+      (performance.now() - began) / 1000,
+    )
   }
 
   #sendError(response: ServerResponse, thrown: unknown): string {
@@ -71,7 +76,11 @@ export class AwsHandler {
       response.end()
       return 'TooLarge'
     }
-    send(response, failure.status, Buffer.from(JSON.stringify({ __type: failure.type, message: failure.message, ...failure.extra })))
+    send(
+      response,
+      failure.status,
+      Buffer.from(JSON.stringify({ __type: failure.type, message: failure.message, ...failure.extra })),
+    )
     return failure.type.slice(failure.type.indexOf('#') + 1)
   }
 
@@ -93,9 +102,16 @@ export class AwsHandler {
       case 'NOT_READY':
       case 'STORAGE_FULL':
       case 'STORE_FAILED':
-        return { type: 'com.amazonaws.dynamodb.v20120810#InternalServerError', status: error.code === 'STORE_FAILED' ? 500 : 503, message }
+        return {
+          type: 'com.amazonaws.dynamodb.v20120810#InternalServerError',
+          status: error.code === 'STORE_FAILED' ? 500 : 503,
+          message,
+        }
       default:
-        this.#options.logger.error({ code: error.code, stack: error.stack, cause: String(error.cause ?? '') }, error.message)
+        this.#options.logger.error(
+          { code: error.code, stack: error.stack, cause: String(error.cause ?? '') },
+          error.message,
+        )
         return { type: 'com.amazonaws.dynamodb.v20120810#InternalServerError', status: 500, message }
     }
   }

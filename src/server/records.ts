@@ -1,5 +1,5 @@
 import type { Placement } from '../commit/index.js'
-import { Codec, type LogRecord, type NewRecord, checkBatch, encodeBatch } from '../log/index.js'
+import { Codec, checkBatch, encodeBatch, type LogRecord, type NewRecord } from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import { decodeChange } from '../tables/index.js'
 
@@ -23,7 +23,8 @@ export function batchOfBody(contentType: string, body: Buffer, now: number): { b
 
 function jsonRecords(body: Buffer): unknown[] {
   const value = parse(body.toString(), 'The body') as { records?: unknown }
-  if (typeof value !== 'object' || value === null || !Array.isArray(value.records)) throw bad('The body is not {"records": [...]}.')
+  if (typeof value !== 'object' || value === null || !Array.isArray(value.records))
+    throw bad('The body is not {"records": [...]}.')
   return value.records
 }
 
@@ -47,16 +48,27 @@ export function parse(text: string, what: string): unknown {
 }
 
 function newRecord(input: unknown, index: number, now: number): NewRecord {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw bad(`Record ${index} is not an object with key and value.`)
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw bad(`Record ${index} is not an object with key and value.`)
   const { key, value, time, ...rest } = input as RecordInput
   const unknown = Object.keys(rest)[0]
-  if (unknown !== undefined) throw bad(`Record ${index} has the unknown member ${unknown}; a record has key, value and time.`)
+  if (unknown !== undefined)
+    throw bad(`Record ${index} has the unknown member ${unknown}; a record has key, value and time.`)
   if (typeof key !== 'string') throw bad(`The key of record ${index} is not a string.`)
   if (value === undefined) throw bad(`Record ${index} has no value; null is one.`)
-  if (time !== undefined && (!Number.isSafeInteger(time) || time < 0)) throw bad(`The time of record ${index} is not milliseconds since 1970.`)
+  if (time !== undefined && (!Number.isSafeInteger(time) || time < 0))
+    throw bad(`The time of record ${index} is not milliseconds since 1970.`)
   const bytes = Buffer.from(key)
   if (bytes.length > 0xffff) throw bad(`The key of record ${index} has more than 65535 bytes.`)
-  return { hash: hashKey(bytes), kind: 0, flags: 0, codec: Codec.json, time: time ?? now, key: bytes, body: Buffer.from(JSON.stringify(value)) }
+  return {
+    hash: hashKey(bytes),
+    kind: 0,
+    flags: 0,
+    codec: Codec.json,
+    time: time ?? now,
+    key: bytes,
+    body: Buffer.from(JSON.stringify(value)),
+  }
 }
 
 /** A record as clients read it. */

@@ -32,7 +32,9 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
       }
     })
     source.on('end', () => resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)))
-    source.on('error', (error) => reject(new MillraceError('BAD_REQUEST', `The body cannot be read: ${error.message}.`, { cause: error })))
+    source.on('error', (error) =>
+      reject(new MillraceError('BAD_REQUEST', `The body cannot be read: ${error.message}.`, { cause: error })),
+    )
     if (source !== request) request.on('error', (error) => reject(error))
     request.on('aborted', () => reject(new MillraceError('BAD_REQUEST', 'The request ended before its body.')))
   })

@@ -13,14 +13,18 @@ export const guardHeader = 'x-millrace'
 export function checkCaller(request: IncomingMessage, hosts: readonly string[], isAnyHostAllowed: boolean): void {
   const host = request.headers.host
   if (!isAnyHostAllowed && (host === undefined || !isOurs(host, hosts))) {
-    throw new MillraceError('FORBIDDEN', `Requests for the host ${host ?? '(none)'} are not answered here.`, { remedy: 'Add the name to listen.hosts.' })
+    throw new MillraceError('FORBIDDEN', `Requests for the host ${host ?? '(none)'} are not answered here.`, {
+      remedy: 'Add the name to listen.hosts.',
+    })
   }
   const { origin } = request.headers
   if (origin !== undefined && hostOf(origin) !== host) {
     throw new MillraceError('FORBIDDEN', `Pages of ${origin} may not use the native API.`)
   }
   if (request.method !== 'GET' && request.method !== 'HEAD' && request.headers[guardHeader] === undefined) {
-    throw new MillraceError('FORBIDDEN', 'The header X-Millrace is missing.', { remedy: 'Send X-Millrace: 1 with every request that changes something.' })
+    throw new MillraceError('FORBIDDEN', 'The header X-Millrace is missing.', {
+      remedy: 'Send X-Millrace: 1 with every request that changes something.',
+    })
   }
 }
 

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Daemon } from '../daemon/index.js'
 import { asMillraceError, type Logger, type Metrics, MillraceError } from '../runtime/index.js'
@@ -24,7 +24,10 @@ export class Server {
     const { daemon, metrics, logger } = options
     const { http, cors } = daemon.config
     this.#options = options
-    const requests = metrics.histogram('request_seconds', 'Time from a request to its answer.', 'seconds', ['operation', 'code'])
+    const requests = metrics.histogram('request_seconds', 'Time from a request to its answer.', 'seconds', [
+      'operation',
+      'code',
+    ])
     this.#aws = new AwsHandler({
       execute: (service, operation, body) => daemon.rooms.tables.execute(service, operation, body),
       bodyBytesMax: http.bodyBytesMax,
@@ -32,12 +35,15 @@ export class Server {
       logger,
       observe: (operation, code, seconds) => requests(seconds, { operation, code }),
     })
-    this.#http = createServer({ requestTimeout: http.requestTimeoutMs, keepAliveTimeout: 60_000 }, (request, response) => {
-      this.#answer(request, response).catch((error: unknown) => {
-        logger.error({ stack: asMillraceError(error).stack }, 'A request could not be answered.')
-        response.destroy()
-      })
-    })
+    this.#http = createServer(
+      { requestTimeout: http.requestTimeoutMs, keepAliveTimeout: 60_000 },
+      (request, response) => {
+        this.#answer(request, response).catch((error: unknown) => {
+          logger.error({ stack: asMillraceError(error).stack }, 'A request could not be answered.')
+          response.destroy()
+        })
+      },
+    )
     this.#http.maxConnections = http.connectionsMax
   }
 
@@ -46,8 +52,15 @@ export class Server {
     const { host, port } = this.#options.daemon.config.listen
     return new Promise((resolve, reject) => {
       this.#http.once('error', (error: NodeJS.ErrnoException) => {
-        if (error.code === 'EADDRINUSE') reject(new MillraceError('PORT_IN_USE', `Something listens on ${host}:${port} already.`, { cause: error }))
-        else reject(new MillraceError('IO_FAILED', `${host}:${port} cannot be listened on: ${error.message}.`, { cause: error, remedy: 'Correct listen.host and listen.port.' }))
+        if (error.code === 'EADDRINUSE')
+          reject(new MillraceError('PORT_IN_USE', `Something listens on ${host}:${port} already.`, { cause: error }))
+        else
+          reject(
+            new MillraceError('IO_FAILED', `${host}:${port} cannot be listened on: ${error.message}.`, {
+              cause: error,
+              remedy: 'Correct listen.host and listen.port.',
+            }),
+          )
       })
       this.#http.listen(port, host, () => resolve({ host, port: (this.#http.address() as AddressInfo).port }))
     })
@@ -84,14 +97,17 @@ export class Server {
       case '/':
         return this.#aws.handle(request, response)
       default:
-        throw new MillraceError('NOT_FOUND', `There is nothing at ${url.pathname}.`, { remedy: 'docs/reference/http.md lists the paths.' })
+        throw new MillraceError('NOT_FOUND', `There is nothing at ${url.pathname}.`, {
+          remedy: 'docs/reference/http.md lists the paths.',
+        })
     }
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
     request.resume()
     const error = asMillraceError(thrown)
-    if (error.code === 'INTERNAL') this.#options.logger.error({ stack: error.stack, cause: String(error.cause ?? '') }, error.message)
+    if (error.code === 'INTERNAL')
+      this.#options.logger.error({ stack: error.stack, cause: String(error.cause ?? '') }, error.message)
     if (response.headersSent) response.destroy()
     else sendJson(response, error.status, error.toJSON())
   }

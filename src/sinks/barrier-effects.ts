@@ -28,7 +28,11 @@ export interface SinkSurroundings {
  * Makes effects of the outputs of one barrier. Files are written first (their bytes must be synced before their length
  * commits), tables last, since their rows stay latched until the submit.
  */
-export async function barrierEffects(work: readonly SinkWork[], around: SinkSurroundings, now: number): Promise<SinkEffects> {
+export async function barrierEffects(
+  work: readonly SinkWork[],
+  around: SinkSurroundings,
+  now: number,
+): Promise<SinkEffects> {
   const rows: RowEffect[] = []
   const records: (RecordEffect | BatchEffect)[] = []
   const files = new Map<number, CommittedFile>()
@@ -38,11 +42,15 @@ export async function barrierEffects(work: readonly SinkWork[], around: SinkSurr
   }
   try {
     for (const sink of work) {
-      if (sink.kind === 'file') files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
+      if (sink.kind === 'file')
+        files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
       else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
     }
     for (const [name, items] of itemsByTable(work)) {
-      const prepared = await around.tables.prepare(name, items.map((put) => ({ put })))
+      const prepared = await around.tables.prepare(
+        name,
+        items.map((put) => ({ put })),
+      )
       releases.push(prepared.release)
       rows.push(...(prepared.effects.rows ?? []))
       records.push(...(prepared.effects.records ?? []))
@@ -56,11 +64,22 @@ export async function barrierEffects(work: readonly SinkWork[], around: SinkSurr
 
 function streamRecords(name: string, entries: readonly string[], { log }: SinkSurroundings, now: number): RecordEffect {
   const stream = log.streamNamed(name)
-  if (!stream || stream.kind !== 'plain') throw new MillraceError('NOT_FOUND', `The stream ${name} of a sink is not there.`, { remedy: `Make it with: millrace streams create ${name}` })
+  if (stream?.kind !== 'plain')
+    throw new MillraceError('NOT_FOUND', `The stream ${name} of a sink is not there.`, {
+      remedy: `Make it with: millrace streams create ${name}`,
+    })
   const records = entries.map((entry): NewRecord => {
     const { key, value, time } = JSON.parse(entry) as { key: string; value: unknown; time?: number }
     const bytes = Buffer.from(key)
-    return { hash: hashKey(bytes), kind: 0, flags: 0, codec: Codec.json, time: time ?? now, key: bytes, body: Buffer.from(JSON.stringify(value)) }
+    return {
+      hash: hashKey(bytes),
+      kind: 0,
+      flags: 0,
+      codec: Codec.json,
+      time: time ?? now,
+      key: bytes,
+      body: Buffer.from(JSON.stringify(value)),
+    }
   })
   return { stream: stream.id, records }
 }
@@ -80,10 +99,17 @@ function itemsByTable(work: readonly SinkWork[]): [string, Item[]][] {
 function checked(table: string, entry: string): Item {
   try {
     const { item, size } = checkItem(JSON.parse(entry))
-    if (size > itemBytesMax) throw new MillraceError('EFFECT_TOO_LARGE', `An item for the table ${table} has ${size} bytes; ${itemBytesMax} are allowed.`)
+    if (size > itemBytesMax)
+      throw new MillraceError(
+        'EFFECT_TOO_LARGE',
+        `An item for the table ${table} has ${size} bytes; ${itemBytesMax} are allowed.`,
+      )
     return item
   } catch (error) {
-    if (error instanceof ValidationError) throw new MillraceError('PIPELINE_FAILED', `An item for the table ${table} is not valid: ${error.message}`, { cause: error })
+    if (error instanceof ValidationError)
+      throw new MillraceError('PIPELINE_FAILED', `An item for the table ${table} is not valid: ${error.message}`, {
+        cause: error,
+      })
     throw error
   }
 }

@@ -54,7 +54,10 @@ export class FileSink {
       const file = await open(path, constants.O_RDWR | constants.O_CREAT)
       try {
         const { size } = await file.stat()
-        if (size > 0) throw new MillraceError('ALREADY_EXISTS', `The file ${path} is not empty.`, { remedy: 'Move it away, or give the pipeline another path.' })
+        if (size > 0)
+          throw new MillraceError('ALREADY_EXISTS', `The file ${path} is not empty.`, {
+            remedy: 'Move it away, or give the pipeline another path.',
+          })
         await file.sync()
       } finally {
         await file.close()
@@ -133,10 +136,15 @@ function syncFolder(path: string): void {
   }
 }
 
-const changed = (path: string, how: string): MillraceError => new MillraceError('SINK_FILE_CHANGED', `The file ${path} of a sink ${how}.`)
+const changed = (path: string, how: string): MillraceError =>
+  new MillraceError('SINK_FILE_CHANGED', `The file ${path} of a sink ${how}.`)
 
 function asSinkError(path: string, error: unknown): MillraceError {
   if (error instanceof MillraceError) return error
   const { code, message } = error as NodeJS.ErrnoException
-  return new MillraceError(code === 'ENOSPC' ? 'STORAGE_FULL' : 'IO_FAILED', `The file ${path} of a sink cannot be written: ${message}.`, { cause: error })
+  return new MillraceError(
+    code === 'ENOSPC' ? 'STORAGE_FULL' : 'IO_FAILED',
+    `The file ${path} of a sink cannot be written: ${message}.`,
+    { cause: error },
+  )
 }

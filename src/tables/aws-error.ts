@@ -8,7 +8,11 @@ export class AwsError extends Error {
   readonly status: number
   readonly extra: Readonly<Record<string, unknown>>
 
-  constructor(type: string, message: string, options: { status?: number; extra?: Readonly<Record<string, unknown>> } = {}) {
+  constructor(
+    type: string,
+    message: string,
+    options: { status?: number; extra?: Readonly<Record<string, unknown>> } = {},
+  ) {
     super(message)
     this.name = 'AwsError'
     this.type = type
@@ -17,13 +21,16 @@ export class AwsError extends Error {
   }
 }
 
-export const validation = (message: string): AwsError => new AwsError('com.amazon.coral.validate#ValidationException', message)
-export const serialization = (message: string): AwsError => new AwsError('com.amazon.coral.service#SerializationException', message)
+export const validation = (message: string): AwsError =>
+  new AwsError('com.amazon.coral.validate#ValidationException', message)
+export const serialization = (message: string): AwsError =>
+  new AwsError('com.amazon.coral.service#SerializationException', message)
 export const unknownOperation = (): AwsError => new AwsError('com.amazon.coral.service#UnknownOperationException', '')
 export const notFound = (message: string): AwsError => new AwsError(`${modelled}ResourceNotFoundException`, message)
 export const inUse = (message: string): AwsError => new AwsError(`${modelled}ResourceInUseException`, message)
 export const trimmed = (message: string): AwsError => new AwsError(`${modelled}TrimmedDataAccessException`, message)
-export const expiredIterator = (message: string): AwsError => new AwsError(`${modelled}ExpiredIteratorException`, message)
+export const expiredIterator = (message: string): AwsError =>
+  new AwsError(`${modelled}ExpiredIteratorException`, message)
 export const limitExceeded = (message: string): AwsError => new AwsError(`${modelled}LimitExceededException`, message)
 
 export function conditionFailed(item: unknown): AwsError {

@@ -85,7 +85,10 @@ const awsStreamKey = (table: number, label: string): Buffer => {
 
 const encode = (value: unknown): Buffer => Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(value))])
 const tableEffect = (row: TableRow): RowEffect => ({ key: tableKey(row.id), value: encode(row) })
-const awsStreamEffect = (stream: AwsStream): RowEffect => ({ key: awsStreamKey(stream.table, stream.label), value: encode(stream) })
+const awsStreamEffect = (stream: AwsStream): RowEffect => ({
+  key: awsStreamKey(stream.table, stream.label),
+  value: encode(stream),
+})
 
 const imagesOfView: Record<ViewType, ImagesKept> = {
   KEYS_ONLY: { old: false, new: false },
@@ -154,23 +157,36 @@ export class Catalogue {
   /** Streams that are on, and those that were switched off less than 24 hours ago. */
   awsStreams(): AwsStream[] {
     const now = this.#options.clock.now()
-    return [...this.#awsStreams.values()].filter((stream) => stream.disabledAt === undefined || stream.disabledAt + disabledStreamMs > now)
+    return [...this.#awsStreams.values()].filter(
+      (stream) => stream.disabledAt === undefined || stream.disabledAt + disabledStreamMs > now,
+    )
   }
 
   awsStream(arn: string): AwsStream | undefined {
     const stream = this.#awsStreams.get(arn)
-    if (stream?.disabledAt !== undefined && stream.disabledAt + disabledStreamMs <= this.#options.clock.now()) return undefined
+    if (stream?.disabledAt !== undefined && stream.disabledAt + disabledStreamMs <= this.#options.clock.now())
+      return undefined
     return stream
   }
 
-  async create(wanted: Pick<TableRow, 'name' | 'schema' | 'billing' | 'throughput' | 'deletionProtection' | 'tableClass'>, view: ViewType | undefined): Promise<TableRow> {
+  async create(
+    wanted: Pick<TableRow, 'name' | 'schema' | 'billing' | 'throughput' | 'deletionProtection' | 'tableClass'>,
+    view: ViewType | undefined,
+  ): Promise<TableRow> {
     const { commit, counters } = this.#options
     const { name } = wanted
     if (this.#tables.has(name) || this.#busy.has(name)) throw inUse(`Table already exists: ${name}`)
     if (this.#tables.size >= tablesMax) throw new MillraceError('TOO_BUSY', `There are ${tablesMax} tables already.`)
     this.#busy.add(name)
     try {
-      let row: TableRow = { ...wanted, id: counters.take('table'), uuid: randomUUID(), createdAt: commit.time.next(), state: 'active', isFollowed: false }
+      let row: TableRow = {
+        ...wanted,
+        id: counters.take('table'),
+        uuid: randomUUID(),
+        createdAt: commit.time.next(),
+        state: 'active',
+        isFollowed: false,
+      }
       if (view === undefined) await commit.submit({ rows: [tableEffect(row), counters.row()] })
       else row = await this.#openStream(row, view)
       this.#tables.set(name, { row, gate: new Gate() })
@@ -211,7 +227,10 @@ export class Catalogue {
   /** Switches it off: its shards are sealed, and can be read for 24 hours. Pipelines and bridges go on. */
   disableStream(name: string): Promise<TableRow> {
     return this.change(name, async (row) => {
-      const stream = row.label === undefined ? undefined : this.#awsStreams.get(this.streamArn({ tableName: name, label: row.label }))
+      const stream =
+        row.label === undefined
+          ? undefined
+          : this.#awsStreams.get(this.streamArn({ tableName: name, label: row.label }))
       if (!stream) throw validation(`Table has no stream to disable: TableName: ${name}`)
       return this.#replace(row, await this.#closeWindow(row, stream))
     })
@@ -246,7 +265,10 @@ export class Catalogue {
   /** The images that change records of a table carry now. */
   images(row: TableRow): ImagesKept {
     const both = row.isFollowed
-    const view = row.label === undefined ? undefined : this.#awsStreams.get(this.streamArn({ tableName: row.name, label: row.label }))?.view
+    const view =
+      row.label === undefined
+        ? undefined
+        : this.#awsStreams.get(this.streamArn({ tableName: row.name, label: row.label }))?.view
     const wanted = view ? imagesOfView[view] : { old: false, new: false }
     return { old: both || wanted.old, new: both || wanted.new }
   }
@@ -255,7 +277,9 @@ export class Catalogue {
     let gone: TableRow | undefined
     const row = await this.change(name, async (before) => {
       if (before.deletionProtection) {
-        throw validation(`Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`)
+        throw validation(
+          `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
+        )
       }
       gone = { ...before, state: 'deleting' }
       const { label } = before
@@ -294,10 +318,18 @@ export class Catalogue {
     }
     const wanted = imagesOfView[view]
     if (before.log === undefined) {
-      await log.createStream({ name: logName(before.name), kind: 'table', shards: 1, images: wanted, rows: (made) => rows(made.stream.id, made.firstSequence as Sequence, made.time) })
+      await log.createStream({
+        name: logName(before.name),
+        kind: 'table',
+        shards: 1,
+        images: wanted,
+        rows: (made) => rows(made.stream.id, made.firstSequence as Sequence, made.time),
+      })
     } else {
       const kept = { old: wanted.old || before.isFollowed, new: wanted.new || before.isFollowed }
-      await log.reopenShards(before.log, kept, (made) => rows(made.stream.id, made.firstSequence as Sequence, made.time))
+      await log.reopenShards(before.log, kept, (made) =>
+        rows(made.stream.id, made.firstSequence as Sequence, made.time),
+      )
     }
     const opened = stream as AwsStream | undefined
     if (opened) this.#awsStreams.set(this.streamArn(opened), opened)
@@ -315,7 +347,10 @@ export class Catalogue {
       return rest
     }
     const { log: __, ...unlogged } = rest
-    await log.closeStream(stream.stream, ({ firstSequence, time }) => [tableEffect(unlogged), this.#closed(stream, firstSequence as Sequence, time)])
+    await log.closeStream(stream.stream, ({ firstSequence, time }) => [
+      tableEffect(unlogged),
+      this.#closed(stream, firstSequence as Sequence, time),
+    ])
     return unlogged
   }
 
@@ -334,7 +369,11 @@ export class Catalogue {
   /** Removes a deleted table's items in bounded commits, then its row; begun again at a start when it was cut off. */
   #deleteItems(row: TableRow): void {
     const work = this.#deleteAll(row).catch((error: unknown) => {
-      if (!this.#isClosed) this.#options.logger.warn({ table: row.name, error: String(error) }, 'the items of a deleted table are removed at the next start')
+      if (!this.#isClosed)
+        this.#options.logger.warn(
+          { table: row.name, error: String(error) },
+          'the items of a deleted table are removed at the next start',
+        )
     })
     this.#deleting.add(work)
     void work.finally(() => this.#deleting.delete(work))

@@ -14,7 +14,11 @@ export interface ImageBytes {
   readonly size: number
 }
 
-export function encodeChange(keys: ImageBytes, newImage: ImageBytes | undefined, oldImage: ImageBytes | undefined): Buffer {
+export function encodeChange(
+  keys: ImageBytes,
+  newImage: ImageBytes | undefined,
+  oldImage: ImageBytes | undefined,
+): Buffer {
   const newLength = newImage?.json.length ?? 0
   const oldLength = oldImage?.json.length ?? 0
   const body = Buffer.allocUnsafe(headerBytes + keys.json.length + newLength + oldLength)

@@ -1,11 +1,11 @@
 import type { Commit } from '../commit/index.js'
 import { validation } from './aws-error.js'
-import { capacity, readUnits, showCapacity, type ShowCapacity, writeUnits } from './capacity.js'
+import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue } from './catalogue.js'
 import {
   applyUpdate,
-  evaluateCondition,
   ExpressionContext,
+  evaluateCondition,
   parseCondition,
   parseProjection,
   parseUpdate,
@@ -14,8 +14,20 @@ import {
   updateTopLevelNames,
 } from './expressions/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
-import { Constraints, flag, type Input, list, object, oneOf, placeholders, refuseLegacy, refuseLonePlaceholders, tableName, text } from './request.js'
-import { type Item, itemBytesMax, itemSize, type KeySchema, checkItem, keyOf, keyOfBatchItem } from './values/index.js'
+import {
+  Constraints,
+  flag,
+  type Input,
+  list,
+  object,
+  oneOf,
+  placeholders,
+  refuseLegacy,
+  refuseLonePlaceholders,
+  tableName,
+  text,
+} from './request.js'
+import { checkItem, type Item, itemBytesMax, itemSize, type KeySchema, keyOf, keyOfBatchItem } from './values/index.js'
 import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
 
 const empty: Item = {}
@@ -46,29 +58,39 @@ export class ItemOperations {
 
   async put(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Item', 'item')
-    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD') throw validation('Return values set to invalid value')
+    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
+      throw validation('Return values set to invalid value')
     refuseLegacy(input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item, size } = checkItem(input.Item)
     if (size > itemBytesMax) throw validation('Item size has exceeded the maximum allowed size')
     const condition = conditionOf(input)
     const key = keyOf(item, this.#schema(common.table))
-    const written = await this.#writer.write(common.table, key, condition !== undefined || common.returns === 'ALL_OLD', (before) =>
-      condition && !evaluateCondition(condition, before.item() ?? empty) ? { kind: 'refuse', returnItem: common.returnItem } : { kind: 'put', item, size },
+    const written = await this.#writer.write(
+      common.table,
+      key,
+      condition !== undefined || common.returns === 'ALL_OLD',
+      (before) =>
+        condition && !evaluateCondition(condition, before.item() ?? empty)
+          ? { kind: 'refuse', returnItem: common.returnItem }
+          : { kind: 'put', item, size },
     )
     return answer(common, written, common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined)
   }
 
   async delete(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Key', 'key')
-    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD') throw validation('Return values set to invalid value')
+    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
+      throw validation('Return values set to invalid value')
     refuseLegacy(input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
     const condition = conditionOf(input)
     const key = keyOf(item, this.#schema(common.table), true)
     const written = await this.#writer.write(common.table, key, true, (before) =>
-      condition && !evaluateCondition(condition, before.item() ?? empty) ? { kind: 'refuse', returnItem: common.returnItem } : { kind: 'delete' },
+      condition && !evaluateCondition(condition, before.item() ?? empty)
+        ? { kind: 'refuse', returnItem: common.returnItem }
+        : { kind: 'delete' },
     )
     return answer(common, written, common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined)
   }
@@ -82,19 +104,23 @@ export class ItemOperations {
     const updateText = text(input, 'UpdateExpression')
     const conditionText = text(input, 'ConditionExpression')
     const update = updateText === undefined ? undefined : parseUpdate(updateText, context)
-    const condition = conditionText === undefined ? undefined : parseCondition('ConditionExpression', conditionText, context)
+    const condition =
+      conditionText === undefined ? undefined : parseCondition('ConditionExpression', conditionText, context)
     context.checkAllUsed()
     const schema = this.#schema(common.table)
     const key = keyOf(given, schema, true)
     for (const name of update ? updateTopLevelNames(update) : []) {
       if (name === schema.hash.name || name === schema.range?.name) {
-        throw validation(`One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`)
+        throw validation(
+          `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
+        )
       }
     }
     let touched: Parameters<typeof updatedAttributes>[0] | undefined
     const decide = (before: Present): Decision => {
       const old = before.item()
-      if (condition && !evaluateCondition(condition, old ?? empty)) return { kind: 'refuse', returnItem: common.returnItem }
+      if (condition && !evaluateCondition(condition, old ?? empty))
+        return { kind: 'refuse', returnItem: common.returnItem }
       if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key) }
       const result = applyUpdate(update, old ?? key, old !== undefined)
       touched = result.touched
@@ -126,7 +152,8 @@ export class ItemOperations {
     const read = this.#commit.readDurable(key.row)
     const value = read instanceof Promise ? await read : read
     const stored = value ? decodeItem(value) : undefined
-    const json = stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
+    const json =
+      stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
     const consumed = capacity(show, table, readUnits(stored?.size ?? 0, consistent))
     return members([
       ['Item', json],
@@ -138,12 +165,22 @@ export class ItemOperations {
     const constraints = new Constraints()
     const requests = object(input, 'RequestItems')
     constraints.check(requests !== undefined, 'requestItems', undefined, 'Member must not be null')
-    if (requests) constraints.check(Object.keys(requests).length >= 1, 'requestItems', '{}', 'Member must have length greater than or equal to 1')
+    if (requests)
+      constraints.check(
+        Object.keys(requests).length >= 1,
+        'requestItems',
+        '{}',
+        'Member must have length greater than or equal to 1',
+      )
     const show = showCapacity(input, constraints)
     constraints.done()
-    const writes = Object.entries(requests as Input).flatMap(([table, entries]) => this.#batchWritesOf(requests as Input, table, entries))
+    const writes = Object.entries(requests as Input).flatMap(([table, entries]) =>
+      this.#batchWritesOf(requests as Input, table, entries),
+    )
     if (writes.length > batchWritesMax) {
-      throw validation(`1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to ${batchWritesMax}, Member must have length greater than or equal to 1]`)
+      throw validation(
+        `1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to ${batchWritesMax}, Member must have length greater than or equal to 1]`,
+      )
     }
     const seen = new Set<string>()
     for (const { table, key } of writes) {
@@ -153,9 +190,13 @@ export class ItemOperations {
       if (seen.has(place)) throw validation('Provided list of item keys contains duplicates')
       seen.add(place)
     }
-    const written = await Promise.all(writes.map(({ table, key, decision }) => this.#writer.writeAlways(table, key, decision)))
+    const written = await Promise.all(
+      writes.map(({ table, key, decision }) => this.#writer.writeAlways(table, key, decision)),
+    )
     const units = new Map<string, number>()
-    writes.forEach(({ table }, i) => units.set(table, (units.get(table) ?? 0) + writeUnits((written[i] as Written).size)))
+    writes.forEach(({ table }, i) =>
+      units.set(table, (units.get(table) ?? 0) + writeUnits((written[i] as Written).size)),
+    )
     const consumed = show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used))
     return Buffer.from(JSON.stringify({ UnprocessedItems: {}, ConsumedCapacity: consumed }))
   }
@@ -164,14 +205,24 @@ export class ItemOperations {
     const constraints = new Constraints()
     const table = tableName({ TableName: named }, constraints)
     const all = list(requests, named) ?? []
-    constraints.check(Array.isArray(entries) && all.length >= 1, `requestItems.${named}.member`, entries, 'Member must have length greater than or equal to 1')
+    constraints.check(
+      Array.isArray(entries) && all.length >= 1,
+      `requestItems.${named}.member`,
+      entries,
+      'Member must have length greater than or equal to 1',
+    )
     constraints.done()
     const schema = this.#schema(table)
     return all.map((entry) => {
       const request = (entry ?? {}) as { PutRequest?: { Item?: unknown }; DeleteRequest?: { Key?: unknown } }
       const [put, remove] = [request.PutRequest ?? undefined, request.DeleteRequest ?? undefined]
       if ((put === undefined) === (remove === undefined)) {
-        throw validation('Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes'.replace('AttributeValue', 'WriteRequest'))
+        throw validation(
+          'Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes'.replace(
+            'AttributeValue',
+            'WriteRequest',
+          ),
+        )
       }
       if (put) {
         const { item, size } = checkItem(put.Item)
@@ -186,7 +237,13 @@ export class ItemOperations {
     const constraints = new Constraints()
     const requests = object(input, 'RequestItems')
     constraints.check(requests !== undefined, 'requestItems', undefined, 'Member must not be null')
-    if (requests) constraints.check(Object.keys(requests).length >= 1, 'requestItems', '{}', 'Member must have length greater than or equal to 1')
+    if (requests)
+      constraints.check(
+        Object.keys(requests).length >= 1,
+        'requestItems',
+        '{}',
+        'Member must have length greater than or equal to 1',
+      )
     const show = showCapacity(input, constraints)
     constraints.done()
     const reads = Object.keys(requests as Input).map((named) => this.#batchReadsOf(requests as Input, named))
@@ -210,12 +267,18 @@ export class ItemOperations {
         }
         bytes += stored?.size ?? 0
         units += readUnits(stored?.size ?? 0, consistent)
-        if (stored) (responses[table] as Buffer[]).push(shape ? Buffer.from(JSON.stringify(shape(parseItem(stored)))) : stored.json)
+        if (stored)
+          (responses[table] as Buffer[]).push(
+            shape ? Buffer.from(JSON.stringify(shape(parseItem(stored)))) : stored.json,
+          )
       })
       if (left.length > 0) unprocessed[table] = { ...request, Keys: left }
       consumed.push(capacity(show, table, units))
     }
-    const tables = Object.entries(responses).flatMap(([table, items], i) => [Buffer.from(`${i > 0 ? ',' : ''}${JSON.stringify(table)}:`), array(items)])
+    const tables = Object.entries(responses).flatMap(([table, items], i) => [
+      Buffer.from(`${i > 0 ? ',' : ''}${JSON.stringify(table)}:`),
+      array(items),
+    ])
     return members([
       ['Responses', Buffer.concat([Buffer.from('{'), ...tables, Buffer.from('}')])],
       ['UnprocessedKeys', Buffer.from(JSON.stringify(unprocessed))],
@@ -229,8 +292,20 @@ export class ItemOperations {
     const request = object(requests, named) ?? {}
     const keys = list(request, 'Keys')
     constraints.check(keys !== undefined, `requestItems.${named}.member.keys`, undefined, 'Member must not be null')
-    if (keys) constraints.check(keys.length >= 1, `requestItems.${named}.member.keys`, '[]', 'Member must have length greater than or equal to 1')
-    if (keys) constraints.check(keys.length <= batchReadsMax, `requestItems.${named}.member.keys`, '[...]', `Member must have length less than or equal to ${batchReadsMax}`)
+    if (keys)
+      constraints.check(
+        keys.length >= 1,
+        `requestItems.${named}.member.keys`,
+        '[]',
+        'Member must have length greater than or equal to 1',
+      )
+    if (keys)
+      constraints.check(
+        keys.length <= batchReadsMax,
+        `requestItems.${named}.member.keys`,
+        '[...]',
+        `Member must have length less than or equal to ${batchReadsMax}`,
+      )
     constraints.done()
     refuseLegacy(request)
     const context = new ExpressionContext(placeholders(request))
@@ -239,9 +314,18 @@ export class ItemOperations {
     context.checkAllUsed()
     const found = this.#catalogue.find(table)
     if (!found) throw resourceNotFound()
-    const rows = (keys as unknown[]).map((key) => itemKey(found.row.id, found.row.schema, keyOf(checkItem(key).item, found.row.schema, true)).row)
-    if (new Set(rows.map((row) => row.toString('latin1'))).size !== rows.length) throw validation('Provided list of item keys contains duplicates')
-    return { table, rows, consistent: flag(request, 'ConsistentRead') ?? false, request, ...(projection ? { project: (item: Item) => project(projection, item) } : { project: undefined }) }
+    const rows = (keys as unknown[]).map(
+      (key) => itemKey(found.row.id, found.row.schema, keyOf(checkItem(key).item, found.row.schema, true)).row,
+    )
+    if (new Set(rows.map((row) => row.toString('latin1'))).size !== rows.length)
+      throw validation('Provided list of item keys contains duplicates')
+    return {
+      table,
+      rows,
+      consistent: flag(request, 'ConsistentRead') ?? false,
+      request,
+      ...(projection ? { project: (item: Item) => project(projection, item) } : { project: undefined }),
+    }
   }
 }
 
@@ -256,11 +340,28 @@ interface WriteCommon {
 function writeCommon(input: Input, required: string, member: string): WriteCommon {
   const constraints = new Constraints()
   const table = tableName(input, constraints)
-  constraints.check(input[required] !== undefined && input[required] !== null, member, undefined, 'Member must not be null')
+  constraints.check(
+    input[required] !== undefined && input[required] !== null,
+    member,
+    undefined,
+    'Member must not be null',
+  )
   const returns = oneOf(input, 'ReturnValues', 'returnValues', returnValues, constraints) ?? 'NONE'
-  const onFailure = oneOf(input, 'ReturnValuesOnConditionCheckFailure', 'returnValuesOnConditionCheckFailure', ['ALL_OLD', 'NONE'], constraints)
+  const onFailure = oneOf(
+    input,
+    'ReturnValuesOnConditionCheckFailure',
+    'returnValuesOnConditionCheckFailure',
+    ['ALL_OLD', 'NONE'],
+    constraints,
+  )
   const show = showCapacity(input, constraints)
-  const collections = oneOf(input, 'ReturnItemCollectionMetrics', 'returnItemCollectionMetrics', ['SIZE', 'NONE'], constraints)
+  const collections = oneOf(
+    input,
+    'ReturnItemCollectionMetrics',
+    'returnItemCollectionMetrics',
+    ['SIZE', 'NONE'],
+    constraints,
+  )
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showCollections: collections === 'SIZE' }
 }
@@ -274,8 +375,13 @@ function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefine
   return condition
 }
 
-function attributesOf(returns: ReturnValues, written: Written, touched: Parameters<typeof updatedAttributes>[0] | undefined): Buffer | undefined {
-  const json = (item: Item | undefined): Buffer | undefined => (item && Object.keys(item).length > 0 ? Buffer.from(JSON.stringify(item)) : undefined)
+function attributesOf(
+  returns: ReturnValues,
+  written: Written,
+  touched: Parameters<typeof updatedAttributes>[0] | undefined,
+): Buffer | undefined {
+  const json = (item: Item | undefined): Buffer | undefined =>
+    item && Object.keys(item).length > 0 ? Buffer.from(JSON.stringify(item)) : undefined
   switch (returns) {
     case 'ALL_OLD':
       return written.before.stored?.json
@@ -324,4 +430,3 @@ export function array(elements: readonly Buffer[]): Buffer {
   parts.push(Buffer.from(']'))
   return Buffer.concat(parts)
 }
-

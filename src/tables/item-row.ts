@@ -18,7 +18,11 @@ const prefixBytes = 13
 export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
   const partition = encodeKeyValue(key[schema.hash.name] as AttributeValue)
   const hash = hashKey(partition)
-  const row = Buffer.concat([partitionPrefix(table, hash), partition, ...(schema.range ? [encodeKeyValue(key[schema.range.name] as AttributeValue)] : [])])
+  const row = Buffer.concat([
+    partitionPrefix(table, hash),
+    partition,
+    ...(schema.range ? [encodeKeyValue(key[schema.range.name] as AttributeValue)] : []),
+  ])
   return { row, hash, encoded: row.subarray(prefixBytes) }
 }
 
@@ -102,7 +106,10 @@ export function encodeItem(json: Buffer, size: number, stamp: { ms: number; coun
 
 export function decodeItem(value: Buffer): StoredItem {
   if (value[0] !== version || value[11] !== codecDynamoJson) {
-    throw new MillraceError('DATA_DIR_NEWER', `An item row has version ${value[0]} and codec ${value[11]}; this version of Millrace knows 1 and 1.`)
+    throw new MillraceError(
+      'DATA_DIR_NEWER',
+      `An item row has version ${value[0]} and codec ${value[11]}; this version of Millrace knows 1 and 1.`,
+    )
   }
   return { json: value.subarray(valueHeaderBytes), size: value.readUInt32BE(12) }
 }

@@ -1,11 +1,35 @@
 import type { Storage } from '../storage/index.js'
 import { validation } from './aws-error.js'
-import { capacity, readUnits, showCapacity, type ShowCapacity } from './capacity.js'
+import { capacity, readUnits, type ShowCapacity, showCapacity } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
-import { type Condition, conditionTopLevelNames, evaluateCondition, ExpressionContext, type KeyCondition, parseCondition, parseKeyCondition, parseProjection, type Projection, project } from './expressions/index.js'
+import {
+  type Condition,
+  conditionTopLevelNames,
+  ExpressionContext,
+  evaluateCondition,
+  type KeyCondition,
+  type Projection,
+  parseCondition,
+  parseKeyCondition,
+  parseProjection,
+  project,
+} from './expressions/index.js'
 import { array, members } from './item-operations.js'
 import { after, decodeItem, itemKey, keyAttributesOf, parseItem, partitionStart, segmentRange } from './item-row.js'
-import { atMost, Constraints, flag, type Input, object, oneOf, placeholders, refuseLegacy, refuseLonePlaceholders, tableName, text, whole } from './request.js'
+import {
+  atMost,
+  Constraints,
+  flag,
+  type Input,
+  object,
+  oneOf,
+  placeholders,
+  refuseLegacy,
+  refuseLonePlaceholders,
+  tableName,
+  text,
+  whole,
+} from './request.js'
 import { checkItem, encodeKeyValue, type Item, keyOf } from './values/index.js'
 import { resourceNotFound } from './writer.js'
 
@@ -50,7 +74,8 @@ export class RangeOperations {
     refuseLegacy(input)
     const context = new ExpressionContext(placeholders(input))
     const keyText = text(input, 'KeyConditionExpression')
-    if (keyText === undefined) throw validation('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.')
+    if (keyText === undefined)
+      throw validation('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.')
     const row = this.#row(common.table)
     const { schema } = row
     const filterText = text(input, 'FilterExpression')
@@ -60,13 +85,16 @@ export class RangeOperations {
     context.checkAllUsed()
     for (const name of filter ? conditionTopLevelNames(filter) : []) {
       if (name === schema.hash.name || name === schema.range?.name) {
-        throw validation(`Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`)
+        throw validation(
+          `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
+        )
       }
     }
     const reverse = flag(input, 'ScanIndexForward') === false
     const partition = partitionStart(row.id, encodeKeyValue(condition.hash))
     const start = startKey(input, row)
-    if (start && !start.row.subarray(0, partition.length).equals(partition)) throw validation('The provided starting key is outside query boundaries based on provided conditions')
+    if (start && !start.row.subarray(0, partition.length).equals(partition))
+      throw validation('The provided starting key is outside query boundaries based on provided conditions')
     const bounds = continueFrom(boundsOf(partition, condition), start?.row, reverse)
     return this.#read({ row, bounds, reverse, filter, projection, ...common.reading })
   }
@@ -78,19 +106,37 @@ export class RangeOperations {
     const segment = whole(input, 'Segment')
     if (total !== undefined) {
       constraints.check(total >= 1, 'totalSegments', total, 'Member must have value greater than or equal to 1')
-      constraints.check(total <= segmentsMax, 'totalSegments', total, `Member must have value less than or equal to ${segmentsMax}`)
+      constraints.check(
+        total <= segmentsMax,
+        'totalSegments',
+        total,
+        `Member must have value less than or equal to ${segmentsMax}`,
+      )
     }
     if (segment !== undefined) {
       constraints.check(segment >= 0, 'segment', segment, 'Member must have value greater than or equal to 0')
-      constraints.check(segment < segmentsMax, 'segment', segment, `Member must have value less than or equal to ${segmentsMax - 1}`)
+      constraints.check(
+        segment < segmentsMax,
+        'segment',
+        segment,
+        `Member must have value less than or equal to ${segmentsMax - 1}`,
+      )
     }
     constraints.done()
     refuseLegacy(input)
     refuseLonePlaceholders(input, ['FilterExpression', 'ProjectionExpression'])
-    if (segment !== undefined && total === undefined) throw validation('The TotalSegments parameter is required but was not present in the request when Segment parameter is present')
-    if (total !== undefined && segment === undefined) throw validation('The Segment parameter is required but was not present in the request when parameter TotalSegments is present')
+    if (segment !== undefined && total === undefined)
+      throw validation(
+        'The TotalSegments parameter is required but was not present in the request when Segment parameter is present',
+      )
+    if (total !== undefined && segment === undefined)
+      throw validation(
+        'The Segment parameter is required but was not present in the request when parameter TotalSegments is present',
+      )
     if (segment !== undefined && segment >= (total as number)) {
-      throw validation(`The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`)
+      throw validation(
+        `The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`,
+      )
     }
     const context = new ExpressionContext(placeholders(input))
     const filterText = text(input, 'FilterExpression')
@@ -101,9 +147,19 @@ export class RangeOperations {
     const range = segmentRange(row.id, segment ?? 0, total ?? 1)
     const start = startKey(input, row)
     if (start && (Buffer.compare(start.row, range.gte) < 0 || Buffer.compare(start.row, range.lt) >= 0)) {
-      throw validation('The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: ' + `${total} Segment: ${segment}`)
+      throw validation(
+        'The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: ' +
+          `${total} Segment: ${segment}`,
+      )
     }
-    return this.#read({ row, bounds: continueFrom(range, start?.row, false), reverse: false, filter, projection, ...common.reading })
+    return this.#read({
+      row,
+      bounds: continueFrom(range, start?.row, false),
+      reverse: false,
+      filter,
+      projection,
+      ...common.reading,
+    })
   }
 
   #row(name: string): TableRow {
@@ -137,7 +193,8 @@ export class RangeOperations {
         const item = filter || projection ? parseItem(stored) : undefined
         if (filter && !evaluateCondition(filter, item as Item)) continue
         count++
-        if (!countOnly) items.push(projection ? Buffer.from(JSON.stringify(project(projection, item as Item))) : stored.json)
+        if (!countOnly)
+          items.push(projection ? Buffer.from(JSON.stringify(project(projection, item as Item))) : stored.json)
       }
       isOpen = page.more
       if (limit !== undefined && scanned >= limit) {
@@ -162,15 +219,34 @@ function rangeCommon(input: Input) {
   const constraints = new Constraints()
   const table = tableName(input, constraints)
   const limit = atMost(input, 'Limit', 'limit', 2 ** 31 - 1, constraints)
-  const select = oneOf(input, 'Select', 'select', ['SPECIFIC_ATTRIBUTES', 'COUNT', 'ALL_ATTRIBUTES', 'ALL_PROJECTED_ATTRIBUTES'], constraints)
+  const select = oneOf(
+    input,
+    'Select',
+    'select',
+    ['SPECIFIC_ATTRIBUTES', 'COUNT', 'ALL_ATTRIBUTES', 'ALL_PROJECTED_ATTRIBUTES'],
+    constraints,
+  )
   const show = showCapacity(input, constraints)
   constraints.done()
-  if (text(input, 'IndexName') !== undefined) throw validation(`The table does not have the specified index: ${text(input, 'IndexName')}`)
+  if (text(input, 'IndexName') !== undefined)
+    throw validation(`The table does not have the specified index: ${text(input, 'IndexName')}`)
   const hasProjection = input.ProjectionExpression !== undefined && input.ProjectionExpression !== null
-  if (select === 'ALL_PROJECTED_ATTRIBUTES') throw validation('One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName')
-  if (select === 'SPECIFIC_ATTRIBUTES' && !hasProjection) throw validation('Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES')
-  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && hasProjection) throw validation(`Cannot specify the ProjectionExpression when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`)
-  return { table, reading: { limit, show, countOnly: select === 'COUNT', consistent: flag(input, 'ConsistentRead') ?? false } }
+  if (select === 'ALL_PROJECTED_ATTRIBUTES')
+    throw validation(
+      'One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName',
+    )
+  if (select === 'SPECIFIC_ATTRIBUTES' && !hasProjection)
+    throw validation(
+      'Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
+    )
+  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && hasProjection)
+    throw validation(
+      `Cannot specify the ProjectionExpression when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`,
+    )
+  return {
+    table,
+    reading: { limit, show, countOnly: select === 'COUNT', consistent: flag(input, 'ConsistentRead') ?? false },
+  }
 }
 
 function projectionOf(input: Input, context: ExpressionContext): Projection | undefined {
@@ -231,6 +307,7 @@ function continueFrom(bounds: Bounds, last: Buffer | undefined, reverse: boolean
   return isBelow(last, bounds) ? bounds : { ...high, gt: last }
 }
 
-const isAbove = (key: Buffer, { lt, lte }: Bounds): boolean => (lt ? Buffer.compare(key, lt) >= 0 : lte ? Buffer.compare(key, lte) > 0 : false)
-const isBelow = (key: Buffer, { gte, gt }: Bounds): boolean => (gte ? Buffer.compare(key, gte) < 0 : gt ? Buffer.compare(key, gt) <= 0 : false)
-
+const isAbove = (key: Buffer, { lt, lte }: Bounds): boolean =>
+  lt ? Buffer.compare(key, lt) >= 0 : lte ? Buffer.compare(key, lte) > 0 : false
+const isBelow = (key: Buffer, { gte, gt }: Bounds): boolean =>
+  gte ? Buffer.compare(key, gte) < 0 : gt ? Buffer.compare(key, gt) <= 0 : false

@@ -11,7 +11,8 @@ export function parseInput(body: Buffer): Input {
   } catch {
     throw serialization('Unable to parse request body')
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw serialization('Start of structure or map found where not expected')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw serialization('Start of structure or map found where not expected')
   return value as Input
 }
 
@@ -21,13 +22,17 @@ export class Constraints {
 
   check(isMet: boolean, member: string, value: unknown, constraint: string): void {
     if (isMet) return
-    const shown = value === undefined || value === null ? 'null' : typeof value === 'object' ? JSON.stringify(value) : String(value)
-    this.#faults.push(`Value ${value === undefined || value === null ? 'null' : `'${shown}'`} at '${member}' failed to satisfy constraint: ${constraint}`)
+    const shown =
+      value === undefined || value === null ? 'null' : typeof value === 'object' ? JSON.stringify(value) : String(value)
+    this.#faults.push(
+      `Value ${value === undefined || value === null ? 'null' : `'${shown}'`} at '${member}' failed to satisfy constraint: ${constraint}`,
+    )
   }
 
   done(): void {
     const count = this.#faults.length
-    if (count > 0) throw validation(`${count} validation error${count === 1 ? '' : 's'} detected: ${this.#faults.join('; ')}`)
+    if (count > 0)
+      throw validation(`${count} validation error${count === 1 ? '' : 's'} detected: ${this.#faults.join('; ')}`)
   }
 }
 
@@ -88,25 +93,52 @@ export function tableName(input: Input, constraints: Constraints, options: { cre
   const arn = options.created ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
   if (options.created) {
-    constraints.check(tableNamePattern.test(name), 'tableName', name, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+')
+    constraints.check(
+      tableNamePattern.test(name),
+      'tableName',
+      name,
+      'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+',
+    )
     constraints.check(name.length >= 3, 'tableName', name, 'Member must have length greater than or equal to 3')
     constraints.check(name.length <= 255, 'tableName', name, 'Member must have length less than or equal to 255')
   } else {
     constraints.check(name.length >= 1, 'tableName', name, 'Member must have length greater than or equal to 1')
     constraints.check(name.length <= 1024, 'tableName', name, 'Member must have length less than or equal to 1024')
-    constraints.check(name.length === 0 || tableNamePattern.test(name), 'tableName', name, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+')
+    constraints.check(
+      name.length === 0 || tableNamePattern.test(name),
+      'tableName',
+      name,
+      'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+',
+    )
   }
   return name
 }
 
-export function oneOf<T extends string>(input: Input, name: string, member: string, allowed: readonly T[], constraints: Constraints): T | undefined {
+export function oneOf<T extends string>(
+  input: Input,
+  name: string,
+  member: string,
+  allowed: readonly T[],
+  constraints: Constraints,
+): T | undefined {
   const value = text(input, name)
   if (value === undefined) return undefined
-  constraints.check((allowed as readonly string[]).includes(value), member, value, `Member must satisfy enum value set: [${allowed.join(', ')}]`)
+  constraints.check(
+    (allowed as readonly string[]).includes(value),
+    member,
+    value,
+    `Member must satisfy enum value set: [${allowed.join(', ')}]`,
+  )
   return value as T
 }
 
-export function atMost(input: Input, name: string, member: string, max: number, constraints: Constraints): number | undefined {
+export function atMost(
+  input: Input,
+  name: string,
+  member: string,
+  max: number,
+  constraints: Constraints,
+): number | undefined {
   const value = whole(input, name)
   if (value === undefined) return undefined
   constraints.check(value >= 1, member, value, 'Member must have value greater than or equal to 1')
@@ -129,13 +161,23 @@ export function refuseLonePlaceholders(input: Input, expressions: readonly strin
   if (expressions.some((name) => input[name] !== undefined && input[name] !== null)) return
   for (const name of ['ExpressionAttributeNames', 'ExpressionAttributeValues']) {
     if (input[name] === undefined || input[name] === null) continue
-    throw validation(`${name} can only be specified when using expressions${expressions.length === 1 ? `: ${expressions[0]} is null` : ''}`)
+    throw validation(
+      `${name} can only be specified when using expressions${expressions.length === 1 ? `: ${expressions[0]} is null` : ''}`,
+    )
   }
 }
 
 /** Parameters from before expressions are not there yet: better a refusal than a wrong answer. */
 export function refuseLegacy(input: Input): void {
-  for (const name of ['Expected', 'AttributeUpdates', 'ConditionalOperator', 'KeyConditions', 'QueryFilter', 'ScanFilter', 'AttributesToGet']) {
+  for (const name of [
+    'Expected',
+    'AttributeUpdates',
+    'ConditionalOperator',
+    'KeyConditions',
+    'QueryFilter',
+    'ScanFilter',
+    'AttributesToGet',
+  ]) {
     if (input[name] !== undefined && input[name] !== null) {
       throw validation(`The legacy parameter ${name} is not supported by this version of Millrace; use an expression`)
     }

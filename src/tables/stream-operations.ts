@@ -1,5 +1,13 @@
-import { ChunkCursor, Codec, RecordKind, type Sequence, type Shard, type ShardedLog, type ShardId } from '../log/index.js'
-import { MillraceError, type Clock } from '../runtime/index.js'
+import {
+  ChunkCursor,
+  Codec,
+  RecordKind,
+  type Sequence,
+  type Shard,
+  type ShardedLog,
+  type ShardId,
+} from '../log/index.js'
+import { type Clock, MillraceError } from '../runtime/index.js'
 import { expiredIterator, notFound, trimmed, validation } from './aws-error.js'
 import type { AwsStream, Catalogue, ViewType } from './catalogue.js'
 import { type DecodedChange, decodeChange } from './change.js'
@@ -50,11 +58,18 @@ export class StreamOperations {
     const all = catalogue
       .awsStreams()
       .filter((stream) => name === undefined || stream.tableName === name)
-      .map((stream) => ({ StreamArn: catalogue.streamArn(stream), TableName: stream.tableName, StreamLabel: stream.label }))
+      .map((stream) => ({
+        StreamArn: catalogue.streamArn(stream),
+        TableName: stream.tableName,
+        StreamLabel: stream.label,
+      }))
       .sort((a, b) => (a.StreamArn < b.StreamArn ? -1 : 1))
       .filter(({ StreamArn }) => start === undefined || StreamArn > start)
     const page = all.slice(0, limit)
-    return { Streams: page, ...(all.length > limit ? { LastEvaluatedStreamArn: page[page.length - 1]?.StreamArn } : {}) }
+    return {
+      Streams: page,
+      ...(all.length > limit ? { LastEvaluatedStreamArn: page[page.length - 1]?.StreamArn } : {}),
+    }
   }
 
   async describeStream(input: Input): Promise<object> {
@@ -71,7 +86,8 @@ export class StreamOperations {
     const stream = this.#stream(arn)
     const shards = this.#shards(stream)
     const ids = new Map(shards.map((shard) => [shard.id, wireShardId(shard)]))
-    if (filter && (filterType === undefined || parentId === undefined)) throw validation('ShardFilter needs a Type and, for CHILD_SHARDS, a ShardId')
+    if (filter && (filterType === undefined || parentId === undefined))
+      throw validation('ShardFilter needs a Type and, for CHILD_SHARDS, a ShardId')
     const wanted = shards
       .filter((shard) => parentId === undefined || shard.parents.some((parent) => ids.get(parent) === parentId))
       .filter((shard) => start === undefined || wireShardId(shard) > start)
@@ -92,7 +108,9 @@ export class StreamOperations {
             ...(shard.lastSequence === undefined ? {} : { EndingSequenceNumber: wireSequence(shard.lastSequence) }),
           },
           // DynamoDB has a single parent: shards of a table split and roll, and are never merged while a window is open.
-          ...(shard.parents[0] !== undefined && ids.has(shard.parents[0]) ? { ParentShardId: ids.get(shard.parents[0]) } : {}),
+          ...(shard.parents[0] !== undefined && ids.has(shard.parents[0])
+            ? { ParentShardId: ids.get(shard.parents[0]) }
+            : {}),
         })),
         ...(wanted.length > limit ? { LastEvaluatedShardId: wireShardId(page[page.length - 1] as Shard) } : {}),
       },
@@ -106,11 +124,27 @@ export class StreamOperations {
     const shardId = text(input, 'ShardId')
     constraints.check(shardId !== undefined, 'shardId', undefined, 'Member must not be null')
     checkShardId(shardId, 'shardId', constraints)
-    const type = oneOf(input, 'ShardIteratorType', 'shardIteratorType', ['AT_SEQUENCE_NUMBER', 'AFTER_SEQUENCE_NUMBER', 'TRIM_HORIZON', 'LATEST'], constraints)
-    constraints.check(input.ShardIteratorType !== undefined && input.ShardIteratorType !== null, 'shardIteratorType', undefined, 'Member must not be null')
+    const type = oneOf(
+      input,
+      'ShardIteratorType',
+      'shardIteratorType',
+      ['AT_SEQUENCE_NUMBER', 'AFTER_SEQUENCE_NUMBER', 'TRIM_HORIZON', 'LATEST'],
+      constraints,
+    )
+    constraints.check(
+      input.ShardIteratorType !== undefined && input.ShardIteratorType !== null,
+      'shardIteratorType',
+      undefined,
+      'Member must not be null',
+    )
     const wire = text(input, 'SequenceNumber')
     if (wire !== undefined) {
-      constraints.check(wire.length >= 21, 'sequenceNumber', wire, 'Member must have length greater than or equal to 21')
+      constraints.check(
+        wire.length >= 21,
+        'sequenceNumber',
+        wire,
+        'Member must have length greater than or equal to 21',
+      )
       constraints.check(wire.length <= 40, 'sequenceNumber', wire, 'Member must have length less than or equal to 40')
     }
     constraints.done()
@@ -119,7 +153,11 @@ export class StreamOperations {
     if (!shard) throw notFound(`Requested resource not found: Shard: ${shardId} in Stream: ${arn} not found`)
     const isAt = type === 'AT_SEQUENCE_NUMBER' || type === 'AFTER_SEQUENCE_NUMBER'
     if (isAt !== (wire !== undefined)) {
-      throw validation(isAt ? `A sequence number must be given for the iterator type ${type}` : `A sequence number cannot be given for the iterator type ${type}`)
+      throw validation(
+        isAt
+          ? `A sequence number must be given for the iterator type ${type}`
+          : `A sequence number cannot be given for the iterator type ${type}`,
+      )
     }
     const oldest = Math.max(shard.lowWatermark, shard.firstSequence)
     let position: number
@@ -138,12 +176,27 @@ export class StreamOperations {
     const constraints = new Constraints()
     const wire = text(input, 'ShardIterator')
     constraints.check(wire !== undefined, 'shardIterator', undefined, 'Member must not be null')
-    constraints.check(wire === undefined || wire.length >= 1, 'shardIterator', wire, 'Member must have length greater than or equal to 1')
-    constraints.check(wire === undefined || wire.length <= 2048, 'shardIterator', wire, 'Member must have length less than or equal to 2048')
+    constraints.check(
+      wire === undefined || wire.length >= 1,
+      'shardIterator',
+      wire,
+      'Member must have length greater than or equal to 1',
+    )
+    constraints.check(
+      wire === undefined || wire.length <= 2048,
+      'shardIterator',
+      wire,
+      'Member must have length less than or equal to 2048',
+    )
     const limit = whole(input, 'Limit')
     if (limit !== undefined) {
       constraints.check(limit >= 1, 'limit', limit, 'Member must have value greater than or equal to 1')
-      constraints.check(limit <= pageRecordsMax, 'limit', limit, `Member must have value less than or equal to ${pageRecordsMax}`)
+      constraints.check(
+        limit <= pageRecordsMax,
+        'limit',
+        limit,
+        `Member must have value less than or equal to ${pageRecordsMax}`,
+      )
     }
     constraints.done()
     const { arn, shard, position, issued } = parseIterator(wire as string)
@@ -201,7 +254,8 @@ export class StreamOperations {
     try {
       return await this.#options.log.read(shard, from, { bytesMax: readBytesMax })
     } catch (error) {
-      if (error instanceof MillraceError && error.code === 'TRIMMED') throw trimmed('The operation attempted to read past the oldest stream record in a shard')
+      if (error instanceof MillraceError && error.code === 'TRIMMED')
+        throw trimmed('The operation attempted to read past the oldest stream record in a shard')
       throw error
     }
   }
@@ -236,7 +290,10 @@ export class StreamOperations {
   #shards(stream: AwsStream): Shard[] {
     return this.#options.log
       .shards(stream.stream)
-      .filter((shard) => shard.firstSequence >= stream.first && (stream.last === undefined || shard.firstSequence <= stream.last))
+      .filter(
+        (shard) =>
+          shard.firstSequence >= stream.first && (stream.last === undefined || shard.firstSequence <= stream.last),
+      )
       .sort((a, b) => (wireShardId(a) < wireShardId(b) ? -1 : 1))
   }
 
@@ -282,7 +339,8 @@ function checkShardId(id: string | undefined, member: string, constraints: Const
 
 function sequenceOf(wire: string, shard: Shard): number {
   const value = /^\d+$/.test(wire) ? Number(BigInt(wire) - 10n ** 20n) : Number.NaN
-  const isInShard = Number.isSafeInteger(value) && value >= 0 && (shard.lastSequence === undefined || value <= shard.lastSequence)
+  const isInShard =
+    Number.isSafeInteger(value) && value >= 0 && (shard.lastSequence === undefined || value <= shard.lastSequence)
   if (!isInShard) throw validation('Invalid SequenceNumber')
   return value
 }
@@ -292,5 +350,10 @@ function parseIterator(wire: string): { arn: string; shard: ShardId; position: n
   const opaque = parts.length === 3 && parts[1] === '1' ? Buffer.from(parts[2] as string, 'base64').toString() : ''
   const found = /^(\d{1,10})\.(\d{1,16})\.(\d{1,16})$/.exec(opaque)
   if (!found) throw validation('Invalid ShardIterator')
-  return { arn: parts[0] as string, shard: Number(found[1]) as ShardId, position: Number(found[2]), issued: Number(found[3]) }
+  return {
+    arn: parts[0] as string,
+    shard: Number(found[1]) as ShardId,
+    position: Number(found[2]),
+    issued: Number(found[3]),
+  }
 }

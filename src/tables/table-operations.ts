@@ -1,7 +1,7 @@
 import { AwsError, notFound, validation } from './aws-error.js'
 import type { Catalogue, TableRow, ViewType } from './catalogue.js'
 import { atMost, Constraints, flag, type Input, list, object, oneOf, tableName, text, whole } from './request.js'
-import { type KeyAttribute, type KeySchema, type KeyType } from './values/index.js'
+import type { KeyAttribute, KeySchema, KeyType } from './values/index.js'
 
 const keyNameBytesMax = 255
 const views: readonly ViewType[] = ['NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGES', 'KEYS_ONLY']
@@ -19,9 +19,20 @@ export class TableOperations {
     const name = tableName(input, constraints, { created: true })
     const keySchema = list(input, 'KeySchema')
     constraints.check(keySchema !== undefined, 'keySchema', undefined, 'Member must not be null')
-    constraints.check(keySchema === undefined || keySchema.length >= 1, 'keySchema', [], 'Member must have length greater than or equal to 1')
-    constraints.check(keySchema === undefined || keySchema.length <= 2, 'keySchema', keySchema, 'Member must have length less than or equal to 2')
-    const billing = oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints) ?? 'PROVISIONED'
+    constraints.check(
+      keySchema === undefined || keySchema.length >= 1,
+      'keySchema',
+      [],
+      'Member must have length greater than or equal to 1',
+    )
+    constraints.check(
+      keySchema === undefined || keySchema.length <= 2,
+      'keySchema',
+      keySchema,
+      'Member must have length less than or equal to 2',
+    )
+    const billing =
+      oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints) ?? 'PROVISIONED'
     const tableClass = oneOf(input, 'TableClass', 'tableClass', ['STANDARD', 'STANDARD_INFREQUENT_ACCESS'], constraints)
     const throughput = throughputOf(input, constraints)
     const view = viewOf(input, constraints)
@@ -32,7 +43,9 @@ export class TableOperations {
       throw validation('No provisioned throughput specified for the table')
     }
     if (billing === 'PAY_PER_REQUEST' && throughput) {
-      throw validation('One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST')
+      throw validation(
+        'One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST',
+      )
     }
     const wanted = {
       name,
@@ -61,7 +74,9 @@ export class TableOperations {
     const limit = atMost(input, 'Limit', 'limit', 100, constraints) ?? 100
     const start = text(input, 'ExclusiveStartTableName')
     constraints.done()
-    const names = this.#catalogue.names().filter((name) => start === undefined || Buffer.compare(Buffer.from(name), Buffer.from(start)) > 0)
+    const names = this.#catalogue
+      .names()
+      .filter((name) => start === undefined || Buffer.compare(Buffer.from(name), Buffer.from(start)) > 0)
     const page = names.slice(0, limit)
     return { TableNames: page, ...(names.length > limit ? { LastEvaluatedTableName: page[page.length - 1] } : {}) }
   }
@@ -78,12 +93,19 @@ export class TableOperations {
     refuseUnsupported(input)
     const protection = flag(input, 'DeletionProtectionEnabled')
     if (!billing && !tableClass && !throughput && !view && protection === undefined) {
-      throw validation('At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required')
+      throw validation(
+        'At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required',
+      )
     }
     const before = this.#row(input)
-    if (billing === 'PROVISIONED' && before.billing !== 'PROVISIONED' && !throughput) throw validation('One or more parameter values were invalid: ProvisionedThroughput must be specified when BillingMode is PROVISIONED')
+    if (billing === 'PROVISIONED' && before.billing !== 'PROVISIONED' && !throughput)
+      throw validation(
+        'One or more parameter values were invalid: ProvisionedThroughput must be specified when BillingMode is PROVISIONED',
+      )
     if (throughput && (billing ?? before.billing) === 'PAY_PER_REQUEST') {
-      throw validation('One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST')
+      throw validation(
+        'One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST',
+      )
     }
     let row = before
     if (view === 'off') row = await this.#catalogue.disableStream(name)
@@ -107,35 +129,58 @@ export class TableOperations {
 
   async describeContinuousBackups(input: Input): Promise<object> {
     this.#row(input)
-    return { ContinuousBackupsDescription: { ContinuousBackupsStatus: 'ENABLED', PointInTimeRecoveryDescription: { PointInTimeRecoveryStatus: 'DISABLED' } } }
+    return {
+      ContinuousBackupsDescription: {
+        ContinuousBackupsStatus: 'ENABLED',
+        PointInTimeRecoveryDescription: { PointInTimeRecoveryStatus: 'DISABLED' },
+      },
+    }
   }
 
   async listTags(input: Input): Promise<object> {
     const arn = text(input, 'ResourceArn') ?? ''
     const name = arn.slice(arn.indexOf(':table/') + ':table/'.length)
-    if (!this.#catalogue.find(name)) throw new AwsError('com.amazonaws.dynamodb.v20120810#ResourceNotFoundException', `Requested resource not found: ResourcArn: ${arn} not found`)
+    if (!this.#catalogue.find(name))
+      throw new AwsError(
+        'com.amazonaws.dynamodb.v20120810#ResourceNotFoundException',
+        `Requested resource not found: ResourcArn: ${arn} not found`,
+      )
     return { Tags: [] }
   }
 
   describe(row: TableRow): object {
     const { hash, range } = row.schema
     const keys: KeyAttribute[] = range ? [hash, range] : [hash]
-    const view = row.label === undefined ? undefined : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view
+    const view =
+      row.label === undefined
+        ? undefined
+        : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view
     return {
-      AttributeDefinitions: keys.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })).sort((a, b) => (a.AttributeName < b.AttributeName ? -1 : 1)),
+      AttributeDefinitions: keys
+        .map(({ name, type }) => ({ AttributeName: name, AttributeType: type }))
+        .sort((a, b) => (a.AttributeName < b.AttributeName ? -1 : 1)),
       TableName: row.name,
       KeySchema: keysOf(row.schema),
       TableStatus: 'ACTIVE',
       CreationDateTime: row.createdAt / 1000,
-      ProvisionedThroughput: { NumberOfDecreasesToday: 0, ReadCapacityUnits: row.throughput.read, WriteCapacityUnits: row.throughput.write },
+      ProvisionedThroughput: {
+        NumberOfDecreasesToday: 0,
+        ReadCapacityUnits: row.throughput.read,
+        WriteCapacityUnits: row.throughput.write,
+      },
       TableSizeBytes: 0,
       ItemCount: 0,
       TableArn: this.#catalogue.tableArn(row.name),
       TableId: row.uuid,
-      ...(row.billing === 'PAY_PER_REQUEST' ? { BillingModeSummary: { BillingMode: row.billing, LastUpdateToPayPerRequestDateTime: row.createdAt / 1000 } } : {}),
+      ...(row.billing === 'PAY_PER_REQUEST'
+        ? { BillingModeSummary: { BillingMode: row.billing, LastUpdateToPayPerRequestDateTime: row.createdAt / 1000 } }
+        : {}),
       ...(row.latestLabel === undefined
         ? {}
-        : { LatestStreamLabel: row.latestLabel, LatestStreamArn: this.#catalogue.streamArn({ tableName: row.name, label: row.latestLabel }) }),
+        : {
+            LatestStreamLabel: row.latestLabel,
+            LatestStreamArn: this.#catalogue.streamArn({ tableName: row.name, label: row.latestLabel }),
+          }),
       ...(view ? { StreamSpecification: { StreamEnabled: true, StreamViewType: view } } : {}),
       ...(row.tableClass ? { TableClassSummary: { TableClass: row.tableClass } } : {}),
       DeletionProtectionEnabled: row.deletionProtection,
@@ -153,12 +198,22 @@ export class TableOperations {
 }
 
 export function keysOf({ hash, range }: KeySchema): object[] {
-  return [{ AttributeName: hash.name, KeyType: 'HASH' }, ...(range ? [{ AttributeName: range.name, KeyType: 'RANGE' }] : [])]
+  return [
+    { AttributeName: hash.name, KeyType: 'HASH' },
+    ...(range ? [{ AttributeName: range.name, KeyType: 'RANGE' }] : []),
+  ]
 }
 
 /** What is asked for and not there yet is refused: a table without its index would answer wrongly. */
 function refuseUnsupported(input: Input): void {
-  for (const name of ['LocalSecondaryIndexes', 'GlobalSecondaryIndexes', 'GlobalSecondaryIndexUpdates', 'ReplicaUpdates', 'GlobalTableWitnessUpdates', 'MultiRegionConsistency']) {
+  for (const name of [
+    'LocalSecondaryIndexes',
+    'GlobalSecondaryIndexes',
+    'GlobalSecondaryIndexUpdates',
+    'ReplicaUpdates',
+    'GlobalTableWitnessUpdates',
+    'MultiRegionConsistency',
+  ]) {
     const value = input[name]
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
     throw validation(`${name} is not supported by this version of Millrace; LIMITATIONS.md lists what is not there yet`)
@@ -171,10 +226,18 @@ function throughputOf(input: Input, constraints: Constraints): { read: number; w
   const unit = (name: string, member: string): number => {
     const value = whole(given, name)
     constraints.check(value !== undefined, `provisionedThroughput.${member}`, undefined, 'Member must not be null')
-    constraints.check(value === undefined || value >= 1, `provisionedThroughput.${member}`, value, 'Member must have value greater than or equal to 1')
+    constraints.check(
+      value === undefined || value >= 1,
+      `provisionedThroughput.${member}`,
+      value,
+      'Member must have value greater than or equal to 1',
+    )
     return value ?? 0
   }
-  return { read: unit('ReadCapacityUnits', 'readCapacityUnits'), write: unit('WriteCapacityUnits', 'writeCapacityUnits') }
+  return {
+    read: unit('ReadCapacityUnits', 'readCapacityUnits'),
+    write: unit('WriteCapacityUnits', 'writeCapacityUnits'),
+  }
 }
 
 function viewOf(input: Input, constraints: Constraints): ViewType | 'off' | undefined {
@@ -198,8 +261,18 @@ function schemaOf(keySchema: readonly unknown[], definitions: readonly unknown[]
   const types = new Map<string, string>()
   for (const each of definitions as { AttributeName?: unknown; AttributeType?: unknown }[]) {
     const constraints = new Constraints()
-    constraints.check(typeof each?.AttributeName === 'string', 'attributeDefinitions.1.member.attributeName', undefined, 'Member must not be null')
-    constraints.check(['S', 'N', 'B'].includes(each?.AttributeType as string), 'attributeDefinitions.1.member.attributeType', each?.AttributeType, 'Member must satisfy enum value set: [B, N, S]')
+    constraints.check(
+      typeof each?.AttributeName === 'string',
+      'attributeDefinitions.1.member.attributeName',
+      undefined,
+      'Member must not be null',
+    )
+    constraints.check(
+      ['S', 'N', 'B'].includes(each?.AttributeType as string),
+      'attributeDefinitions.1.member.attributeType',
+      each?.AttributeType,
+      'Member must satisfy enum value set: [B, N, S]',
+    )
     constraints.done()
     if (types.has(each.AttributeName as string)) throw validation('Cannot have two attributes with the same name')
     types.set(each.AttributeName as string, each.AttributeType as string)
@@ -207,14 +280,27 @@ function schemaOf(keySchema: readonly unknown[], definitions: readonly unknown[]
   const entries = keySchema as { AttributeName?: unknown; KeyType?: unknown }[]
   const constraints = new Constraints()
   entries.forEach((entry, i) => {
-    constraints.check(['HASH', 'RANGE'].includes(entry?.KeyType as string), `keySchema.${i + 1}.member.keyType`, entry?.KeyType, 'Member must satisfy enum value set: [HASH, RANGE]')
-    constraints.check(typeof entry?.AttributeName === 'string', `keySchema.${i + 1}.member.attributeName`, undefined, 'Member must not be null')
+    constraints.check(
+      ['HASH', 'RANGE'].includes(entry?.KeyType as string),
+      `keySchema.${i + 1}.member.keyType`,
+      entry?.KeyType,
+      'Member must satisfy enum value set: [HASH, RANGE]',
+    )
+    constraints.check(
+      typeof entry?.AttributeName === 'string',
+      `keySchema.${i + 1}.member.attributeName`,
+      undefined,
+      'Member must not be null',
+    )
   })
   constraints.done()
   const [first, second] = entries
-  if (first?.KeyType !== 'HASH') throw validation('Invalid KeySchema: The first KeySchemaElement is not a HASH key type')
-  if (second && second.KeyType !== 'RANGE') throw validation('Invalid KeySchema: The second KeySchemaElement is not a RANGE key type')
-  if (second && second.AttributeName === first.AttributeName) throw validation('Both the Hash Key and the Range Key element in the KeySchema have the same name')
+  if (first?.KeyType !== 'HASH')
+    throw validation('Invalid KeySchema: The first KeySchemaElement is not a HASH key type')
+  if (second && second.KeyType !== 'RANGE')
+    throw validation('Invalid KeySchema: The second KeySchemaElement is not a RANGE key type')
+  if (second && second.AttributeName === first.AttributeName)
+    throw validation('Both the Hash Key and the Range Key element in the KeySchema have the same name')
   const names = entries.map((entry) => entry.AttributeName as string)
   const missing = names.filter((name) => !types.has(name))
   if (missing.length > 0) {
@@ -223,10 +309,15 @@ function schemaOf(keySchema: readonly unknown[], definitions: readonly unknown[]
     )
   }
   if (types.size > names.length) {
-    throw validation('One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions')
+    throw validation(
+      'One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions',
+    )
   }
   const attribute = (name: string): KeyAttribute => {
-    if (Buffer.byteLength(name) < 1 || Buffer.byteLength(name) > keyNameBytesMax) throw validation(`One or more parameter values were invalid: Key attribute names have 1 to ${keyNameBytesMax} bytes`)
+    if (Buffer.byteLength(name) < 1 || Buffer.byteLength(name) > keyNameBytesMax)
+      throw validation(
+        `One or more parameter values were invalid: Key attribute names have 1 to ${keyNameBytesMax} bytes`,
+      )
     return { name, type: types.get(name) as KeyType }
   }
   return { hash: attribute(names[0] as string), ...(second ? { range: attribute(names[1] as string) } : {}) }

@@ -2,7 +2,7 @@ import type { Commit, Counters, EffectSet, Release } from '../commit/index.js'
 import type { ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { asAwsError, AwsError, unknownOperation } from './aws-error.js'
+import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
 import { Catalogue } from './catalogue.js'
 import { ItemOperations } from './item-operations.js'
 import { RangeOperations } from './range-operations.js'
@@ -104,7 +104,10 @@ export class Tables {
       name: row.name,
       keys: [row.schema.hash, row.schema.range].flatMap((key) => (key ? [`${key.name} ${key.type}`] : [])).join(', '),
       billing: row.billing,
-      stream: row.label === undefined ? undefined : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view,
+      stream:
+        row.label === undefined
+          ? undefined
+          : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view,
       arn: this.#catalogue.tableArn(row.name),
     }))
   }
@@ -119,7 +122,8 @@ export class Tables {
     try {
       return await this.#catalogue.follow(name)
     } catch (error) {
-      if (error instanceof AwsError) throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
+      if (error instanceof AwsError)
+        throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
       throw error
     }
   }
@@ -128,11 +132,15 @@ export class Tables {
    * Puts and deletes of one table as one effect set, for sinks; the rows are latched until the release, which the caller
    * calls after its submit. Throws NOT_FOUND.
    */
-  async prepare(name: string, writes: readonly ({ readonly put: Item } | { readonly delete: Item })[]): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+  async prepare(
+    name: string,
+    writes: readonly ({ readonly put: Item } | { readonly delete: Item })[],
+  ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
     try {
       return await this.#writer.prepare(name, writes)
     } catch (error) {
-      if (error instanceof AwsError) throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
+      if (error instanceof AwsError)
+        throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
       throw error
     }
   }

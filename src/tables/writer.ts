@@ -48,7 +48,12 @@ export class Writer {
    * One write. `needsBefore` is false when neither a condition nor the answer needs the item as it was; the row is latched
    * all the same. Resolves when everything that the answer rests on is durable.
    */
-  async write(name: string, keyAttributes: Item, needsBefore: boolean, decide: (before: Present) => Decision): Promise<Written> {
+  async write(
+    name: string,
+    keyAttributes: Item,
+    needsBefore: boolean,
+    decide: (before: Present) => Decision,
+  ): Promise<Written> {
     const table = this.#table(name)
     const shared = table.gate.share()
     const releaseTable = shared instanceof Promise ? await shared : shared
@@ -60,14 +65,20 @@ export class Writer {
       const latched = this.#commit.latch([key.row])
       const release = latched instanceof Promise ? await latched : latched
       try {
-        const read = needsBefore || table.row.log !== undefined ? await this.#read(key) : { present: absent, seen: undefined }
+        const read =
+          needsBefore || table.row.log !== undefined ? await this.#read(key) : { present: absent, seen: undefined }
         const decision = decide(read.present)
         if (decision.kind === 'refuse') {
           outcome = { written: undefined, refused: true, returnItem: decision.returnItem, before: read.present }
         } else {
           const { effects } = this.#prepare(table, key, keyAttributes, read.present, decision, needsBefore)
           if (effects) durable = this.#commit.submit(effects)
-          outcome = { written: writtenOf(read.present, decision), refused: false, returnItem: false, before: read.present }
+          outcome = {
+            written: writtenOf(read.present, decision),
+            refused: false,
+            returnItem: false,
+            before: read.present,
+          }
         }
         // An answer without an effect of its own waits for what it saw.
         if (!durable && read.seen !== undefined) durable = this.#commit.returned(read.seen)
@@ -86,7 +97,10 @@ export class Writer {
    * Many upserts and deletes of one table as one effect set, for sinks: all latches are taken in key order before the
    * first read. The caller submits the effects, then releases.
    */
-  async prepare(name: string, writes: readonly ({ readonly put: Item } | { readonly delete: Item })[]): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+  async prepare(
+    name: string,
+    writes: readonly ({ readonly put: Item } | { readonly delete: Item })[],
+  ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
     const table = this.#table(name)
     const shared = table.gate.share()
     const releaseTable = shared instanceof Promise ? await shared : shared
@@ -113,7 +127,8 @@ export class Writer {
       const records: NonNullable<EffectSet['records']>[number][] = []
       for (const { write, attributes, key } of targets) {
         const { present } = await this.#read(key)
-        const decision: Decision = 'put' in write ? { kind: 'put', item: write.put, size: itemSize(write.put) } : { kind: 'delete' }
+        const decision: Decision =
+          'put' in write ? { kind: 'put', item: write.put, size: itemSize(write.put) } : { kind: 'delete' }
         const { effects } = this.#prepare(table, key, attributes, present, decision, true)
         if (!effects) continue
         rows.push(...effects.rows)
@@ -143,7 +158,14 @@ export class Writer {
     return { present: value ? presentOf(value) : absent, seen }
   }
 
-  #prepare(table: Table, key: ItemKey, keyAttributes: Item, before: Present, decision: Decision, hasRead: boolean): Prepared {
+  #prepare(
+    table: Table,
+    key: ItemKey,
+    keyAttributes: Item,
+    before: Present,
+    decision: Decision,
+    hasRead: boolean,
+  ): Prepared {
     if (decision.kind === 'refuse') return { effects: undefined }
     const { row } = table
     const old = before.stored
@@ -151,16 +173,35 @@ export class Writer {
       const mayExist = old !== undefined || !(hasRead || row.log !== undefined)
       if (!mayExist) return { effects: undefined }
       const rows = [{ key: key.row, value: undefined }]
-      return { effects: { rows, records: row.log === undefined || !old ? [] : this.#record(table, key, keyAttributes, 'remove', undefined, old) } }
+      return {
+        effects: {
+          rows,
+          records:
+            row.log === undefined || !old ? [] : this.#record(table, key, keyAttributes, 'remove', undefined, old),
+        },
+      }
     }
     const json = Buffer.from(JSON.stringify(decision.item))
     if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
     const rows = [{ key: key.row, value: encodeItem(json, decision.size, this.#stamp()) }]
     const image = { json, size: decision.size }
-    return { effects: { rows, records: row.log === undefined ? [] : this.#record(table, key, keyAttributes, old ? 'modify' : 'insert', image, old) } }
+    return {
+      effects: {
+        rows,
+        records:
+          row.log === undefined ? [] : this.#record(table, key, keyAttributes, old ? 'modify' : 'insert', image, old),
+      },
+    }
   }
 
-  #record(table: Table, key: ItemKey, keyAttributes: Item, kind: 'insert' | 'modify' | 'remove', image: ImageBytes | undefined, old: StoredItem | undefined) {
+  #record(
+    table: Table,
+    key: ItemKey,
+    keyAttributes: Item,
+    kind: 'insert' | 'modify' | 'remove',
+    image: ImageBytes | undefined,
+    old: StoredItem | undefined,
+  ) {
     const kept = this.#catalogue.images(table.row)
     const keys = { json: Buffer.from(JSON.stringify(keyAttributes)), size: itemSize(keyAttributes) }
     const record: NewRecord = {
@@ -204,7 +245,8 @@ function presentOf(value: Buffer): Present {
 }
 
 function writtenOf(before: Present, decision: Decision): Written {
-  if (decision.kind === 'put') return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
+  if (decision.kind === 'put')
+    return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
   return { before, after: undefined, size: before.stored?.size ?? 0 }
 }
 

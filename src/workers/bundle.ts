@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Message, type Plugin } from 'esbuild'
 import { MillraceError } from '../runtime/index.js'
@@ -21,10 +22,15 @@ function ownEntry(): string {
  * Throws MODULE_INVALID, which names file and line.
  */
 export async function bundleModule(file: string): Promise<string> {
-  if (!existsSync(file)) throw new MillraceError('MODULE_INVALID', `There is no file ${file}.`, { remedy: 'Name the module that exports the pipeline.' })
+  if (!existsSync(file))
+    throw new MillraceError('MODULE_INVALID', `There is no file ${file}.`, {
+      remedy: 'Name the module that exports the pipeline.',
+    })
   try {
     const { outputFiles } = await build({
-      entryPoints: [file],
+      entryPoints: [resolve(file)],
+      // Paths in the bundle are relative to the module's own folder, so that the same module gives the same text anywhere.
+      absWorkingDir: dirname(resolve(file)),
       bundle: true,
       write: false,
       format: 'esm',
@@ -38,9 +44,15 @@ export async function bundleModule(file: string): Promise<string> {
   } catch (error) {
     const { errors } = error as { errors?: readonly Message[] }
     const first = errors?.[0]
-    if (!first) throw new MillraceError('MODULE_INVALID', `${file} cannot be bundled: ${(error as Error).message}.`, { cause: error })
+    if (!first)
+      throw new MillraceError('MODULE_INVALID', `${file} cannot be bundled: ${(error as Error).message}.`, {
+        cause: error,
+      })
     const { location } = first
     const where = location ? `${location.file}:${location.line}:${location.column + 1}` : file
-    throw new MillraceError('MODULE_INVALID', `${where}: ${first.text}.`, { cause: error, details: { errors: errors.length } })
+    throw new MillraceError('MODULE_INVALID', `${where}: ${first.text}.`, {
+      cause: error,
+      details: { errors: errors.length },
+    })
   }
 }

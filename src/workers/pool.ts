@@ -55,21 +55,33 @@ class Thread {
   readonly trace = new Trace(new SharedArrayBuffer(traceBytes))
   readonly port: MessagePort
   readonly tasks = new Map<number, TaskListener>()
-  readonly describing = new Map<number, { resolve: (plan: PlanDescription) => void; reject: (error: MillraceError) => void }>()
+  readonly describing = new Map<
+    number,
+    { resolve: (plan: PlanDescription) => void; reject: (error: MillraceError) => void }
+  >()
   readonly #abort = new AbortController()
   readonly ended: Promise<void>
   timeout: string | undefined
   #life = -1
   #since = 0
 
-  constructor(pool: Piscina, onMessage: (thread: Thread, message: FromWorker) => void, onEnd: (thread: Thread, error: unknown) => void) {
+  constructor(
+    pool: Piscina,
+    onMessage: (thread: Thread, message: FromWorker) => void,
+    onEnd: (thread: Thread, error: unknown) => void,
+  ) {
     const { port1, port2 } = new MessageChannel()
     this.port = port1
     port1.on('message', (message: FromWorker) => onMessage(this, message))
-    this.ended = pool.run({ port: port2, trace: this.trace.buffer }, { name: 'serve', transferList: [port2], signal: this.#abort.signal }).then(
-      () => onEnd(this, undefined),
-      (error: unknown) => onEnd(this, error),
-    )
+    this.ended = pool
+      .run(
+        { port: port2, trace: this.trace.buffer },
+        { name: 'serve', transferList: [port2], signal: this.#abort.signal },
+      )
+      .then(
+        () => onEnd(this, undefined),
+        (error: unknown) => onEnd(this, error),
+      )
   }
 
   say(message: ToWorker, transfer: ArrayBuffer[] = []): void {
@@ -124,7 +136,13 @@ export class WorkerPool {
   }
 
   #start(): void {
-    this.#threads.push(new Thread(this.#piscina, (thread, message) => this.#take(thread, message), (thread, error) => this.#ended(thread, error)))
+    this.#threads.push(
+      new Thread(
+        this.#piscina,
+        (thread, message) => this.#take(thread, message),
+        (thread, error) => this.#ended(thread, error),
+      ),
+    )
   }
 
   /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID. */
@@ -208,7 +226,8 @@ export class WorkerPool {
     for (const { reject } of thread.describing.values()) {
       reject(new MillraceError('MODULE_INVALID', `The worker ended while it loaded the module: ${why}`, { cause }))
     }
-    if (!this.#isClosing) this.#options.logger.warn({ task: task === describingTask ? 'describe' : task }, `a worker thread ended: ${why}`)
+    if (!this.#isClosing)
+      this.#options.logger.warn({ task: task === describingTask ? 'describe' : task }, `a worker thread ended: ${why}`)
     for (const [number, listener] of thread.tasks) listener.lost(error, place, isBusy && number === task)
   }
 
@@ -232,7 +251,8 @@ function reasonOf(cause: unknown): string {
 }
 
 function moduleError({ message, code, remedy }: WireError): MillraceError {
-  if (code !== undefined && code in errorKinds) return new MillraceError(code as ErrorCode, message, remedy === undefined ? {} : { remedy })
+  if (code !== undefined && code in errorKinds)
+    return new MillraceError(code as ErrorCode, message, remedy === undefined ? {} : { remedy })
   return new MillraceError('MODULE_INVALID', `The module cannot be loaded: ${message}`)
 }
 

@@ -13,10 +13,21 @@ export type ToWorker =
       readonly sinkKeys: Readonly<Record<number, readonly string[]>>
       readonly stateBytesMax: number
     }
-  | { readonly kind: 'chunks'; readonly task: number; readonly buffer: ArrayBuffer; readonly lengths: readonly number[]; readonly from: number }
+  | {
+      readonly kind: 'chunks'
+      readonly task: number
+      readonly buffer: ArrayBuffer
+      readonly lengths: readonly number[]
+      readonly from: number
+    }
   | { readonly kind: 'barrier'; readonly task: number; readonly number: number }
   | { readonly kind: 'committed'; readonly task: number; readonly number: number }
-  | { readonly kind: 'cells'; readonly task: number; readonly request: number; readonly values: readonly (Uint8Array | undefined)[] }
+  | {
+      readonly kind: 'cells'
+      readonly task: number
+      readonly request: number
+      readonly values: readonly (Uint8Array | undefined)[]
+    }
   | { readonly kind: 'close'; readonly task: number }
   | { readonly kind: 'stop' }
 
@@ -24,11 +35,28 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'described'; readonly request: number; readonly plan: PlanDescription }
   | { readonly kind: 'refused'; readonly request: number; readonly error: WireError }
-  | { readonly kind: 'done'; readonly task: number; readonly buffer: ArrayBuffer; readonly rowsIn: readonly number[]; readonly seconds: number }
+  | {
+      readonly kind: 'done'
+      readonly task: number
+      readonly buffer: ArrayBuffer
+      readonly rowsIn: readonly number[]
+      readonly seconds: number
+    }
   | { readonly kind: 'barrier'; readonly task: number; readonly number: number; readonly result: BarrierResult }
   | { readonly kind: 'fetch'; readonly task: number; readonly request: number; readonly cells: readonly CellKey[] }
-  | { readonly kind: 'failed'; readonly task: number; readonly error: WireError; readonly step: number | undefined; readonly sequence: number | undefined }
-  | { readonly kind: 'log'; readonly label: string; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly text: string }
+  | {
+      readonly kind: 'failed'
+      readonly task: number
+      readonly error: WireError
+      readonly step: number | undefined
+      readonly sequence: number | undefined
+    }
+  | {
+      readonly kind: 'log'
+      readonly label: string
+      readonly level: 'debug' | 'info' | 'warn' | 'error'
+      readonly text: string
+    }
 
 /** An error on its way between threads. */
 export interface WireError {
@@ -73,7 +101,10 @@ export class Trace {
     Atomics.store(this.#words, 1, 1)
   }
 
-  mark(step: number, sequence: number): void {
+  /** Says it all each time: between two records another task of the thread may have run. */
+  mark(task: number, step: number, sequence: number): void {
+    this.#words[1] = 1
+    this.#words[2] = task
     this.#words[3] = step
     this.#sequence[0] = sequence
     this.#words[0] = ((this.#words[0] as number) + 1) | 0
@@ -83,7 +114,13 @@ export class Trace {
     Atomics.store(this.#words, 1, 0)
   }
 
-  read(): { readonly life: number; readonly isBusy: boolean; readonly task: number; readonly step: number; readonly sequence: number } {
+  read(): {
+    readonly life: number
+    readonly isBusy: boolean
+    readonly task: number
+    readonly step: number
+    readonly sequence: number
+  } {
     return {
       life: Atomics.load(this.#words, 0),
       isBusy: Atomics.load(this.#words, 1) === 1,

@@ -48,7 +48,12 @@ class WorkerSide {
     this.#trace = trace
     for (const level of ['debug', 'info', 'log', 'warn', 'error'] as const) {
       console[level] = (...values: unknown[]) => {
-        this.#say({ kind: 'log', label: this.#label, level: level === 'log' ? 'info' : level, text: format(...values).slice(0, 10_000) })
+        this.#say({
+          kind: 'log',
+          label: this.#label,
+          level: level === 'log' ? 'info' : level,
+          text: format(...values).slice(0, 10_000),
+        })
       }
     }
   }
@@ -133,7 +138,8 @@ class WorkerSide {
             return values
           })
         },
-        mark: (step, sequence) => this.#trace.mark(step, sequence),
+        mark: (step, sequence) => this.#trace.mark(number, step, sequence),
+        pause: () => this.#trace.leave(),
       })
     })
   }
@@ -150,7 +156,13 @@ class WorkerSide {
         open.isClosed = true
         this.#tasks.delete(number)
         const place = error instanceof StepError ? error : undefined
-        this.#say({ kind: 'failed', task: number, error: wireError(place ? place.cause : error), step: place?.step, sequence: place?.sequence })
+        this.#say({
+          kind: 'failed',
+          task: number,
+          error: wireError(place ? place.cause : error),
+          step: place?.step,
+          sequence: place?.sequence,
+        })
       } finally {
         this.#trace.leave()
       }
@@ -170,7 +182,10 @@ class WorkerSide {
     }
     const rowsIn = [...task.rowsIn]
     task.rowsIn.fill(0)
-    this.#say({ kind: 'done', task: message.task, buffer: message.buffer, rowsIn, seconds: (performance.now() - began) / 1000 }, [message.buffer])
+    this.#say(
+      { kind: 'done', task: message.task, buffer: message.buffer, rowsIn, seconds: (performance.now() - began) / 1000 },
+      [message.buffer],
+    )
   }
 
   #enter<T>(number: number, open: OpenTask, run: () => T): T {

@@ -20,7 +20,11 @@ export interface Opened {
 }
 
 /** Opens a commit path on a memory store and a mark file in a folder. */
-export async function open(storage: MemoryStorage, folder: string, options: { clock?: Clock; synced?: boolean; limits?: CommitLimits } = {}): Promise<Opened> {
+export async function open(
+  storage: MemoryStorage,
+  folder: string,
+  options: { clock?: Clock; synced?: boolean; limits?: CommitLimits } = {},
+): Promise<Opened> {
   const poisoned: MillraceError[] = []
   const warnings: string[] = []
   const mark = new Mark(join(folder, 'mark'))

@@ -98,7 +98,13 @@ describe('commits', () => {
 
   it('refuses what is above its bounds and keeps an effect set whole', async () => {
     const storage = new MemoryStorage()
-    const small = { effectSetBytesMax: 1000, commitBytesMax: 1500, queueBytesMax: 3000, rowWaitersMax: 1, rowCacheBytesMax: 1000 }
+    const small = {
+      effectSetBytesMax: 1000,
+      commitBytesMax: 1500,
+      queueBytesMax: 3000,
+      rowWaitersMax: 1,
+      rowCacheBytesMax: 1000,
+    }
     const { commit } = await open(storage, temporaryFolder(), { limits: small })
     const put = (size: number) => commit.submit({ rows: [{ key, value: Buffer.alloc(size) }] })
     expect(() => put(1000)).toThrow(expect.objectContaining({ code: 'EFFECT_TOO_LARGE' }))

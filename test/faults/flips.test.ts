@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, w
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Counters, Mark, openCommit } from '../../src/commit/index.js'
-import { type Sequence, ShardedLog, forEachRecord } from '../../src/log/index.js'
+import { forEachRecord, type Sequence, ShardedLog } from '../../src/log/index.js'
 import { MillraceError, systemClock } from '../../src/runtime/index.js'
 import { openStorage, type Storage } from '../../src/storage/index.js'
 import { limits } from '../commit/open-memory.js'
@@ -37,7 +37,15 @@ async function open(folder: string, native: string): Promise<Opened> {
     mark.close()
   }
   try {
-    const commit = await openCommit({ storage, mark, synced: true, clock: systemClock, limits, onPoisoned: () => {}, warn: () => {} })
+    const commit = await openCommit({
+      storage,
+      mark,
+      synced: true,
+      clock: systemClock,
+      limits,
+      onPoisoned: () => {},
+      warn: () => {},
+    })
     const counters = await Counters.open(storage)
     const log = await ShardedLog.open({ storage, commit, counters, limits: { ...logLimits, tailCacheBytesMax: 0 } })
     return { storage, commit, log, close }

@@ -5,7 +5,9 @@ import { createTable, LedgerOfWrites } from './ledger-of-writes.js'
 
 const kills = Number(process.env.MILLRACE_TEST_KILLS ?? 25)
 
-it(`kill -9 under load, ${kills} times: no acknowledged write is lost and no row is without its record`, { timeout: 600_000 }, async () => {
+it(`kill -9 under load, ${kills} times: no acknowledged write is lost and no row is without its record`, {
+  timeout: 600_000,
+}, async () => {
   const data = temporaryFolder()
   const ledger = new LedgerOfWrites(Number(process.env.MILLRACE_TEST_SEED ?? Date.now()))
   let daemon = await DaemonProcess.start({ data })

@@ -2,7 +2,7 @@
  * What a client knows of its writes, to check a daemon that was killed: for each key the value that was acknowledged last
  * and the one whose outcome is unknown, if any.
  */
-import { type DaemonProcess, type StreamRecord } from '../daemon-process.js'
+import type { DaemonProcess, StreamRecord } from '../daemon-process.js'
 
 export const tableName = 'faults'
 const keyCount = 40
@@ -64,7 +64,11 @@ export class LedgerOfWrites {
           ExpressionAttributeNames: { '#v': 'value' },
           ExpressionAttributeValues: { ':v': { S: value } },
         })
-      } else await daemon.aws('PutItem', { TableName: tableName, Item: { ...Key, value: { S: value }, pad: { S: 'x'.repeat(Math.floor(this.random() * 3000)) } } })
+      } else
+        await daemon.aws('PutItem', {
+          TableName: tableName,
+          Item: { ...Key, value: { S: value }, pad: { S: 'x'.repeat(Math.floor(this.random() * 3000)) } },
+        })
     } catch (error) {
       // A connection that broke says nothing of the outcome.
       if (daemon.child.exitCode !== null || daemon.child.signalCode !== null || error instanceof TypeError) return false
@@ -104,11 +108,13 @@ export class LedgerOfWrites {
       if (ids.has(record.eventID)) faults.push(`${record.eventID} came twice`)
       ids.add(record.eventID)
       const [before, after] = [record.dynamodb.OldImage?.value?.S, record.dynamodb.NewImage?.value?.S]
-      if (last.get(key) !== before) faults.push(`${key}: the old image ${before} is not the new image before, ${last.get(key)}`)
+      if (last.get(key) !== before)
+        faults.push(`${key}: the old image ${before} is not the new image before, ${last.get(key)}`)
       last.set(key, after)
     }
     for (const [key, known] of this.#known) {
-      if (last.get(key) !== known.acknowledged) faults.push(`${key}: the row is ${known.acknowledged}, the last record says ${last.get(key)}`)
+      if (last.get(key) !== known.acknowledged)
+        faults.push(`${key}: the row is ${known.acknowledged}, the last record says ${last.get(key)}`)
     }
     return faults
   }

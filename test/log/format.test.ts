@@ -4,14 +4,14 @@ import { describe, expect, it } from 'vitest'
 import {
   ChunkCursor,
   Codec,
-  type NewRecord,
-  type Sequence,
+  checkBatch,
   chunkHeaderBytes,
   chunkIsWhole,
-  checkBatch,
   encodeBatch,
+  type NewRecord,
   readChunkHeader,
   recordsOfBatch,
+  type Sequence,
   sealChunk,
   stampBatch,
 } from '../../src/log/index.js'
@@ -68,7 +68,15 @@ describe('batches and chunks', () => {
     stampBatch(batches[0]!, 0, 100, 77)
     stampBatch(batches[1]!, 0, 102, 77)
     const chunk = Buffer.concat([Buffer.alloc(chunkHeaderBytes), ...batches])
-    const header = { commit: 9, commitTime: 77, previous: 50 as Sequence, first: 100 as Sequence, last: 102 as Sequence, shard: 3, batches: 2 }
+    const header = {
+      commit: 9,
+      commitTime: 77,
+      previous: 50 as Sequence,
+      first: 100 as Sequence,
+      last: 102 as Sequence,
+      shard: 3,
+      batches: 2,
+    }
     sealChunk(chunk, header)
     expect(chunkIsWhole(chunk)).toBe(true)
     expect(readChunkHeader(chunk)).toEqual({ ...header, length: chunk.length })

@@ -1,11 +1,16 @@
-import { Commit, Counters } from '../../src/commit/index.js'
+import { type Commit, Counters } from '../../src/commit/index.js'
 import { DurableGroups } from '../../src/groups/index.js'
-import { Codec, type NewRecord, ShardedLog, type LogLimits } from '../../src/log/index.js'
+import { Codec, type LogLimits, type NewRecord, ShardedLog } from '../../src/log/index.js'
 import { hashKey } from '../../src/runtime/index.js'
 import { open } from '../commit/open-memory.js'
 import type { MemoryStorage } from '../memory-storage.js'
 
-export const logLimits: LogLimits = { chunkBytesMax: 1 << 20, tailCacheBytesMax: 1 << 20, shardsMax: 64, streamsMax: 100 }
+export const logLimits: LogLimits = {
+  chunkBytesMax: 1 << 20,
+  tailCacheBytesMax: 1 << 20,
+  shardsMax: 64,
+  streamsMax: 100,
+}
 
 export interface OpenedLog {
   readonly commit: Commit
@@ -14,7 +19,11 @@ export interface OpenedLog {
   readonly counters: Counters
 }
 
-export async function openLog(storage: MemoryStorage, folder: string, limits: Partial<LogLimits> = {}): Promise<OpenedLog> {
+export async function openLog(
+  storage: MemoryStorage,
+  folder: string,
+  limits: Partial<LogLimits> = {},
+): Promise<OpenedLog> {
   const { commit } = await open(storage, folder)
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: { ...logLimits, ...limits } })

@@ -1,13 +1,24 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Family, type Placement } from '../../src/commit/index.js'
-import { type LogRecord, type Sequence, type ShardId, type StreamId, encodeBatch, forEachRecord } from '../../src/log/index.js'
+import {
+  encodeBatch,
+  forEachRecord,
+  type LogRecord,
+  type Sequence,
+  type ShardId,
+  type StreamId,
+} from '../../src/log/index.js'
 import { hashKey } from '../../src/runtime/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
-import { images, openLog, type OpenedLog, record } from './open-log.js'
+import { images, type OpenedLog, openLog, record } from './open-log.js'
 
-async function readAll(log: OpenedLog['log'], shard: ShardId, bytesMax = 1 << 20): Promise<{ records: LogRecord[]; ended: boolean }> {
+async function readAll(
+  log: OpenedLog['log'],
+  shard: ShardId,
+  bytesMax = 1 << 20,
+): Promise<{ records: LogRecord[]; ended: boolean }> {
   const records: LogRecord[] = []
   let from = (log.shard(shard)?.lowWatermark ?? 0) as Sequence
   for (;;) {
@@ -22,7 +33,12 @@ async function readAll(log: OpenedLog['log'], shard: ShardId, bytesMax = 1 << 20
   }
 }
 
-async function append(opened: OpenedLog, stream: StreamId, keys: readonly string[], body = 'body'): Promise<Placement[]> {
+async function append(
+  opened: OpenedLog,
+  stream: StreamId,
+  keys: readonly string[],
+  body = 'body',
+): Promise<Placement[]> {
   const placed: Placement[] = []
   await opened.commit.submit({ records: [{ stream, records: keys.map((key) => record(key, body)), placed }] })
   return placed
@@ -62,7 +78,14 @@ describe('the sharded log', () => {
         expect(hi).toBeGreaterThanOrEqual(shard.low.hi)
         expect(hi).toBeLessThanOrEqual(shard.high.hi)
         seen.set(each.key.toString(), each.sequence)
-        expect(placed.some((place) => place.shard === shard.id && each.sequence >= place.firstSequence && each.sequence < place.firstSequence + place.count)).toBe(true)
+        expect(
+          placed.some(
+            (place) =>
+              place.shard === shard.id &&
+              each.sequence >= place.firstSequence &&
+              each.sequence < place.firstSequence + place.count,
+          ),
+        ).toBe(true)
       }
     }
     expect([...seen.keys()].sort()).toEqual([...keys].sort())
@@ -163,7 +186,13 @@ describe('the sharded log', () => {
 
   it('keeps each key in order over random appends, splits, reopenings and openings', async () => {
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ kind: fc.constant('append' as const), keys: fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 6 }) }) },
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          kind: fc.constant('append' as const),
+          keys: fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 6 }),
+        }),
+      },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('split' as const), nth: fc.nat(20) }) },
       { weight: 1, arbitrary: fc.constant({ kind: 'reseal' as const }) },
       { weight: 1, arbitrary: fc.constant({ kind: 'open' as const }) },

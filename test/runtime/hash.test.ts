@@ -7,7 +7,7 @@ const hex = (text: string) => {
   return hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0')
 }
 
-it('is MurmurHash3_x86_128: the first two lanes that Python\'s mmh3 gives', () => {
+it("is MurmurHash3_x86_128: the first two lanes that Python's mmh3 gives", () => {
   const vectors: Record<string, string> = {
     '': '0000000000000000',
     a: 'a794933c5556b01b',

@@ -29,25 +29,50 @@ it('AWS SDK v2 works with nothing but an endpoint', async () => {
   const made = await database
     .createTable({
       TableName,
-      AttributeDefinitions: [{ AttributeName: 'ListId', AttributeType: 'N' }, { AttributeName: 'TaskId', AttributeType: 'S' }],
-      KeySchema: [{ AttributeName: 'ListId', KeyType: 'HASH' }, { AttributeName: 'TaskId', KeyType: 'RANGE' }],
+      AttributeDefinitions: [
+        { AttributeName: 'ListId', AttributeType: 'N' },
+        { AttributeName: 'TaskId', AttributeType: 'S' },
+      ],
+      KeySchema: [
+        { AttributeName: 'ListId', KeyType: 'HASH' },
+        { AttributeName: 'TaskId', KeyType: 'RANGE' },
+      ],
       BillingMode: 'PAY_PER_REQUEST',
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
     })
     .promise()
   await database.waitFor('tableExists', { TableName }).promise()
   const StreamArn = made.TableDescription!.LatestStreamArn!
-  await documents.put({ TableName, Item: { ListId: 2, TaskId: '1_progress', tags: documents.createSet(['a', 'b']) } }).promise()
+  await documents
+    .put({ TableName, Item: { ListId: 2, TaskId: '1_progress', tags: documents.createSet(['a', 'b']) } })
+    .promise()
   const { Attributes } = await documents
-    .update({ TableName, Key: { ListId: 2, TaskId: '1_progress' }, UpdateExpression: 'SET done = :t', ExpressionAttributeValues: { ':t': true }, ReturnValues: 'ALL_NEW' })
+    .update({
+      TableName,
+      Key: { ListId: 2, TaskId: '1_progress' },
+      UpdateExpression: 'SET done = :t',
+      ExpressionAttributeValues: { ':t': true },
+      ReturnValues: 'ALL_NEW',
+    })
     .promise()
   expect(Attributes).toMatchObject({ ListId: 2, TaskId: '1_progress', done: true })
-  const { Items } = await documents.query({ TableName, KeyConditionExpression: 'ListId = :l', ExpressionAttributeValues: { ':l': 2 } }).promise()
+  const { Items } = await documents
+    .query({ TableName, KeyConditionExpression: 'ListId = :l', ExpressionAttributeValues: { ':l': 2 } })
+    .promise()
   expect(Items).toHaveLength(1)
   const { StreamDescription } = await streams.describeStream({ StreamArn }).promise()
-  const { ShardIterator } = await streams.getShardIterator({ StreamArn, ShardId: StreamDescription!.Shards![0]!.ShardId!, ShardIteratorType: 'TRIM_HORIZON' }).promise()
+  const { ShardIterator } = await streams
+    .getShardIterator({
+      StreamArn,
+      ShardId: StreamDescription!.Shards![0]!.ShardId!,
+      ShardIteratorType: 'TRIM_HORIZON',
+    })
+    .promise()
   const { Records } = await streams.getRecords({ ShardIterator: ShardIterator! }).promise()
   expect(Records!.map((record) => record.eventName)).toEqual(['INSERT', 'MODIFY'])
   expect(Records![0]!.dynamodb!.ApproximateCreationDateTime).toBeInstanceOf(Date)
-  await expect(documents.get({ TableName: 'nowhere', Key: { a: 1 } }).promise()).rejects.toMatchObject({ code: 'ResourceNotFoundException', statusCode: 400 })
+  await expect(documents.get({ TableName: 'nowhere', Key: { a: 1 } }).promise()).rejects.toMatchObject({
+    code: 'ResourceNotFoundException',
+    statusCode: 400,
+  })
 })
