@@ -66,6 +66,8 @@ export class Aws {
       credentials: { accessKeyId: 'demo', secretAccessKey: 'demo' },
       // Attempts are counted here, since a later one may have to go to another port.
       maxAttempts: 1,
+      // Saves a tenth of what a request costs here: the middleware of a command is the same each time.
+      cacheMiddleware: true,
     }
     this.#clients = {
       url,

@@ -35,13 +35,21 @@ export const keyOf = (flight: Flight): Item => ({ route: { S: routeOf(flight) },
 
 /** The row as it is while its delay is not known. */
 const withoutDelay = (flight: Flight): Item => ({
-  ...keyOf(flight),
+  route: { S: routeOf(flight) },
+  flight: { S: flightIdOf(flight) },
   origin: { S: flight.origin },
   destination: { S: flight.destination },
   distance: { N: String(flight.distance) },
 })
 
-export const withDelay = (flight: Flight): Item => ({ ...withoutDelay(flight), delay: { N: String(flight.delay) } })
+export const withDelay = (flight: Flight): Item => ({
+  route: { S: routeOf(flight) },
+  flight: { S: flightIdOf(flight) },
+  origin: { S: flight.origin },
+  destination: { S: flight.destination },
+  distance: { N: String(flight.distance) },
+  delay: { N: String(flight.delay) },
+})
 
 /** The row as BatchWriteItem puts it. */
 export const loadedItem = (flight: Flight): Item =>
