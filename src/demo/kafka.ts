@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import kafkajs, { type EachBatchPayload } from 'kafkajs'
+import kafkajs, { type EachBatchPayload, type RetryOptions } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 
 /** What the topic holds of the changes. */
@@ -19,8 +19,9 @@ const eventIdHeader = 'millrace-event-id'
 /** A topic that says nothing new for this long although it has more is a fault. */
 const silenceMsMax = 60_000
 
-function connect(broker: string) {
+function connect(broker: string, retry?: RetryOptions) {
   return new kafkajs.Kafka({
+    retry,
     clientId: 'millrace-demo',
     brokers: [broker],
     logLevel: kafkajs.logLevel.NOTHING,
@@ -30,7 +31,7 @@ function connect(broker: string) {
 
 /** Throws KAFKA_UNAVAILABLE when there is no broker, before anything else is begun. */
 export async function checkBroker(broker: string): Promise<void> {
-  const admin = connect(broker).admin({ retry: { retries: 2 } })
+  const admin = connect(broker, { retries: 1 }).admin()
   try {
     await admin.connect()
     await admin.describeCluster()
