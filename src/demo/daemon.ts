@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { MillraceError } from '../runtime/index.js'
@@ -34,6 +34,8 @@ export class Daemon {
     this.logPath = options.logPath
     this.#outlives = options.outlives
     this.#starting = Promise.resolve()
+    // An older log at this place would be taken for this demo's.
+    writeFileSync(this.logPath, '')
   }
 
   /** `http://127.0.0.1:PORT`; another one after each start. */

@@ -1,13 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../runtime/index.js'
 import { Aws } from './aws.js'
 import { commitsMet } from './commits-met.js'
 import { Daemon } from './daemon.js'
 import type { RouteResult } from './expectation.js'
 import { Findings } from './findings.js'
-import { readFlights } from './flights.js'
+import { type Flights, readFlights } from './flights.js'
 import { checkBroker, type KafkaResult } from './kafka.js'
 import { catchUp, check, checkTopic, write } from './phases.js'
 import { count, say } from './progress.js'
@@ -62,7 +62,9 @@ export interface DemoSummary {
 
 /** Runs the whole demo. Throws when it cannot be carried through; what it finds wrong is in the summary. */
 export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
+  // What can be refused is refused before anything is begun.
   if (options.kafka !== undefined) await checkBroker(options.kafka)
+  const flights = await readFlights(options.rows)
   const places = choosePlaces(options.data)
   const daemon = new Daemon({ data: places.data, logPath: places.log, outlives: options.keep })
   let isOver = false
@@ -74,7 +76,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
   process.once('SIGINT', interrupted)
   process.once('SIGTERM', interrupted)
   try {
-    const summary = await perform(options, daemon, join(places.data, 'files', fileName))
+    const summary = await perform(options, flights, daemon, join(places.data, 'files', fileName))
     isOver = true
     return summary
   } finally {
@@ -82,7 +84,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
     process.removeListener('SIGTERM', interrupted)
     if (isOver && options.keep) daemon.leave()
     else {
-      await daemon.stop()
+      const code = await daemon.stop()
+      if (isOver && code !== 0)
+        say(`The daemon stopped with ${code === null ? 'a signal' : `exit code ${code}`} instead of 0.`)
       // After a failure the daemon's log and data may say why.
       if (isOver) places.remove()
       else say(`The daemon's log is ${places.log}, its data are in ${places.data}.`)
@@ -109,12 +113,12 @@ function choosePlaces(data: string | undefined): Places {
       remedy: 'Name a directory that does not exist yet, or leave --data out.',
     })
   }
+  mkdirSync(dirname(path), { recursive: true })
   return { data: path, log: `${path}.log`, remove: () => undefined }
 }
 
-async function perform(options: DemoOptions, daemon: Daemon, filePath: string): Promise<DemoSummary> {
+async function perform(options: DemoOptions, flights: Flights, daemon: Daemon, filePath: string): Promise<DemoSummary> {
   const began = performance.now()
-  const flights = await readFlights(options.rows)
   say(`${count(flights.length)} flights, ${flights.at(1).departure} to ${flights.at(flights.length).departure}`)
   await daemon.start()
   say(`a daemon is ready at ${daemon.url} on ${daemon.data}`)
