@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { writesOf } from '../../src/demo/expectation.js'
 import type { DemoSummary } from '../../src/demo/run.js'
+import { ensureBuilt } from '../built.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
+ensureBuilt()
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const rows = 5000
 

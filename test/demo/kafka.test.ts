@@ -3,8 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { writesOf } from '../../src/demo/expectation.js'
+import { ensureBuilt } from '../built.js'
 import { kafkaAvailable, startBroker } from '../kafka/broker.mjs'
 
+ensureBuilt()
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 test.skipIf(!kafkaAvailable())('with a real broker and kills every change arrives in the topic', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
 import { nodeBinary } from '../node-versions.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -17,9 +18,9 @@ let folder: string
 let project: string
 
 beforeAll(async () => {
+  ensureBuilt()
   folder = mkdtempSync(join(tmpdir(), 'millrace-package-'))
   project = join(folder, 'project')
-  // The build has been made before the tests began; npm packs what is there.
   const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root })
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   await run('mkdir', [project])
