@@ -247,7 +247,8 @@ export class Pipelines {
     for (const { step, path } of this.#sinksOf(row.plan)) {
       if (path === undefined) continue
       const value = await this.#options.commit.readDurable(sinkFileKey(row.id, step))
-      files.set(step, value ? decodeSinkFile(value) : { path, length: 0, checksum: 0 })
+      // The path of today: a data directory may have been moved.
+      files.set(step, value ? { ...decodeSinkFile(value), path } : { path, length: 0, checksum: 0 })
     }
     return files
   }
