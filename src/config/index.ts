@@ -1,11 +1,5 @@
-export { configJsonSchema, type Leaf, leaves, nearest } from './leaves.js'
-export {
-  defaultConfigFile,
-  isLoopback,
-  type LoadedConfig,
-  type LoadOptions,
-  loadConfig,
-  type Source,
-  valueAt,
-} from './load.js'
+export { configJsonSchema, type Leaf, leaves, type Section, sections } from './leaves.js'
+export { defaultConfigFile, isLoopback, type LoadedConfig, type LoadOptions, loadConfig } from './load.js'
+export { nearest } from './nearest.js'
 export { type Config, type ConfigInput, configSchema } from './schema.js'
+export { type Source, valueAt } from './settings.js'

@@ -9,48 +9,87 @@ export interface Leaf {
   readonly variable: string
   readonly kind: 'string' | 'number' | 'boolean' | 'list'
   readonly initial: unknown
+  /** In words, where the default depends on the machine. */
+  readonly initialText?: string
   readonly description: string
   /** The values it may have, where they are few. */
   readonly choices?: readonly string[]
+  readonly minimum?: number
+  readonly maximum?: number
+}
+
+/** A part of the configuration that holds settings. */
+export interface Section {
+  readonly name: string
+  readonly description: string
 }
 
 interface JsonSchema {
   readonly type?: string
   readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly default?: unknown
+  default?: unknown
   readonly description?: string
   readonly enum?: readonly string[]
+  readonly minimum?: number
+  readonly maximum?: number
+  initialText?: string
 }
 
-/** The configuration as a JSON schema, for editors. */
+/** The configuration as a JSON schema for editors; the same on every machine. */
 export function configJsonSchema(): object {
-  return z.toJSONSchema(configSchema, { io: 'input' })
+  const schema = jsonSchema()
+  for (const { at } of walk(schema, '')) {
+    if (at.initialText === undefined) continue
+    delete at.default
+    delete at.initialText
+  }
+  return { ...schema, title: 'Configuration of Millrace' }
 }
+
+const jsonSchema = (): JsonSchema => z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema
 
 /** Every setting, in the order of the schema. */
-export const leaves: readonly Leaf[] = leavesOf(configJsonSchema() as JsonSchema, '')
+export const leaves: readonly Leaf[] = [...walk(jsonSchema(), '')].map(({ path, at }) => leafOf(path, at))
 
-function leavesOf(schema: JsonSchema, prefix: string): Leaf[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {
+/** The parts with a name of their own, in the order of the schema. */
+export const sections: readonly Section[] = Object.entries(jsonSchema().properties ?? {})
+  .filter(([, at]) => at.properties)
+  .map(([name, at]) => ({ name, description: at.description ?? '' }))
+
+function* walk(schema: JsonSchema, prefix: string): Generator<{ path: string; at: JsonSchema }> {
+  for (const [name, at] of Object.entries(schema.properties ?? {})) {
     const path = prefix === '' ? name : `${prefix}.${name}`
-    if (value.properties) return leavesOf(value, path)
-    const kind =
-      value.type === 'integer' || value.type === 'number'
-        ? 'number'
-        : value.type === 'boolean'
-          ? 'boolean'
-          : value.type === 'array'
-            ? 'list'
-            : 'string'
-    const leaf = {
-      path,
-      variable: variableOf(path),
-      kind,
-      initial: value.default,
-      description: value.description ?? '',
-    } as const
-    return [value.enum ? { ...leaf, choices: value.enum } : leaf]
-  })
+    if (at.properties) yield* walk(at, path)
+    else yield { path, at }
+  }
+}
+
+function leafOf(path: string, at: JsonSchema): Leaf {
+  return {
+    path,
+    variable: variableOf(path),
+    kind: kindOf(at.type),
+    initial: at.default,
+    description: at.description ?? '',
+    ...(at.initialText === undefined ? {} : { initialText: at.initialText }),
+    ...(at.enum === undefined ? {} : { choices: at.enum }),
+    ...(at.minimum === undefined ? {} : { minimum: at.minimum }),
+    ...(at.maximum === undefined ? {} : { maximum: at.maximum }),
+  }
+}
+
+function kindOf(type: string | undefined): Leaf['kind'] {
+  switch (type) {
+    case 'integer':
+    case 'number':
+      return 'number'
+    case 'boolean':
+      return 'boolean'
+    case 'array':
+      return 'list'
+    default:
+      return 'string'
+  }
 }
 
 function variableOf(path: string): string {
@@ -58,32 +97,4 @@ function variableOf(path: string): string {
     .replace(/\./g, '_')
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .toUpperCase()}`
-}
-
-/** The known name that is nearest to an unknown one, when it is near enough to be meant. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  let best: string | undefined
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1
-  for (const each of known) {
-    const distance = editDistance(name.toLowerCase(), each.toLowerCase())
-    if (distance < least) {
-      least = distance
-      best = each
-    }
-  }
-  return best
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = a[i - 1] === b[j - 1] ? 0 : 1
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, (row[j - 1] as number) + change))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }

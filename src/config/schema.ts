@@ -47,22 +47,35 @@ export const configSchema = z.strictObject({
       hosts: z
         .array(z.string())
         .default([])
-        .describe('Host names beside loopback ones that requests to /v1 may be addressed to.'),
+        .describe(
+          'Host names beside loopback ones that requests to /v1 may be addressed to (with listen.insecure every IP address is taken too).',
+        ),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Where the daemon listens.'),
   cors: z
     .strictObject({
-      origins: z.array(z.string()).default(['*']).describe('Origins that may use the AWS path from a browser.'),
+      origins: z
+        .array(z.string())
+        .default(['*'])
+        .describe('Origins that may use the AWS path from a browser; * is any.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Web pages of other origins. /v1 never answers them.'),
   http: z
     .strictObject({
-      bodyBytesMax: bytes(16 * MiB, 'Largest body of a request.'),
+      bodyBytesMax: bytes(16 * MiB, 'Largest body of a request, unpacked.'),
+      bodiesBytesMax: bytes(
+        256 * MiB,
+        'Bodies of all requests that are being read or answered; past it requests are told to retry.',
+      ),
       connectionsMax: count(4096, 'Open connections.'),
       requestTimeoutMs: ms(60_000, 'Time for a request to arrive whole.'),
       pollMsMax: ms(20_000, 'Longest wait of a long poll.'),
+      stopMsMax: ms(10_000, 'At a stop, connections whose request is not answered by then are cut.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The HTTP server.'),
   aws: z
     .strictObject({
       region: z
@@ -76,13 +89,15 @@ export const configSchema = z.strictObject({
         .default('000000000000')
         .describe('Account in resource names: 12 digits.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('What the AWS protocol shows.'),
   store: z
     .strictObject({
       writeBufferBytes: bytes(64 * MiB, 'Write buffer of RocksDB; two may be in memory.'),
       blockCacheBytes: bytes(64 * MiB, 'Block cache of RocksDB.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The embedded store.'),
   commit: z
     .strictObject({
       effectSetBytesMax: bytes(16 * MiB, 'Largest effect set: what one request or one barrier writes.'),
@@ -92,7 +107,8 @@ export const configSchema = z.strictObject({
       rowWaitersMax: count(10_000, 'Writers that may wait for one row.'),
       rowCacheBytesMax: bytes(64 * MiB, 'Rows in memory.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The commit path.'),
   log: z
     .strictObject({
       chunkBytesMax: bytes(MiB, 'A chunk goes on in another one above this size.'),
@@ -100,14 +116,21 @@ export const configSchema = z.strictObject({
       shardsMax: count(256, 'Shards of one stream, sealed ones included.', 65_536),
       streamsMax: count(1000, 'Streams, change logs of tables included.', 1_000_000),
     })
-    .prefault({}),
-  groups: z.strictObject({ groupsMax: count(1000, 'Groups, those of pipelines and bridges included.') }).prefault({}),
+    .prefault({})
+    .describe('The sharded log.'),
+  groups: z
+    .strictObject({ groupsMax: count(1000, 'Groups, those of pipelines and bridges included.') })
+    .prefault({})
+    .describe('Named consumers.'),
   workers: z
     .strictObject({
-      threads: count(Math.max(1, availableParallelism() - 1), 'Worker threads for user code.', 256),
+      threads: count(Math.max(1, availableParallelism() - 1), 'Worker threads for user code.', 256).meta({
+        initialText: 'one less than the processors, at least 1',
+      }),
       heapBytesMax: bytes(512 * MiB, 'JavaScript heap of one worker thread.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Threads that run user code.'),
   pipelines: z
     .strictObject({
       pipelinesMax: count(256, 'Pipelines.', 10_000),
@@ -132,7 +155,8 @@ export const configSchema = z.strictObject({
         .default(false)
         .describe('Lets file sinks write outside of the files folder of the data directory.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Pipelines.'),
 })
 
 export type Config = z.output<typeof configSchema>

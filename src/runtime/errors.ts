@@ -62,7 +62,7 @@ export const errorKinds = {
   LOG_DAMAGED: {
     status: 500,
     retryable: false,
-    remedy: 'Restore a backup, or accept the loss with `millrace repair --accept-loss`.',
+    remedy: 'Restore a copy of the data directory; write-ahead logs as they were found are kept in its folder aside.',
   },
   STORE_CORRUPT: {
     status: 500,

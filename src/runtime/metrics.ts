@@ -7,6 +7,15 @@ const bytesBuckets = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 <<
 
 type Labels = Readonly<Record<string, string>>
 
+/** What the reference says of a metric. */
+export interface MetricDescription {
+  /** With its prefix. */
+  readonly name: string
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
 /** One sample of a metric that is read when it is asked for. */
 export interface Sample {
   readonly labels?: Labels
@@ -19,6 +28,7 @@ export interface Sample {
  */
 export class Metrics {
   readonly #registry = new Registry()
+  readonly #described: MetricDescription[] = []
   readonly contentType = this.#registry.contentType
 
   constructor(version: string) {
@@ -54,7 +64,7 @@ export class Metrics {
   }
 
   counter(name: string, help: string, labels: readonly string[] = []): (value: number, labels?: Labels) => void {
-    const counter = new Counter({ name: prefix + name, help, labelNames: [...labels], registers: [this.#registry] })
+    const counter = new Counter(this.#options(name, 'counter', help, labels))
     return (value, of) => (of ? counter.inc(of, value) : counter.inc(value))
   }
 
@@ -65,13 +75,7 @@ export class Metrics {
     labels: readonly string[] = [],
   ): (value: number, labels?: Labels) => void {
     const buckets = unit === 'seconds' ? secondsBuckets : bytesBuckets
-    const histogram = new Histogram({
-      name: prefix + name,
-      help,
-      buckets,
-      labelNames: [...labels],
-      registers: [this.#registry],
-    })
+    const histogram = new Histogram({ ...this.#options(name, 'histogram', help, labels), buckets })
     return (value, of) => (of ? histogram.observe(of, value) : histogram.observe(value))
   }
 
@@ -81,26 +85,39 @@ export class Metrics {
     kind: 'gauge' | 'counter',
     help: string,
     labels: readonly string[],
-    look: () => readonly Sample[],
+    look: () => readonly Sample[] | Promise<readonly Sample[]>,
   ): void {
-    const options = { name: prefix + name, help, labelNames: [...labels], registers: [this.#registry] }
+    const options = this.#options(name, kind, help, labels)
     if (kind === 'gauge') {
       new Gauge({
         ...options,
-        collect() {
+        async collect() {
+          // The samples come first: between the reset and the last of them nobody else may run.
+          const samples = await look()
           this.reset()
-          for (const { labels: of, value } of look()) of ? this.set(of, value) : this.set(value)
+          for (const { labels: of, value } of samples) of ? this.set(of, value) : this.set(value)
         },
       })
     } else {
       new Counter({
         ...options,
-        collect() {
+        async collect() {
+          const samples = await look()
           this.reset()
-          for (const { labels: of, value } of look()) of ? this.inc(of, value) : this.inc(value)
+          for (const { labels: of, value } of samples) of ? this.inc(of, value) : this.inc(value)
         },
       })
     }
+  }
+
+  #options(name: string, kind: MetricDescription['kind'], help: string, labels: readonly string[]) {
+    this.#described.push({ name: prefix + name, kind, help, labels })
+    return { name: prefix + name, help, labelNames: [...labels], registers: [this.#registry] }
+  }
+
+  /** Every metric, in the order of its registration. */
+  describe(): readonly MetricDescription[] {
+    return this.#described
   }
 
   /** The page for Prometheus. */
