@@ -27,6 +27,9 @@ const tools = [
   { name: 'promtool', runs: () => runs('promtool', '--version'), without: "Prometheus's own check of /metrics" },
 ]
 
+/** What does not end by then hangs: better said than waited for. The long tests take what they take. */
+const testMsMax = isLong ? undefined : 13 * 60_000
+
 const missing = tools.filter((tool) => !tool.runs())
 
 function sayMissing() {
@@ -71,6 +74,7 @@ const run = spawnSync(
   {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: testMsMax,
     env: isLong ? { ...process.env, MILLRACE_LONG: '1' } : process.env,
   },
 )
@@ -79,7 +83,8 @@ let totals
 try {
   totals = JSON.parse(readFileSync(report, 'utf8'))
 } catch {
-  console.error('vitest ended without a report')
+  const how = run.error?.code === 'ETIMEDOUT' ? `was ended after ${testMsMax / 60_000} minutes` : 'ended'
+  console.error(`vitest ${how} without a report`)
 }
 rmSync(folder, { recursive: true, force: true })
 if (totals === undefined) {
