@@ -5,7 +5,7 @@ import type { AttributeValue } from './types.js'
 
 /*
  * The order-preserving bytes of a key value: memcmp of two encodings of one type is DynamoDB's order of the values, and
- * an encoding ends itself, so that several can follow each other in one key. docs/formats-keys.md has the picture and
+ * an encoding ends itself, so that several can follow each other in one key. docs/formats.md has the picture and
  * the test vectors.
  */
 
