@@ -4,9 +4,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ensureBuilt } from '../built.js'
-import { AwsFailure, DaemonProcess } from '../daemon-process.js'
-import { createTable, tableName } from './ledger-of-writes.js'
+import { type AwsFailure, DaemonProcess } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
+import { createTable, tableName } from './ledger-of-writes.js'
 
 const mount = (...args: string[]) => spawnSync('mount', args, { stdio: 'ignore' }).status === 0
 const probe = join('/tmp', `millrace-mount-${process.pid}`)
@@ -17,17 +17,27 @@ rmSync(probe, { recursive: true, force: true })
 if (!mayMount) console.error('*** LEFT OUT: the test of a full disk (it mounts a small one, which only root may do)')
 
 describe.skipIf(!mayMount)('a full disk', () => {
-  it('takes no acknowledged write, answers what clients retry, and is left behind when there is space again', { timeout: 120_000 }, async () => {
+  it('takes no acknowledged write, answers what clients retry, and is left behind when there is space again', {
+    timeout: 120_000,
+  }, async () => {
     ensureBuilt()
     const disk = temporaryFolder()
     expect(mount('-t', 'tmpfs', '-o', 'size=60m', 'tmpfs', disk)).toBe(true)
     onTestFinished(() => void spawnSync('umount', ['-l', disk]))
-    const env = { MILLRACE_COMMIT_FREE_BYTES_MIN: '0', MILLRACE_STORE_WRITE_BUFFER_BYTES: String(4 << 20), MILLRACE_LOG_LEVEL: 'silent' }
+    const env = {
+      MILLRACE_COMMIT_FREE_BYTES_MIN: '0',
+      MILLRACE_STORE_WRITE_BUFFER_BYTES: String(4 << 20),
+      MILLRACE_LOG_LEVEL: 'silent',
+    }
     const daemon = await DaemonProcess.start({ data: join(disk, 'data'), env })
     await createTable(daemon)
     const filler = join(disk, 'filler')
     writeFileSync(filler, Buffer.alloc(30 << 20))
-    const put = (id: string) => daemon.aws('PutItem', { TableName: tableName, Item: { id: { S: id }, value: { B: randomBytes(75_000).toString('base64') } } })
+    const put = (id: string) =>
+      daemon.aws('PutItem', {
+        TableName: tableName,
+        Item: { id: { S: id }, value: { B: randomBytes(75_000).toString('base64') } },
+      })
     const acknowledged: string[] = []
     let refused = 0
     for (let i = 0; refused < 5 && i < 2000; i++) {
