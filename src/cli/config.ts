@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { leaves, valueAt } from '../config/index.js'
 import { globals, loadFor } from './client.js'
-import { note, printJson, printList } from './output.js'
+import { printDone, printList } from './output.js'
 
 export function registerConfig(program: Command): void {
   const config = program.command('config').description('the configuration')
@@ -9,26 +9,24 @@ export function registerConfig(program: Command): void {
     .command('show', { isDefault: true })
     .description('what is in force and where each value comes from')
     .action((_options: object, command: Command) => {
-      const options = globals(command)
-      const loaded = loadFor(options)
-      const rows = leaves.map((leaf) => ({
-        setting: leaf.path,
-        value: valueAt(loaded.config, leaf.path),
-        from: loaded.sources.get(leaf.path),
+      const { config: inForce, sources, file } = loadFor(globals(command))
+      const rows = leaves.map((leaf) => {
+        const source = sources.get(leaf.path)
+        const place = source === 'file' ? file : source === 'environment' ? leaf.variable : undefined
+        return { setting: leaf.path, value: valueAt(inForce, leaf.path), source, place }
+      })
+      const shown = rows.map(({ setting, value, source, place }) => ({
+        setting,
+        value: JSON.stringify(value),
+        from: place === undefined ? source : `${source} (${place})`,
       }))
-      printList(
-        'settings',
-        rows,
-        rows.map((row) => ({ ...row, value: JSON.stringify(row.value) })),
-        options.json,
-      )
+      printList('settings', rows, shown, globals(command).json)
     })
   config
     .command('check')
-    .description('check file, environment and flags')
+    .description('check file, environment and flags; every fault is named, and the exit code is 2 when there is one')
     .action((_options: object, command: Command) => {
-      const loaded = loadFor(globals(command))
-      if (globals(command).json) printJson({ valid: true, file: loaded.file })
-      else note(`the configuration is valid${loaded.file ? ` (${loaded.file})` : ''}`)
+      const { file } = loadFor(globals(command))
+      printDone(`the configuration is valid${file ? ` (${file})` : ''}`, { valid: true, file }, globals(command).json)
     })
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Client, globals } from './client.js'
-import { note, printList, printOne, type Row } from './output.js'
+import { printDone, printList, printOne, type Row } from './output.js'
 import { wholeNumber } from './whole-number.js'
 
 interface Stream {
@@ -156,8 +156,7 @@ function registerShards(program: Command): void {
     .action(async (stream: string, shard: string, options: { at?: string }, command: Command) => {
       const path = `streams/${encodeURIComponent(stream)}/shards/${encodeURIComponent(shard)}/split`
       const answer = await new Client(globals(command)).call<{ children: Shard[] }>('POST', path, options)
-      if (!globals(command).json)
-        note(`shard ${shard} is sealed; its children are ${answer.children.map((child) => child.id).join(' and ')}`)
-      else printOne(answer, true)
+      const children = answer.children.map((child) => child.id).join(' and ')
+      printDone(`shard ${shard} is sealed; its children are ${children}`, answer, globals(command).json)
     })
 }

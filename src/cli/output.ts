@@ -2,9 +2,9 @@ import CliTable from 'cli-table3'
 import pico from 'picocolors'
 import type { MillraceError } from '../runtime/index.js'
 
-/** Colour only on a terminal. */
-const out = pico.createColors(process.stdout.isTTY === true)
-const err = pico.createColors(process.stderr.isTTY === true)
+/** Colour only on a terminal, and never when NO_COLOR says so. */
+const out = pico.createColors(pico.isColorSupported && process.stdout.isTTY === true)
+const err = pico.createColors(pico.isColorSupported && process.stderr.isTTY === true)
 
 export type Row = Readonly<Record<string, string | number | boolean | undefined>>
 
@@ -12,10 +12,7 @@ export type Row = Readonly<Record<string, string | number | boolean | undefined>
 export function printList(name: string, rows: readonly object[], shown: readonly Row[], json: boolean): void {
   if (json) return printJson({ [name]: rows })
   const first = shown[0]
-  if (!first) {
-    process.stderr.write(`no ${name}\n`)
-    return
-  }
+  if (!first) return note(`no ${name}`)
   const head = Object.keys(first)
   const table = new CliTable({
     head: head.map((text) => out.bold(text)),
@@ -59,13 +56,19 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
+/** What was done: a sentence for people, one JSON document for scripts. */
+export function printDone(sentence: string, value: object, json: boolean): void {
+  if (json) printJson(value)
+  else process.stdout.write(`${sentence}\n`)
+}
+
 /** One sentence of what happened, one of what to do, the code. */
 export function printError(error: MillraceError, json: boolean): void {
   if (json) process.stderr.write(`${JSON.stringify(error.toJSON())}\n`)
   else process.stderr.write(`${err.red('error')}: ${error.message}\n${error.remedy} (${error.code})\n`)
 }
 
-/** A line for a person who waits; nothing for scripts. */
-export function note(text: string): void {
+/** A line for a person who waits; not a result. */
+function note(text: string): void {
   process.stderr.write(`${err.dim(text)}\n`)
 }

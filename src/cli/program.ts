@@ -1,56 +1,73 @@
 import { Command, CommanderError } from 'commander'
-import { asMillraceError, version } from '../runtime/index.js'
+import { defaultConfigFile } from '../config/index.js'
+import { asMillraceError, MillraceError, version } from '../runtime/index.js'
+import { registerAppend } from './append.js'
 import { registerBridges } from './bridges.js'
 import { registerConfig } from './config.js'
 import { registerLists } from './lists.js'
 import { printError } from './output.js'
 import { registerPipelines } from './pipelines.js'
-import { registerRecords } from './records.js'
 import { registerServe } from './serve.js'
+import { registerTail } from './tail.js'
 import { wholeNumber } from './whole-number.js'
 
-/** Exit codes: 0 done, 1 failed, 2 wrong usage. */
-export async function run(argv: readonly string[]): Promise<void> {
+/** The whole command, without running it: docs/reference/cli.md is made from it. */
+export async function buildProgram(): Promise<Command> {
   const program = new Command('millrace')
     .description('A high-throughput change-stream engine: tables, streams, pipelines and a Kafka bridge in one daemon.')
     .version(version)
-    .option('--data <dir>', 'data directory (default ./millrace-data)')
-    .option('--port <n>', 'port of the daemon; 0 picks one and prints it', wholeNumber)
-    .option('--url <url>', 'address of the daemon, for commands that speak to one (default http://127.0.0.1:PORT)')
-    .option('--config <file>', 'configuration file (default ./millrace.yaml when it exists)')
-    .option('--json', 'results as JSON: one document, or one a line', false)
-    .showHelpAfterError('(add --help for the usage)')
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+    .option('--data <dir>', 'data directory (default: ./millrace-data)')
+    .option('--port <n>', 'port of the daemon; 0 picks one and prints it (default: 8000)', wholeNumber)
+    .option('--url <url>', 'address of the daemon, for commands that speak to one (default: http://127.0.0.1:PORT)')
+    .option('--config <file>', `configuration file (default: ./${defaultConfigFile} when it exists)`)
+    .option('--json', 'results as JSON: one document, or one a line')
   for (const register of [
     registerServe,
     registerLists,
     registerPipelines,
     registerBridges,
-    registerRecords,
+    registerAppend,
+    registerTail,
     registerConfig,
   ])
     register(program)
   const { registerDemo } = await import('../demo/index.js')
   registerDemo(program)
-  // Subcommands take over neither of these by themselves; global flags may stand before and behind the command.
-  everyCommand(program, (command) => command.exitOverride().showHelpAfterError('(add --help for the usage)'))
+  return program
+}
+
+/** Exit codes: 0 done, 1 failed, 2 wrong usage. */
+export async function run(argv: readonly string[]): Promise<void> {
+  // A reader that has seen enough (`millrace tail s | head`) is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  const program = await buildProgram()
+  // Each command throws its errors to here, in place of printing them and ending the process.
+  everyCommand(program, (command) => command.exitOverride().configureOutput({ outputError: () => {} }))
   try {
     await program.parseAsync([...argv])
   } catch (thrown) {
-    if (thrown instanceof CommanderError) {
+    if (thrown instanceof CommanderError && isHelp(thrown)) {
       process.exitCode = thrown.exitCode === 0 ? 0 : 2
       return
     }
-    const error = asMillraceError(thrown)
-    printError(error, program.opts().json === true)
+    const error = thrown instanceof CommanderError ? usageError(thrown) : asMillraceError(thrown)
+    printError(error, argv.includes('--json'))
     process.exitCode = error.code === 'USAGE' || error.code === 'CONFIG_INVALID' ? 2 : 1
   }
 }
 
+/** Help and version were asked for, or help was shown because no command was given. */
+const isHelp = ({ code }: CommanderError): boolean =>
+  code === 'commander.helpDisplayed' || code === 'commander.help' || code === 'commander.version'
+
+/** `error: unknown option '--jsn'\n(Did you mean --json?)` as a sentence of ours. */
+function usageError({ message }: CommanderError): MillraceError {
+  const [first = '', ...more] = message.replace(/^error: /, '').split('\n')
+  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`
+  return new MillraceError('USAGE', [sentence, ...more].join(' '))
+}
+
 function everyCommand(command: Command, change: (command: Command) => void): void {
-  for (const each of command.commands) {
-    change(each)
-    everyCommand(each, change)
-  }
+  change(command)
+  for (const each of command.commands) everyCommand(each, change)
 }

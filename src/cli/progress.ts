@@ -1,30 +1,39 @@
 import { Presets, SingleBar } from 'cli-progress'
 
+/** What is done sooner needs no bar. */
 const afterMs = 2000
 
-/** A progress bar with rate and time left on standard error, on a terminal and for what takes over two seconds. */
+/** A bar with rate and time left on standard error, for what takes over two seconds, and only on a terminal. */
 export class Progress {
   readonly #what: string
-  readonly #total: number
+  readonly #bytes: number | undefined
   readonly #began = performance.now()
   #bar: SingleBar | undefined
 
-  constructor(what: string, total: number) {
+  /** @param bytes how many there are to come, where that is known */
+  constructor(what: string, bytes: number | undefined) {
     this.#what = what
-    this.#total = total
+    this.#bytes = bytes
   }
 
-  update(done: number): void {
-    const elapsed = performance.now() - this.#began
-    if (!this.#bar && process.stderr.isTTY && elapsed > afterMs) {
-      const format = `${this.#what} {bar} {percentage}% | {value}/{total} | {rate}/s | {eta_formatted} left`
-      this.#bar = new SingleBar(
-        { format, stream: process.stderr, hideCursor: true, etaBuffer: 100 },
-        Presets.shades_classic,
-      )
-      this.#bar.start(this.#total, done, { rate: 0 })
-    }
-    this.#bar?.update(done, { rate: Math.round((done * 1000) / elapsed) })
+  update(bytes: number, records: number): void {
+    const elapsedMs = performance.now() - this.#began
+    if (!process.stderr.isTTY || elapsedMs < afterMs) return
+    const payload = { records, rate: Math.round((records * 1000) / elapsedMs) }
+    this.#bar ??= this.#start(payload)
+    this.#bar.update(bytes, payload)
+  }
+
+  #start(payload: object): SingleBar {
+    const counts = '{records} records | {rate}/s'
+    const format =
+      this.#bytes === undefined
+        ? `${this.#what} ${counts} | {duration_formatted}`
+        : `${this.#what} {bar} {percentage}% | ${counts} | {eta_formatted} left`
+    const options = { format, stream: process.stderr, hideCursor: true, etaBuffer: 100 }
+    const bar = new SingleBar(options, Presets.shades_classic)
+    bar.start(this.#bytes ?? 0, 0, payload)
+    return bar
   }
 
   stop(): void {

@@ -7,9 +7,10 @@ import { globals, loadFor } from './client.js'
 export function registerServe(program: Command): void {
   program
     .command('serve')
-    .description('run the daemon')
+    .description('run the daemon; SIGTERM or SIGINT stops it gracefully, a second one at once')
     .action(async (_options: object, command: Command) => {
       const { config } = loadFor(globals(command))
+      const asked = whenAsked()
       const logger = createLogger(config.logLevel)
       const metrics = new Metrics(version)
       const observed = daemonMetrics(metrics)
@@ -25,11 +26,11 @@ export function registerServe(program: Command): void {
       }
       const host = address.host.includes(':') ? `[${address.host}]` : address.host
       if (config.listen.insecure)
-        logger.warn('the daemon can be reached from outside and nobody is authenticated (listen.insecure)')
+        logger.warn('nobody is authenticated, and the daemon may be reached from outside (listen.insecure)')
       logger.info({ version, dataDir: daemon.dataDirectory, host, port: address.port }, 'ready')
       process.stdout.write(`millrace ready http://${host}:${address.port}\n`)
-      await untilAsked()
-      logger.info('stopping')
+      const signal = await asked
+      logger.info({ signal }, 'stopping')
       await server.close()
       await daemon.close()
       logger.info('stopped')
@@ -37,15 +38,15 @@ export function registerServe(program: Command): void {
     })
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
-function untilAsked(): Promise<void> {
+/** Resolves at the first SIGTERM or SIGINT, also when it comes during the start; the second ends the process at once. */
+function whenAsked(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isAsked = false
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
         if (isAsked) process.exit(1)
         isAsked = true
-        resolve()
+        resolve(signal)
       })
     }
   })

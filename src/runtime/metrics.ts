@@ -5,6 +5,8 @@ const prefix = 'millrace_'
 const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const bytesBuckets = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26]
 
+const delayResolutionMs = 20
+
 type Labels = Readonly<Record<string, string>>
 
 /** What the reference says of a metric. */
@@ -45,17 +47,18 @@ export class Metrics {
     this.read('process_uptime_seconds', 'gauge', 'Time since the process was started.', [], () => [
       { value: process.uptime() },
     ])
-    const delay = monitorEventLoopDelay({ resolution: 20 })
+    const delay = monitorEventLoopDelay({ resolution: delayResolutionMs })
     delay.enable()
     this.read(
       'event_loop_lag_seconds',
       'gauge',
       'How late the event loop runs timers, since the last scrape.',
-      ['quantile'],
+      ['percentile'],
       () => {
-        const samples = [0.5, 0.99].map((q) => ({
-          labels: { quantile: String(q) },
-          value: Math.max(0, delay.percentile(q * 100) / 1e9 - 0.02) || 0,
+        const samples = [50, 99].map((percentile) => ({
+          labels: { percentile: String(percentile) },
+          // What is measured includes the interval of the timer itself.
+          value: Math.max(0, delay.percentile(percentile) / 1e9 - delayResolutionMs / 1000) || 0,
         }))
         delay.reset()
         return samples

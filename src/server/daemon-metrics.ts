@@ -1,9 +1,21 @@
 import type { Daemon, Rooms } from '../daemon/index.js'
-import type { Metrics, Sample } from '../runtime/index.js'
+import { compareHash, type Metrics, type Sample } from '../runtime/index.js'
+import { lagRecords, lagSeconds } from './group-lag.js'
+import { pipelineMetrics } from './pipeline-metrics.js'
+
+/** Registers a metric that is looked up in the rooms, and has no sample while there are none. */
+export type ReadRooms = (
+  name: string,
+  kind: 'gauge' | 'counter',
+  help: string,
+  labels: readonly string[],
+  look: (rooms: Rooms) => readonly Sample[] | Promise<readonly Sample[]>,
+) => void
 
 /**
- * Registers what the rooms can tell. The counters outlive the rooms, so that they do not fall when the store is reopened.
- * Returns what must be called with each new set of rooms.
+ * Registers what the daemon and its rooms can tell. The counters of the store outlive its rooms, so that they do not fall
+ * when it is reopened; those of pipelines and bridges begin again, as at a restart. Returns what must be called with the
+ * daemon and with each new set of rooms.
  */
 export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; onRooms(rooms: Rooms): void } {
   const appendedRecords = metrics.counter('appended_records_total', 'Records that commits added to the log.')
@@ -15,11 +27,11 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     'seconds',
   )
   const commitBytes = metrics.histogram('commit_bytes', 'Size of a commit.', 'bytes')
-  const reopenings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
+  const openings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
 
   return {
     onRooms({ store, log }) {
-      reopenings(1)
+      openings(1)
       store.commit.observe({
         committed({ seconds, bytes }) {
           commits(1)
@@ -33,98 +45,121 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       })
     },
     watch(daemon) {
-      const read = (
-        name: string,
-        help: string,
-        labels: readonly string[],
-        look: (rooms: Rooms) => readonly Sample[],
-        kind: 'gauge' | 'counter' = 'gauge',
-      ) => metrics.read(name, kind, help, labels, () => (daemon.state.state === 'ready' ? look(daemon.rooms) : []))
-      metrics.read('store_poisoned', 'gauge', '1 while a failed write keeps the store closed.', [], () => {
-        const { state } = daemon.state
-        return [{ value: state === 'reopening' || state === 'failed' ? 1 : 0 }]
-      })
-      metrics.read('storage_full', 'gauge', '1 while writes are refused for want of disk space.', [], () => [
-        { value: daemon.storageFull ? 1 : 0 },
-      ])
-      metrics.read('durability_relaxed', 'gauge', '1 when commits are not synced.', [], () => [
-        { value: daemon.config.durability === 'relaxed' ? 1 : 0 },
-      ])
-      metrics.read(
-        'listen_insecure',
-        'gauge',
-        '1 when the daemon listens beyond loopback without authentication.',
-        [],
-        () => [{ value: daemon.config.listen.insecure ? 1 : 0 }],
-      )
-      read('clock_alarm', '1 while the wall clock is not believed.', [], ({ store }) => [
-        { value: store.commit.time.alarm ? 1 : 0 },
-      ])
-      read('commit_queue_bytes', 'Bytes that wait for the disk.', [], ({ store }) => [
-        { value: store.commit.queuedBytes },
-      ])
-      read('tail_cache_bytes', 'Newest chunks in memory.', [], ({ log }) => [{ value: log.tailCacheBytes }])
-      read('store_bytes', 'Bytes of table files and write buffers of the store.', ['kind'], ({ store }) => [
-        { labels: { kind: 'files' }, value: Number(store.storage.property('rocksdb.total-sst-files-size')) || 0 },
-        { labels: { kind: 'memory' }, value: Number(store.storage.property('rocksdb.cur-size-all-mem-tables')) || 0 },
-      ])
-      read('shards_open', 'Open shards.', ['stream'], ({ log }) =>
-        log.streams().map((stream) => ({
-          labels: { stream: stream.name },
-          value: log.shards(stream.id).filter((shard) => shard.state === 'open').length,
-        })),
-      )
-      read(
-        'group_lag_records',
-        'Sequence numbers of its shards that are not behind the group yet: an upper bound of records.',
-        ['group'],
-        ({ log, groups }) =>
-          groups.list().map((group) => {
-            const ended = new Set(
-              group
-                .positions()
-                .filter((position) => position.ended)
-                .map((position) => position.shard),
-            )
-            const next = new Map(group.positions().map((position) => [position.shard, position.next]))
-            const lag = log
-              .shards(group.stream)
-              .filter((shard) => !ended.has(shard.id))
-              .reduce(
-                (sum, shard) =>
-                  sum +
-                  Math.max(
-                    0,
-                    log.lastSequence(shard.id) - Math.max((next.get(shard.id) ?? 0) - 1, shard.firstSequence),
-                  ),
-                0,
-              )
-            return { labels: { group: group.name }, value: lag }
-          }),
-      )
-      read(
-        'bridge_records_total',
-        'Records that brokers have acknowledged.',
-        ['bridge'],
-        ({ bridges }) =>
-          bridges.list().map((bridge) => ({ labels: { bridge: bridge.name }, value: bridge.statistics.records })),
-        'counter',
-      )
-      read(
-        'bridge_lag_seconds',
-        'Age of the oldest record that was read and not acknowledged.',
-        ['bridge'],
-        ({ bridges }) =>
-          bridges.list().map((bridge) => ({ labels: { bridge: bridge.name }, value: bridge.statistics.lagSeconds })),
-      )
-      read(
-        'bridge_errors_total',
-        'Failed attempts of a bridge.',
-        ['bridge'],
-        ({ bridges }) =>
-          bridges.list().map((bridge) => ({ labels: { bridge: bridge.name }, value: bridge.statistics.errors })),
-        'counter',
-      )
+      watchDaemon(metrics, daemon)
+      const read: ReadRooms = (name, kind, help, labels, look) =>
+        metrics.read(name, kind, help, labels, () => (daemon.state.state === 'ready' ? look(daemon.rooms) : []))
+      watchStore(read)
+      watchLog(read)
+      pipelineMetrics(read)
+      watchBridges(read)
     },
   }
+}
+
+/** What is told also while the store is closed. */
+function watchDaemon(metrics: Metrics, daemon: Daemon): void {
+  const flag = (name: string, help: string, look: () => boolean) =>
+    metrics.read(name, 'gauge', help, [], () => [{ value: look() ? 1 : 0 }])
+  flag('store_poisoned', '1 while a failed write keeps the store closed.', () => {
+    const { state } = daemon.state
+    return state === 'reopening' || state === 'failed'
+  })
+  flag('storage_full', '1 while writes are refused for want of disk space.', () => daemon.storageFull)
+  flag('durability_relaxed', '1 when commits are not synced.', () => daemon.config.durability === 'relaxed')
+  flag(
+    'listen_insecure',
+    '1 when the daemon may be reached beyond loopback without authentication.',
+    () => daemon.config.listen.insecure,
+  )
+  metrics.read('worker_restarts_total', 'counter', 'Worker threads that ended and were replaced.', [], () => [
+    { value: daemon.workers.restarts },
+  ])
+}
+
+function watchStore(read: ReadRooms): void {
+  read('clock_alarm', 'gauge', '1 while the wall clock is not believed.', [], ({ store }) => [
+    { value: store.commit.time.alarm ? 1 : 0 },
+  ])
+  read('commit_queue_bytes', 'gauge', 'Bytes that wait for the disk.', [], ({ store }) => [
+    { value: store.commit.queuedBytes },
+  ])
+  read('store_bytes', 'gauge', 'Bytes of the store: its table files, its write buffers.', ['kind'], ({ store }) => [
+    { labels: { kind: 'files' }, value: Number(store.storage.property('rocksdb.total-sst-files-size')) || 0 },
+    { labels: { kind: 'memory' }, value: Number(store.storage.property('rocksdb.cur-size-all-mem-tables')) || 0 },
+  ])
+}
+
+function watchLog(read: ReadRooms): void {
+  read('tail_cache_bytes', 'gauge', 'Newest chunks in memory.', [], ({ log }) => [{ value: log.tailCacheBytes }])
+  read('shards_open', 'gauge', 'Open shards.', ['stream'], ({ log }) =>
+    log.streams().map((stream) => ({
+      labels: { stream: stream.name },
+      value: log.shards(stream.id).filter((shard) => shard.state === 'open').length,
+    })),
+  )
+  read('shards_unsplittable', 'gauge', 'Open shards that hold a single key hash.', [], ({ log }) => [
+    {
+      value: log
+        .streams()
+        .flatMap((stream) => log.shards(stream.id))
+        .filter((shard) => shard.state === 'open' && compareHash(shard.low, shard.high) === 0).length,
+    },
+  ])
+  read(
+    'group_lag_records',
+    'gauge',
+    'Sequence numbers of its shards that are not behind the group yet: an upper bound of records.',
+    ['group'],
+    ({ log, groups }) =>
+      groups.list().map((group) => ({ labels: { group: group.name }, value: lagRecords(log, group) })),
+  )
+  read(
+    'group_lag_seconds',
+    'gauge',
+    'Age of the oldest record that the group has not passed.',
+    ['group'],
+    async ({ log, groups }) => {
+      const samples: Sample[] = []
+      for (const group of groups.list()) {
+        // A record that cannot be read has no age; the group says so itself.
+        const value = await lagSeconds(log, group, Date.now()).catch(() => undefined)
+        if (value !== undefined) samples.push({ labels: { group: group.name }, value: Math.max(0, value) })
+      }
+      return samples
+    },
+  )
+}
+
+function watchBridges(read: ReadRooms): void {
+  const each = (
+    name: string,
+    kind: 'gauge' | 'counter',
+    help: string,
+    look: (bridge: ReturnType<Rooms['bridges']['show']>) => number,
+  ) =>
+    read(name, kind, help, ['bridge'], ({ bridges }) =>
+      bridges.list().map((bridge) => ({ labels: { bridge: bridge.name }, value: look(bridge) })),
+    )
+  each('bridge_records_total', 'counter', 'Records that brokers have acknowledged.', ({ statistics }) => {
+    return statistics.records
+  })
+  each('bridge_sent_bytes_total', 'counter', 'Bytes of acknowledged messages, before compression.', (bridge) => {
+    return bridge.statistics.bytes
+  })
+  each(
+    'bridge_lag_records',
+    'gauge',
+    'Sequence numbers from the oldest that may be undelivered on: an upper bound of records.',
+    ({ statistics }) => statistics.lagRecords,
+  )
+  each(
+    'bridge_lag_seconds',
+    'gauge',
+    'Age of the oldest record that was read and not acknowledged.',
+    ({ statistics }) => statistics.lagSeconds,
+  )
+  each('bridge_errors_total', 'counter', 'Failed attempts of a bridge.', ({ statistics }) => statistics.errors)
+  each('bridge_running', 'gauge', '1 while a bridge delivers, 0 while it waits or has failed.', ({ state }) =>
+    state.kind === 'running' ? 1 : 0,
+  )
 }

@@ -1,3 +1,5 @@
 export { daemonMetrics } from './daemon-metrics.js'
+export { requestMetrics } from './request-metrics.js'
+export { type Route, routes } from './routes/index.js'
 export { guardHeader } from './safety.js'
 export { Server, type ServerOptions } from './server.js'

@@ -1,5 +1,5 @@
 import type { Placement } from '../commit/index.js'
-import { Codec, checkBatch, encodeBatch, type LogRecord, type NewRecord } from '../log/index.js'
+import { Codec, checkBatch, encodeBatch, type LogRecord, type NewRecord, recordKeyBytesMax } from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import { decodeChange } from '../tables/index.js'
 
@@ -11,55 +11,61 @@ interface RecordInput {
   readonly time?: number
 }
 
-const bad = (message: string): MillraceError => new MillraceError('BAD_REQUEST', message)
+const bad = (message: string, details?: Readonly<Record<string, unknown>>): MillraceError =>
+  new MillraceError('BAD_REQUEST', message, details ? { details } : {})
 
 /** A body of records as one batch: JSON `{records: [...]}`, NDJSON (a record a line), or a binary batch as it lies. */
 export function batchOfBody(contentType: string, body: Buffer, now: number): { batch: Buffer; count: number } {
   if (contentType === 'application/octet-stream') return { batch: body, count: checkBatch(body) }
-  const records = contentType === 'application/x-ndjson' ? ndjson(body) : jsonRecords(body)
+  const records = contentType === 'application/x-ndjson' ? ndjsonRecords(body, now) : jsonRecords(body, now)
   if (records.length === 0) throw bad('There are no records in the body.')
-  return { batch: encodeBatch(records.map((record, i) => newRecord(record, i, now))), count: records.length }
+  return { batch: encodeBatch(records), count: records.length }
 }
 
-function jsonRecords(body: Buffer): unknown[] {
+function jsonRecords(body: Buffer, now: number): NewRecord[] {
   const value = parse(body.toString(), 'The body') as { records?: unknown }
   if (typeof value !== 'object' || value === null || !Array.isArray(value.records))
     throw bad('The body is not {"records": [...]}.')
-  return value.records
+  const unknown = Object.keys(value).find((name) => name !== 'records')
+  if (unknown !== undefined) throw bad(`The member ${unknown} is not known; there is records.`)
+  return value.records.map((record: unknown, i) => newRecord(record, `Record ${i}`, { record: i }, now))
 }
 
-function ndjson(body: Buffer): unknown[] {
-  const records: unknown[] = []
+function ndjsonRecords(body: Buffer, now: number): NewRecord[] {
+  const records: NewRecord[] = []
   body
     .toString()
     .split('\n')
-    .forEach((line, i) => {
-      if (line.trim() !== '') records.push(parse(line, `Line ${i + 1}`))
+    .forEach((text, i) => {
+      if (text.trim() === '') return
+      const line = i + 1
+      records.push(newRecord(parse(text, `Line ${line}`, { line }), `Line ${line}`, { line }, now))
     })
   return records
 }
 
-export function parse(text: string, what: string): unknown {
+/** Throws BAD_REQUEST that begins with `what`. */
+export function parse(text: string, what: string, details?: Readonly<Record<string, unknown>>): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (error) {
-    throw bad(`${what} is not JSON: ${(error as Error).message}.`)
+    throw bad(`${what} is not JSON: ${(error as Error).message}.`, details)
   }
 }
 
-function newRecord(input: unknown, index: number, now: number): NewRecord {
+function newRecord(input: unknown, what: string, details: Readonly<Record<string, unknown>>, now: number): NewRecord {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
-    throw bad(`Record ${index} is not an object with key and value.`)
+    throw bad(`${what} is not an object with key and value.`, details)
   const { key, value, time, ...rest } = input as RecordInput
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined)
-    throw bad(`Record ${index} has the unknown member ${unknown}; a record has key, value and time.`)
-  if (typeof key !== 'string') throw bad(`The key of record ${index} is not a string.`)
-  if (value === undefined) throw bad(`Record ${index} has no value; null is one.`)
+    throw bad(`${what} has the unknown member ${unknown}; a record has key, value and time.`, details)
+  if (typeof key !== 'string') throw bad(`${what} has a key that is not a string.`, details)
+  if (value === undefined) throw bad(`${what} has no value; null is one.`, details)
   if (time !== undefined && (!Number.isSafeInteger(time) || time < 0))
-    throw bad(`The time of record ${index} is not milliseconds since 1970.`)
+    throw bad(`${what} has a time that is not milliseconds since 1970.`, details)
   const bytes = Buffer.from(key)
-  if (bytes.length > 0xffff) throw bad(`The key of record ${index} has more than 65535 bytes.`)
+  if (bytes.length > recordKeyBytesMax) throw bad(`${what} has a key of more than ${recordKeyBytesMax} bytes.`, details)
   return {
     hash: hashKey(bytes),
     kind: 0,

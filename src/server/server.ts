@@ -3,8 +3,10 @@ import type { AddressInfo } from 'node:net'
 import type { Daemon } from '../daemon/index.js'
 import { asMillraceError, type Logger, type Metrics, MillraceError } from '../runtime/index.js'
 import { AwsHandler } from './aws.js'
+import { Bodies } from './body.js'
+import { type RequestMetrics, requestMetrics } from './request-metrics.js'
 import { sendJson, sendText } from './respond.js'
-import { runRoute } from './routes.js'
+import { routeOf, runRoute } from './routes/index.js'
 import { checkCaller } from './safety.js'
 
 export interface ServerOptions {
@@ -18,22 +20,22 @@ export class Server {
   readonly #options: ServerOptions
   readonly #http: HttpServer
   readonly #aws: AwsHandler
-  #closing = false
+  readonly #bodies: Bodies
+  readonly #observed: RequestMetrics
+  readonly #stopping = new AbortController()
 
   constructor(options: ServerOptions) {
     const { daemon, metrics, logger } = options
     const { http, cors } = daemon.config
     this.#options = options
-    const requests = metrics.histogram('request_seconds', 'Time from a request to its answer.', 'seconds', [
-      'operation',
-      'code',
-    ])
+    this.#observed = requestMetrics(metrics)
+    this.#bodies = new Bodies(http)
     this.#aws = new AwsHandler({
       execute: (service, operation, body) => daemon.rooms.tables.execute(service, operation, body),
-      bodyBytesMax: http.bodyBytesMax,
+      bodies: this.#bodies,
       corsOrigins: cors.origins,
       logger,
-      observe: (operation, code, seconds) => requests(seconds, { operation, code }),
+      observe: this.#observed.answered,
     })
     this.#http = createServer(
       { requestTimeout: http.requestTimeoutMs, keepAliveTimeout: 60_000 },
@@ -68,24 +70,24 @@ export class Server {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // After its answer a connection is not kept, so that the close can end.
-    if (this.#closing) response.setHeader('connection', 'close')
+    if (this.#stopping.signal.aborted) response.setHeader('connection', 'close')
     const path = request.url ?? '/'
     if (path === '/') return this.#aws.handle(request, response)
     try {
-      await this.#route(request, response, new URL(path, 'http://daemon'))
+      await this.#route(request, response, urlOf(path))
     } catch (thrown) {
       this.#fail(request, response, thrown)
     }
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const { pathname } = url
+    if (pathname === '/') return this.#aws.handle(request, response)
+    if (pathname.startsWith('/v1/')) return this.#native(request, response, url)
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      throw new MillraceError('BAD_REQUEST', `${pathname} takes GET, not ${request.method}.`)
     const { daemon, metrics } = this.#options
-    if (url.pathname.startsWith('/v1/')) {
-      const { listen, http } = daemon.config
-      checkCaller(request, listen.hosts, listen.insecure)
-      return runRoute(daemon, request, response, url, http.bodyBytesMax)
-    }
-    switch (url.pathname) {
+    switch (pathname) {
       case '/metrics':
         return sendText(response, 200, metrics.contentType, await metrics.text())
       case '/healthz':
@@ -94,31 +96,61 @@ export class Server {
         const { state } = daemon
         return sendJson(response, state.state === 'ready' ? 200 : 503, { ready: state.state === 'ready', ...state })
       }
-      case '/':
-        return this.#aws.handle(request, response)
       default:
-        throw new MillraceError('NOT_FOUND', `There is nothing at ${url.pathname}.`, {
+        throw new MillraceError('NOT_FOUND', `There is nothing at ${pathname}.`, {
           remedy: 'docs/reference/http.md lists the paths.',
         })
+    }
+  }
+
+  async #native(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const { daemon } = this.#options
+    checkCaller(request, daemon.config.listen)
+    const match = routeOf(url.pathname.slice('/v1/'.length), request.method)
+    const { answered, onSplit } = this.#observed
+    const operation = `${match.route.method} /v1/${match.route.path}`
+    const began = performance.now()
+    let code = 'ok'
+    try {
+      const call = { daemon, request, response, query: url.searchParams, stopping: this.#stopping.signal, onSplit }
+      await runRoute(match, call, this.#bodies)
+    } catch (error) {
+      code = asMillraceError(error).code
+      throw error
+    } finally {
+      answered(operation, code, (performance.now() - began) / 1000)
     }
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
     request.resume()
     const error = asMillraceError(thrown)
-    if (error.code === 'INTERNAL')
-      this.#options.logger.error({ stack: error.stack, cause: String(error.cause ?? '') }, error.message)
+    if (error.code === 'INTERNAL') {
+      const { stack, cause } = error
+      this.#options.logger.error({ stack, cause: cause === undefined ? undefined : String(cause) }, error.message)
+    }
     if (response.headersSent) response.destroy()
     else sendJson(response, error.status, error.toJSON())
   }
 
-  /** Takes no new connections, finishes what is in flight, closes. */
+  /** Takes no new connections, answers what is in flight, closes. Whoever is not done by `http.stopMsMax` is cut. */
   async close(): Promise<void> {
-    this.#closing = true
+    this.#stopping.abort()
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()))
-    this.#http.closeIdleConnections()
-    const idle = setInterval(() => this.#http.closeIdleConnections(), 50)
+    // A connection becomes idle with its answer, and Node tells nobody.
+    const idle = setInterval(() => this.#http.closeIdleConnections(), 20)
+    const cut = setTimeout(() => this.#http.closeAllConnections(), this.#options.daemon.config.http.stopMsMax)
     await closed
     clearInterval(idle)
+    clearTimeout(cut)
+  }
+}
+
+/** Throws BAD_REQUEST. */
+function urlOf(path: string): URL {
+  try {
+    return new URL(path.startsWith('/') ? `http://daemon${path}` : path)
+  } catch {
+    throw new MillraceError('BAD_REQUEST', `${JSON.stringify(path)} is no path.`)
   }
 }

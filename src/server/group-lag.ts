@@ -1,0 +1,34 @@
+import type { Group } from '../groups/index.js'
+import { type Log, readChunkHeader, type Sequence, type ShardId } from '../log/index.js'
+
+type ReadLog = Pick<Log, 'shards' | 'read'> & { lastSequence(shard: ShardId): Sequence }
+
+/** How many sequence numbers of its shards are not behind the group yet: an upper bound of its records. */
+export function lagRecords(log: ReadLog, group: Group): number {
+  const positions = new Map(group.positions().map((position) => [position.shard, position]))
+  let lag = 0
+  for (const shard of log.shards(group.stream)) {
+    const position = positions.get(shard.id)
+    if (position?.ended) continue
+    lag += Math.max(0, log.lastSequence(shard.id) - Math.max((position?.next ?? 0) - 1, shard.firstSequence))
+  }
+  return lag
+}
+
+/** Shards that are looked into; the others of a group that lags in more are taken to be no older. */
+const shardsMax = 16
+
+/** Age of the oldest record that the group has not passed, by its commit's time; 0 when there is none. */
+export async function lagSeconds(log: ReadLog, group: Group, now: number): Promise<number> {
+  const behind = group
+    .readable()
+    .filter((position) => position.next <= log.lastSequence(position.shard))
+    .sort((a, b) => a.next - b.next)
+    .slice(0, shardsMax)
+  let oldest = now
+  for (const { shard, next } of behind) {
+    const { chunks } = await log.read(shard, next, { bytesMax: 1 })
+    if (chunks[0]) oldest = Math.min(oldest, readChunkHeader(chunks[0]).commitTime)
+  }
+  return (now - oldest) / 1000
+}

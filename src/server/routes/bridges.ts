@@ -1,0 +1,66 @@
+import type { Rooms } from '../../daemon/index.js'
+import type { MillraceError } from '../../runtime/index.js'
+import { created, ok, type Route } from './route.js'
+
+const shape =
+  '{name, source, topic, group, options, createdAt, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?}}'
+
+export const bridgeRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: 'bridges',
+    summary: 'All bridges.',
+    answer: `{bridges: [${shape}]}`,
+    run: ({ daemon }) => ok({ bridges: daemon.rooms.bridges.list().map(shownBridge) }),
+  },
+  {
+    method: 'POST',
+    path: 'bridges',
+    summary: 'Mirrors a stream to a Kafka topic. A broker that is away is no error: the bridge waits for it.',
+    body: '{name, source: a plain stream or `table:NAME`, brokers: [HOST:PORT] or one string with commas, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams" or "cloudevents", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest"}',
+    answer: `201 ${shape}`,
+    errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY'],
+    run: async (call) => {
+      // The room checks every member of it and names each fault.
+      const request = (await call.json()) as unknown as Parameters<Rooms['bridges']['create']>[0]
+      return created(shownBridge(await call.daemon.rooms.bridges.create(request)))
+    },
+  },
+  {
+    method: 'GET',
+    path: 'bridges/{name}',
+    summary: 'One bridge.',
+    answer: shape,
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names }) => ok(shownBridge(daemon.rooms.bridges.show(names[0] as string))),
+  },
+  {
+    method: 'DELETE',
+    path: 'bridges/{name}',
+    summary: 'Stops a bridge and forgets its position; the topic stays.',
+    answer: '{deleted: name}',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names }) => {
+      await daemon.rooms.bridges.delete(names[0] as string)
+      return ok({ deleted: names[0] })
+    },
+  },
+]
+
+type BridgeView = ReturnType<Rooms['bridges']['show']>
+
+/** A bridge as clients read it: its errors without their stacks. */
+function shownBridge(bridge: BridgeView): object {
+  const { state, statistics } = bridge
+  const { lastError } = statistics
+  return {
+    ...bridge,
+    state: 'error' in state ? { ...state, error: shownError(state.error) } : state,
+    statistics: {
+      ...statistics,
+      lastError: lastError && { ...lastError, error: shownError(lastError.error) },
+    },
+  }
+}
+
+const shownError = ({ code, message, remedy }: MillraceError): object => ({ code, message, remedy })

@@ -1,0 +1,89 @@
+import { MillraceError } from '../../runtime/index.js'
+import type { Bodies } from '../body.js'
+import { parse } from '../records.js'
+import { sendJson } from '../respond.js'
+import { bridgeRoutes } from './bridges.js'
+import { groupRoutes } from './groups.js'
+import { pipelineRoutes } from './pipelines.js'
+import { recordRoutes } from './records.js'
+import type { Call, Route } from './route.js'
+import { shardRoutes } from './shards.js'
+import { statusRoutes } from './status.js'
+import { streamRoutes } from './streams.js'
+import { tableRoutes } from './tables.js'
+
+export type { Route } from './route.js'
+
+/** Everything below /v1. docs/reference/http.md is made from this list. */
+export const routes: readonly Route[] = [
+  ...statusRoutes,
+  ...tableRoutes,
+  ...streamRoutes,
+  ...recordRoutes,
+  ...shardRoutes,
+  ...groupRoutes,
+  ...pipelineRoutes,
+  ...bridgeRoutes,
+]
+
+interface Match {
+  readonly route: Route
+  readonly names: readonly string[]
+}
+
+const patterns = routes.map((route) => ({ route, parts: route.path.split('/') }))
+
+/** Finds the route of a path below /v1/. Throws NOT_FOUND, or BAD_REQUEST for a method that the path does not have. */
+export function routeOf(path: string, method: string | undefined): Match {
+  const parts = path.split('/').map(decode)
+  const matching = patterns.filter(
+    (pattern) =>
+      pattern.parts.length === parts.length &&
+      pattern.parts.every((part, i) => (part.startsWith('{') ? parts[i] !== '' : part === parts[i])),
+  )
+  const wanted = method === 'HEAD' ? 'GET' : method
+  const match = matching.find(({ route }) => route.method === wanted)
+  if (match) return { route: match.route, names: parts.filter((_, i) => (match.parts[i] as string).startsWith('{')) }
+  if (matching.length === 0)
+    throw new MillraceError('NOT_FOUND', `There is nothing at /v1/${path}.`, {
+      remedy: 'docs/reference/http.md lists the paths.',
+    })
+  const methods = matching.map(({ route }) => route.method).join(' and ')
+  throw new MillraceError('BAD_REQUEST', `/v1/${path} takes ${methods}, not ${method}.`)
+}
+
+/** Runs a route and answers with what it gives. */
+export async function runRoute(
+  { route, names }: Match,
+  call: Omit<Call, 'names' | 'body' | 'json'>,
+  bodies: Bodies,
+): Promise<void> {
+  let held: Buffer | undefined
+  const body = async () => {
+    held = await bodies.read(call.request)
+    return held
+  }
+  const json = async () => objectOf(await body())
+  try {
+    const answer = await route.run({ ...call, names, body, json })
+    if (answer) sendJson(call.response, answer.status, answer.value)
+  } finally {
+    if (held) bodies.release(held)
+  }
+}
+
+/** No body at all is an empty object: everything in it may be left out. */
+function objectOf(body: Buffer): Record<string, unknown> {
+  const value = parse(body.toString() || '{}', 'The body')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new MillraceError('BAD_REQUEST', 'The body is not a JSON object.')
+  return value as Record<string, unknown>
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new MillraceError('BAD_REQUEST', `The path has a badly encoded part: ${part}.`)
+  }
+}

@@ -1,0 +1,56 @@
+import { MillraceError } from '../../runtime/index.js'
+import { created, ok, only, type Route } from './route.js'
+
+const shape =
+  '{name, source, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}}'
+
+export const pipelineRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: 'pipelines',
+    summary: 'All pipelines.',
+    answer: `{pipelines: [${shape}]}`,
+    run: ({ daemon }) => ok({ pipelines: daemon.rooms.pipelines.list() }),
+  },
+  {
+    method: 'POST',
+    path: 'pipelines',
+    summary: 'Runs the pipeline that a bundled module exports. The same module again is no change.',
+    body: '{bundle: the text of one ES module without imports, as `millrace pipelines deploy` makes it; start?: "oldest" (default) or "newest"}',
+    answer: `201 ${shape}`,
+    errors: ['MODULE_INVALID', 'PIPELINE_INVALID', 'ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'SINK_FILE_TAKEN'],
+    run: async (call) => {
+      const body = await call.json()
+      only(body, ['bundle', 'start'])
+      if (typeof body.bundle !== 'string')
+        throw new MillraceError('BAD_REQUEST', 'bundle is the text of the bundled module.')
+      const start = startOf(body.start)
+      const { pipelines } = call.daemon.rooms
+      return created(await pipelines.deploy({ bundle: body.bundle, ...(start ? { start } : {}) }))
+    },
+  },
+  {
+    method: 'GET',
+    path: 'pipelines/{name}',
+    summary: 'One pipeline.',
+    answer: shape,
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names }) => ok(daemon.rooms.pipelines.show(names[0] as string)),
+  },
+  {
+    method: 'DELETE',
+    path: 'pipelines/{name}',
+    summary: 'Stops a pipeline and forgets its state and positions; what it wrote stays.',
+    answer: '{deleted: name}',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names }) => {
+      await daemon.rooms.pipelines.delete(names[0] as string)
+      return ok({ deleted: names[0] })
+    },
+  },
+]
+
+function startOf(value: unknown): 'oldest' | 'newest' | undefined {
+  if (value === undefined || value === 'oldest' || value === 'newest') return value
+  throw new MillraceError('BAD_REQUEST', 'start is oldest or newest.')
+}

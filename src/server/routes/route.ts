@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Daemon, Rooms } from '../../daemon/index.js'
+import type { Stream } from '../../log/index.js'
+import { type ErrorCode, MillraceError } from '../../runtime/index.js'
+
+/** What a route is given. */
+export interface Call {
+  readonly daemon: Daemon
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly query: URLSearchParams
+  /** The parts of the path that the pattern left open, decoded. */
+  readonly names: readonly string[]
+  /** Aborted when the daemon begins to stop: waits end then. */
+  readonly stopping: AbortSignal
+  /** Counts a split by its reason. */
+  readonly onSplit: (reason: 'manual') => void
+  body(): Promise<Buffer>
+  json(): Promise<Record<string, unknown>>
+}
+
+/** What an answer holds; a route that answers by itself returns undefined. */
+export interface Answer {
+  readonly status: number
+  readonly value: unknown
+}
+
+/** One path and method below /v1, with what docs/reference/http.md says of it. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Below `/v1/`; parts in braces are open. */
+  readonly path: string
+  readonly summary: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly answer: string
+  /** Beside BAD_REQUEST, FORBIDDEN, NOT_READY and TOO_LARGE, which any of them may give. */
+  readonly errors?: readonly ErrorCode[]
+  readonly run: (call: Call) => Promise<Answer | undefined> | Answer
+}
+
+export const ok = (value: unknown): Answer => ({ status: 200, value })
+export const created = (value: unknown): Answer => ({ status: 201, value })
+
+/** Throws BAD_REQUEST when a body has a member that is not known. */
+export function only(body: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  const unknown = Object.keys(body).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new MillraceError('BAD_REQUEST', `The member ${unknown} is not known; there are ${known.join(', ')}.`)
+}
+
+/** Throws NOT_FOUND. */
+export function streamNamed({ log }: Rooms, name: string | undefined): Stream {
+  const stream = log.streamNamed(name as string)
+  if (!stream) throw new MillraceError('NOT_FOUND', `There is no stream named ${name}.`)
+  return stream
+}
+
+/** A whole number of the query. Throws BAD_REQUEST. */
+export function numberOf(query: URLSearchParams, name: string): number {
+  const text = query.get(name) ?? ''
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new MillraceError('BAD_REQUEST', `${name} is a whole number, not ${JSON.stringify(text)}.`)
+  return value
+}

@@ -1,0 +1,82 @@
+import type { Rooms } from '../../daemon/index.js'
+import type { Stream } from '../../log/index.js'
+import { MillraceError } from '../../runtime/index.js'
+import { type Answer, type Call, created, ok, only, type Route, streamNamed } from './route.js'
+
+export const streamNamePattern = /^[A-Za-z0-9_.-]{1,255}$/
+
+const shape = '{name, id, kind: "plain" or "table", createdAt, closedAt?, shards, open}'
+
+export const streamRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: 'streams',
+    summary: 'All streams: plain ones, and the change logs of tables (`table:NAME`).',
+    answer: `{streams: [${shape}]}`,
+    run: ({ daemon: { rooms } }) => ok({ streams: rooms.log.streams().map((stream) => shownStream(rooms, stream)) }),
+  },
+  {
+    method: 'POST',
+    path: 'streams',
+    summary: 'Makes a plain stream.',
+    body: '{name: letters, digits, dot, underscore and dash, 1 to 255; shards?: 1 by default}',
+    answer: `201 ${shape}`,
+    errors: ['ALREADY_EXISTS', 'TOO_BUSY'],
+    run: createStream,
+  },
+  {
+    method: 'GET',
+    path: 'streams/{name}',
+    summary: 'One stream.',
+    answer: shape,
+    errors: ['NOT_FOUND'],
+    run: ({ daemon: { rooms }, names }) => ok(shownStream(rooms, streamNamed(rooms, names[0]))),
+  },
+  {
+    method: 'DELETE',
+    path: 'streams/{name}',
+    summary: 'Closes a plain stream for ever; refused while a group reads it.',
+    answer: '{deleted: name}',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: deleteStream,
+  },
+]
+
+async function createStream(call: Call): Promise<Answer> {
+  const body = await call.json()
+  only(body, ['name', 'shards'])
+  const { name, shards = 1 } = body
+  if (typeof name !== 'string' || !streamNamePattern.test(name)) {
+    throw new MillraceError('BAD_REQUEST', 'name has letters, digits, dot, underscore and dash, 1 to 255 of them.')
+  }
+  if (typeof shards !== 'number') throw new MillraceError('BAD_REQUEST', 'shards is a number.')
+  const { rooms } = call.daemon
+  const images = { old: false, new: false }
+  return created(shownStream(rooms, await rooms.log.createStream({ name, kind: 'plain', shards, images })))
+}
+
+async function deleteStream({ daemon: { rooms }, names }: Call): Promise<Answer> {
+  const stream = streamNamed(rooms, names[0])
+  if (stream.kind === 'table')
+    throw new MillraceError('CONFLICT', `${stream.name} is the change log of a table; it goes with what needs it.`)
+  const user = rooms.groups.list().find((group) => group.stream === stream.id)
+  if (user)
+    throw new MillraceError('CONFLICT', `The group ${user.name} reads the stream ${stream.name}.`, {
+      remedy: 'Delete the pipeline or bridge first.',
+    })
+  await rooms.log.closeStream(stream.id)
+  return ok({ deleted: stream.name })
+}
+
+function shownStream({ log }: Rooms, stream: Stream): object {
+  const shards = log.shards(stream.id)
+  return {
+    name: stream.name,
+    id: stream.id,
+    kind: stream.kind,
+    createdAt: stream.createdAt,
+    closedAt: stream.closedAt,
+    shards: shards.length,
+    open: shards.filter((shard) => shard.state === 'open').length,
+  }
+}

@@ -1,0 +1,26 @@
+import { MillraceError } from '../../runtime/index.js'
+import { ok, type Route } from './route.js'
+
+const shape = '{name, keys, billing, stream?: view type of its AWS stream, arn}'
+
+export const tableRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: 'tables',
+    summary: 'All tables. They are made and written over the AWS path.',
+    answer: `{tables: [${shape}]}`,
+    run: ({ daemon }) => ok({ tables: daemon.rooms.tables.list() }),
+  },
+  {
+    method: 'GET',
+    path: 'tables/{name}',
+    summary: 'One table.',
+    answer: shape,
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names }) => {
+      const table = daemon.rooms.tables.list().find((each) => each.name === names[0])
+      if (!table) throw new MillraceError('NOT_FOUND', `There is no table named ${names[0]}.`)
+      return ok(table)
+    },
+  },
+]
