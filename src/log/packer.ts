@@ -15,6 +15,9 @@ import type { NewRecord, Sequence } from './types.js'
 /** Chunk bytes after which the next segment begins (a RocksDB write buffer). */
 export const segmentBytes = 64 * 1024 * 1024
 
+/** A client's batch is laid into a chunk of its own up to this many times `chunkBytesMax`; a larger one is sliced by records. */
+const batchChunksMax = 4
+
 /** A run of records that becomes one batch: loose ones, or a client's batch as it lies. */
 interface Part {
   readonly loose: NewRecord[]
@@ -85,7 +88,7 @@ export class ChunkPacker {
     const { batch, placed } = effect
     const count = batch.readUInt32LE(12)
     let target = 0
-    if (batch.length > this.#chunkBytesMax) {
+    if (batch.length > this.#chunkBytesMax * batchChunksMax) {
       this.#addLoose(shards, stream, recordsOfBatch(batch), placed)
       return
     }
