@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { bundleModule } from '../workers/index.js'
 import { Client, globals } from './client.js'
 import { printList, printOne } from './output.js'
 
@@ -17,6 +16,7 @@ export function registerPipelines(program: Command): void {
     .description('bundle a TypeScript or JavaScript module and run the pipeline that it exports')
     .option('--start <where>', 'oldest or newest')
     .action(async (file: string, options: { start?: string }, command: Command) => {
+      const { bundleModule } = await import('../workers/index.js')
       const bundle = await bundleModule(file)
       printOne(
         await new Client(globals(command)).call('POST', 'pipelines', { bundle, ...options }),

@@ -51,23 +51,28 @@ function takeObject(content: Record<string, unknown>, prefix: string, settings: 
   }
 }
 
-/** Looks for the name that is meant among its neighbours first, then everywhere. */
+/** Looks for the name that is meant: the same one in another section, then among its neighbours, then everywhere. */
 function unknownSetting(path: string, prefix: string): string {
   const start = prefix === '' ? '' : `${prefix}.`
+  const name = path.slice(start.length)
   const beside = leaves
     .filter((leaf) => leaf.path.startsWith(start))
     .map((leaf) => leaf.path.slice(start.length).split('.')[0] as string)
-  const neighbour = nearest(path.slice(start.length), [...new Set(beside)])
-  const near = neighbour === undefined ? nearestPath(path.slice(start.length)) : `${start}${neighbour}`
+  const neighbour = nearest(name, [...new Set(beside)])
+  const near = pathOf(name) ?? (neighbour === undefined ? undefined : start + neighbour) ?? nearestPath(name)
   return `${path}: unknown${near ? `; is ${near} meant?` : ''}`
 }
 
-/** A setting of another section: `port` at the top is `listen.port`. */
-function nearestPath(name: string): string | undefined {
-  const lastName = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
-  const near = nearest(
-    name,
-    leaves.map((leaf) => lastName(leaf.path)),
+const lastName = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
+
+/** `port` at the top is `listen.port`. */
+const pathOf = (name: string | undefined): string | undefined =>
+  leaves.find((leaf) => lastName(leaf.path) === name)?.path
+
+const nearestPath = (name: string): string | undefined =>
+  pathOf(
+    nearest(
+      name,
+      leaves.map((leaf) => lastName(leaf.path)),
+    ),
   )
-  return leaves.find((leaf) => lastName(leaf.path) === near)?.path
-}

@@ -6,15 +6,13 @@ const MiB = 1024 * KiB
 
 const count = (initial: number, description: string, max = 1_000_000) =>
   z.int().min(1).max(max).default(initial).describe(description)
-const bytes = (initial: number, description: string) =>
-  z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
-const ms = (initial: number, description: string) =>
-  z
-    .int()
-    .min(0)
-    .max(365 * 24 * 3600 * 1000)
-    .default(initial)
-    .describe(description)
+/** `min` is what the part works with at all; a cache may be nothing. */
+const bytes = (initial: number, description: string, min = KiB) =>
+  z.int().min(min).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
+/** A longer timer than Node's longest would fire at once. */
+const timerMsMax = 2 ** 31 - 1
+const ms = (initial: number, description: string, min = 1) =>
+  z.int().min(min).max(timerMsMax).default(initial).describe(description)
 
 /**
  * The one schema: types, checks, defaults, the reference page and the JSON schema for editors come from it. Names end in
@@ -69,10 +67,10 @@ export const configSchema = z.strictObject({
         256 * MiB,
         'Bodies of all requests that are being read or answered; past it requests are told to retry.',
       ),
-      connectionsMax: count(4096, 'Open connections.'),
+      connectionsMax: count(4096, 'Connections that may be open.'),
       requestTimeoutMs: ms(60_000, 'Time for a request to arrive whole.'),
-      pollMsMax: ms(20_000, 'Longest wait of a long poll.'),
-      stopMsMax: ms(10_000, 'At a stop, connections whose request is not answered by then are cut.'),
+      pollMsMax: ms(20_000, 'Longest wait of a long poll.', 0),
+      stopMsMax: ms(10_000, 'At a stop, connections whose request is not answered by then are cut.', 0),
     })
     .prefault({})
     .describe('The HTTP server.'),
@@ -93,8 +91,8 @@ export const configSchema = z.strictObject({
     .describe('What the AWS protocol shows.'),
   store: z
     .strictObject({
-      writeBufferBytes: bytes(64 * MiB, 'Write buffer of RocksDB; two may be in memory.'),
-      blockCacheBytes: bytes(64 * MiB, 'Block cache of RocksDB.'),
+      writeBufferBytes: bytes(64 * MiB, 'Write buffer of RocksDB; two may be in memory.', MiB),
+      blockCacheBytes: bytes(64 * MiB, 'Block cache of RocksDB.', 0),
     })
     .prefault({})
     .describe('The embedded store.'),
@@ -103,23 +101,23 @@ export const configSchema = z.strictObject({
       effectSetBytesMax: bytes(16 * MiB, 'Largest effect set: what one request or one barrier writes.'),
       commitBytesMax: bytes(32 * MiB, 'Effect sets gather in one commit up to this size.'),
       queueBytesMax: bytes(128 * MiB, 'Bytes that may wait for the disk; past it writers are told to retry.'),
-      freeBytesMin: bytes(256 * MiB, 'Below this much free space on the disk writes are refused with STORAGE_FULL.'),
+      freeBytesMin: bytes(256 * MiB, 'Below this much free space on the disk writes are refused with STORAGE_FULL.', 0),
       rowWaitersMax: count(10_000, 'Writers that may wait for one row.'),
-      rowCacheBytesMax: bytes(64 * MiB, 'Rows in memory.'),
+      rowCacheBytesMax: bytes(64 * MiB, 'Rows in memory.', 0),
     })
     .prefault({})
     .describe('The commit path.'),
   log: z
     .strictObject({
       chunkBytesMax: bytes(MiB, 'A chunk goes on in another one above this size.'),
-      tailCacheBytesMax: bytes(64 * MiB, 'Newest chunks in memory, for readers at the tail.'),
-      shardsMax: count(256, 'Shards of one stream, sealed ones included.', 65_536),
-      streamsMax: count(1000, 'Streams, change logs of tables included.', 1_000_000),
+      tailCacheBytesMax: bytes(64 * MiB, 'Newest chunks in memory, for readers at the tail.', 0),
+      shardsMax: count(256, 'Shards that one stream may have, sealed ones included.', 65_536),
+      streamsMax: count(1000, 'Streams that there may be, change logs of tables included.'),
     })
     .prefault({})
     .describe('The sharded log.'),
   groups: z
-    .strictObject({ groupsMax: count(1000, 'Groups, those of pipelines and bridges included.') })
+    .strictObject({ groupsMax: count(1000, 'How many there may be, those of pipelines and bridges included.') })
     .prefault({})
     .describe('Named consumers.'),
   workers: z
@@ -127,20 +125,20 @@ export const configSchema = z.strictObject({
       threads: count(Math.max(1, availableParallelism() - 1), 'Worker threads for user code.', 256).meta({
         initialText: 'one less than the processors, at least 1',
       }),
-      heapBytesMax: bytes(512 * MiB, 'JavaScript heap of one worker thread.'),
+      heapBytesMax: bytes(512 * MiB, 'JavaScript heap of one worker thread.', 16 * MiB),
     })
     .prefault({})
     .describe('Threads that run user code.'),
   pipelines: z
     .strictObject({
-      pipelinesMax: count(256, 'Pipelines.', 10_000),
-      barrierMs: ms(20, 'A pipeline commits at least this often while it has something to commit.'),
+      pipelinesMax: count(256, 'How many there may be.', 10_000),
+      barrierMs: ms(20, 'A pipeline commits at least this often while it has something to commit.', 0),
       barrierTimeoutMs: ms(
         60_000,
         'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.',
       ),
       stepTimeoutMs: ms(10_000, 'Longest time of user code for one chunk without a sign of life.'),
-      attemptsMax: count(3, 'Attempts before a pipeline is stopped as failed.', 1000),
+      attemptsMax: count(3, 'Failed attempts after which a pipeline is stopped as failed.', 1000),
       retryMs: ms(200, 'Wait before the second attempt; doubles with each.'),
       handoverBytes: bytes(256 * KiB, 'Records handed to a worker at once.'),
       handoversInFlightMax: count(3, 'Handovers to one task that are not answered yet.', 64),
@@ -156,7 +154,7 @@ export const configSchema = z.strictObject({
         .describe('Lets file sinks write outside of the files folder of the data directory.'),
     })
     .prefault({})
-    .describe('Pipelines.'),
+    .describe('How pipelines run.'),
 })
 
 export type Config = z.output<typeof configSchema>

@@ -10,7 +10,7 @@ export const bridgeRoutes: readonly Route[] = [
     method: 'GET',
     path: 'bridges',
     summary: 'All bridges.',
-    answer: `{bridges: [${shape}]}`,
+    answer: '{bridges: [bridge]}',
     run: ({ daemon }) => ok({ bridges: daemon.rooms.bridges.list().map(shownBridge) }),
   },
   {
@@ -18,7 +18,7 @@ export const bridgeRoutes: readonly Route[] = [
     path: 'bridges',
     summary: 'Mirrors a stream to a Kafka topic. A broker that is away is no error: the bridge waits for it.',
     body: '{name, source: a plain stream or `table:NAME`, brokers: [HOST:PORT] or one string with commas, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams" or "cloudevents", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest"}',
-    answer: `201 ${shape}`,
+    answer: '201 bridge',
     errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY'],
     run: async (call) => {
       // The room checks every member of it and names each fault.
@@ -30,7 +30,7 @@ export const bridgeRoutes: readonly Route[] = [
     method: 'GET',
     path: 'bridges/{name}',
     summary: 'One bridge.',
-    answer: shape,
+    answer: `bridge: ${shape}`,
     errors: ['NOT_FOUND'],
     run: ({ daemon, names }) => ok(shownBridge(daemon.rooms.bridges.show(names[0] as string))),
   },

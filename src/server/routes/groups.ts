@@ -11,14 +11,14 @@ export const groupRoutes: readonly Route[] = [
     method: 'GET',
     path: 'groups',
     summary: 'All groups; those of pipelines and bridges are called `pipeline:NAME` and `bridge:NAME`.',
-    answer: `{groups: [${shape}]}`,
+    answer: '{groups: [group]}',
     run: ({ daemon: { rooms } }) => ok({ groups: rooms.groups.list().map((group) => shownGroup(rooms, group)) }),
   },
   {
     method: 'GET',
     path: 'groups/{name}',
     summary: 'One group.',
-    answer: shape,
+    answer: `group: ${shape}`,
     errors: ['NOT_FOUND'],
     run: ({ daemon: { rooms }, names }) => {
       const group = rooms.groups.group(names[0] as string)

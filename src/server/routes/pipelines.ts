@@ -9,7 +9,7 @@ export const pipelineRoutes: readonly Route[] = [
     method: 'GET',
     path: 'pipelines',
     summary: 'All pipelines.',
-    answer: `{pipelines: [${shape}]}`,
+    answer: '{pipelines: [pipeline]}',
     run: ({ daemon }) => ok({ pipelines: daemon.rooms.pipelines.list() }),
   },
   {
@@ -17,7 +17,7 @@ export const pipelineRoutes: readonly Route[] = [
     path: 'pipelines',
     summary: 'Runs the pipeline that a bundled module exports. The same module again is no change.',
     body: '{bundle: the text of one ES module without imports, as `millrace pipelines deploy` makes it; start?: "oldest" (default) or "newest"}',
-    answer: `201 ${shape}`,
+    answer: '201 pipeline',
     errors: ['MODULE_INVALID', 'PIPELINE_INVALID', 'ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'SINK_FILE_TAKEN'],
     run: async (call) => {
       const body = await call.json()
@@ -33,7 +33,7 @@ export const pipelineRoutes: readonly Route[] = [
     method: 'GET',
     path: 'pipelines/{name}',
     summary: 'One pipeline.',
-    answer: shape,
+    answer: `pipeline: ${shape}`,
     errors: ['NOT_FOUND'],
     run: ({ daemon, names }) => ok(daemon.rooms.pipelines.show(names[0] as string)),
   },

@@ -11,7 +11,7 @@ export const shardRoutes: readonly Route[] = [
     method: 'GET',
     path: 'streams/{name}/shards',
     summary: 'The shards of a stream, parents before their children.',
-    answer: `{shards: [${shape}]}`,
+    answer: `{shards: [shard]}; shard: ${shape}`,
     errors: ['NOT_FOUND'],
     run: ({ daemon: { rooms }, names }) => {
       const stream = streamNamed(rooms, names[0])

@@ -8,14 +8,14 @@ export const tableRoutes: readonly Route[] = [
     method: 'GET',
     path: 'tables',
     summary: 'All tables. They are made and written over the AWS path.',
-    answer: `{tables: [${shape}]}`,
+    answer: '{tables: [table]}',
     run: ({ daemon }) => ok({ tables: daemon.rooms.tables.list() }),
   },
   {
     method: 'GET',
     path: 'tables/{name}',
     summary: 'One table.',
-    answer: shape,
+    answer: `table: ${shape}`,
     errors: ['NOT_FOUND'],
     run: ({ daemon, names }) => {
       const table = daemon.rooms.tables.list().find((each) => each.name === names[0])

@@ -1,0 +1,187 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { configSchema, type LoadOptions, leaves, loadConfig, valueAt } from '../../src/config/index.js'
+import { MillraceError } from '../../src/runtime/index.js'
+import { temporaryFolder } from '../temporary-folder.js'
+
+function fileOf(text: string): string {
+  const file = join(temporaryFolder(), 'millrace.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+const load = (options: Partial<LoadOptions> = {}) => loadConfig({ file: fileOf(''), environment: {}, ...options })
+
+/** The faults that are named. */
+function faultsOf(options: Partial<LoadOptions>): readonly string[] {
+  try {
+    load(options)
+  } catch (error) {
+    expect(error).toBeInstanceOf(MillraceError)
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' })
+    return (error as MillraceError).details.faults as string[]
+  }
+  throw new Error('no fault was found')
+}
+
+/** A value of the setting that is not its default, as text of a variable. */
+function anotherValue(path: string): string {
+  const leaf = leaves.find((each) => each.path === path)!
+  if (leaf.choices) return leaf.choices.find((choice) => choice !== leaf.initial)!
+  if (leaf.kind === 'boolean') return String(!leaf.initial)
+  if (leaf.kind === 'list') return 'a.example, b.example'
+  if (leaf.kind === 'number') return String((leaf.initial as number) + 1)
+  return { 'listen.host': 'localhost', 'aws.region': 'eu-west-1', 'aws.accountId': '111111111111' }[path] ?? './other'
+}
+
+describe('where values come from', () => {
+  test('without anything the defaults are in force, and they are valid', () => {
+    const { config, sources } = load()
+    expect(config).toEqual(configSchema.parse({}))
+    expect(new Set(sources.values())).toEqual(new Set(['default']))
+  })
+
+  test('a variable beats the file, a flag beats the variable', () => {
+    const file = fileOf('listen:\n  port: 1\nlogLevel: warn\ndurability: relaxed\n')
+    const environment = { MILLRACE_LISTEN_PORT: '2', MILLRACE_LOG_LEVEL: 'debug' }
+    const { config, sources } = load({ file, environment, flags: { 'listen.port': 3, dataDir: undefined } })
+    expect(config.listen.port).toBe(3)
+    expect(config.logLevel).toBe('debug')
+    expect(config.durability).toBe('relaxed')
+    expect(Object.fromEntries(sources)).toMatchObject({
+      'listen.port': 'flag',
+      logLevel: 'environment',
+      durability: 'file',
+      dataDir: 'default',
+    })
+  })
+
+  test.each(leaves.map((leaf) => [leaf.variable, leaf.path]))('%s sets %s', (variable, path) => {
+    const { config, sources } = load({
+      // A value may need its neighbours: these let each be set alone.
+      file: fileOf('commit: {effectSetBytesMax: 1024}\nhttp: {bodyBytesMax: 1024}\npipelines: {stepTimeoutMs: 1}\n'),
+      environment: { [variable]: anotherValue(path) },
+    })
+    const value = valueAt(config, path)
+    expect(Array.isArray(value) ? value.join(', ') : String(value)).toBe(anotherValue(path))
+    expect(sources.get(path)).toBe('environment')
+  })
+
+  test('no two settings share a variable', () => {
+    expect(new Set(leaves.map((leaf) => leaf.variable)).size).toBe(leaves.length)
+  })
+
+  test('a section whose settings are all commented out is no fault', () => {
+    expect(load({ file: fileOf('workers:\n  # threads:\nhttp:\n') }).config).toEqual(configSchema.parse({}))
+  })
+
+  test('what Kubernetes and linked containers set beside a service called millrace is passed over', () => {
+    const environment = {
+      MILLRACE_SERVICE_HOST: '10.0.0.1',
+      MILLRACE_SERVICE_PORT: '8000',
+      MILLRACE_SERVICE_PORT_HTTP: '8000',
+      MILLRACE_PORT: 'tcp://10.0.0.1:8000',
+      MILLRACE_PORT_8000_TCP: 'tcp://10.0.0.1:8000',
+      MILLRACE_PORT_8000_TCP_ADDR: '10.0.0.1',
+    }
+    expect(load({ environment }).config).toEqual(configSchema.parse({}))
+  })
+})
+
+describe('what is wrong is named', () => {
+  test('every fault at once', () => {
+    const file = fileOf('lsten: {}\nhttp:\n  bodyBytesMax: much\n')
+    const faults = faultsOf({ file, environment: { MILLRACE_LISTEN_PORT: '70000', MILLRACE_DURABILTY: 'synced' } })
+    expect(faults).toHaveLength(4)
+    expect(faults).toContainEqual('lsten: unknown; is listen meant?')
+    expect(faults).toContainEqual('MILLRACE_DURABILTY: unknown; is MILLRACE_DURABILITY meant?')
+    expect(faults).toContainEqual(expect.stringMatching(/^http\.bodyBytesMax: .*number/))
+    expect(faults).toContainEqual(expect.stringMatching(/^listen\.port: .*\(MILLRACE_LISTEN_PORT\)$/))
+  })
+
+  test.each([
+    ['commit: {freeBytesMn: 1}', 'commit.freeBytesMn: unknown; is commit.freeBytesMin meant?'],
+    ['port: 1', 'port: unknown; is listen.port meant?'],
+    ['log: {tailCacheBytes: 1}', 'log.tailCacheBytes: unknown; is log.tailCacheBytesMax meant?'],
+    ['zzzzzzzzzz: 1', 'zzzzzzzzzz: unknown'],
+    ['listen: 8000', 'listen: holds settings, not a value'],
+  ])('%s', (text, fault) => {
+    expect(faultsOf({ file: fileOf(text) })).toEqual([fault])
+  })
+
+  test('MILLRACE_PORT means the port', () => {
+    expect(faultsOf({ environment: { MILLRACE_PORT: '8000' } })).toEqual([
+      'MILLRACE_PORT: unknown; is MILLRACE_LISTEN_PORT meant?',
+    ])
+  })
+
+  test('a name with one letter too few leads to the name', () => {
+    const places = leaves.flatMap((leaf) => {
+      const name = leaf.path.slice(leaf.path.lastIndexOf('.') + 1)
+      return [...name].map((_, i) => ({ leaf, wrong: name.slice(0, i) + name.slice(i + 1) }))
+    })
+    const known = new Set(leaves.flatMap((leaf) => leaf.path.split('.')))
+    fc.assert(
+      fc.property(fc.constantFrom(...places), ({ leaf, wrong }) => {
+        if (wrong.length < 4 || known.has(wrong)) return
+        const section = leaf.path.includes('.') ? leaf.path.slice(0, leaf.path.indexOf('.')) : undefined
+        const text = section === undefined ? `${wrong}: 1` : `${section}: {${wrong}: 1}`
+        // Two neighbours may be as near as each other; one of them is offered in any case.
+        expect(faultsOf({ file: fileOf(text) })[0]).toMatch(/unknown; is [\w.]+ meant\?$/)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test.each(['a: [', 'a: 1\na: 2', '- 1', 'just text', '&a [*a, *a]'])('the file %j', (text) => {
+    expect(faultsOf({ file: fileOf(text) })[0]).toContain('millrace.yaml')
+  })
+
+  test('aliases that multiply are a fault and no memory', () => {
+    const lines = ['a: &a [x,x,x,x,x,x,x,x,x]']
+    for (let i = 0; i < 9; i++) lines.push(`${'bcdefghij'[i]}: &${'bcdefghij'[i]} [${`*${'abcdefghi'[i]},`.repeat(9)}]`)
+    expect(faultsOf({ file: fileOf(lines.join('\n')) })[0]).toContain('millrace.yaml')
+  })
+
+  test('a file that is not there', () => {
+    expect(() => load({ file: join(temporaryFolder(), 'none.yaml') })).toThrow(/cannot be read/)
+  })
+
+  test('settings that do not go together', () => {
+    const file = fileOf(
+      'pipelines: {stepTimeoutMs: 60000}\ncommit: {commitBytesMax: 1048576}\nhttp: {bodiesBytesMax: 1048576}\n',
+    )
+    expect(faultsOf({ file })).toEqual([
+      'pipelines.barrierTimeoutMs: must be above pipelines.stepTimeoutMs',
+      'commit.commitBytesMax: must not be below commit.effectSetBytesMax',
+      'http.bodiesBytesMax: must not be below http.bodyBytesMax',
+    ])
+  })
+})
+
+describe('another address than loopback', () => {
+  test.each(['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.0.0.1.example.com', 'localhost.example.com'])(
+    '%s is refused unless it is said to be meant',
+    (host) => {
+      expect(faultsOf({ environment: { MILLRACE_LISTEN_HOST: host } })).toEqual([
+        expect.stringContaining('listen.insecure'),
+      ])
+      const environment = { MILLRACE_LISTEN_HOST: host, MILLRACE_LISTEN_INSECURE: 'true' }
+      expect(load({ environment }).config.listen.host).toBe(host)
+    },
+  )
+
+  test.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('%s needs nothing', (host) => {
+    expect(load({ environment: { MILLRACE_LISTEN_HOST: host } }).config.listen.host).toBe(host)
+  })
+})
+
+test('the file of the project holds the defaults, and every setting but those of the machine', () => {
+  const file = new URL('../../config/millrace.yaml', import.meta.url).pathname
+  const { config, sources } = loadConfig({ file, environment: {} })
+  expect(config).toEqual(configSchema.parse({}))
+  const ofMachine = leaves.filter((leaf) => leaf.initialText !== undefined).map((leaf) => leaf.path)
+  expect([...sources].filter(([, source]) => source === 'default').map(([path]) => path)).toEqual(ofMachine)
+})
