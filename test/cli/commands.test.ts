@@ -1,0 +1,312 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildProgram } from '../../src/cli/program.js'
+import { ensureBuilt } from '../built.js'
+import { DaemonProcess } from '../daemon-process.js'
+import { errorOf, millrace, type RunOptions } from './millrace.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+const file = (name: string, text: string): string => {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+let daemon: DaemonProcess
+
+beforeAll(async () => {
+  ensureBuilt()
+  daemon = await DaemonProcess.start({ data: join(folder, 'data'), cwd: folder })
+  await daemon.aws('CreateTable', {
+    TableName: 'things',
+    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+    StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' },
+  })
+})
+
+afterAll(async () => {
+  expect(await daemon.stop()).toBe(0)
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const run = (args: readonly string[], options?: RunOptions) => millrace([...args, '--url', daemon.url], options)
+
+/** What a script reads: one JSON document on standard output, nothing on standard error, exit code 0. */
+async function json<T = Record<string, unknown>>(...args: readonly string[]): Promise<T> {
+  const { code, stdout, stderr } = await run([...args, '--json'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1)
+  return JSON.parse(stdout) as T
+}
+
+interface Read {
+  readonly key: string
+  readonly value: unknown
+}
+
+async function tail(...args: readonly string[]): Promise<Read[]> {
+  const { code, stdout, stderr } = await run(['tail', ...args])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const lines = stdout.split('\n').filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line) as Read)
+}
+
+const bare = ({ key, value }: Read): Read => ({ key, value })
+const ndjson = (records: readonly Read[]): string => records.map((record) => `${JSON.stringify(record)}\n`).join('')
+
+describe('append and tail', () => {
+  test('what is appended from standard input comes back, in order', async () => {
+    await json('streams', 'create', 'lines')
+    const records = Array.from({ length: 2500 }, (_, i) => ({ key: `key ${i % 7}`, value: { i, text: '\u2028 Ωß' } }))
+    const appended = await run(['append', 'lines', '--json'], { input: ndjson(records) })
+    expect(appended).toEqual({ code: 0, stdout: '{"appended":2500}\n', stderr: '' })
+    expect((await tail('lines', '--from', 'oldest', '--no-follow')).map(bare)).toEqual(records)
+  })
+
+  test('a file, and records one by one; a value that is no JSON is a string', async () => {
+    await json('streams', 'create', 'few')
+    const lines = file('few.ndjson', '\n{"key":"a","value":1,"time":1}\n\n{"key":"b","value":null}')
+    expect(await json('append', 'few', '--file', lines)).toEqual({ appended: 2 })
+    expect(await json('append', 'few', 'c', '{"n":1}')).toEqual({ appended: 1 })
+    expect((await run(['append', 'few', 'd', 'hello'])).stdout).toBe('appended 1 record\n')
+    const read = await tail('few', '--from', 'oldest', '--no-follow')
+    expect(read.map(bare)).toEqual([
+      { key: 'a', value: 1 },
+      { key: 'b', value: null },
+      { key: 'c', value: { n: 1 } },
+      { key: 'd', value: 'hello' },
+    ])
+    expect(read[0]).toMatchObject({ time: 1 })
+    expect((await tail('few', '--from', 'oldest', '--limit', '2')).map(({ key }) => key)).toEqual(['a', 'b'])
+    expect(await tail('few', '--no-follow')).toEqual([])
+  })
+
+  test('a line that is none is named by its number in the file, and what came before it is counted', async () => {
+    await json('streams', 'create', 'wrong')
+    const records = Array.from({ length: 1000 }, (_, value) => ({ key: 'k', value }))
+    const lines = file('wrong.ndjson', `${ndjson(records)}{"key":"k","value":1}\n{"key":"k"}\n`)
+    const refused = await run(['append', 'wrong', '--file', lines, '--json'])
+    expect(refused.code).toBe(1)
+    expect(errorOf(refused)).toMatchObject({
+      code: 'BAD_REQUEST',
+      message: expect.stringContaining('Line 1002'),
+      details: { appended: 1000, line: 1002 },
+    })
+    expect(await tail('wrong', '--from', 'oldest', '--no-follow')).toHaveLength(1000)
+  })
+
+  test('tail follows what is appended after it began', async () => {
+    await json('streams', 'create', 'followed')
+    const following = tail('followed', '--from', 'oldest', '--limit', '3')
+    for (const value of ['1', '2', '3']) await json('append', 'followed', 'k', value)
+    expect((await following).map(({ value }) => value)).toEqual([1, 2, 3])
+  })
+
+  test('over splits each key keeps its order', async () => {
+    await json('streams', 'create', 'split', '--shards', '2')
+    const { shards } = await json<{ shards: { id: number; state: string }[] }>('shards', 'list', 'split')
+    const round = (n: number) => Array.from({ length: 40 }, (_, i) => ({ key: `key ${i}`, value: n }))
+    await run(['append', 'split'], { input: ndjson(round(1)) })
+    const first = await json<{ children: { id: number }[] }>('shards', 'split', 'split', String(shards[0]!.id))
+    await run(['append', 'split'], { input: ndjson(round(2)) })
+    await json('shards', 'split', 'split', String(first.children[1]!.id))
+    await run(['append', 'split'], { input: ndjson(round(3)) })
+    const read = await tail('split', '--from', 'oldest', '--no-follow')
+    expect(read).toHaveLength(120)
+    for (let i = 0; i < 40; i++) {
+      const values = read.filter(({ key }) => key === `key ${i}`).map(({ value }) => value)
+      expect(values).toEqual([1, 2, 3])
+    }
+    expect(await json('streams', 'show', 'split')).toMatchObject({ shards: 6, open: 4 })
+    const people = await run(['shards', 'list', 'split'])
+    expect(people.stdout).toContain('sealed')
+    expect((await run(['shards', 'split', 'split', String(shards[0]!.id), '--json'])).code).toBe(1)
+  })
+})
+
+/** Each command that speaks to a daemon, in an order in which each finds what it needs. */
+const spoken: readonly { readonly args: readonly string[]; readonly says: unknown }[] = [
+  { args: ['status'], says: { state: 'ready', tables: 1 } },
+  { args: ['tables', 'list'], says: { tables: [{ name: 'things' }] } },
+  { args: ['tables', 'show', 'things'], says: { name: 'things' } },
+  { args: ['streams', 'create', 'source'], says: { name: 'source', open: 1 } },
+  {
+    args: ['streams', 'list'],
+    says: { streams: expect.arrayContaining([expect.objectContaining({ name: 'source' })]) },
+  },
+  { args: ['streams', 'show', 'table:things'], says: { name: 'table:things', kind: 'table' } },
+  { args: ['shards', 'list', 'source'], says: { shards: [{ state: 'open' }] } },
+  { args: ['append', 'source', 'k', '1'], says: { appended: 1 } },
+  { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },
+  { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
+  { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },
+  {
+    args: ['bridges', 'create', 'away', '--source', 'source', '--brokers', '127.0.0.1:1', '--partitions', '1'],
+    says: { name: 'away', source: 'source' },
+  },
+  { args: ['bridges', 'list'], says: { bridges: [{ name: 'away' }] } },
+  { args: ['bridges', 'show', 'away'], says: { name: 'away' } },
+  {
+    args: ['groups', 'list'],
+    says: { groups: expect.arrayContaining([expect.objectContaining({ name: 'pipeline:copy', stream: 'source' })]) },
+  },
+  { args: ['groups', 'show', 'bridge:away'], says: { name: 'bridge:away', stream: 'source' } },
+  { args: ['bridges', 'delete', 'away'], says: { deleted: 'away' } },
+  { args: ['pipelines', 'delete', 'copy'], says: { deleted: 'copy' } },
+  { args: ['shards', 'split', 'source', 'SHARD'], says: { parent: { state: 'sealed' }, children: [{}, {}] } },
+  { args: ['streams', 'delete', 'source'], says: { deleted: 'source' } },
+  { args: ['config', 'show'], says: { settings: expect.any(Array) } },
+  { args: ['config', 'check'], says: { valid: true } },
+]
+
+describe('--json', () => {
+  test('every command gives one JSON document', { timeout: 120_000 }, async () => {
+    const pipeline = file(
+      'copy.ts',
+      `import { pipeline, stream } from 'millrace'
+       export default pipeline('copy')
+         .from(stream<number>('source'))
+         .filter((record) => record.value > 1000)
+         .to(stream('source', (record) => ({ key: record.key, value: record.value })))`,
+    )
+    for (const { args, says } of spoken) {
+      let shard = ''
+      if (args.includes('SHARD')) {
+        const { shards } = await json<{ shards: { id: number }[] }>('shards', 'list', 'source')
+        shard = String(shards[0]!.id)
+      }
+      const given = args.map((word) => (word === 'PIPELINE' ? pipeline : word === 'SHARD' ? shard : word))
+      expect(await json(...given), given.join(' ')).toMatchObject(says as object)
+    }
+  })
+
+  test('no command is forgotten here', async () => {
+    const all = leavesOf(await buildProgram()).sort()
+    // `serve` prints its line and `tail` NDJSON, whatever is asked for; `demo` has tests of its own.
+    const named = [...spoken.map(({ args }) => all.find((name) => ` ${args.join(' ')} `.startsWith(` ${name} `))!)]
+    expect([...new Set([...named, 'serve', 'tail', 'demo'])].sort()).toEqual(all)
+  })
+
+  test.each([
+    { args: ['streams', 'show', 'none'], code: 'NOT_FOUND' },
+    { args: ['streams', 'create', 'not a name'], code: 'BAD_REQUEST' },
+    { args: ['tables', 'show', 'none'], code: 'NOT_FOUND' },
+    { args: ['shards', 'split', 'table:things', '999'], code: 'NOT_FOUND' },
+    { args: ['append', 'table:things', 'k', '1'], code: 'CONFLICT' },
+    { args: ['append', 'none', '--file', '/none'], code: 'NOT_FOUND' },
+    { args: ['tail', 'none'], code: 'NOT_FOUND' },
+    { args: ['groups', 'show', 'none'], code: 'NOT_FOUND' },
+    { args: ['pipelines', 'deploy', '/none.ts'], code: 'MODULE_INVALID' },
+    { args: ['pipelines', 'delete', 'none'], code: 'NOT_FOUND' },
+    { args: ['bridges', 'show', 'none'], code: 'NOT_FOUND' },
+  ])('$args fails with $code', async ({ args, code }) => {
+    const failed = await run([...args, '--json'])
+    expect({ code: failed.code, stdout: failed.stdout }).toEqual({ code: 1, stdout: '' })
+    expect(errorOf(failed).code).toBe(code)
+  })
+
+  test('without it an error is a sentence of what happened, one of what to do, and the code', async () => {
+    const args = ['streams', 'show', 'none']
+    const { code, message, remedy } = errorOf(await run([...args, '--json']))
+    const stderr = `error: ${message}\n${remedy} (${code})\n`
+    expect(await run(args)).toEqual({ code: 1, stdout: '', stderr })
+  })
+
+  test('nobody answers', async () => {
+    const failed = await millrace(['status', '--url', 'http://127.0.0.1:1', '--json'])
+    expect(failed.code).toBe(1)
+    expect(errorOf(failed)).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('127.0.0.1:1') })
+  })
+})
+
+function leavesOf(command: Command, prefix = ''): string[] {
+  return command.commands.flatMap((each) => {
+    const name = `${prefix}${each.name()}`
+    return each.commands.length === 0 ? [name] : leavesOf(each, `${name} `)
+  })
+}
+
+describe('wrong usage', () => {
+  test.each([
+    { args: ['status', '--jsn'], says: '--json' },
+    { args: ['stats'], says: 'status' },
+    { args: ['streams', 'show'], says: 'name' },
+    { args: ['serve', '--port', 'eight'], says: 'whole number' },
+    { args: ['streams', 'create', 's', '--shards', '-1'], says: 'whole number' },
+    { args: ['tail', 's', '--from', 'middle'], says: 'newest' },
+    { args: ['append', 's', 'key'], says: 'value' },
+    { args: ['bridges', 'create', 'b'], says: '--source' },
+    { args: ['status', '--url', 'nowhere'], says: 'URL' },
+  ])('$args', async ({ args, says }) => {
+    const { code, stdout, stderr } = await millrace(args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(/^error: [^\n]+\n[^\n]+ \(USAGE\)\n$/)
+    expect(stderr).toContain(says)
+  })
+
+  test('as JSON too', async () => {
+    const failed = await millrace(['status', '--jsn', '--json'])
+    expect(failed).toMatchObject({ code: 2, stdout: '' })
+    expect(errorOf(failed).code).toBe('USAGE')
+  })
+
+  test('help and version are no errors; no command at all is one', async () => {
+    const help = await millrace(['--help'])
+    expect(help).toMatchObject({ code: 0, stderr: '' })
+    expect(help.stdout).toContain('Usage: millrace')
+    expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash>')
+    expect(await millrace(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
+    expect(await millrace([])).toMatchObject({ code: 2, stdout: '' })
+  })
+})
+
+describe('config', () => {
+  const settings = async (args: readonly string[], options: RunOptions) => {
+    const { stdout } = await millrace(['config', 'show', '--json', ...args], options)
+    const rows = (JSON.parse(stdout) as { settings: { setting: string; value: unknown; source: string }[] }).settings
+    return new Map(rows.map(({ setting, ...row }) => [setting, row]))
+  }
+
+  test('show says of each setting what is in force and where it comes from', async () => {
+    const config = file('some.yaml', 'listen: {port: 1}\nlogLevel: warn\ndurability: relaxed\n')
+    const env = { MILLRACE_LISTEN_PORT: '2', MILLRACE_LOG_LEVEL: 'debug' }
+    const rows = await settings(['--config', config, '--port', '3'], { env })
+    expect(rows.get('listen.port')).toMatchObject({ value: 3, source: 'flag' })
+    expect(rows.get('logLevel')).toMatchObject({ value: 'debug', source: 'environment', place: 'MILLRACE_LOG_LEVEL' })
+    expect(rows.get('durability')).toMatchObject({ value: 'relaxed', source: 'file', place: config })
+    expect(rows.get('dataDir')).toMatchObject({ value: './millrace-data', source: 'default' })
+    const people = await millrace(['config', '--config', config])
+    expect(people.stdout).toMatch(/durability +"relaxed" +file/)
+  })
+
+  test('MILLRACE_CONFIG names the file too; a flag names it more strongly', async () => {
+    const env = { MILLRACE_CONFIG: file('one.yaml', 'logLevel: warn\n') }
+    expect((await settings([], { env })).get('logLevel')).toMatchObject({ value: 'warn' })
+    const other = file('two.yaml', 'logLevel: error\n')
+    expect((await settings(['--config', other], { env })).get('logLevel')).toMatchObject({ value: 'error' })
+  })
+
+  test('check names every fault and exits with 2', async () => {
+    expect(await millrace(['config', 'check'])).toMatchObject({ code: 0, stdout: 'the configuration is valid\n' })
+    const config = file('faults.yaml', 'lsten: {}\nlogLevel: loud\n')
+    const checked = await millrace(['config', 'check', '--config', config, '--json'], {
+      env: { MILLRACE_DTA_DIR: 'x' },
+    })
+    expect(checked).toMatchObject({ code: 2, stdout: '' })
+    expect(errorOf(checked)).toMatchObject({
+      code: 'CONFIG_INVALID',
+      details: {
+        faults: [
+          'lsten: unknown; is listen meant?',
+          'MILLRACE_DTA_DIR: unknown; is MILLRACE_DATA_DIR meant?',
+          expect.stringMatching(/^logLevel: /),
+        ],
+      },
+    })
+    expect(await millrace(['config', 'check', '--config', join(folder, 'none.yaml')])).toMatchObject({ code: 2 })
+  })
+})
