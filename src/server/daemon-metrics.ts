@@ -1,6 +1,6 @@
 import type { Daemon, Rooms } from '../daemon/index.js'
+import { lagRecords, lagSeconds } from '../groups/index.js'
 import { compareHash, type Metrics, type Sample } from '../runtime/index.js'
-import { lagRecords, lagSeconds } from './group-lag.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
 
 /** Registers a metric that is looked up in the rooms, and has no sample while there are none. */

@@ -1,7 +1,6 @@
 import type { Rooms } from '../../daemon/index.js'
-import type { Group } from '../../groups/index.js'
+import { type Group, lagRecords } from '../../groups/index.js'
 import { MillraceError } from '../../runtime/index.js'
-import { lagRecords } from '../group-lag.js'
 import { ok, type Route } from './route.js'
 
 const shape = '{name, stream, lag: records at most, positions: [{shard, next, ended}]}'

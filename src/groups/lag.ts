@@ -1,5 +1,5 @@
-import type { Group } from '../groups/index.js'
 import { type Log, readChunkHeader, type Sequence, type ShardId } from '../log/index.js'
+import type { Group } from './types.js'
 
 type ReadLog = Pick<Log, 'shards' | 'read'> & { lastSequence(shard: ShardId): Sequence }
 
