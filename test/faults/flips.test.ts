@@ -13,7 +13,7 @@ import { limits } from '../commit/open-memory.js'
 import { images, logLimits, record } from '../log/open-log.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
-const flips = Number(process.env.MILLRACE_TEST_FLIPS ?? 200)
+const flips = Number(process.env.MILLRACE_TEST_FLIPS ?? (process.env.MILLRACE_LONG ? 2000 : 200))
 const rowKey = (i: number) => Buffer.from(`\x08row ${String(i % 700).padStart(6, '0')}`, 'latin1')
 
 interface Opened {
@@ -82,7 +82,7 @@ async function contents({ storage, log }: Opened): Promise<string> {
   return lines.join('\n')
 }
 
-it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, { timeout: 300_000 }, async () => {
+it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, { timeout: 1_200_000 }, async () => {
   const folder = temporaryFolder()
   const native = join(folder, 'native')
   const original = join(folder, 'original')
