@@ -143,7 +143,9 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
       outcomes.right++
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
-      expect(['LOG_DAMAGED', 'STORE_CORRUPT'], `${where}: ${error.code} ${error.message}`).toContain(error.code)
+      expect(['LOG_DAMAGED', 'STORE_CORRUPT', 'IO_FAILED'], `${where}: ${error.code} ${error.message}`).toContain(
+        error.code,
+      )
       expect(error.message, where).toMatch(/commit|Commit|\.sst|\.log|MANIFEST|[Ss]hard \d+|sequence/)
       if (again) outcomes.refusedAtRead++
       else outcomes.refusedAtOpening++
