@@ -146,7 +146,7 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
       expect(['LOG_DAMAGED', 'STORE_CORRUPT', 'IO_FAILED'], `${where}: ${error.code} ${error.message}`).toContain(
         error.code,
       )
-      expect(error.message, where).toMatch(/commit|Commit|\.sst|\.log|MANIFEST|[Ss]hard \d+|sequence/)
+      expect(error.message, where).toMatch(/commit|Commit|The store in|\.sst|\.log|MANIFEST|[Ss]hard \d+|sequence/)
       if (again) outcomes.refusedAtRead++
       else outcomes.refusedAtOpening++
     } finally {
