@@ -21,7 +21,7 @@ COPY package.json LICENSE ./
 COPY config config
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
-RUN ln -s /opt/millrace/dist/cli/main.js /usr/local/bin/millrace && install -d -o node -g node /data
+RUN ln -s /opt/millrace/dist/cli/main.cjs /usr/local/bin/millrace && install -d -o node -g node /data
 USER node
 VOLUME /data
 EXPOSE 8000
@@ -29,5 +29,5 @@ EXPOSE 8000
 ENV MILLRACE_LISTEN_HOST=0.0.0.0 MILLRACE_LISTEN_INSECURE=true
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8000/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/opt/millrace/dist/cli/main.js"]
+ENTRYPOINT ["node", "/opt/millrace/dist/cli/main.cjs"]
 CMD ["serve", "--data", "/data"]

@@ -151,7 +151,7 @@ console.log('\nin process, one shard, synced')
 console.table(rows)
 
 if (!flags['no-http']) {
-  const main = new URL('../dist/cli/main.js', import.meta.url).pathname
+  const main = new URL('../dist/cli/main.cjs', import.meta.url).pathname
   const daemon = spawn(process.execPath, [main, 'serve', '--data', join(folder, 'daemon'), '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

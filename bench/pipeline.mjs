@@ -18,7 +18,7 @@ const total = Number(flags.records)
 const folder = temporaryFolder('pipeline')
 await printMachine(folder)
 
-const main = new URL('../dist/cli/main.js', import.meta.url).pathname
+const main = new URL('../dist/cli/main.cjs', import.meta.url).pathname
 const daemon = spawn(process.execPath, [main, 'serve', '--data', join(folder, 'data'), '--port', '0'], {
   stdio: ['ignore', 'pipe', 'ignore'],
 })

@@ -20,7 +20,7 @@ const seconds = Number(flags.seconds)
 const folder = temporaryFolder('put')
 await printMachine(folder)
 
-const main = new URL('../dist/cli/main.js', import.meta.url).pathname
+const main = new URL('../dist/cli/main.cjs', import.meta.url).pathname
 const daemon = spawn(
   process.execPath,
   [

@@ -27,7 +27,7 @@ if (process.argv.includes('--force') || !existsSync(stamp) || statSync(stamp).mt
   }
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   renameSync(next, join(root, 'dist'))
-  const main = join(root, 'dist', 'cli', 'main.js')
+  const main = join(root, 'dist', 'cli', 'main.cjs')
   if (existsSync(main)) chmodSync(main, 0o755)
   writeFileSync(stamp, '')
 }

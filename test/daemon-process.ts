@@ -33,7 +33,7 @@ export class DaemonProcess {
 
   /** Starts `millrace serve` and resolves when it says that it is ready; rejects with its log when it ends before. */
   static async start(options: StartOptions): Promise<DaemonProcess> {
-    const main = options.main ?? new URL('../dist/cli/main.js', import.meta.url).pathname
+    const main = options.main ?? new URL('../dist/cli/main.cjs', import.meta.url).pathname
     const args = [main, 'serve', '--data', options.data, '--port', '0', ...(options.args ?? [])]
     const child = spawn(options.node ?? process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],

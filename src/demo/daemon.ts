@@ -10,7 +10,7 @@ const stopMsMax = 30_000
 /** How much of the daemon's log an error shows. */
 const logTailCharactersMax = 4_000
 
-const main = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const main = fileURLToPath(new URL('../cli/main.cjs', import.meta.url))
 
 export interface DaemonOptions {
   readonly data: string

@@ -61,7 +61,7 @@ async function active(aws: Aws, TableName: string): Promise<void> {
 
 /** As a user does it, with the command: it bundles the module and hands it to the daemon. */
 async function deploy(daemon: Daemon, module: string): Promise<void> {
-  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+  const main = fileURLToPath(new URL('../cli/main.cjs', import.meta.url))
   const path = fileURLToPath(new URL(`pipelines/${module}`, import.meta.url))
   try {
     await promisify(execFile)(process.execPath, [main, 'pipelines', 'deploy', path, '--url', daemon.url])

@@ -1,9 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buildProgram } from '../../src/cli/program.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
 import { errorOf, millrace, type RunOptions } from './millrace.js'
@@ -128,107 +126,20 @@ describe('append and tail', () => {
   })
 })
 
-/** Each command that speaks to a daemon, in an order in which each finds what it needs. */
-const spoken: readonly { readonly args: readonly string[]; readonly says: unknown }[] = [
-  { args: ['status'], says: { state: 'ready', tables: 1 } },
-  { args: ['tables', 'list'], says: { tables: [{ name: 'things' }] } },
-  { args: ['tables', 'show', 'things'], says: { name: 'things' } },
-  { args: ['streams', 'create', 'source'], says: { name: 'source', open: 1 } },
-  {
-    args: ['streams', 'list'],
-    says: { streams: expect.arrayContaining([expect.objectContaining({ name: 'source' })]) },
-  },
-  { args: ['streams', 'show', 'table:things'], says: { name: 'table:things', kind: 'table' } },
-  { args: ['shards', 'list', 'source'], says: { shards: [{ state: 'open' }] } },
-  { args: ['append', 'source', 'k', '1'], says: { appended: 1 } },
-  { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },
-  { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
-  { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },
-  {
-    args: ['bridges', 'create', 'away', '--source', 'source', '--brokers', '127.0.0.1:1', '--partitions', '1'],
-    says: { name: 'away', source: 'source' },
-  },
-  { args: ['bridges', 'list'], says: { bridges: [{ name: 'away' }] } },
-  { args: ['bridges', 'show', 'away'], says: { name: 'away' } },
-  {
-    args: ['groups', 'list'],
-    says: { groups: expect.arrayContaining([expect.objectContaining({ name: 'pipeline:copy', stream: 'source' })]) },
-  },
-  { args: ['groups', 'show', 'bridge:away'], says: { name: 'bridge:away', stream: 'source' } },
-  { args: ['bridges', 'delete', 'away'], says: { deleted: 'away' } },
-  { args: ['pipelines', 'delete', 'copy'], says: { deleted: 'copy' } },
-  { args: ['shards', 'split', 'source', 'SHARD'], says: { parent: { state: 'sealed' }, children: [{}, {}] } },
-  { args: ['streams', 'delete', 'source'], says: { deleted: 'source' } },
-  { args: ['config', 'show'], says: { settings: expect.any(Array) } },
-  { args: ['config', 'check'], says: { valid: true } },
-]
-
-describe('--json', () => {
-  test('every command gives one JSON document', { timeout: 120_000 }, async () => {
-    const pipeline = file(
-      'copy.ts',
-      `import { pipeline, stream } from 'millrace'
-       export default pipeline('copy')
-         .from(stream<number>('source'))
-         .filter((record) => record.value > 1000)
-         .to(stream('source', (record) => ({ key: record.key, value: record.value })))`,
-    )
-    for (const { args, says } of spoken) {
-      let shard = ''
-      if (args.includes('SHARD')) {
-        const { shards } = await json<{ shards: { id: number }[] }>('shards', 'list', 'source')
-        shard = String(shards[0]!.id)
-      }
-      const given = args.map((word) => (word === 'PIPELINE' ? pipeline : word === 'SHARD' ? shard : word))
-      expect(await json(...given), given.join(' ')).toMatchObject(says as object)
-    }
-  })
-
-  test('no command is forgotten here', async () => {
-    const all = leavesOf(await buildProgram()).sort()
-    // `serve` prints its line and `tail` NDJSON, whatever is asked for; `demo` has tests of its own.
-    const named = [...spoken.map(({ args }) => all.find((name) => ` ${args.join(' ')} `.startsWith(` ${name} `))!)]
-    expect([...new Set([...named, 'serve', 'tail', 'demo'])].sort()).toEqual(all)
-  })
-
-  test.each([
-    { args: ['streams', 'show', 'none'], code: 'NOT_FOUND' },
-    { args: ['streams', 'create', 'not a name'], code: 'BAD_REQUEST' },
-    { args: ['tables', 'show', 'none'], code: 'NOT_FOUND' },
-    { args: ['shards', 'split', 'table:things', '999'], code: 'NOT_FOUND' },
-    { args: ['append', 'table:things', 'k', '1'], code: 'CONFLICT' },
-    { args: ['append', 'none', '--file', '/none'], code: 'NOT_FOUND' },
-    { args: ['tail', 'none'], code: 'NOT_FOUND' },
-    { args: ['groups', 'show', 'none'], code: 'NOT_FOUND' },
-    { args: ['pipelines', 'deploy', '/none.ts'], code: 'MODULE_INVALID' },
-    { args: ['pipelines', 'delete', 'none'], code: 'NOT_FOUND' },
-    { args: ['bridges', 'show', 'none'], code: 'NOT_FOUND' },
-  ])('$args fails with $code', async ({ args, code }) => {
-    const failed = await run([...args, '--json'])
-    expect({ code: failed.code, stdout: failed.stdout }).toEqual({ code: 1, stdout: '' })
-    expect(errorOf(failed).code).toBe(code)
-  })
-
-  test('without it an error is a sentence of what happened, one of what to do, and the code', async () => {
+describe('an error', () => {
+  test('is a sentence of what happened, one of what to do, and the code', async () => {
     const args = ['streams', 'show', 'none']
     const { code, message, remedy } = errorOf(await run([...args, '--json']))
     const stderr = `error: ${message}\n${remedy} (${code})\n`
     expect(await run(args)).toEqual({ code: 1, stdout: '', stderr })
   })
 
-  test('nobody answers', async () => {
+  test('says that nobody answers', async () => {
     const failed = await millrace(['status', '--url', 'http://127.0.0.1:1', '--json'])
     expect(failed.code).toBe(1)
     expect(errorOf(failed)).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('127.0.0.1:1') })
   })
 })
-
-function leavesOf(command: Command, prefix = ''): string[] {
-  return command.commands.flatMap((each) => {
-    const name = `${prefix}${each.name()}`
-    return each.commands.length === 0 ? [name] : leavesOf(each, `${name} `)
-  })
-}
 
 describe('wrong usage', () => {
   test.each([

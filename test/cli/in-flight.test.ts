@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { type AwsFailure, DaemonProcess, type StartOptions } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
-import { millrace } from './command.js'
+import { millrace } from './millrace.js'
 
 beforeAll(() => ensureBuilt())
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildProgram } from '../../src/cli/program.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
-import { millrace } from './command.js'
+import { millrace } from './millrace.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const file = (name: string, text: string): string => {

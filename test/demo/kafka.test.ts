@@ -7,7 +7,7 @@ import { ensureBuilt } from '../built.js'
 import { kafkaAvailable, startBroker } from '../kafka/broker.mjs'
 
 ensureBuilt()
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const main = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
 
 test.skipIf(!kafkaAvailable())('with a real broker and kills every change arrives in the topic', async () => {
   const rows = 3000

@@ -9,7 +9,7 @@ import { ensureBuilt } from '../built.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
 ensureBuilt()
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const main = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
 const openShardsMax = 12
 const headers = { 'content-type': 'application/json', 'x-millrace': '1' }
 

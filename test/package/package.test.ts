@@ -35,7 +35,7 @@ test.for([20, 22, 24])('the installed package serves on Node %i', async (major, 
   const node = (await nodeBinary(major)) ?? skip(`Node ${major} cannot be had here`)
   const { stdout } = await run(node, ['--version'])
   expect(stdout).toMatch(new RegExp(`^v${major}\\.`))
-  const main = join(project, 'node_modules', 'millrace', 'dist', 'cli', 'main.js')
+  const main = join(project, 'node_modules', 'millrace', 'dist', 'cli', 'main.cjs')
   const data = temporaryFolder()
   const daemon = await DaemonProcess.start({ data, node, main, cwd: project })
   try {
@@ -87,7 +87,7 @@ test('what only the development of Millrace needs is not in it', async () => {
 })
 
 test('without the packages of the demo, the demo says what to install', async () => {
-  const main = join(project, 'node_modules', 'millrace', 'dist', 'cli', 'main.js')
+  const main = join(project, 'node_modules', 'millrace', 'dist', 'cli', 'main.cjs')
   const failed = run(process.execPath, [main, 'demo', '--rows', '1000'], { cwd: project })
   await expect(failed).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('npm install') })
 })
