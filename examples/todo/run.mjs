@@ -18,7 +18,7 @@ import {
 import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const millrace = join(root, 'dist', 'cli', 'main.js')
+const millrace = join(root, 'dist', 'cli', 'main.cjs')
 const isJson = process.argv.includes('--json')
 const print = (...words) => isJson || console.log(...words)
 /** How long the pipeline may take to count: milliseconds, unless the machine is very busy. */
