@@ -25,7 +25,8 @@ RUN ln -s /opt/millrace/dist/cli/main.cjs /usr/local/bin/millrace && install -d 
 USER node
 VOLUME /data
 EXPOSE 8000
-# Inside of a container loopback reaches nobody: publish the port to an address that only you can reach.
+# Inside of a container loopback reaches nobody: publish the port to an address that only you can reach. Other containers
+# that call the daemon by a name (`http://millrace:8000`) need that name in MILLRACE_LISTEN_HOSTS.
 ENV MILLRACE_LISTEN_HOST=0.0.0.0 MILLRACE_LISTEN_INSECURE=true
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8000/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]

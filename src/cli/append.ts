@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
-import { printDone } from './output.js'
+import { note, printDone } from './output.js'
 import { Progress } from './progress.js'
 
 /** Lines of one request, and their bytes. */
@@ -54,6 +54,8 @@ function jsonOrText(text: string): unknown {
 async function appendLines(client: Client, path: string, file: string | undefined): Promise<number> {
   const progress = new Progress('appending', file === undefined ? undefined : sizeOf(file))
   const input = file === undefined ? process.stdin : createReadStream(file)
+  if (file === undefined && process.stdin.isTTY)
+    note('reading a record a line, {"key": ..., "value": ...}; Ctrl-D ends it')
   let lines: string[] = []
   let bytes = 0
   let firstLine = 1

@@ -8,6 +8,7 @@ interface Stream {
   readonly kind: string
   readonly shards: number
   readonly open: number
+  readonly closedAt?: number
 }
 
 interface Shard {
@@ -94,7 +95,13 @@ function registerStreams(program: Command): void {
       printList(
         'streams',
         rows,
-        rows.map(({ name, kind, shards, open }) => ({ stream: name, kind, shards, open })),
+        rows.map(({ name, kind, closedAt, shards, open }) => ({
+          stream: name,
+          kind,
+          state: closedAt === undefined ? 'open' : 'closed',
+          shards,
+          'open shards': open,
+        })),
         globals(command).json,
       )
     })

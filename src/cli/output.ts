@@ -1,6 +1,7 @@
 import CliTable from 'cli-table3'
 import pico from 'picocolors'
 import type { MillraceError } from '../runtime/index.js'
+import { shownFields } from './shown-fields.js'
 
 /** Colour only on a terminal, and never when NO_COLOR says so. */
 const out = pico.createColors(pico.isColorSupported && process.stdout.isTTY === true)
@@ -44,11 +45,12 @@ const plainBorders = {
 /** One thing: its fields line by line, or as one JSON document. */
 export function printOne(value: object, json: boolean): void {
   if (json) return printJson(value)
-  const width = Math.max(...Object.keys(value).map((name) => name.length))
-  for (const [name, field] of Object.entries(value)) {
-    if (field === undefined) continue
-    const text = typeof field === 'object' ? JSON.stringify(field) : String(field)
-    process.stdout.write(`${out.bold(name.padEnd(width))}  ${text}\n`)
+  const rows = shownFields(value)
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  const indent = ' '.repeat(width + 2)
+  for (const { name, text } of rows) {
+    const lines = text.replaceAll('\n', `\n${indent}`)
+    process.stdout.write(`${out.bold(name.padEnd(width))}  ${lines}\n`)
   }
 }
 
@@ -69,6 +71,6 @@ export function printError(error: MillraceError, json: boolean): void {
 }
 
 /** A line for a person who waits; not a result. */
-function note(text: string): void {
+export function note(text: string): void {
   process.stderr.write(`${err.dim(text)}\n`)
 }

@@ -223,7 +223,7 @@ export class Bridge {
     this.#enter({
       kind: 'waiting',
       since: this.#state.kind === 'waiting' ? this.#state.since : now,
-      nextTryAt: now + tryAgainInMs,
+      nextTryAt: Math.round(now + tryAgainInMs),
       error,
     })
   }

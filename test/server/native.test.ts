@@ -186,6 +186,7 @@ describe('records', () => {
     for (const query of ['', 'shard=x', 'shard=9', 'shard=1&from=-1', 'shard=1&limit=1.5', 'shard=1&wait=soon'])
       expect([400, 404], query).toContain((await serving.v1('GET', `streams/s/records?${query}`)).status)
     expect((await serving.v1('GET', 'streams/s/records?shard=1&from=0')).code).toBe('TRIMMED')
+    expect(await serving.v1('GET', 'streams/s/records')).toMatchObject({ status: 400, code: 'BAD_REQUEST' })
   })
 })
 

@@ -60,7 +60,12 @@ async function appendRecords(call: Call): Promise<Answer> {
 async function readRecords(call: Call): Promise<Answer | undefined> {
   const { daemon, query, request, response } = call
   const stream = streamNamed(daemon.rooms, call.names[0])
-  const shard = shardOf(daemon.rooms, stream, query.get('shard') ?? '')
+  const id = query.get('shard')
+  if (!id)
+    throw new MillraceError('BAD_REQUEST', 'The parameter shard is missing.', {
+      remedy: `Name one of those that GET /v1/streams/${stream.name}/shards lists: ?shard=ID.`,
+    })
+  const shard = shardOf(daemon.rooms, stream, id)
   const from = (query.has('from') ? numberOf(query, 'from') : shard.lowWatermark) as Sequence
   const limit = query.has('limit') ? Math.min(numberOf(query, 'limit'), recordsMax) : recordsAtOnce
   const waitMs = query.has('wait') ? Math.min(numberOf(query, 'wait'), daemon.config.http.pollMsMax) : 0

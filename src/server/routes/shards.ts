@@ -34,7 +34,7 @@ export function shardOf({ log }: Rooms, stream: Stream, id: string): Shard {
   const shard = log.shards(stream.id).find((each) => String(each.id) === id)
   if (!shard) {
     throw new MillraceError('NOT_FOUND', `${stream.name} has no shard ${id}.`, {
-      remedy: `GET /v1/streams/${stream.name}/shards lists them.`,
+      remedy: `\`millrace shards ${stream.name}\` or GET /v1/streams/${stream.name}/shards lists them.`,
     })
   }
   return shard
