@@ -1,7 +1,6 @@
 import Table from 'cli-table3'
-import pc from 'picocolors'
 import { MillraceError } from '../runtime/index.js'
-import { count, say } from './progress.js'
+import { count, pc, say } from './progress.js'
 import type { DemoOptions, DemoSummary } from './run.js'
 
 export const defaultRows = 300_000
@@ -37,7 +36,7 @@ export function printSummary(summary: DemoSummary): void {
   const table = new Table({
     head: ['route', 'flights', 'mean delay, minutes'],
     colAligns: ['left', 'right', 'right'],
-    style: { head: process.stdout.isTTY ? ['bold'] : [], border: [] },
+    style: { head: process.stdout.isTTY ? ['bold'] : [], border: [], compact: true },
   })
   for (const { route, flights, meanDelay } of summary.topTen) table.push([route, count(flights), meanDelay.toFixed(1)])
   print(table.toString())

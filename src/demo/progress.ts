@@ -1,9 +1,13 @@
 import cliProgress from 'cli-progress'
-import pc from 'picocolors'
+import pico from 'picocolors'
+
+/** All that the demo says in colour goes to standard error: colour only when that is a terminal. */
+export const pc = pico.createColors(pico.isColorSupported && process.stderr.isTTY === true)
 
 /** Between two lines of a phase where there is no terminal to draw a bar on. */
 const lineEveryMs = 10_000
 const titleWidth = 24
+const showCursor = '\x1b[?25h'
 
 export interface PhaseResult {
   readonly count: number
@@ -37,6 +41,8 @@ export class Phase {
       barIncompleteChar: '░',
     })
     this.#bar.start(total, 0, { rate: 0 })
+    // Ctrl-C ends the process from elsewhere; the terminal must not be left without its cursor.
+    process.once('exit', restoreCursor)
   }
 
   update(done: number): void {
@@ -71,6 +77,7 @@ export class Phase {
   /** Takes the bar away without a word. */
   abandon(): void {
     this.#bar?.stop()
+    process.removeListener('exit', restoreCursor)
   }
 
   #result(): PhaseResult {
@@ -81,6 +88,10 @@ export class Phase {
   #rate(): string {
     return `${count(this.#result().perSecond)}/s`
   }
+}
+
+function restoreCursor(): void {
+  process.stderr.write(`\n${showCursor}`)
 }
 
 /** A line for people. */
