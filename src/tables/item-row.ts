@@ -1,6 +1,13 @@
 import { Family } from '../commit/index.js'
 import { type Hash64, hashKey, MillraceError } from '../runtime/index.js'
-import { type AttributeValue, decodeKeyValue, encodeKeyValue, type Item, type KeySchema } from './values/index.js'
+import {
+  type AttributeValue,
+  decodeKeyValue,
+  encodeKeyValue,
+  type Item,
+  type KeySchema,
+  setAttribute,
+} from './values/index.js'
 
 /**
  * `item`: family, table u32be, key hash (hi u32be, lo u32be), encoded partition key, encoded sort key. The hash comes
@@ -73,7 +80,7 @@ export function after(prefix: Buffer): Buffer {
 export function keyAttributesOf(row: Buffer, schema: KeySchema): Item {
   const partition = decodeKeyValue(row, prefixBytes)
   const key: Item = { [schema.hash.name]: partition.value }
-  if (schema.range) key[schema.range.name] = decodeKeyValue(row, partition.next).value
+  if (schema.range) setAttribute(key, schema.range.name, decodeKeyValue(row, partition.next).value)
   return key
 }
 

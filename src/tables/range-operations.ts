@@ -14,8 +14,8 @@ import {
   parseProjection,
   project,
 } from './expressions/index.js'
-import { array, members } from './item-operations.js'
 import { after, decodeItem, itemKey, keyAttributesOf, parseItem, partitionStart, segmentRange } from './item-row.js'
+import { array, members } from './json-bytes.js'
 import {
   atMost,
   Constraints,
@@ -70,6 +70,12 @@ export class RangeOperations {
   }
 
   async query(input: Input): Promise<Buffer> {
+    // In a Query AWS has other words for this than in a Scan.
+    if ((whole(input, 'Limit') ?? 1) < 1) {
+      throw validation(
+        "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+      )
+    }
     const common = rangeCommon(input)
     refuseLegacy(input)
     const context = new ExpressionContext(placeholders(input))
@@ -95,7 +101,10 @@ export class RangeOperations {
     const start = startKey(input, row)
     if (start && !start.row.subarray(0, partition.length).equals(partition))
       throw validation('The provided starting key is outside query boundaries based on provided conditions')
-    const bounds = continueFrom(boundsOf(partition, condition), start?.row, reverse)
+    const range = boundsOf(partition, condition)
+    if (start && (isAbove(start.row, range) || isBelow(start.row, range)))
+      throw validation('The provided starting key does not match the range key predicate')
+    const bounds = continueFrom(range, start?.row, reverse)
     return this.#read({ row, bounds, reverse, filter, projection, ...common.reading })
   }
 
@@ -295,16 +304,15 @@ function boundsOf(partition: Buffer, condition: KeyCondition): Bounds {
   }
 }
 
-/** The rest of a range behind a row. */
+/** The rest of a range behind a row that lies in it. */
 function continueFrom(bounds: Bounds, last: Buffer | undefined, reverse: boolean): Bounds {
   if (!last) return bounds
   if (reverse) {
     const { lt: _, lte: __, ...low } = bounds
-    // A start key above the range leaves the range as it is.
-    return isAbove(last, bounds) ? bounds : { ...low, lt: last }
+    return { ...low, lt: last }
   }
   const { gte: _, gt: __, ...high } = bounds
-  return isBelow(last, bounds) ? bounds : { ...high, gt: last }
+  return { ...high, gt: last }
 }
 
 const isAbove = (key: Buffer, { lt, lte }: Bounds): boolean =>

@@ -1,11 +1,15 @@
+import { isUtf8 } from 'node:buffer'
 import { serialization, validation } from './aws-error.js'
 import type { Placeholders } from './expressions/index.js'
+import { notBoolean, notList, notMap, notNumber, notText } from './values/index.js'
 
 /** A request's body: an object of members that are checked one by one when they are read. */
 export type Input = Readonly<Record<string, unknown>>
 
 export function parseInput(body: Buffer): Input {
   let value: unknown
+  // Decoding would put U+FFFD in place of what is no UTF-8: the item would not be the one that was sent.
+  if (!isUtf8(body)) throw serialization('Unable to parse request body')
   try {
     value = JSON.parse(body.toString()) as unknown
   } catch {
@@ -20,13 +24,11 @@ export function parseInput(body: Buffer): Input {
 export class Constraints {
   readonly #faults: string[] = []
 
-  check(isMet: boolean, member: string, value: unknown, constraint: string): void {
+  /** `value` is what the message shows; a fault of a member that is not there shows null. */
+  check(isMet: boolean, member: string, value: string | number | undefined, constraint: string): void {
     if (isMet) return
-    const shown =
-      value === undefined || value === null ? 'null' : typeof value === 'object' ? JSON.stringify(value) : String(value)
-    this.#faults.push(
-      `Value ${value === undefined || value === null ? 'null' : `'${shown}'`} at '${member}' failed to satisfy constraint: ${constraint}`,
-    )
+    const shown = value === undefined ? 'null' : `'${value}'`
+    this.#faults.push(`Value ${shown} at '${member}' failed to satisfy constraint: ${constraint}`)
   }
 
   done(): void {
@@ -36,52 +38,64 @@ export class Constraints {
   }
 }
 
-const textFault = 'STRING_VALUE cannot be converted to '
+/*
+ * Members of a request. checkShape has seen to the types of those that an operation knows; the texts here are for the
+ * rest.
+ */
 
 export function text(input: Input, name: string): string | undefined {
   const value = input[name]
   if (value === undefined || value === null) return undefined
-  if (typeof value !== 'string') throw serialization(`${typeName(value)} cannot be converted to String`)
+  if (typeof value !== 'string') throw notText(value)
   return value
 }
 
 export function whole(input: Input, name: string): number | undefined {
   const value = input[name]
   if (value === undefined || value === null) return undefined
-  if (typeof value === 'string') throw serialization(`${textFault}Integer`)
-  if (typeof value !== 'number') throw serialization(`${typeName(value)} cannot be converted to Integer`)
+  if (typeof value !== 'number') throw notNumber('Integer', value)
   return Math.trunc(value)
 }
 
 export function flag(input: Input, name: string): boolean | undefined {
   const value = input[name]
   if (value === undefined || value === null) return undefined
-  if (typeof value !== 'boolean') throw serialization(`${typeName(value)} cannot be converted to Boolean`)
+  if (typeof value !== 'boolean') throw notBoolean(value)
   return value
 }
 
 export function object(input: Input, name: string): Input | undefined {
   const value = input[name]
   if (value === undefined || value === null) return undefined
-  if (typeof value !== 'object' || Array.isArray(value)) throw serialization('Unexpected field type')
+  if (typeof value !== 'object' || Array.isArray(value)) throw notMap(value)
   return value as Input
 }
 
 export function list(input: Input, name: string): readonly unknown[] | undefined {
   const value = input[name]
   if (value === undefined || value === null) return undefined
-  if (!Array.isArray(value)) throw serialization('Unexpected field type')
+  if (!Array.isArray(value)) throw notList(value)
   return value
 }
 
-function typeName(value: unknown): string {
-  if (typeof value === 'number') return 'NUMBER_VALUE'
-  if (typeof value === 'boolean') return value ? 'TRUE_VALUE' : 'FALSE_VALUE'
-  return Array.isArray(value) ? 'START_ARRAY' : 'START_OBJECT'
-}
-
+const tableNameLengthMin = 3
+const tableNameLengthMax = 255
 const tableNamePattern = /^[a-zA-Z0-9_.-]+$/
 const tableArnPattern = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table\/([a-zA-Z0-9_.-]+)$/
+
+/** The table's name of a request of the control plane, where AWS has other words for what is wrong with it. */
+export function describedTableName(input: Input, options: { created?: boolean } = {}): string {
+  const name = text(input, 'TableName')
+  if (name === undefined) throw validation("The parameter 'TableName' is required but was not present in the request")
+  const arn = options.created ? null : tableArnPattern.exec(name)
+  const found = arn ? (arn[1] as string) : name
+  if (!options.created && (found.length < tableNameLengthMin || found.length > tableNameLengthMax)) {
+    throw validation(
+      `TableName must be at least ${tableNameLengthMin} characters long and at most ${tableNameLengthMax} characters long`,
+    )
+  }
+  return found
+}
 
 /** The table's name of a request; an ARN is taken for its last part. Adds to the constraints that it fails. */
 export function tableName(input: Input, constraints: Constraints, options: { created?: boolean } = {}): string {
@@ -92,26 +106,34 @@ export function tableName(input: Input, constraints: Constraints, options: { cre
   }
   const arn = options.created ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
-  if (options.created) {
-    constraints.check(
-      tableNamePattern.test(name),
-      'tableName',
-      name,
-      'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+',
-    )
-    constraints.check(name.length >= 3, 'tableName', name, 'Member must have length greater than or equal to 3')
-    constraints.check(name.length <= 255, 'tableName', name, 'Member must have length less than or equal to 255')
-  } else {
-    constraints.check(name.length >= 1, 'tableName', name, 'Member must have length greater than or equal to 1')
-    constraints.check(name.length <= 1024, 'tableName', name, 'Member must have length less than or equal to 1024')
-    constraints.check(
-      name.length === 0 || tableNamePattern.test(name),
-      'tableName',
-      name,
-      'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+',
-    )
-  }
+  checkTableName(name, 'tableName', constraints, options.created ? tableNameLengthMin : 1)
   return name
+}
+
+export function checkTableName(
+  name: string,
+  member: string,
+  constraints: Constraints,
+  lengthMin = tableNameLengthMin,
+): void {
+  constraints.check(
+    (name.length === 0 && lengthMin === 1) || tableNamePattern.test(name),
+    member,
+    name,
+    'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+',
+  )
+  constraints.check(
+    name.length >= lengthMin,
+    member,
+    name,
+    `Member must have length greater than or equal to ${lengthMin}`,
+  )
+  constraints.check(
+    name.length <= tableNameLengthMax,
+    member,
+    name,
+    `Member must have length less than or equal to ${tableNameLengthMax}`,
+  )
 }
 
 export function oneOf<T extends string>(

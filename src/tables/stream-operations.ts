@@ -11,7 +11,7 @@ import { type Clock, MillraceError } from '../runtime/index.js'
 import { expiredIterator, notFound, trimmed, validation } from './aws-error.js'
 import type { AwsStream, Catalogue, ViewType } from './catalogue.js'
 import { type DecodedChange, decodeChange } from './change.js'
-import { array, members } from './item-operations.js'
+import { array, members } from './json-bytes.js'
 import { atMost, Constraints, type Input, object, oneOf, text, whole } from './request.js'
 import { keysOf } from './table-operations.js'
 

@@ -1,9 +1,22 @@
 import { AwsError, notFound, validation } from './aws-error.js'
 import type { Catalogue, TableRow, ViewType } from './catalogue.js'
-import { atMost, Constraints, flag, type Input, list, object, oneOf, tableName, text, whole } from './request.js'
-import type { KeyAttribute, KeySchema, KeyType } from './values/index.js'
+import { keySchemaOf, readKeySchema } from './key-schema.js'
+import {
+  atMost,
+  Constraints,
+  checkTableName,
+  describedTableName,
+  flag,
+  type Input,
+  object,
+  oneOf,
+  tableName,
+  text,
+  whole,
+} from './request.js'
+import type { KeyAttribute, KeySchema } from './values/index.js'
 
-const keyNameBytesMax = 255
+const capacityUnitsMax = 1_000_000_000_000
 const views: readonly ViewType[] = ['NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGES', 'KEYS_ONLY']
 
 /** CreateTable, DescribeTable, UpdateTable, DeleteTable, ListTables and what tools ask beside them. */
@@ -15,22 +28,10 @@ export class TableOperations {
   }
 
   async create(input: Input): Promise<object> {
+    describedTableName(input, { created: true })
     const constraints = new Constraints()
+    const { elements, definitions } = readKeySchema(input, constraints)
     const name = tableName(input, constraints, { created: true })
-    const keySchema = list(input, 'KeySchema')
-    constraints.check(keySchema !== undefined, 'keySchema', undefined, 'Member must not be null')
-    constraints.check(
-      keySchema === undefined || keySchema.length >= 1,
-      'keySchema',
-      [],
-      'Member must have length greater than or equal to 1',
-    )
-    constraints.check(
-      keySchema === undefined || keySchema.length <= 2,
-      'keySchema',
-      keySchema,
-      'Member must have length less than or equal to 2',
-    )
     const billing =
       oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints) ?? 'PROVISIONED'
     const tableClass = oneOf(input, 'TableClass', 'tableClass', ['STANDARD', 'STANDARD_INFREQUENT_ACCESS'], constraints)
@@ -38,15 +39,14 @@ export class TableOperations {
     const view = viewOf(input, constraints)
     constraints.done()
     refuseUnsupported(input)
-    const schema = schemaOf(keySchema as readonly unknown[], list(input, 'AttributeDefinitions') ?? [])
     if (billing === 'PROVISIONED' && !throughput) {
-      throw validation('No provisioned throughput specified for the table')
-    }
-    if (billing === 'PAY_PER_REQUEST' && throughput) {
       throw validation(
-        'One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST',
+        'One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED',
       )
     }
+    if (billing === 'PAY_PER_REQUEST' && throughput) throw notOnDemand()
+    refuseOutOfBounds(throughput)
+    const schema = keySchemaOf(elements, definitions)
     const wanted = {
       name,
       schema,
@@ -73,6 +73,7 @@ export class TableOperations {
     const constraints = new Constraints()
     const limit = atMost(input, 'Limit', 'limit', 100, constraints) ?? 100
     const start = text(input, 'ExclusiveStartTableName')
+    if (start !== undefined) checkTableName(start, 'exclusiveStartTableName', constraints)
     constraints.done()
     const names = this.#catalogue
       .names()
@@ -83,8 +84,9 @@ export class TableOperations {
 
   /** The stream on or off; billing, throughput, class and protection are described as asked. */
   async update(input: Input): Promise<object> {
+    const name = describedTableName(input)
     const constraints = new Constraints()
-    const name = tableName(input, constraints)
+    tableName({ TableName: name }, constraints)
     const billing = oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints)
     const tableClass = oneOf(input, 'TableClass', 'tableClass', ['STANDARD', 'STANDARD_INFREQUENT_ACCESS'], constraints)
     const throughput = throughputOf(input, constraints)
@@ -102,11 +104,9 @@ export class TableOperations {
       throw validation(
         'One or more parameter values were invalid: ProvisionedThroughput must be specified when BillingMode is PROVISIONED',
       )
-    if (throughput && (billing ?? before.billing) === 'PAY_PER_REQUEST') {
-      throw validation(
-        'One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST',
-      )
-    }
+    if (throughput && (billing ?? before.billing) === 'PAY_PER_REQUEST') throw notOnDemand()
+    refuseOutOfBounds(throughput)
+    if (throughput && before.billing === 'PROVISIONED') refuseSameThroughput(before.throughput, throughput)
     let row = before
     if (view === 'off') row = await this.#catalogue.disableStream(name)
     else if (view) row = await this.#catalogue.enableStream(name, view)
@@ -188,8 +188,9 @@ export class TableOperations {
   }
 
   #row(input: Input): TableRow {
+    const name = describedTableName(input)
     const constraints = new Constraints()
-    const name = tableName(input, constraints)
+    tableName({ TableName: name }, constraints)
     constraints.done()
     const table = this.#catalogue.find(name)
     if (!table) throw notFound(`Requested resource not found: Table: ${name} not found`)
@@ -204,6 +205,33 @@ export function keysOf({ hash, range }: KeySchema): object[] {
   ]
 }
 
+const notOnDemand = (): Error =>
+  validation(
+    'One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST',
+  )
+
+interface Throughput {
+  readonly read: number
+  readonly write: number
+}
+
+function refuseOutOfBounds(throughput: Throughput | undefined): void {
+  if (!throughput) return
+  const { read, write } = throughput
+  if (read > capacityUnitsMax) throw validation(`Given value ${read} for ReadCapacityUnits is out of bounds`)
+  if (write > capacityUnitsMax) throw validation(`Given value ${write} for WriteCapacityUnits is out of bounds`)
+}
+
+function refuseSameThroughput(before: Throughput, wanted: Throughput): void {
+  if (before.read !== wanted.read || before.write !== wanted.write) return
+  throw validation(
+    'The provisioned throughput for the table will not change. The requested value equals the current value. ' +
+      `Current ReadCapacityUnits provisioned for the table: ${before.read}. Requested ReadCapacityUnits: ${wanted.read}. ` +
+      `Current WriteCapacityUnits provisioned for the table: ${before.write}. Requested WriteCapacityUnits: ${wanted.write}. ` +
+      'Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.',
+  )
+}
+
 /** What is asked for and not there yet is refused: a table without its index would answer wrongly. */
 function refuseUnsupported(input: Input): void {
   for (const name of [
@@ -213,9 +241,16 @@ function refuseUnsupported(input: Input): void {
     'ReplicaUpdates',
     'GlobalTableWitnessUpdates',
     'MultiRegionConsistency',
+    'OnDemandThroughput',
+    'ResourcePolicy',
+    'SSESpecification',
+    'Tags',
+    'WarmThroughput',
   ]) {
     const value = input[name]
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
+    // Nothing is encrypted, and nothing else is asked for.
+    if (name === 'SSESpecification' && (value as { Enabled?: unknown }).Enabled === false) continue
     throw validation(`${name} is not supported by this version of Millrace; LIMITATIONS.md lists what is not there yet`)
   }
 }
@@ -255,70 +290,4 @@ function viewOf(input: Input, constraints: Constraints): ViewType | 'off' | unde
     throw validation('One or more parameter values were invalid: StreamEnabled is false but StreamViewType is not null')
   }
   return isOn ? view : 'off'
-}
-
-function schemaOf(keySchema: readonly unknown[], definitions: readonly unknown[]): KeySchema {
-  const types = new Map<string, string>()
-  for (const each of definitions as { AttributeName?: unknown; AttributeType?: unknown }[]) {
-    const constraints = new Constraints()
-    constraints.check(
-      typeof each?.AttributeName === 'string',
-      'attributeDefinitions.1.member.attributeName',
-      undefined,
-      'Member must not be null',
-    )
-    constraints.check(
-      ['S', 'N', 'B'].includes(each?.AttributeType as string),
-      'attributeDefinitions.1.member.attributeType',
-      each?.AttributeType,
-      'Member must satisfy enum value set: [B, N, S]',
-    )
-    constraints.done()
-    if (types.has(each.AttributeName as string)) throw validation('Cannot have two attributes with the same name')
-    types.set(each.AttributeName as string, each.AttributeType as string)
-  }
-  const entries = keySchema as { AttributeName?: unknown; KeyType?: unknown }[]
-  const constraints = new Constraints()
-  entries.forEach((entry, i) => {
-    constraints.check(
-      ['HASH', 'RANGE'].includes(entry?.KeyType as string),
-      `keySchema.${i + 1}.member.keyType`,
-      entry?.KeyType,
-      'Member must satisfy enum value set: [HASH, RANGE]',
-    )
-    constraints.check(
-      typeof entry?.AttributeName === 'string',
-      `keySchema.${i + 1}.member.attributeName`,
-      undefined,
-      'Member must not be null',
-    )
-  })
-  constraints.done()
-  const [first, second] = entries
-  if (first?.KeyType !== 'HASH')
-    throw validation('Invalid KeySchema: The first KeySchemaElement is not a HASH key type')
-  if (second && second.KeyType !== 'RANGE')
-    throw validation('Invalid KeySchema: The second KeySchemaElement is not a RANGE key type')
-  if (second && second.AttributeName === first.AttributeName)
-    throw validation('Both the Hash Key and the Range Key element in the KeySchema have the same name')
-  const names = entries.map((entry) => entry.AttributeName as string)
-  const missing = names.filter((name) => !types.has(name))
-  if (missing.length > 0) {
-    throw validation(
-      `One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [${missing.join(', ')}], AttributeDefinitions: [${[...types.keys()].join(', ')}]`,
-    )
-  }
-  if (types.size > names.length) {
-    throw validation(
-      'One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions',
-    )
-  }
-  const attribute = (name: string): KeyAttribute => {
-    if (Buffer.byteLength(name) < 1 || Buffer.byteLength(name) > keyNameBytesMax)
-      throw validation(
-        `One or more parameter values were invalid: Key attribute names have 1 to ${keyNameBytesMax} bytes`,
-      )
-    return { name, type: types.get(name) as KeyType }
-  }
-  return { hash: attribute(names[0] as string), ...(second ? { range: attribute(names[1] as string) } : {}) }
 }

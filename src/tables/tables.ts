@@ -3,10 +3,12 @@ import type { ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
+import { BatchOperations } from './batch-operations.js'
 import { Catalogue } from './catalogue.js'
 import { ItemOperations } from './item-operations.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
+import { checkShape } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
 import type { Item, KeySchema } from './values/index.js'
@@ -46,6 +48,7 @@ export class Tables {
     this.#catalogue = catalogue
     this.#writer = new Writer(options.commit, catalogue)
     const items = new ItemOperations(options.commit, catalogue, this.#writer)
+    const batches = new BatchOperations(options.commit, catalogue, this.#writer)
     const ranges = new RangeOperations(options.storage, catalogue)
     const tables = new TableOperations(catalogue)
     const streams = new StreamOperations({ ...options, catalogue })
@@ -55,8 +58,8 @@ export class Tables {
         GetItem: (input) => items.get(input),
         UpdateItem: (input) => items.update(input),
         DeleteItem: (input) => items.delete(input),
-        BatchWriteItem: (input) => items.batchWrite(input),
-        BatchGetItem: (input) => items.batchGet(input),
+        BatchWriteItem: (input) => batches.write(input),
+        BatchGetItem: (input) => batches.get(input),
         Query: (input) => ranges.query(input),
         Scan: (input) => ranges.scan(input),
         CreateTable: (input) => tables.create(input),
@@ -92,7 +95,9 @@ export class Tables {
     const run = this.#operations[service]
     if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
     try {
-      const answer = await (run[operation] as Operation)(parseInput(body))
+      const input = parseInput(body)
+      checkShape(operation, input)
+      const answer = await (run[operation] as Operation)(input)
       return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
     } catch (error) {
       throw asAwsError(error)

@@ -4,7 +4,7 @@ import { conditionFailed, notFound } from './aws-error.js'
 import type { Catalogue, Table } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
 import { decodeItem, encodeItem, type ItemKey, itemKey, parseItem, type StoredItem } from './item-row.js'
-import { type Item, itemSize, itemsEqual } from './values/index.js'
+import { type Item, itemSize, itemsEqual, setAttribute } from './values/index.js'
 
 /** What a decider sees of the row that it decides on. */
 export interface Present {
@@ -29,8 +29,6 @@ export interface Written {
 interface Prepared {
   readonly effects: { rows: EffectSet['rows'] & object; records: NonNullable<EffectSet['records']> } | undefined
 }
-
-const always = (decision: Decision) => () => decision
 
 /** Decides on rows under their latches and queues row and change record as one effect set. */
 export class Writer {
@@ -117,7 +115,7 @@ export class Writer {
       for (const write of writes) {
         const item = 'put' in write ? write.put : write.delete
         const attributes: Item = { [schema.hash.name]: item[schema.hash.name] as never }
-        if (schema.range) attributes[schema.range.name] = item[schema.range.name] as never
+        if (schema.range) setAttribute(attributes, schema.range.name, item[schema.range.name] as never)
         const key = itemKey(id, schema, attributes)
         keyed.set(key.row.toString('latin1'), { write, attributes, key })
       }
@@ -139,11 +137,6 @@ export class Writer {
       release()
       throw error
     }
-  }
-
-  /** Puts and deletes of one table that belong together in nothing but the answer: each is a write of its own. */
-  async writeAlways(name: string, keyAttributes: Item, decision: Decision): Promise<Written> {
-    return this.write(name, keyAttributes, false, always(decision))
   }
 
   #table(name: string): Table {

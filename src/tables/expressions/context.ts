@@ -4,6 +4,7 @@ import {
   checkItem,
   notMap,
   notText,
+  typeOf,
   ValidationError,
 } from '../values/index.js'
 import type { Path } from './paths.js'
@@ -105,10 +106,10 @@ export class ExpressionContext {
 
   /** A value as the request has it, in the form of AWS's messages. */
   describeValue(reference: string): string {
-    const value = this.written[reference] as Readonly<Record<string, unknown>>
-    return `AttributeValue: {${Object.entries(value)
-      .map(([type, content]) => `${type}:${typeof content === 'object' ? JSON.stringify(content) : content}`)
-      .join(', ')}}`
+    const written = this.written[reference] as Readonly<Record<string, unknown>>
+    const type = typeOf(this.values.get(reference) as AttributeValue)
+    const content = written[type]
+    return `AttributeValue: {${type}:${typeof content === 'object' ? JSON.stringify(content) : content}}`
   }
 
   /** A path with its `#references` replaced. */

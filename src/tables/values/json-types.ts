@@ -14,6 +14,14 @@ export function notBoolean(found: unknown): ValidationError {
   return new ValidationError(text, 'serialization')
 }
 
+export function notNumber(wanted: 'Integer' | 'Long', found: unknown): ValidationError {
+  const text =
+    typeof found === 'string'
+      ? `STRING_VALUE cannot be converted to ${wanted}`
+      : wrongScalar(wanted, `java.lang.${wanted}`, found)
+  return new ValidationError(text, 'serialization')
+}
+
 export function notBytes(found: unknown): ValidationError {
   const text =
     typeof found === 'object'
@@ -38,6 +46,13 @@ export function notMap(found: unknown): ValidationError {
 export function notValue(found: unknown): ValidationError {
   const text = Array.isArray(found)
     ? 'Unrecognized collection type class com.amazonaws.dynamodb.v20120810.AttributeValue'
+    : 'Unexpected value type in payload'
+  return new ValidationError(text, 'serialization')
+}
+
+export function notStructure(name: string, found: unknown): ValidationError {
+  const text = Array.isArray(found)
+    ? `Unrecognized collection type class com.amazonaws.dynamodb.v20120810.${name}`
     : 'Unexpected value type in payload'
   return new ValidationError(text, 'serialization')
 }

@@ -1,0 +1,160 @@
+import { notBoolean, notList, notMap, notNumber, notStructure, notText, type ValidationError } from './values/index.js'
+
+/**
+ * The JSON types of a request's members. AWS reads the whole body by its model before it looks at what it means, so a
+ * member of a wrong type is a SerializationException whatever else is wrong. Attribute values are looked into where they
+ * are checked (checkItem): one walk is enough for what is on every write's way.
+ */
+type Shape =
+  | 'text'
+  | 'integer'
+  | 'long'
+  | 'boolean'
+  /** A map of attribute values. */
+  | 'item'
+  | { readonly list: Shape }
+  | { readonly map: Shape }
+  | { readonly structure: string; readonly members: Readonly<Record<string, Shape>> }
+
+const structure = (name: string, members: Readonly<Record<string, Shape>>): Shape => ({ structure: name, members })
+const texts: Shape = { map: 'text' }
+
+const expressions = { ExpressionAttributeNames: texts, ExpressionAttributeValues: 'item' } as const
+const write = {
+  TableName: 'text',
+  ConditionExpression: 'text',
+  ...expressions,
+  ReturnValues: 'text',
+  ReturnValuesOnConditionCheckFailure: 'text',
+  ReturnConsumedCapacity: 'text',
+  ReturnItemCollectionMetrics: 'text',
+} as const
+const range = {
+  TableName: 'text',
+  IndexName: 'text',
+  Select: 'text',
+  Limit: 'integer',
+  ConsistentRead: 'boolean',
+  ExclusiveStartKey: 'item',
+  FilterExpression: 'text',
+  ProjectionExpression: 'text',
+  ...expressions,
+  ReturnConsumedCapacity: 'text',
+} as const
+const table = {
+  TableName: 'text',
+  AttributeDefinitions: {
+    list: structure('AttributeDefinition', { AttributeName: 'text', AttributeType: 'text' }),
+  },
+  BillingMode: 'text',
+  ProvisionedThroughput: structure('ProvisionedThroughput', { ReadCapacityUnits: 'long', WriteCapacityUnits: 'long' }),
+  StreamSpecification: structure('StreamSpecification', { StreamEnabled: 'boolean', StreamViewType: 'text' }),
+  TableClass: 'text',
+  DeletionProtectionEnabled: 'boolean',
+} as const
+
+/** By operation; what is not named is not looked at, as on AWS. */
+const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
+  PutItem: { ...write, Item: 'item' },
+  UpdateItem: { ...write, Key: 'item', UpdateExpression: 'text' },
+  DeleteItem: { ...write, Key: 'item' },
+  GetItem: {
+    TableName: 'text',
+    Key: 'item',
+    ConsistentRead: 'boolean',
+    ProjectionExpression: 'text',
+    ExpressionAttributeNames: texts,
+    ReturnConsumedCapacity: 'text',
+  },
+  BatchWriteItem: {
+    RequestItems: {
+      map: {
+        list: structure('WriteRequest', {
+          PutRequest: structure('PutRequest', { Item: 'item' }),
+          DeleteRequest: structure('DeleteRequest', { Key: 'item' }),
+        }),
+      },
+    },
+    ReturnConsumedCapacity: 'text',
+    ReturnItemCollectionMetrics: 'text',
+  },
+  BatchGetItem: {
+    RequestItems: {
+      map: structure('KeysAndAttributes', {
+        Keys: { list: 'item' },
+        ConsistentRead: 'boolean',
+        ProjectionExpression: 'text',
+        ExpressionAttributeNames: texts,
+      }),
+    },
+    ReturnConsumedCapacity: 'text',
+  },
+  Query: { ...range, KeyConditionExpression: 'text', ScanIndexForward: 'boolean' },
+  Scan: { ...range, Segment: 'integer', TotalSegments: 'integer' },
+  CreateTable: {
+    ...table,
+    KeySchema: { list: structure('KeySchemaElement', { AttributeName: 'text', KeyType: 'text' }) },
+  },
+  UpdateTable: table,
+  DescribeTable: { TableName: 'text' },
+  DeleteTable: { TableName: 'text' },
+  ListTables: { ExclusiveStartTableName: 'text', Limit: 'integer' },
+  ListStreams: { TableName: 'text', Limit: 'integer', ExclusiveStartStreamArn: 'text' },
+  DescribeStream: {
+    StreamArn: 'text',
+    Limit: 'integer',
+    ExclusiveStartShardId: 'text',
+    ShardFilter: structure('ShardFilter', { Type: 'text', ShardId: 'text' }),
+  },
+  GetShardIterator: { StreamArn: 'text', ShardId: 'text', ShardIteratorType: 'text', SequenceNumber: 'text' },
+  GetRecords: { ShardIterator: 'text', Limit: 'integer' },
+}
+
+/** Refuses a request with a member of a wrong JSON type. A null is a member that is not there. */
+export function checkShape(operation: string, input: Readonly<Record<string, unknown>>): void {
+  const members = Object.hasOwn(requests, operation) ? requests[operation] : undefined
+  if (members) checkMembers(members, input)
+}
+
+function checkMembers(members: Readonly<Record<string, Shape>>, found: Readonly<Record<string, unknown>>): void {
+  for (const name in members) {
+    const value = found[name]
+    if (value !== undefined && value !== null) check(members[name] as Shape, value)
+  }
+}
+
+function check(shape: Shape, value: unknown): void {
+  const fault = faultOf(shape, value)
+  if (fault) throw fault
+  if (typeof shape === 'string') return
+  if ('members' in shape) checkMembers(shape.members, value as Readonly<Record<string, unknown>>)
+  else if ('list' in shape) {
+    for (const element of value as readonly unknown[]) checkElement(shape.list, element)
+  } else {
+    for (const element of Object.values(value as object)) checkElement(shape.map, element)
+  }
+}
+
+function checkElement(shape: Shape, element: unknown): void {
+  if (element !== null) check(shape, element)
+}
+
+function faultOf(shape: Shape, value: unknown): ValidationError | undefined {
+  const isObject = typeof value === 'object' && !Array.isArray(value)
+  switch (shape) {
+    case 'text':
+      return typeof value === 'string' ? undefined : notText(value)
+    case 'integer':
+      return typeof value === 'number' ? undefined : notNumber('Integer', value)
+    case 'long':
+      return typeof value === 'number' ? undefined : notNumber('Long', value)
+    case 'boolean':
+      return typeof value === 'boolean' ? undefined : notBoolean(value)
+    case 'item':
+      return isObject ? undefined : notMap(value)
+    default:
+      if ('list' in shape) return Array.isArray(value) ? undefined : notList(value)
+      if (isObject) return undefined
+      return 'map' in shape ? notMap(value) : notStructure(shape.structure, value)
+  }
+}
