@@ -204,6 +204,9 @@ export class Catalogue {
     try {
       // The table may have been deleted while this waited.
       if (this.#tables.get(name) !== table) throw notFound(`Requested resource not found: Table: ${name} not found`)
+      // Writers let the gate go when they have queued. A layout change is packed before the records of its commit, so
+      // what is queued must not share that commit: its records would find the stream closed, or lack the new images.
+      await this.#options.commit.settled()
       const before = table.row
       const row = await run(before)
       if (row !== before && table.row === before) {

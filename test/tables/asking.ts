@@ -1,0 +1,56 @@
+import { serve } from '../server/serving.js'
+
+/** An answer of the AWS path: the status, and the body parsed. */
+export interface Answer {
+  readonly status: number
+  /** The name of the error, after its namespace. */
+  readonly error: string | undefined
+  readonly message: string | undefined
+  readonly body: Record<string, never>
+}
+
+export interface Asking {
+  ask(operation: string, input: unknown): Promise<Answer>
+  /** A table with `pk` (S), and `sk` (N) if `range`; gives its name. */
+  table(options?: { range?: boolean; view?: string }): Promise<string>
+  readonly url: string
+}
+
+const streamOperations = new Set(['ListStreams', 'DescribeStream', 'GetShardIterator', 'GetRecords'])
+
+/** A daemon in this process, asked over HTTP in the words of the wire: an SDK would refuse to send much of what is tested. */
+export async function asking(): Promise<Asking> {
+  const { url } = await serve()
+  const ask = async (operation: string, input: unknown): Promise<Answer> => {
+    const service = streamOperations.has(operation) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810'
+    const response = await fetch(`${url}/`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `${service}.${operation}` },
+      body: typeof input === 'string' || input instanceof Uint8Array ? (input as string) : JSON.stringify(input),
+    })
+    const text = await response.text()
+    const body = (text === '' ? {} : JSON.parse(text)) as Answer['body']
+    const { __type, message } = body as { __type?: string; message?: string }
+    return { status: response.status, error: __type?.slice(__type.indexOf('#') + 1), message, body }
+  }
+  let number = 0
+  const table = async ({ range = false, view }: { range?: boolean; view?: string } = {}) => {
+    const TableName = `table-${number++}`
+    const made = await ask('CreateTable', {
+      TableName,
+      AttributeDefinitions: [
+        { AttributeName: 'pk', AttributeType: 'S' },
+        ...(range ? [{ AttributeName: 'sk', AttributeType: 'N' }] : []),
+      ],
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        ...(range ? [{ AttributeName: 'sk', KeyType: 'RANGE' }] : []),
+      ],
+      BillingMode: 'PAY_PER_REQUEST',
+      ...(view ? { StreamSpecification: { StreamEnabled: true, StreamViewType: view } } : {}),
+    })
+    if (made.status !== 200) throw new Error(made.message)
+    return TableName
+  }
+  return { ask, table, url }
+}
