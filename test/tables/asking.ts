@@ -1,16 +1,16 @@
 import { serve } from '../server/serving.js'
 
 /** An answer of the AWS path: the status, and the body parsed. */
-export interface Answer {
+export interface Answer<Body> {
   readonly status: number
   /** The name of the error, after its namespace. */
   readonly error: string | undefined
   readonly message: string | undefined
-  readonly body: Record<string, never>
+  readonly body: Body
 }
 
 export interface Asking {
-  ask(operation: string, input: unknown): Promise<Answer>
+  ask<Body = Record<string, unknown>>(operation: string, input: unknown): Promise<Answer<Body>>
   /** A table with `pk` (S), and `sk` (N) if `range`; gives its name. */
   table(options?: { range?: boolean; view?: string }): Promise<string>
   readonly url: string
@@ -21,7 +21,7 @@ const streamOperations = new Set(['ListStreams', 'DescribeStream', 'GetShardIter
 /** A daemon in this process, asked over HTTP in the words of the wire: an SDK would refuse to send much of what is tested. */
 export async function asking(): Promise<Asking> {
   const { url } = await serve()
-  const ask = async (operation: string, input: unknown): Promise<Answer> => {
+  const ask = async <Body>(operation: string, input: unknown): Promise<Answer<Body>> => {
     const service = streamOperations.has(operation) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810'
     const response = await fetch(`${url}/`, {
       method: 'POST',
@@ -29,7 +29,7 @@ export async function asking(): Promise<Asking> {
       body: typeof input === 'string' || input instanceof Uint8Array ? (input as string) : JSON.stringify(input),
     })
     const text = await response.text()
-    const body = (text === '' ? {} : JSON.parse(text)) as Answer['body']
+    const body = (text === '' ? {} : JSON.parse(text)) as Body
     const { __type, message } = body as { __type?: string; message?: string }
     return { status: response.status, error: __type?.slice(__type.indexOf('#') + 1), message, body }
   }

@@ -1,20 +1,26 @@
 import { expect, test } from 'vitest'
 import { type Asking, asking } from './asking.js'
 
+interface Change {
+  readonly Keys: unknown
+  readonly NewImage?: unknown
+  readonly OldImage?: unknown
+}
+
+interface Page {
+  readonly Records: readonly { readonly dynamodb: Change }[]
+  readonly NextShardIterator?: string
+}
+
 /** All records that a stream shows. */
 async function recordsOf({ ask }: Asking, StreamArn: string) {
-  const records: { Keys: unknown; NewImage?: unknown; OldImage?: unknown }[] = []
-  const { StreamDescription } = (await ask('DescribeStream', { StreamArn })).body as unknown as {
-    StreamDescription: { Shards: { ShardId: string }[] }
-  }
-  for (const { ShardId } of StreamDescription.Shards) {
-    const first = await ask('GetShardIterator', { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' })
-    let ShardIterator = (first.body as { ShardIterator?: string }).ShardIterator
+  const records: Change[] = []
+  const described = await ask<{ StreamDescription: { Shards: { ShardId: string }[] } }>('DescribeStream', { StreamArn })
+  for (const { ShardId } of described.body.StreamDescription.Shards) {
+    const request = { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' }
+    let { ShardIterator } = (await ask<{ ShardIterator?: string }>('GetShardIterator', request)).body
     while (ShardIterator !== undefined) {
-      const page = (await ask('GetRecords', { ShardIterator })).body as unknown as {
-        Records: { dynamodb: (typeof records)[number] }[]
-        NextShardIterator?: string
-      }
+      const { body: page } = await ask<Page>('GetRecords', { ShardIterator })
       records.push(...page.Records.map((record) => record.dynamodb))
       if (page.Records.length === 0) break
       ShardIterator = page.NextShardIterator
@@ -24,8 +30,8 @@ async function recordsOf({ ask }: Asking, StreamArn: string) {
 }
 
 async function arnOf({ ask }: Asking, TableName: string): Promise<string> {
-  const { body } = await ask('DescribeTable', { TableName })
-  return (body as { Table: { LatestStreamArn: string } }).Table.LatestStreamArn
+  const { body } = await ask<{ Table: { LatestStreamArn: string } }>('DescribeTable', { TableName })
+  return body.Table.LatestStreamArn
 }
 
 test('DeleteTable beside writes: every write that was accepted has its record', async () => {
@@ -60,7 +66,7 @@ test('one of many conditional puts of a key wins, and every addition to a number
   expect(puts.filter(({ error }) => error === 'ConditionalCheckFailedException')).toHaveLength(199)
   const adds = await Promise.all(
     Array.from({ length: 200 }, () =>
-      ask('UpdateItem', {
+      ask<{ Attributes: { n: { N: string } } }>('UpdateItem', {
         TableName,
         Key: { pk: { S: 'hot' } },
         UpdateExpression: 'ADD n :one',
@@ -69,7 +75,7 @@ test('one of many conditional puts of a key wins, and every addition to a number
       }),
     ),
   )
-  const sums = adds.map(({ body }) => (body as { Attributes: { n: { N: string } } }).Attributes.n.N)
+  const sums = adds.map(({ body }) => body.Attributes.n.N)
   expect(new Set(sums).size).toBe(200)
   const records = await recordsOf(daemon, await arnOf(daemon, TableName))
   expect(records).toHaveLength(201)
