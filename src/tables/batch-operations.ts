@@ -6,6 +6,7 @@ import type { Catalogue, TableRow } from './catalogue.js'
 import { ExpressionContext, type Projection, parseProjection, project } from './expressions/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { array, members } from './json-bytes.js'
+import { refusePathsInKeys } from './key-paths.js'
 import {
   Constraints,
   flag,
@@ -124,8 +125,9 @@ export class BatchOperations {
     const reads = Object.keys(requests).map((name, i) => batchReadOf(requests, name, tables[i] as string))
     if (reads.reduce((sum, { keys }) => sum + keys.length, 0) > readsMax)
       throw validation('Too many items requested for the BatchGetItem call')
-    const rows = reads.map(({ table, checked }) => {
+    const rows = reads.map(({ table, checked, projection }) => {
       const { id, schema } = this.#row(table)
+      refusePathsInKeys(projection?.paths ?? [], schema)
       const keys = checked.map((key) => itemKey(id, schema, keyOf(key, schema, true)).row)
       if (new Set(keys.map((key) => key.toString('latin1'))).size !== keys.length)
         throw validation('Provided list of item keys contains duplicates')

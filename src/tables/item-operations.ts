@@ -15,6 +15,7 @@ import {
 } from './expressions/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
+import { refusePathsInKeys } from './key-paths.js'
 import {
   Constraints,
   flag,
@@ -145,6 +146,7 @@ export class ItemOperations {
     context.checkAllUsed()
     const found = this.#catalogue.find(table)
     if (!found) throw resourceNotFound()
+    refusePathsInKeys(projection?.paths ?? [], found.row.schema)
     const key = itemKey(found.row.id, found.row.schema, keyOf(item, found.row.schema, true))
     const read = this.#commit.readDurable(key.row)
     const value = read instanceof Promise ? await read : read

@@ -49,10 +49,11 @@ export function readKeySchema(
   return { elements: (elements ?? []) as readonly Element[], definitions: definitions as readonly Definition[] }
 }
 
-function checkName(constraints: Constraints, member: string, name: string | undefined): void {
+function checkName(constraints: Constraints, member: string, given: string | null | undefined): void {
   const place = `${member}.attributeName`
+  const name = given ?? undefined
   const size = name === undefined ? undefined : Buffer.byteLength(name)
-  constraints.check((name ?? undefined) !== undefined, place, undefined, 'Member must not be null')
+  constraints.check(name !== undefined, place, undefined, 'Member must not be null')
   constraints.check(size !== 0, place, name, 'Member must have length greater than or equal to 1')
   constraints.check(
     (size ?? 0) <= keyNameBytesMax,
@@ -65,13 +66,13 @@ function checkName(constraints: Constraints, member: string, name: string | unde
 function checkOneOf(
   constraints: Constraints,
   member: string,
-  value: string | undefined,
+  given: string | null | undefined,
   allowed: readonly string[],
 ): void {
-  const isGiven = (value ?? undefined) !== undefined
-  constraints.check(isGiven, member, undefined, 'Member must not be null')
+  const value = given ?? undefined
+  constraints.check(value !== undefined, member, undefined, 'Member must not be null')
   constraints.check(
-    !isGiven || allowed.includes(value as string),
+    value === undefined || allowed.includes(value),
     member,
     value,
     `Member must satisfy enum value set: [${allowed.join(', ')}]`,

@@ -4,10 +4,11 @@ import { capacity, readUnits, type ShowCapacity, showCapacity } from './capacity
 import type { Catalogue, TableRow } from './catalogue.js'
 import {
   type Condition,
-  conditionTopLevelNames,
+  conditionPaths,
   ExpressionContext,
   evaluateCondition,
   type KeyCondition,
+  keyConditionOf,
   type Projection,
   parseCondition,
   parseKeyCondition,
@@ -16,6 +17,7 @@ import {
 } from './expressions/index.js'
 import { after, decodeItem, itemKey, keyAttributesOf, parseItem, partitionStart, segmentRange } from './item-row.js'
 import { array, members } from './json-bytes.js'
+import { refusePathsInKeys } from './key-paths.js'
 import {
   atMost,
   Constraints,
@@ -82,23 +84,26 @@ export class RangeOperations {
     const keyText = text(input, 'KeyConditionExpression')
     if (keyText === undefined)
       throw validation('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.')
-    const row = this.#row(common.table)
-    const { schema } = row
+    const startItem = startItemOf(input)
     const filterText = text(input, 'FilterExpression')
     const filter = filterText === undefined ? undefined : parseCondition('FilterExpression', filterText, context)
     const projection = projectionOf(input, context)
-    const condition = parseKeyCondition(keyText, context, schema)
+    const conditions = parseKeyCondition(keyText, context)
     context.checkAllUsed()
-    for (const name of filter ? conditionTopLevelNames(filter) : []) {
+    const row = this.#row(common.table)
+    const { schema } = row
+    const condition = keyConditionOf(conditions, schema)
+    for (const [name] of filter ? conditionPaths(filter) : []) {
       if (name === schema.hash.name || name === schema.range?.name) {
         throw validation(
           `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
         )
       }
     }
+    refusePathsInKeys(projection?.paths ?? [], schema)
     const reverse = flag(input, 'ScanIndexForward') === false
     const partition = partitionStart(row.id, encodeKeyValue(condition.hash))
-    const start = startKey(input, row)
+    const start = startKey(startItem, row)
     if (start && !start.row.subarray(0, partition.length).equals(partition))
       throw validation('The provided starting key is outside query boundaries based on provided conditions')
     const range = boundsOf(partition, condition)
@@ -147,14 +152,16 @@ export class RangeOperations {
         `The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`,
       )
     }
+    const startItem = startItemOf(input)
     const context = new ExpressionContext(placeholders(input))
     const filterText = text(input, 'FilterExpression')
     const filter = filterText === undefined ? undefined : parseCondition('FilterExpression', filterText, context)
     const projection = projectionOf(input, context)
     context.checkAllUsed()
     const row = this.#row(common.table)
+    refusePathsInKeys([...(projection?.paths ?? []), ...(filter ? conditionPaths(filter) : [])], row.schema)
     const range = segmentRange(row.id, segment ?? 0, total ?? 1)
-    const start = startKey(input, row)
+    const start = startKey(startItem, row)
     if (start && (Buffer.compare(start.row, range.gte) < 0 || Buffer.compare(start.row, range.lt) >= 0)) {
       throw validation(
         'The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: ' +
@@ -263,10 +270,13 @@ function projectionOf(input: Input, context: ExpressionContext): Projection | un
   return projectionText === undefined ? undefined : parseProjection(projectionText, context)
 }
 
-function startKey(input: Input, row: TableRow): { row: Buffer } | undefined {
+function startItemOf(input: Input): Item | undefined {
   const given = object(input, 'ExclusiveStartKey')
-  if (given === undefined) return undefined
-  const { item } = checkItem(given)
+  return given && checkItem(given).item
+}
+
+function startKey(item: Item | undefined, row: TableRow): { row: Buffer } | undefined {
+  if (item === undefined) return undefined
   let key: Item
   try {
     key = keyOf(item, row.schema, true)

@@ -184,6 +184,69 @@ test('a table that cannot be what is asked for is refused, not made as something
   }
 })
 
+test('expressions are read before the table is looked for', async () => {
+  const { ask, table } = await asking()
+  const TableName = await table({ range: true })
+  const query = (KeyConditionExpression: string, change: object = {}) =>
+    ask('Query', {
+      TableName: 'nowhere',
+      KeyConditionExpression,
+      ExpressionAttributeValues: { ':p': { S: 'a' }, ':n': { N: '1' } },
+      ...change,
+    })
+  const wrong: [string, string][] = [
+    ['pk = :p AND', 'Syntax error; token: "<EOF>"'],
+    ['pk = :p OR sk = :n', 'Invalid operator used in KeyConditionExpression: OR'],
+    ['pk = :p AND NOT sk = :n', 'Invalid operator used in KeyConditionExpression: NOT'],
+    ['pk = :p AND sk <> :n', 'Invalid operator used in KeyConditionExpression: <>'],
+    ['pk.a = :p AND sk = :n', 'KeyConditionExpressions cannot have conditions on nested attributes'],
+    ['size(pk) = :n AND sk = :p', 'KeyConditionExpressions cannot contain nested operations'],
+    ['pk = :p AND pk = :n', 'KeyConditionExpressions must only contain one condition per key'],
+    ['pk = sk AND a = :p AND b = :n', 'Multiple attribute names used in one condition'],
+    ['pk = :p AND a = :p AND b = :n', 'Conditions can be of length 1 or 2 only'],
+    ['pk = :p', 'Value provided in ExpressionAttributeValues unused in expressions: keys: {:n}'],
+  ]
+  for (const [text, message] of wrong) {
+    const answer = await query(text)
+    expect([text, answer.error, answer.message]).toEqual([
+      text,
+      'ValidationException',
+      expect.stringContaining(message),
+    ])
+  }
+  expect((await query('pk = :p AND sk = :n')).error).toBe('ResourceNotFoundException')
+  const there = (text: string) => query(text, { TableName })
+  expect((await there('sk = :n AND extra = :p')).message).toBe('Query condition missed key schema element: pk')
+  expect((await there('pk = :p AND extra = :n')).message).toBe('Query condition missed key schema element: sk')
+  expect((await there('pk > :p AND sk = :n')).message).toBe('Query key condition not supported')
+  expect((await there('pk = :n AND sk = :p')).message).toContain('Condition parameter type does not match schema type')
+})
+
+test('a path into a key attribute is a mistake, not an item without it', async () => {
+  const { ask, table } = await asking()
+  const TableName = await table()
+  const message = "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: pk"
+  const Key = { pk: { S: 'a' } }
+  const values = { ':p': { S: 'a' } }
+  for (const [operation, input] of [
+    ['GetItem', { TableName, Key, ProjectionExpression: 'a.b, pk[0]' }],
+    ['BatchGetItem', { RequestItems: { [TableName]: { Keys: [Key], ProjectionExpression: 'pk.a' } } }],
+    ['Scan', { TableName, ProjectionExpression: 'pk.a' }],
+    ['Scan', { TableName, FilterExpression: 'pk.a = :p', ExpressionAttributeValues: values }],
+    [
+      'Query',
+      {
+        TableName,
+        KeyConditionExpression: 'pk = :p',
+        ProjectionExpression: 'pk.a',
+        ExpressionAttributeValues: values,
+      },
+    ],
+  ] as const) {
+    expect((await ask(operation, input)).message).toBe(message)
+  }
+})
+
 test('a query begins anywhere in its range, and nowhere else', async () => {
   const { ask, table } = await asking()
   const TableName = await table({ range: true })

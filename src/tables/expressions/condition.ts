@@ -213,31 +213,31 @@ class Resolver {
   }
 }
 
-/** Names of the attributes that a condition reads: Query refuses key attributes in a filter. */
-export function conditionTopLevelNames(condition: Condition): readonly string[] {
-  const names = new Set<string>()
-  collectNames(condition, names)
-  return [...names]
+/** The paths that a condition reads, in the order of the text. */
+export function conditionPaths(condition: Condition): readonly Path[] {
+  const paths: Path[] = []
+  collectPaths(condition, paths)
+  return paths
 }
 
-function collectNames(condition: Condition, names: Set<string>): void {
+function collectPaths(condition: Condition, paths: Path[]): void {
   switch (condition.kind) {
     case 'and':
     case 'or':
-      for (const item of condition.items) collectNames(item, names)
+      for (const item of condition.items) collectPaths(item, paths)
       break
     case 'not':
-      collectNames(condition.item, names)
+      collectPaths(condition.item, paths)
       break
     case 'attribute_exists':
     case 'attribute_not_exists':
-      names.add(condition.path[0])
+      paths.push(condition.path)
       break
     default:
       for (const operand of operandsOf(condition)) {
         let inner = operand
         while (inner.kind === 'size') inner = inner.of
-        if (inner.kind === 'path') names.add(inner.path[0])
+        if (inner.kind === 'path') paths.push(inner.path)
       }
   }
 }

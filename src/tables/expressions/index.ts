@@ -1,5 +1,5 @@
 export { applyUpdate } from './apply-update.js'
-export { type Condition, conditionTopLevelNames, inOperandsMax, type Operand, parseCondition } from './condition.js'
+export { type Condition, conditionPaths, inOperandsMax, type Operand, parseCondition } from './condition.js'
 export {
   ExpressionContext,
   type Placeholders,
@@ -8,7 +8,7 @@ export {
   referenceBytesMax,
 } from './context.js'
 export { evaluateCondition } from './evaluate.js'
-export { type KeyCondition, type KeyOperator, parseKeyCondition } from './key-condition.js'
+export { type KeyCondition, type KeyOperator, keyConditionOf, parseKeyCondition } from './key-condition.js'
 export { listIndexMax } from './names.js'
 export type { Path, PathList } from './paths.js'
 export { type Projection, parseProjection, project, updatedAttributes } from './projection.js'

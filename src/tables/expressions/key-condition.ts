@@ -23,12 +23,19 @@ interface AttributeCondition {
   readonly values: readonly AttributeValue[]
 }
 
+/** The conditions of a key condition, by the attribute that each is on; one or two. */
+export type AttributeConditions = ReadonlyMap<string, AttributeCondition>
+
 /** The grammar is that of conditions; what of it a key condition may use is checked after the parse, as on AWS. */
-export function parseKeyCondition(text: string, context: ExpressionContext, schema: KeySchema): KeyCondition {
+export function parseKeyCondition(text: string, context: ExpressionContext): AttributeConditions {
   const found = new Map<string, AttributeCondition>()
   collect(readCondition('KeyConditionExpression', text, context), found)
   if (found.size > 2) throw new ValidationError('Conditions can be of length 1 or 2 only')
+  return found
+}
 
+/** What the conditions ask of a table's keys. */
+export function keyConditionOf(found: AttributeConditions, schema: KeySchema): KeyCondition {
   const keys = schema.range === undefined ? 1 : 2
   if (found.size > keys) throw new ValidationError('Query key condition not supported')
   const hash = found.get(schema.hash.name)

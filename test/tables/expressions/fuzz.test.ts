@@ -5,6 +5,7 @@ import {
   ExpressionContext,
   evaluateCondition,
   expressionBytesMax,
+  keyConditionOf,
   parseCondition,
   parseKeyCondition,
   parseProjection,
@@ -41,7 +42,7 @@ test('any text at all is parsed and run, or refused with a ValidationError', () 
         () => evaluateCondition(parseCondition('ConditionExpression', text, context), item),
         () => applyUpdate(parseUpdate(text, context), item),
         () => project(parseProjection(text, context), item),
-        () => parseKeyCondition(text, context, schema),
+        () => keyConditionOf(parseKeyCondition(text, context), schema),
       ]) {
         try {
           run()
