@@ -314,8 +314,9 @@ export class Commit implements CommitPath {
   #finish(gathering: Gathering, time: number, began: number): void {
     if (this.#failed) return
     this.#markCommit(gathering.commit, false)
-    this.#inFlight = undefined
     this.#durableNextSequence = this.#nextSequence
+    // In the order in which they were written, so that the cache ends with what the store holds.
+    for (const row of gathering.atPackRows) this.#cache.returned(rowName(row.key), row.value)
     for (const set of gathering.sets) {
       for (const row of set.rows ?? []) {
         const name = rowName(row.key)
@@ -324,9 +325,10 @@ export class Commit implements CommitPath {
         this.#cache.returned(name, row.value)
       }
     }
-    for (const row of gathering.atPackRows) this.#cache.returned(rowName(row.key), row.value)
     this.#queuedBytes -= gathering.bytes
+    // Still in flight for its listeners: if one throws, those who wait for this commit are told with all the others.
     for (const listener of this.#listeners) listener()
+    this.#inFlight = undefined
     gathering.resolve({ commit: gathering.commit, time })
     this.#observer?.committed({
       seconds: (performance.now() - began) / 1000,

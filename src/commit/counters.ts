@@ -8,8 +8,9 @@ const counterKey = Buffer.from([Family.meta, 1])
 export type Counted = 'stream' | 'shard' | 'group' | 'pipeline' | 'table'
 
 /**
- * Gives numbers, and the row that makes them durable: put `row()` into the effect set that uses the numbers, at the
- * moment of its submit (it says the highest number taken so far by anyone).
+ * Gives numbers, and the row that makes them durable: every effect set that uses a number has `row()` in its `atPack`.
+ * Never among its `rows`: a row made at the submit would be written after, and over, the higher numbers that a layout
+ * change takes when the same commit or one before it is packed, and the next opening would give those numbers again.
  */
 export class Counters {
   readonly #taken: Record<Counted, number>
@@ -29,6 +30,7 @@ export class Counters {
     return this.#taken[what]
   }
 
+  /** The numbers taken so far by anyone; only at packing. */
   row(): RowEffect {
     return { key: counterKey, value: Buffer.from(JSON.stringify(this.#taken)) }
   }

@@ -9,6 +9,9 @@ import { crc32 } from 'node:zlib'
  *
  *   0 "MRMK"   4 version u8   5 durability u8 (1 synced, 0 relaxed)   6 closed cleanly u8   7 0
  *   8 epoch u32   12 crc32 of the other bytes u32   16 commit u64   24 store id, 16 bytes   40..63 zero
+ *
+ * Of two slots with one commit number the one that says "closed cleanly" counts: a close writes it behind the mark of the
+ * last commit, and `open` leaves none standing.
  */
 export interface MarkValue {
   readonly commit: number
@@ -37,7 +40,8 @@ export class Mark {
   read(): MarkValue | undefined {
     const slots = [0, 1].map((index) => this.#readSlot(index))
     const [a, b] = slots
-    const newest = a && b ? (a.commit >= b.commit ? 0 : 1) : a ? 0 : 1
+    const isFirst = a && b ? a.commit > b.commit || (a.commit === b.commit && a.clean) : a !== undefined
+    const newest = isFirst ? 0 : 1
     this.#turn = 1 - newest
     return slots[newest]
   }
@@ -73,6 +77,17 @@ export class Mark {
     slot.writeUInt32LE(crc32(slot), 12)
     writeSync(this.#file, slot, 0, slotBytes, this.#turn * slotStride)
     this.#turn = 1 - this.#turn
+  }
+
+  /**
+   * The mark of an opening: both slots say that the store is in use. One by one, so that a power failure tears only one;
+   * a clean slot that stayed would hide what a relaxed run loses, and its numbers would be given twice.
+   */
+  open(value: Omit<MarkValue, 'clean'>): void {
+    for (let slot = 0; slot < 2; slot++) {
+      this.write({ ...value, clean: false })
+      this.sync()
+    }
   }
 
   sync(): void {

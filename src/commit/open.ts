@@ -77,14 +77,7 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
     await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
   // From here on a stop is an unclean one until `close` says otherwise; relaxed mode must know that even after a power
   // failure, or it would give numbers twice.
-  mark.write({
-    commit: ledger.newest?.commit ?? 0,
-    synced,
-    clean: false,
-    epoch: identity.epoch,
-    storeId: identity.storeId,
-  })
-  mark.sync()
+  mark.open({ commit: ledger.newest?.commit ?? 0, synced, epoch: identity.epoch, storeId: identity.storeId })
   return new Commit({
     storage,
     ledger,

@@ -26,7 +26,8 @@ export class RowCache {
   constructor(storage: Storage, bytesMax: number) {
     this.#storage = storage
     this.#rows = new LRUCache({
-      maxSize: bytesMax,
+      // The library takes 0 for no bound; no row fits into 1.
+      maxSize: Math.max(1, bytesMax),
       sizeCalculation: (value, key) => value.length + key.length + 100,
     })
   }

@@ -139,22 +139,21 @@ export class DurableGroups implements Groups {
         details: { limit: 'groups.groupsMax' },
       })
     if (!log.stream(stream)) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${stream}.`)
-    const times =
-      typeof start === 'object' && 'timeMs' in start ? await this.#timePositions(stream, start.timeMs) : undefined
     const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next() }
     const group = new DurableGroup(row, log)
+    // The name is taken before the first wait, so that two who want it cannot both have it.
     this.#groups.set(name, group)
     try {
+      const first = await this.#firstOf(stream, start)
       let positions: Position[] = []
       const value = Buffer.concat([Buffer.from([1]), Buffer.from(JSON.stringify(row))])
       await commit.submit({
         essential: true,
-        rows: [{ key: groupKey(row.id), value }, counters.row(), ...rows],
+        rows: [{ key: groupKey(row.id), value }, ...rows],
         // At packing, so that no shard can be sealed between the look at the layout and the commit.
         atPack: (context) => {
-          const first = times ?? startSequence(start, context.takeSequence())
-          positions = joinPositions(log.shards(stream), first)
-          return group.rowsFor(positions)
+          positions = joinPositions(log.shards(stream), first ?? context.takeSequence())
+          return [...group.rowsFor(positions), counters.row()]
         },
       })
       group.moved(positions)
@@ -163,6 +162,13 @@ export class DurableGroups implements Groups {
       this.#groups.delete(name)
       throw error
     }
+  }
+
+  /** The next number to deliver; undefined is the one that the commit of the join takes. */
+  async #firstOf(stream: StreamId, start: StartPosition): Promise<Sequence | undefined> {
+    if (start === 'newest') return undefined
+    if (start === 'oldest') return 0 as Sequence
+    return 'sequence' in start ? start.sequence : this.#options.log.sequenceAtTime(stream, start.timeMs)
   }
 
   async delete(name: string, rows: readonly RowEffect[] = []): Promise<void> {
@@ -177,39 +183,26 @@ export class DurableGroups implements Groups {
     })
     this.#groups.delete(name)
   }
-
-  async #timePositions(stream: StreamId, timeMs: number): Promise<ReadonlyMap<ShardId, Sequence>> {
-    const { log } = this.#options
-    const positions = new Map<ShardId, Sequence>()
-    for (const shard of log.shards(stream)) positions.set(shard.id, await log.sequenceAtTime(shard.id, timeMs))
-    return positions
-  }
-}
-
-type FirstOf = Sequence | ReadonlyMap<ShardId, Sequence>
-
-function startSequence(start: StartPosition, now: Sequence): Sequence {
-  if (start === 'oldest') return 0 as Sequence
-  if (start === 'newest') return now
-  if ('sequence' in start) return start.sequence
-  return now
 }
 
 /**
  * Joining at P: SHARD_END for exactly the shards that ended before P, every other position is the larger of P and the
  * oldest number that is kept. Shards whose parents have not ended get their position when the parents end.
  */
-export function joinPositions(shards: readonly Shard[], first: FirstOf): Position[] {
+export function joinPositions(shards: readonly Shard[], first: Sequence): Position[] {
   const positions: Position[] = []
   const ended = new Set<ShardId>()
   const known = new Set(shards.map((shard) => shard.id))
   for (const shard of shards) {
-    const p = typeof first === 'number' ? first : (first.get(shard.id) ?? shard.lowWatermark)
-    const isEnded = shard.lastSequence !== undefined && shard.lastSequence < p
+    const isEnded = shard.lastSequence !== undefined && shard.lastSequence < first
     const parentsEnded = shard.parents.every((parent) => ended.has(parent) || !known.has(parent))
     if (isEnded && parentsEnded) ended.add(shard.id)
     if (!parentsEnded) continue
-    positions.push({ shard: shard.id, next: Math.max(p, shard.lowWatermark) as Sequence, ended: ended.has(shard.id) })
+    positions.push({
+      shard: shard.id,
+      next: Math.max(first, shard.lowWatermark) as Sequence,
+      ended: ended.has(shard.id),
+    })
   }
   return positions
 }

@@ -44,8 +44,11 @@ export interface Log {
   read(shard: ShardId, from: Sequence, options: { bytesMax: number }): Promise<LogPage>
   /** The sequence number behind the newest durable record of the daemon: where "newest" starts. */
   nextSequence(): Sequence
-  /** First sequence number of a shard whose commit time is at or after `timeMs`. */
-  sequenceAtTime(shard: ShardId, timeMs: number): Promise<Sequence>
+  /**
+   * First sequence number of a stream whose commit time is at or after `timeMs`; `nextSequence()` when there is none yet.
+   * One number for all shards, since numbers and commit times rise together over the whole daemon.
+   */
+  sequenceAtTime(stream: StreamId, timeMs: number): Promise<Sequence>
   /** Calls back after each commit that added records or changed shards of the stream. Returns the end of it. */
   onChange(stream: StreamId, listener: () => void): () => void
 }

@@ -4,11 +4,11 @@ import { compareHash, type Hash64, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import type { Log, RowsInCommit } from './api.js'
 import { ChunkReader } from './chunk-reader.js'
-import { ChunkCursor } from './format.js'
 import { evenRanges, hashBefore, Layout, middleOf, openShard, type ShardState, type StreamState } from './layout.js'
 import { ChunkPacker, type PackedChunk } from './packer.js'
 import { decodeShard, decodeStream, shardRow, streamRow } from './rows.js'
 import { TailCache } from './tail-cache.js'
+import { firstAtTime } from './time-search.js'
 import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
 
 export interface LogLimits {
@@ -169,18 +169,18 @@ export class ShardedLog implements Log {
     return { chunks, next: (last + 1) as Sequence, ended: shard.state === 'sealed' && last >= until }
   }
 
-  async sequenceAtTime(id: ShardId, timeMs: number): Promise<Sequence> {
-    const shard = this.#state(id).visible as Shard
-    let from = shard.lowWatermark
-    for (;;) {
-      const page = await this.read(id, from, { bytesMax: 1 << 20 })
-      for (const chunk of page.chunks) {
-        const cursor = new ChunkCursor(chunk)
-        while (cursor.next()) if (cursor.sequence >= from && cursor.commitTime >= timeMs) return cursor.sequence
-      }
-      if (page.chunks.length === 0) return page.next
-      from = page.next
+  async sequenceAtTime(id: StreamId, timeMs: number): Promise<Sequence> {
+    this.#streamState(id)
+    // Taken first: whatever is committed during the search has a higher number.
+    let lowest = this.nextSequence()
+    for (const shard of this.shards(id)) {
+      const chunkAt = async (at: Sequence) => (await this.read(shard.id, at, { bytesMax: 1 })).chunks[0] as Buffer
+      const last = this.lastSequence(shard.id)
+      const from = Math.max(shard.lowWatermark, shard.firstSequence + 1) as Sequence
+      const found = await firstAtTime(chunkAt, from, last, timeMs)
+      if (found !== undefined && found < lowest) lowest = found
     }
+    return lowest
   }
 
   async createStream(options: {
@@ -191,7 +191,11 @@ export class ShardedLog implements Log {
     rows?: RowsInCommit
   }): Promise<Stream> {
     const { name, kind, shards, images, rows } = options
-    if (this.#layout.named(name)) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
+    if (this.#layout.named(name)) {
+      // It may be on its way to the disk: the answer must not be taken back by a kill.
+      await this.#commit.settled()
+      throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
+    }
     if (this.#layout.streamCount >= this.#limits.streamsMax)
       throw tooMany('streams', 'log.streamsMax', this.#limits.streamsMax)
     if (!Number.isInteger(shards) || shards < 1 || shards > this.#limits.shardsMax) {
@@ -239,6 +243,8 @@ export class ShardedLog implements Log {
 
   async reopenShards(id: StreamId, images: ImagesKept, rows?: RowsInCommit): Promise<Sequence> {
     const state = this.#streamState(id)
+    if (state.shards.length + state.open.length > this.#limits.shardsMax)
+      throw tooMany('shards', 'log.shardsMax', this.#limits.shardsMax)
     let lowest = 0 as Sequence
     await this.#change((context) => {
       const made: Shard[] = []

@@ -9,11 +9,13 @@ interface CachedChunk {
 
 /** A queue in an array: taking from its front costs no move of the rest. */
 class Queue<T> {
-  items: T[] = []
+  items: (T | undefined)[] = []
   head = 0
 
   shift(): T {
-    const item = this.items[this.head++] as T
+    const item = this.items[this.head] as T
+    // What was taken must not be kept alive until the array is cut: with chunks of 1 MiB that was 1 GiB.
+    this.items[this.head++] = undefined
     if (this.head > 1024 && this.head * 2 > this.items.length) {
       this.items = this.items.slice(this.head)
       this.head = 0

@@ -136,7 +136,6 @@ export class Pipelines {
     const rows: RowEffect[] = [
       { key: moduleKey(hash), value: Buffer.from(bundle) },
       pipelineRow(row),
-      counters.row(),
       ...[...files].map(([step, file]) => sinkFileRow(id, step, file)),
     ]
     await groups.create(groupNameOf(plan.name), stream, start, rows)

@@ -187,7 +187,7 @@ export class Catalogue {
         state: 'active',
         isFollowed: false,
       }
-      if (view === undefined) await commit.submit({ rows: [tableEffect(row), counters.row()] })
+      if (view === undefined) await commit.submit({ rows: [tableEffect(row)], atPack: () => [counters.row()] })
       else row = await this.#openStream(row, view)
       this.#tables.set(name, { row, gate: new Gate() })
       return row
@@ -310,14 +310,14 @@ export class Catalogue {
   }
 
   async #openStream(before: TableRow, view: ViewType): Promise<TableRow> {
-    const { log, counters } = this.#options
+    const { log } = this.#options
     const label = this.#newLabel()
     let row: TableRow = { ...before, label, latestLabel: label }
     let stream: AwsStream | undefined
     const rows = (id: StreamId, first: Sequence, createdAt: number): RowEffect[] => {
       row = { ...row, log: id }
       stream = { table: row.id, tableName: row.name, label, view, schema: row.schema, stream: id, first, createdAt }
-      return [tableEffect(row), awsStreamEffect(stream), counters.row()]
+      return [tableEffect(row), awsStreamEffect(stream)]
     }
     const wanted = imagesOfView[view]
     if (before.log === undefined) {

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sequenceJump } from '../../src/commit/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
-import { open } from './open-memory.js'
+import { limits, open } from './open-memory.js'
 
 const key = Buffer.from('\x08row', 'latin1')
 const rows = [{ key, value: Buffer.from('value') }]
@@ -62,6 +62,26 @@ describe('opening the commit path', () => {
     await takeSequence(first)
     await first.commit.close()
     expect((await open(storage.afterPowerLoss(), folder)).commit.epoch).toBe(1)
+  })
+
+  it('tells a relaxed run that lost its mark of a clean stop before it, whichever slot each has', async () => {
+    for (const commits of [1, 2]) {
+      const storage = new MemoryStorage()
+      const folder = temporaryFolder()
+      const first = await open(storage, folder, { synced: false })
+      for (let i = 0; i < commits; i++) await takeSequence(first)
+      await first.commit.close()
+      // Nobody lost anything: no jump.
+      const second = await open(storage, folder, { synced: false })
+      expect(second.commit.epoch).toBe(1)
+      // What the opening wrote was synced; of what comes after it a power failure leaves nothing, marks included.
+      const marks = readFileSync(join(folder, 'mark'))
+      const taken = await takeSequence(second)
+      writeFileSync(join(folder, 'mark'), marks)
+      const third = await open(storage.afterPowerLoss(), folder, { synced: false })
+      expect(await takeSequence(third)).toBeGreaterThan(taken)
+      expect(third.commit.epoch).toBe(2)
+    }
   })
 
   it('a torn mark is a warning, the mark of another store an error', async () => {
@@ -143,5 +163,30 @@ describe('commits', () => {
     await receipt
     expect(() => commit.submit({ rows })).toThrow(expect.objectContaining({ code: 'NOT_READY' }))
     expect(mark.read()).toMatchObject({ clean: true, commit: 1 })
+  })
+
+  it('tells those who wait when what listens to commits fails', async () => {
+    const { commit, poisoned } = await open(new MemoryStorage(), temporaryFolder())
+    commit.onReturned(() => {
+      throw new Error('a listener failed')
+    })
+    await expect(commit.submit({ rows })).rejects.toMatchObject({ code: 'STORE_FAILED', outcome: 'unknown' })
+    expect(poisoned).toHaveLength(1)
+  })
+
+  it('a row that is made at packing and one of the same key in an effect set end as the store has them', async () => {
+    const storage = new MemoryStorage()
+    const { commit } = await open(storage, temporaryFolder())
+    await commit.submit({ rows, atPack: () => [{ key, value: Buffer.from('made at packing') }] })
+    expect((await commit.readDurable(key))?.toString()).toBe('value')
+    expect(storage.rows.get(key.toString('latin1'))?.toString()).toBe('value')
+  })
+
+  it('works without a row cache', async () => {
+    const { commit } = await open(new MemoryStorage(), temporaryFolder(), {
+      limits: { ...limits, rowCacheBytesMax: 0 },
+    })
+    await commit.submit({ rows })
+    expect((await commit.readDurable(key))?.toString()).toBe('value')
   })
 })

@@ -23,8 +23,9 @@ export async function openLog(
   storage: MemoryStorage,
   folder: string,
   limits: Partial<LogLimits> = {},
+  options: Parameters<typeof open>[2] = {},
 ): Promise<OpenedLog> {
-  const { commit } = await open(storage, folder)
+  const { commit } = await open(storage, folder, options)
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: { ...logLimits, ...limits } })
   const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: 100 })

@@ -10,9 +10,12 @@ import {
   type StreamId,
 } from '../../src/log/index.js'
 import { hashKey } from '../../src/runtime/index.js'
+import { ManualClock } from '../manual-clock.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { images, type OpenedLog, openLog, record } from './open-log.js'
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 async function readAll(
   log: OpenedLog['log'],
@@ -249,5 +252,61 @@ describe('the sharded log', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it('says that a stream exists only when nothing can take it back', async () => {
+    const storage = new MemoryStorage()
+    const { log } = await openLog(storage, temporaryFolder())
+    let letWrite = () => {}
+    storage.beforeWrite = () => new Promise((resolve) => (letWrite = resolve))
+    const first = log.createStream({ name: 'clicks', kind: 'plain', shards: 1, images })
+    await turn()
+    let refused = false
+    const second = log.createStream({ name: 'clicks', kind: 'plain', shards: 1, images }).catch(() => (refused = true))
+    for (let i = 0; i < 20; i++) await turn()
+    expect(refused).toBe(false)
+    letWrite()
+    await first
+    expect(await second).toBe(true)
+  })
+
+  it('bounds the shards of a stream, also when it is opened again and again', async () => {
+    const { log } = await openLog(new MemoryStorage(), temporaryFolder(), { shardsMax: 4 })
+    const { id } = await log.createStream({ name: 's', kind: 'plain', shards: 2, images })
+    await log.reopenShards(id, images)
+    await expect(log.reopenShards(id, images)).rejects.toMatchObject({ code: 'TOO_BUSY' })
+    await expect(log.split(log.shards(id)[3]!.id)).rejects.toMatchObject({ code: 'TOO_BUSY' })
+    expect(log.shards(id)).toHaveLength(4)
+  })
+
+  it('finds a time by reading few chunks, in the cache and in the store', async () => {
+    const clock = new ManualClock()
+    const storage = new MemoryStorage()
+    const folder = temporaryFolder()
+    const opened = await openLog(storage, folder, {}, { clock })
+    const { id } = await opened.log.createStream({ name: 's', kind: 'plain', shards: 1, images })
+    const firsts: { time: number; sequence: number }[] = []
+    for (let i = 0; i < 300; i++) {
+      if (i % 3 === 0) clock.advance(10)
+      const [place] = await append(opened, id, [`${i} a`, `${i} b`])
+      if (i % 3 === 0) firsts.push({ time: clock.now(), sequence: place!.firstSequence })
+    }
+    const again = await openLog(storage, folder, { tailCacheBytesMax: 0 }, { clock })
+    for (const { log } of [opened, again]) {
+      for (const { time, sequence } of firsts) {
+        expect(await log.sequenceAtTime(id, time)).toBe(sequence)
+        expect(await log.sequenceAtTime(id, time - 9)).toBe(sequence)
+      }
+      expect(await log.sequenceAtTime(id, 0)).toBe(firsts[0]!.sequence)
+      expect(await log.sequenceAtTime(id, clock.now() + 1)).toBe(log.nextSequence())
+    }
+    let pages = 0
+    const { page } = storage
+    storage.page = (range) => {
+      pages++
+      return page.call(storage, range)
+    }
+    await again.log.sequenceAtTime(id, firsts[50]!.time)
+    expect(pages).toBeLessThan(40)
   })
 })
