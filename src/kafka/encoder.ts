@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { Codec, type LogRecord, RecordFlag, RecordKind, type Shard, type Stream } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { canonicalKey } from './canonical-key.js'
@@ -146,6 +147,7 @@ function plainReader({ format }: EncoderOptions): Read {
 
 /** A producer may call anything JSON: one body that is not would spoil the envelope around it. */
 function isJson(body: Buffer): boolean {
+  if (!isUtf8(body)) return false
   try {
     JSON.parse(body.toString('utf8'))
     return true

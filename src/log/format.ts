@@ -8,7 +8,6 @@
  * a body: a filter on kind, key or time walks the record headers.
  */
 import { crc32 } from 'node:zlib'
-import { MillraceError } from '../runtime/errors.js'
 import type { Codec, LogRecord, NewRecord, RecordKind, Sequence } from './types.js'
 
 export const chunkHeaderBytes = 64
@@ -17,7 +16,7 @@ export const recordHeaderBytes = 32
 export const recordKeyBytesMax = 0xffff
 
 const chunkMagic = 0x3143524d // "MRC1"
-const batchMagic = 0x3142524d // "MRB1"
+export const batchMagic = 0x3142524d // "MRB1"
 
 export function writeU64(buffer: Buffer, value: number, at: number): void {
   buffer.writeUInt32LE(value >>> 0, at)
@@ -80,7 +79,7 @@ export function encodeBatch(records: readonly NewRecord[]): Buffer {
 }
 
 /** Covers everything but itself and what the server fills in (first sequence number, commit time). */
-function batchChecksum(buffer: Buffer, at: number, length: number): number {
+export function batchChecksum(buffer: Buffer, at: number, length: number): number {
   const head = crc32(buffer.subarray(at + 8, at + 16))
   const producer = crc32(buffer.subarray(at + 20, at + 48), head)
   return crc32(buffer.subarray(at + batchHeaderBytes, at + length), producer)
@@ -89,42 +88,6 @@ function batchChecksum(buffer: Buffer, at: number, length: number): number {
 export function stampBatch(buffer: Buffer, at: number, firstSequence: number, commitTime: number): void {
   writeU64(buffer, firstSequence, at + 48)
   writeU64(buffer, commitTime, at + 56)
-}
-
-const invalid = (what: string): MillraceError => new MillraceError('FORMAT_INVALID', `The batch ${what}.`)
-
-/**
- * Checks a batch that came from outside, every length and offset of it, so that nothing later reads past its end.
- * Returns the number of its records. Throws FORMAT_INVALID.
- */
-export function checkBatch(batch: Buffer): number {
-  if (batch.length < batchHeaderBytes)
-    throw invalid(`has ${batch.length} bytes, fewer than its header of ${batchHeaderBytes}`)
-  if (batch.readUInt32LE(0) !== batchMagic) throw invalid('does not begin with MRB1')
-  if (batch.readUInt32LE(4) !== 0) throw invalid('has a version or flags that this daemon does not know')
-  const length = batch.readUInt32LE(8)
-  if (length !== batch.length) throw invalid(`says that it has ${length} bytes and has ${batch.length}`)
-  const count = batch.readUInt32LE(12)
-  const bodies = batchHeaderBytes + count * recordHeaderBytes
-  if (count === 0 || bodies > length) throw invalid(`cannot hold the ${count} records that it announces`)
-  if (batch.readUInt32LE(16) !== batchChecksum(batch, 0, length)) throw invalid('does not match its checksum')
-  let last = 0
-  for (let i = 0; i < count; i++) {
-    const header = batchHeaderBytes + i * recordHeaderBytes
-    const offset = batch.readUInt32LE(header + 28)
-    const end = i + 1 < count ? batch.readUInt32LE(header + recordHeaderBytes + 28) : length - bodies
-    if (
-      (i === 0 && offset !== 0) ||
-      offset < last ||
-      offset + batch.readUInt16LE(header + 12) > end ||
-      end > length - bodies
-    ) {
-      throw invalid(`has a record ${i} whose key or body lies outside of it`)
-    }
-    if ((batch[header + 8] as number) !== 0) throw invalid(`has a record ${i} of a kind that only the daemon writes`)
-    last = offset
-  }
-  return count
 }
 
 export interface ChunkHeader {

@@ -1,4 +1,5 @@
 export * from './api.js'
+export { checkBatch } from './batch-check.js'
 export * from './event-id.js'
 export * from './format.js'
 export type { AppendObserver, LogLimits, LogOptions } from './sharded-log.js'

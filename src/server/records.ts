@@ -91,8 +91,17 @@ export function shownRecord(record: LogRecord, shard: number): object {
     }
   }
   const key = record.key.toString()
-  if (record.codec === Codec.json) return { ...base, key, value: JSON.parse(record.body.toString()) as unknown }
-  return { ...base, key, bytes: record.body.toString('base64') }
+  const value = record.codec === Codec.json ? jsonOrUndefined(record.body) : undefined
+  return value === undefined ? { ...base, key, bytes: record.body.toString('base64') } : { ...base, key, value }
+}
+
+/** A binary batch may call anything JSON: one body that is not must not keep readers from all that follow it. */
+function jsonOrUndefined(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString()) as unknown
+  } catch {
+    return undefined
+  }
 }
 
 const changeNames = ['append', 'insert', 'modify', 'remove'] as const

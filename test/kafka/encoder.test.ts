@@ -123,8 +123,12 @@ describe('the envelope', () => {
   })
 
   test('of bytes that are no JSON has them as base64', () => {
-    const bytes = Buffer.from([0xff, 0, 1])
-    for (const codec of [0, 1] as const) {
+    // The second is a JSON string once its broken character is replaced, and no JSON before.
+    for (const [bytes, codec] of [
+      [Buffer.from([0xff, 0, 1]), 0],
+      [Buffer.from([0xff, 0, 1]), 1],
+      [Buffer.from([0x22, 0xff, 0x22]), 1],
+    ] as const) {
       const value = parsed(encoding('plain')({ ...read(newRecord('k', bytes)), codec })[0])
       expect(value).toMatchObject({ after: bytes.toString('base64'), source: { encoding: 'base64' } })
     }

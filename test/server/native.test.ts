@@ -81,12 +81,19 @@ describe('records', () => {
     const binary = { 'content-type': 'application/octet-stream' }
     expect((await serving.v1('POST', 'streams/s/records', batch, binary)).json).toMatchObject({ count: 1 })
 
+    // What only calls itself JSON is shown as bytes, and keeps nobody from what is behind it.
+    const broken = encodeBatch([{ hash: hashKey(key), kind: 0, flags: 0, codec: 1, time: 9, key, body }])
+    expect((await serving.v1('POST', 'streams/s/records', broken, binary)).json).toMatchObject({ count: 1 })
+    const wrongHash = encodeBatch([{ hash: { hi: 1, lo: 2 }, kind: 0, flags: 0, codec: 0, time: 9, key, body }])
+    expect(await serving.v1('POST', 'streams/s/records', wrongHash, binary)).toMatchObject({ code: 'FORMAT_INVALID' })
+
     const [shard] = await shardsOf(serving, 's')
     const { records } = await read(serving, 's', `shard=${shard!.id}`)
     expect(records.map(({ key: of, value }) => [of, value])).toEqual([
       ...values.map((value) => ['json', value]),
       ['line', 1],
       ['line', 2],
+      ['bytes', undefined],
       ['bytes', undefined],
     ])
     expect(records[4]!.time).toBe(7)
@@ -103,7 +110,7 @@ describe('records', () => {
         .map((line) => JSON.parse(line) as unknown),
     ).toEqual(records)
     expect(answer.headers.get('x-millrace-ended')).toBe('false')
-    expect(Number(answer.headers.get('x-millrace-next'))).toBe(records[6]!.sequence + 1)
+    expect(Number(answer.headers.get('x-millrace-next'))).toBe(records[7]!.sequence + 1)
   })
 
   test('are refused when they are malformed, and nothing of them is appended', async () => {
