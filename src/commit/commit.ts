@@ -2,6 +2,7 @@ import type { Clock } from '../runtime/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { CommitTime } from './commit-time.js'
+import type { Epoch } from './epochs.js'
 import { Latches } from './latches.js'
 import type { Ledger } from './ledger.js'
 import type { Mark } from './mark.js'
@@ -47,7 +48,8 @@ export interface CommitOptions {
   readonly ledger: Ledger
   readonly mark: Mark
   readonly storeId: string
-  readonly epoch: number
+  /** From the first on; the last is the store's own. */
+  readonly epochs: readonly Epoch[]
   /** The next sequence number to give. */
   readonly nextSequence: number
   readonly synced: boolean
@@ -158,8 +160,12 @@ export class Commit implements CommitPath {
     return this.#options.storeId
   }
 
+  get epochs(): readonly Epoch[] {
+    return this.#options.epochs
+  }
+
   get epoch(): number {
-    return this.#options.epoch
+    return (this.epochs[this.epochs.length - 1] as Epoch).epoch
   }
 
   get queuedBytes(): number {
@@ -306,8 +312,8 @@ export class Commit implements CommitPath {
     let bytes = 0
     for (const row of rows) bytes += row.key.length + (row.value?.length ?? 0)
     gathering.writtenBytes = bytes
-    const { ledger, epoch } = this.#options
-    rows.push(...ledger.rowsFor({ commit, first: firstSequence, last: next - 1, time, bytes, epoch }))
+    const last = next - 1
+    rows.push(...this.#options.ledger.rowsFor({ commit, first: firstSequence, last, time, bytes, epoch: this.epoch }))
     return rows
   }
 
@@ -339,8 +345,8 @@ export class Commit implements CommitPath {
   }
 
   #markCommit(commit: number, clean: boolean): void {
-    const { mark, synced, epoch, storeId } = this.#options
-    mark.write({ commit, synced, clean, epoch, storeId })
+    const { mark, synced, storeId } = this.#options
+    mark.write({ commit, synced, clean, epoch: this.epoch, storeId })
   }
 
   /** The first failed write ends this store: what RocksDB would acknowledge after it may be lost. */

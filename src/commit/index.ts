@@ -1,6 +1,7 @@
 export * from './commit.js'
 export * from './commit-time.js'
 export * from './counters.js'
+export * from './epochs.js'
 export * from './families.js'
 export { Ledger, ledgerBytesMin, ledgerKey } from './ledger.js'
 export * from './mark.js'

@@ -1,5 +1,7 @@
-import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { syncFolder } from '../runtime/index.js'
 
 /**
  * The side file that remembers the newest commit from outside of the store: RocksDB can lose the tail of its log without
@@ -31,8 +33,10 @@ export class Mark {
   #turn = 0
 
   constructor(path: string) {
-    this.#file = openSync(path, 'a+')
-    closeSync(this.#file)
+    if (!existsSync(path)) {
+      closeSync(openSync(path, 'a'))
+      syncFolder(dirname(path))
+    }
     this.#file = openSync(path, 'r+')
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../runtime/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { Commit, type CommitLimits } from './commit.js'
+import type { Epoch } from './epochs.js'
 import { Family } from './families.js'
 import { Ledger } from './ledger.js'
 import type { Mark } from './mark.js'
@@ -18,6 +19,8 @@ interface Identity {
   readonly createdAt: number
   /** Sequence numbers below this one may have been given in an earlier epoch. */
   readonly sequenceFloor: number
+  /** The epochs before this one, each with its floor; absent when there is none. One more for each unknown end. */
+  readonly earlier?: readonly Epoch[]
 }
 
 export interface OpenCommitOptions {
@@ -56,7 +59,10 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
     })
   }
   if (!marked) {
-    if (stored) warn('The mark file is absent or torn: the end of the ledger cannot be checked this time.')
+    if (stored && ledger.newest) {
+      warn('The mark file is absent or torn: the end of the ledger cannot be checked. The epoch rises.')
+      isEndUnknown = true
+    }
   } else {
     if (!stored) {
       throw new MillraceError('LOG_DAMAGED', `The store is empty, but commit ${marked.commit} was acknowledged.`)
@@ -71,7 +77,8 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
   const behindLedger = (ledger.newest?.last ?? 0) + 1
   if (isEndUnknown) {
     const sequenceFloor = Math.max(behindLedger, identity.sequenceFloor) + sequenceJump
-    identity = { ...identity, epoch: identity.epoch + 1, sequenceFloor }
+    const { epoch, sequenceFloor: first, earlier = [] } = identity
+    identity = { ...identity, epoch: epoch + 1, sequenceFloor, earlier: [...earlier, { epoch, first }] }
   }
   if (identity !== stored)
     await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
@@ -83,7 +90,7 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
     ledger,
     mark,
     storeId: identity.storeId,
-    epoch: identity.epoch,
+    epochs: [...(identity.earlier ?? []), { epoch: identity.epoch, first: identity.sequenceFloor }],
     nextSequence: Math.max(behindLedger, identity.sequenceFloor),
     synced,
     clock,

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
   linkSync,
@@ -10,8 +11,8 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { MillraceError } from '../runtime/index.js'
+import { join, resolve } from 'node:path'
+import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
 /** The version of everything in a data directory. A newer daemon reads older ones; an older one refuses newer ones. */
 export const dataFormat = 1
@@ -53,10 +54,7 @@ export class DataDirectory {
   #prepare(): void {
     const { path } = this
     const stamp = join(path, 'MILLRACE')
-    if (!existsSync(path)) {
-      mkdirSync(path, { recursive: true })
-      syncFolder(dirname(path))
-    }
+    makeFolder(path)
     if (existsSync(stamp)) this.#checkStamp(stamp)
     else {
       const others = readdirSync(path).filter((name) => name !== 'lost+found')
@@ -122,7 +120,7 @@ export class DataDirectory {
     if (logs.length === 0) return undefined
     const folder = join(this.path, 'aside', `${Date.now()}-${process.pid}`)
     mkdirSync(folder, { recursive: true })
-    for (const name of logs) linkSync(join(this.store, name), join(folder, name))
+    for (const name of logs) keepAside(join(this.store, name), join(folder, name))
     return folder
   }
 
@@ -133,12 +131,12 @@ export class DataDirectory {
   }
 }
 
-/** Makes the names in a folder durable. */
-export function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
+/** A hard link, or a copy where the file system has none. A daemon that holds the directory may just have removed it. */
+function keepAside(log: string, aside: string): void {
   try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
+    linkSync(log, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    copyFileSync(log, aside)
   }
 }

@@ -1,4 +1,4 @@
-import { Counters, Family } from '../commit/index.js'
+import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups } from '../groups/index.js'
 import { Bridges, openKafkajsCluster } from '../kafka/index.js'
@@ -59,7 +59,7 @@ async function buildRooms(
   const log = await ShardedLog.open({ storage, commit, counters, limits: config.log })
   const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: config.groups.groupsMax })
   const { region, accountId } = config.aws
-  const eventId = eventIds(region, commit.storeId, commit.epoch)
+  const eventId = eventIds(region, commit.storeId, commit.epochs)
   const tables = await Tables.open({ storage, commit, counters, log, clock, logger, region, accountId, eventId })
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
   const pipelines = await Pipelines.open({
@@ -86,7 +86,7 @@ async function buildRooms(
     log,
     clock,
     logger,
-    origin: { version, region, epoch: commit.epoch, eventId },
+    origin: { version, region, eventId, epochOf: (sequence) => epochOf(commit.epochs, sequence) },
     random: Math.random,
     resolveSource,
     decodeChange,

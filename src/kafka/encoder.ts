@@ -26,8 +26,8 @@ export interface Origin {
   /** Version of Millrace. */
   readonly version: string
   readonly region: string
-  /** The store's epoch: sequence numbers are only comparable within one. */
-  readonly epoch: number
+  /** The store's epoch when a sequence number was given: numbers are only comparable within one. */
+  readonly epochOf: (sequence: number) => number
   /** The id of a change, the same for every reader and every delivery. */
   readonly eventId: (sequence: number) => string
 }
@@ -163,14 +163,15 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
   /** As Debezium writes it: `before`, `after`, `source`, `op`, `ts_ms`. */
   envelope: ({ origin, stream, sourceName }) => {
     const noun = stream.kind === 'table' ? 'table' : 'stream'
-    const source = `,"source":{"version":"${origin.version}","connector":"millrace","region":${JSON.stringify(origin.region)},"epoch":${origin.epoch},"${noun}":${JSON.stringify(sourceName)}`
+    const source = `,"source":{"version":"${origin.version}","connector":"millrace","region":${JSON.stringify(origin.region)}`
+    const from = `"${noun}":${JSON.stringify(sourceName)}`
     return ({ record, shard, op, eventId, before, after, bytes }) =>
       json([
         '{"before":',
         before ?? 'null',
         ',"after":',
         after ?? 'null',
-        `${source},"shard":${shard.id},"sequence":${record.sequence},"eventId":"${eventId}","ts_ms":${record.time}` +
+        `${source},"epoch":${origin.epochOf(record.sequence)},${from},"shard":${shard.id},"sequence":${record.sequence},"eventId":"${eventId}","ts_ms":${record.time}` +
           `${bytes ? ',"encoding":"base64"' : ''}${record.flags & RecordFlag.service ? ',"service":true' : ''}},"op":"${op}","ts_ms":${record.commitTime}}`,
       ])
   },

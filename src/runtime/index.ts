@@ -1,5 +1,6 @@
 export * from './clock.js'
 export * from './errors.js'
+export * from './folders.js'
 export * from './hash.js'
 export * from './logger.js'
 export * from './metrics.js'

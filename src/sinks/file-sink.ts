@@ -1,8 +1,8 @@
-import { closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { MillraceError } from '../runtime/index.js'
+import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
 /** What the last barrier committed of a sink's file. */
 export interface CommittedFile {
@@ -116,23 +116,6 @@ export class FileSink {
 
   async close(): Promise<void> {
     await this.#file.close()
-  }
-}
-
-/** Makes a folder and every name on the way durable. */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return
-  makeFolder(dirname(path))
-  mkdirSync(path, { recursive: true })
-  syncFolder(dirname(path))
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
   }
 }
 

@@ -1,15 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { sequenceJump } from '../../src/commit/index.js'
+import { epochOf, sequenceJump } from '../../src/commit/index.js'
+import { eventIds } from '../../src/log/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
-import { limits, open } from './open-memory.js'
+import { limits, type Opened, open } from './open-memory.js'
 
 const key = Buffer.from('\x08row', 'latin1')
 const rows = [{ key, value: Buffer.from('value') }]
 
-async function takeSequence(opened: Awaited<ReturnType<typeof open>>): Promise<number> {
+async function takeSequence(opened: Pick<Opened, 'commit'>): Promise<number> {
   let taken = 0
   await opened.commit.submit({
     atPack: (context) => {
@@ -64,6 +65,24 @@ describe('opening the commit path', () => {
     expect((await open(storage.afterPowerLoss(), folder)).commit.epoch).toBe(1)
   })
 
+  it('a sequence number keeps its epoch, however often that rises later', async () => {
+    let storage = new MemoryStorage()
+    const folder = temporaryFolder()
+    const taken: number[] = []
+    for (let epoch = 1; epoch <= 4; epoch++) {
+      const { commit } = await open(storage, folder, { synced: false })
+      taken.push(await takeSequence({ commit }), await takeSequence({ commit }))
+      expect(taken.map((sequence) => epochOf(commit.epochs, sequence))).toEqual(
+        taken.map((_, i) => 1 + Math.floor(i / 2)),
+      )
+      storage = storage.afterPowerLoss()
+    }
+    const { commit } = await open(storage, folder)
+    const [now, then] = [commit.epochs, commit.epochs.slice(0, 1)].map((epochs) => eventIds('r', 's', epochs))
+    expect(now!(taken[0]!)).toBe(then!(taken[0]!))
+    expect(now!(taken[2]!)).not.toBe(then!(taken[2]!))
+  })
+
   it('tells a relaxed run that lost its mark of a clean stop before it, whichever slot each has', async () => {
     for (const commits of [1, 2]) {
       const storage = new MemoryStorage()
@@ -90,7 +109,10 @@ describe('opening the commit path', () => {
     const { commit } = await open(storage, folder)
     await commit.submit({ rows })
     writeFileSync(join(folder, 'mark'), 'torn')
-    expect((await open(storage, folder)).warnings).toHaveLength(1)
+    const again = await open(storage, folder)
+    expect(again.warnings).toHaveLength(1)
+    // Nobody knows what was given behind the end of the ledger.
+    expect(await takeSequence(again)).toBeGreaterThanOrEqual(sequenceJump)
     const other = new MemoryStorage()
     const otherFolder = temporaryFolder()
     await (await open(other, otherFolder)).commit.submit({ rows })

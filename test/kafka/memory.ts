@@ -278,6 +278,6 @@ export function decodeBody(body: Buffer): Change {
 export const origin: Origin = {
   version: '0.1.0',
   region: 'local',
-  epoch: 3,
+  epochOf: () => 3,
   eventId: (sequence) => `event-${sequence}`,
 }
