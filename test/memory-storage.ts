@@ -47,9 +47,9 @@ export class MemoryStorage implements Storage {
     let bytes = 0
     for (const name of names) {
       if (keys.length >= range.limit || bytes > range.bytesMax) break
-      const value = this.rows.get(name) as Buffer
+      const value = range.values === false ? Buffer.alloc(0) : (this.rows.get(name) as Buffer)
       keys.push(Buffer.from(name, 'latin1'))
-      values.push(range.values === false ? Buffer.alloc(0) : value)
+      values.push(value)
       bytes += name.length + value.length
     }
     return { keys, values, more: keys.length < names.length }
