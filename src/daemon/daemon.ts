@@ -175,7 +175,14 @@ export class Daemon {
     this.#rooms = undefined
     this.#space.stop()
     await this.#reopening
-    if (rooms) await closeRooms(rooms)
-    await this.workers.close()
+    try {
+      if (rooms) await closeRooms(rooms)
+    } catch (error) {
+      // A write that fails now must not keep the store open and the process alive.
+      await rooms?.store.close()
+      throw error
+    } finally {
+      await this.workers.close()
+    }
   }
 }

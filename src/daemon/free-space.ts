@@ -5,7 +5,7 @@ const everyMs = 1000
 
 /** Looks at the free space of the data directory's disk and says when it crosses the bound. */
 export class FreeSpaceWatch {
-  readonly #path: string
+  readonly #freeBytes: () => Promise<number>
   readonly #freeBytesMin: number
   readonly #clock: Clock
   readonly #logger: Logger
@@ -20,8 +20,10 @@ export class FreeSpaceWatch {
     clock: Clock
     logger: Logger
     onChange: (full: boolean) => void
+    /** Free bytes of the disk; the system says them. */
+    freeBytes?: () => Promise<number>
   }) {
-    this.#path = options.path
+    this.#freeBytes = options.freeBytes ?? (() => freeBytesOf(options.path))
     this.#freeBytesMin = options.freeBytesMin
     this.#clock = options.clock
     this.#logger = options.logger
@@ -44,9 +46,9 @@ export class FreeSpaceWatch {
 
   async #look(): Promise<void> {
     try {
-      const { bavail, bsize } = await statfs(this.#path)
-      const free = bavail * bsize
-      const full = free < this.#freeBytesMin
+      const free = await this.#freeBytes()
+      // Writes need a tenth more to be accepted again than to be refused, or they would be let in and out every second.
+      const full = free < this.#freeBytesMin * (this.#full ? 1.1 : 1)
       if (full !== this.#full) {
         this.#full = full
         if (full)
@@ -62,4 +64,9 @@ export class FreeSpaceWatch {
     }
     if (!this.#stopped) this.#timer = this.#clock.setTimeout(() => void this.#look(), everyMs)
   }
+}
+
+async function freeBytesOf(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path)
+  return bavail * bsize
 }

@@ -53,8 +53,10 @@ export class Server {
   listen(): Promise<{ host: string; port: number }> {
     const { host, port } = this.#options.daemon.config.listen
     return new Promise((resolve, reject) => {
-      this.#http.once('error', (error: NodeJS.ErrnoException) => {
-        if (error.code === 'EADDRINUSE')
+      // For the server's whole life: unheard, an error in accepting a connection would end the process.
+      this.#http.on('error', (error: NodeJS.ErrnoException) => {
+        if (this.#http.listening) this.#options.logger.warn({ error: error.message }, 'A connection was not accepted.')
+        else if (error.code === 'EADDRINUSE')
           reject(new MillraceError('PORT_IN_USE', `Something listens on ${host}:${port} already.`, { cause: error }))
         else
           reject(

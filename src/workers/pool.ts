@@ -127,6 +127,11 @@ export class WorkerPool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(heapBytesMax / 2 ** 20)) },
     })
+    // A thread that ends before it has its task (no file or memory is left) is replaced; unheard, its error would end the
+    // process.
+    this.#piscina.on('error', (error: Error) =>
+      options.logger.warn({ error: error.message }, 'A worker thread could not be started.'),
+    )
     for (let i = 0; i < threads; i++) this.#start()
     this.#watch = setInterval(() => {
       const now = performance.now()
