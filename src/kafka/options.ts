@@ -18,7 +18,12 @@ const topicName = z
 const address = z.string().regex(/^[^\s:,/]+:\d{1,5}$/, 'is HOST:PORT')
 
 const bridgeOptions = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'has letters, digits, dot, underscore and dash, 128 at most'),
+  name: z
+    .string()
+    .regex(
+      /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$/,
+      'has letters, digits, dot, underscore and dash, 128 at most, and is not . or ..',
+    ),
   /** The stream to mirror: a plain stream's name or `table:NAME`. */
   source: z.string().min(1).max(512),
   /** Addresses, or one string with commas between them. */

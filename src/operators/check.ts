@@ -15,7 +15,7 @@ export type StepDescription =
   | { readonly kind: Exclude<Step['kind'], 'sink'>; readonly name?: string }
   | { readonly kind: 'sink'; readonly sink: { readonly kind: SinkPlan['kind']; readonly target: string } }
 
-const nameRule = /^[A-Za-z0-9_.-]{1,128}$/
+const nameRule = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$/
 
 /** The plan that a module exports. Throws PIPELINE_INVALID, which names the step and what to do. */
 export function planOf(exported: unknown): Plan {

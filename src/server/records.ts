@@ -2,6 +2,7 @@ import type { Placement } from '../commit/index.js'
 import { Codec, checkBatch, encodeBatch, type LogRecord, type NewRecord, recordKeyBytesMax } from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import { decodeChange } from '../tables/index.js'
+import { isTooDeep, jsonDepthMax } from './json-depth.js'
 
 /** A record as clients of the native API write it. */
 interface RecordInput {
@@ -64,6 +65,8 @@ function newRecord(input: unknown, what: string, details: Readonly<Record<string
   if (value === undefined) throw bad(`${what} has no value; null is one.`, details)
   if (time !== undefined && (!Number.isSafeInteger(time) || time < 0))
     throw bad(`${what} has a time that is not milliseconds since 1970.`, details)
+  // Unpaired surrogates have no bytes of their own: several keys would become one.
+  if (/\p{Surrogate}/u.test(key)) throw bad(`${what} has a key that is not well-formed Unicode.`, details)
   const bytes = Buffer.from(key)
   if (bytes.length > recordKeyBytesMax) throw bad(`${what} has a key of more than ${recordKeyBytesMax} bytes.`, details)
   return {
@@ -73,8 +76,22 @@ function newRecord(input: unknown, what: string, details: Readonly<Record<string
     codec: Codec.json,
     time: time ?? now,
     key: bytes,
-    body: Buffer.from(JSON.stringify(value)),
+    body: jsonOf(value, what, details),
   }
+}
+
+function jsonOf(value: unknown, what: string, details: Readonly<Record<string, unknown>>): Buffer {
+  const tooDeep = () => bad(`${what} has a value that is nested deeper than ${jsonDepthMax}.`, details)
+  let text: string
+  try {
+    text = JSON.stringify(value)
+  } catch {
+    // What came from JSON can be written as JSON, but for its depth.
+    throw tooDeep()
+  }
+  const body = Buffer.from(text)
+  if (isTooDeep(body)) throw tooDeep()
+  return body
 }
 
 /** A record as clients read it. */
@@ -97,6 +114,7 @@ export function shownRecord(record: LogRecord, shard: number): object {
 
 /** A binary batch may call anything JSON: one body that is not must not keep readers from all that follow it. */
 function jsonOrUndefined(body: Buffer): unknown {
+  if (isTooDeep(body)) return undefined
   try {
     return JSON.parse(body.toString()) as unknown
   } catch {

@@ -38,7 +38,12 @@ export class Server {
       observe: this.#observed.answered,
     })
     this.#http = createServer(
-      { requestTimeout: http.requestTimeoutMs, keepAliveTimeout: 60_000 },
+      {
+        requestTimeout: http.requestTimeoutMs,
+        // Node looks every 30 s by itself, and so would cut a slow request up to that much later.
+        connectionsCheckingInterval: Math.min(Math.ceil(http.requestTimeoutMs / 10) + 10, 5_000),
+        keepAliveTimeout: 60_000,
+      },
       (request, response) => {
         this.#answer(request, response).catch((error: unknown) => {
           logger.error({ stack: asMillraceError(error).stack }, 'A request could not be answered.')

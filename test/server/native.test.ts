@@ -46,6 +46,7 @@ describe('streams', () => {
     for (const body of [
       { name: 'a b' },
       { name: 'table:x' },
+      { name: '..' },
       { name: 'x', shards: 0 },
       { name: 'x', shards: '2' },
       { name: 'x', shards: 1e9 },
@@ -84,6 +85,17 @@ describe('records', () => {
     // What only calls itself JSON is shown as bytes, and keeps nobody from what is behind it.
     const broken = encodeBatch([{ hash: hashKey(key), kind: 0, flags: 0, codec: 1, time: 9, key, body }])
     expect((await serving.v1('POST', 'streams/s/records', broken, binary)).json).toMatchObject({ count: 1 })
+    const deep = `{"deep":${'['.repeat(100_000)}${']'.repeat(100_000)}}`
+    const unshowable = {
+      hash: hashKey(key),
+      kind: 0,
+      flags: 0,
+      codec: 1,
+      time: 9,
+      key,
+      body: Buffer.from(deep),
+    } as const
+    expect((await serving.v1('POST', 'streams/s/records', encodeBatch([unshowable]), binary)).status).toBe(200)
     const wrongHash = encodeBatch([{ hash: { hi: 1, lo: 2 }, kind: 0, flags: 0, codec: 0, time: 9, key, body }])
     expect(await serving.v1('POST', 'streams/s/records', wrongHash, binary)).toMatchObject({ code: 'FORMAT_INVALID' })
 
@@ -93,6 +105,7 @@ describe('records', () => {
       ...values.map((value) => ['json', value]),
       ['line', 1],
       ['line', 2],
+      ['bytes', undefined],
       ['bytes', undefined],
       ['bytes', undefined],
     ])
@@ -110,7 +123,7 @@ describe('records', () => {
         .map((line) => JSON.parse(line) as unknown),
     ).toEqual(records)
     expect(answer.headers.get('x-millrace-ended')).toBe('false')
-    expect(Number(answer.headers.get('x-millrace-next'))).toBe(records[7]!.sequence + 1)
+    expect(Number(answer.headers.get('x-millrace-next'))).toBe(records[8]!.sequence + 1)
   })
 
   test('are refused when they are malformed, and nothing of them is appended', async () => {
@@ -126,6 +139,9 @@ describe('records', () => {
       ['{"records": {}}', 'application/json', 'The body is not {"records"'],
       ['{"key":"a","value":1}\nnonsense', 'application/x-ndjson', 'Line 2 is not JSON'],
       ['', 'application/x-ndjson', 'There are no records'],
+      ['{"key":"\\ud800","value":1}', 'application/x-ndjson', 'Line 1 has a key that is not well-formed'],
+      [`{"key":"k","value":${'['.repeat(1001)}${']'.repeat(1001)}}`, 'application/x-ndjson', 'nested deeper than 1000'],
+      [`{"records":[{"key":"k","value":${'[{"a":'.repeat(1e5)}1${'}]'.repeat(1e5)}}]}`, 'application/json', 'Record 0'],
       ['MRB1', 'application/octet-stream', 'The batch has 4 bytes'],
       ['key=a', 'application/x-www-form-urlencoded', 'The content type application/x-www-form-urlencoded is not known'],
     ]

@@ -3,7 +3,8 @@ import type { Stream } from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, created, ok, only, type Route, streamNamed } from './route.js'
 
-export const streamNamePattern = /^[A-Za-z0-9_.-]{1,255}$/
+/** Not `.` and `..`: no URL can have them as a part of its path. */
+const streamNamePattern = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$/
 
 const shape = '{name, id, kind: "plain" or "table", createdAt, closedAt?, shards, open}'
 
