@@ -96,6 +96,15 @@ export function registerBridges(program: Command): void {
         globals(command).json,
       )
     })
+  for (const [verb, description] of changes) {
+    bridges
+      .command(`${verb} <name>`)
+      .description(description)
+      .action(async (name: string, _options: object, command: Command) => {
+        const path = `bridges/${encodeURIComponent(name)}/${verb}`
+        printOne(await new Client(globals(command)).call('POST', path), globals(command).json)
+      })
+  }
   bridges
     .command('delete <name>')
     .description('stop a bridge and forget its position; the topic stays')
@@ -106,3 +115,8 @@ export function registerBridges(program: Command): void {
       )
     })
 }
+
+const changes = [
+  ['pause', 'stop a bridge until it is resumed; its position stays'],
+  ['resume', 'go on after a pause, or after a failure whose cause was removed'],
+] as const

@@ -70,6 +70,8 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
     says: { groups: expect.arrayContaining([expect.objectContaining({ name: 'pipeline:copy', stream: 'source' })]) },
   },
   { args: ['groups', 'show', 'bridge:away'], says: { name: 'bridge:away', stream: 'source' } },
+  { args: ['bridges', 'pause', 'away'], says: { name: 'away', state: { kind: 'paused' } } },
+  { args: ['bridges', 'resume', 'away'], says: { name: 'away' } },
   { args: ['bridges', 'delete', 'away'], says: { deleted: 'away' } },
   { args: ['pipelines', 'delete', 'copy'], says: { deleted: 'copy' } },
   { args: ['shards', 'split', 'source', 'SHARD'], says: { parent: { state: 'sealed' }, children: [{}, {}] } },

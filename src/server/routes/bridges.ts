@@ -35,6 +35,22 @@ export const bridgeRoutes: readonly Route[] = [
     run: ({ daemon, names }) => ok(shownBridge(daemon.rooms.bridges.show(names[0] as string))),
   },
   {
+    method: 'POST',
+    path: 'bridges/{name}/pause',
+    summary: 'Stops a bridge until it is resumed, also over a restart of the daemon; its position stays.',
+    answer: 'bridge',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names }) => ok(shownBridge(await daemon.rooms.bridges.pause(names[0] as string))),
+  },
+  {
+    method: 'POST',
+    path: 'bridges/{name}/resume',
+    summary: 'Goes on at its position after a pause, or after a failure whose cause was removed.',
+    answer: 'bridge',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names }) => ok(shownBridge(await daemon.rooms.bridges.resume(names[0] as string))),
+  },
+  {
     method: 'DELETE',
     path: 'bridges/{name}',
     summary: 'Stops a bridge and forgets its position; the topic stays.',
