@@ -67,8 +67,8 @@ class Gathering {
   bytes = 0
   /** What is really written. */
   writtenBytes = 0
-  /** Rows that were made at packing; the row cache must hear of them too. */
-  atPackRows: readonly RowEffect[] = []
+  /** The rows of its effect sets, those made at packing among them, in the order in which they are written. */
+  rows: readonly RowEffect[] = []
   readonly receipt: Promise<Receipt>
   resolve!: (receipt: Receipt) => void
   reject!: (error: MillraceError) => void
@@ -256,7 +256,8 @@ export class Commit implements CommitPath {
 
   settled(): Promise<void> {
     const last = this.#queue[this.#queue.length - 1] ?? this.#inFlight
-    return last ? last.receipt.then(nothing) : Promise.resolve()
+    if (last) return last.receipt.then(nothing)
+    return this.#failed ? Promise.reject(this.#failed) : Promise.resolve()
   }
 
   #start(): void {
@@ -296,12 +297,10 @@ export class Commit implements CommitPath {
     const context = { commit, time, takeSequence: () => next++ as never }
     for (const set of gathering.sets) {
       if (set.atPack) rows.push(...set.atPack(context))
-    }
-    gathering.atPackRows = rows.slice()
-    for (const set of gathering.sets) {
       if (set.rows) for (const row of set.rows) rows.push(row)
       if (set.records) for (const effect of set.records) records.push(effect)
     }
+    gathering.rows = rows.slice()
     if (records.length > 0) {
       if (!this.#packer) throw new Error('records without a log')
       const packed = this.#packer.pack(records, { commit, time, firstSequence: next })
@@ -321,15 +320,11 @@ export class Commit implements CommitPath {
     if (this.#failed) return
     this.#markCommit(gathering.commit, false)
     this.#durableNextSequence = this.#nextSequence
-    // In the order in which they were written, so that the cache ends with what the store holds.
-    for (const row of gathering.atPackRows) this.#cache.returned(rowName(row.key), row.value)
-    for (const set of gathering.sets) {
-      for (const row of set.rows ?? []) {
-        const name = rowName(row.key)
-        // A newer commit may have queued the row again: then the overlay keeps that one.
-        if (this.#overlay.get(name)?.commit === gathering.commit) this.#overlay.delete(name)
-        this.#cache.returned(name, row.value)
-      }
+    for (const row of gathering.rows) {
+      const name = rowName(row.key)
+      // A newer commit may have queued the row again: then the overlay keeps that one.
+      if (this.#overlay.get(name)?.commit === gathering.commit) this.#overlay.delete(name)
+      this.#cache.returned(name, row.value)
     }
     this.#queuedBytes -= gathering.bytes
     // Still in flight for its listeners: if one throws, those who wait for this commit are told with all the others.

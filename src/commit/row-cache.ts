@@ -41,7 +41,7 @@ export class RowCache {
   }
 
   async getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
-    const values: (Buffer | undefined)[] = new Array(keys.length)
+    const values: (Buffer | undefined)[] = new Array(keys.length).fill(undefined)
     const wanted: Buffer[] = []
     const places: number[] = []
     for (let i = 0; i < keys.length; i++) {

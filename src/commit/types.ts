@@ -37,7 +37,8 @@ export interface EffectSet {
   readonly essential?: boolean
   /**
    * Runs when the commit is packed, before any record of it gets its number: for rows that carry a sequence number or
-   * the commit's time (layout changes, joins). Synchronous; must not throw. Its rows are not in the overlay.
+   * the commit's time (layout changes, joins). Synchronous; must not throw. Its rows are not in the overlay; they are
+   * written in the order of the submits, before the set's other rows.
    */
   readonly atPack?: (context: PackContext) => readonly RowEffect[]
 }
