@@ -51,7 +51,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
 
 /** Where a wrong value stands, when it is not in the file. */
 function placeOf(path: readonly string[], { sources }: Settings): string {
-  const leaf = leaves.find((each) => path.join('.').startsWith(each.path))
+  const at = path.join('.')
+  const leaf = leaves.find((each) => at === each.path || at.startsWith(`${each.path}.`))
   if (!leaf) return ''
   switch (sources.get(leaf.path)) {
     case 'environment':

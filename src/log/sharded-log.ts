@@ -243,8 +243,6 @@ export class ShardedLog implements Log {
 
   async reopenShards(id: StreamId, images: ImagesKept, rows?: RowsInCommit): Promise<Sequence> {
     const state = this.#streamState(id)
-    if (state.shards.length + state.open.length > this.#limits.shardsMax)
-      throw tooMany('shards', 'log.shardsMax', this.#limits.shardsMax)
     let lowest = 0 as Sequence
     await this.#change((context) => {
       const made: Shard[] = []
@@ -385,5 +383,5 @@ const visible = (state: StreamState): boolean => state.shards.some((shard) => sh
 const tooMany = (what: string, limit: string, max: number): MillraceError =>
   new MillraceError('TOO_BUSY', `There are ${max} ${what} already.`, {
     details: { limit },
-    remedy: `Delete some or raise ${limit}.`,
+    remedy: `Raise ${limit}: deleted streams and sealed shards count while their records are kept.`,
   })
