@@ -1,6 +1,6 @@
 import { closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { dirname, isAbsolute, relative, resolve } from 'node:path'
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MillraceError } from '../runtime/index.js'
 
@@ -18,7 +18,7 @@ const checkedBytesMax = 64 * 1024
 export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean): string {
   const whole = isAbsolute(path) ? resolve(path) : resolve(folder, path)
   const inside = relative(folder, whole)
-  if (!isOutsideAllowed && (inside.startsWith('..') || isAbsolute(inside))) {
+  if (!isOutsideAllowed && (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))) {
     throw new MillraceError('PIPELINE_INVALID', `The file sink ${path} lies outside of ${folder}.`, {
       remedy: 'Give a relative path, or allow it with pipelines.filesOutside: true.',
     })
