@@ -13,6 +13,7 @@ export interface CommittedFile {
 }
 
 const checkedBytesMax = 64 * 1024
+const impossiblePaths = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'ERR_INVALID_ARG_VALUE'])
 
 /** The path of a file sink. Relative ones lie in `folder`; others are refused unless `isOutsideAllowed`. */
 export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean): string {
@@ -64,6 +65,12 @@ export class FileSink {
       }
       syncFolder(dirname(path))
     } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? ''
+      if (impossiblePaths.has(code))
+        throw new MillraceError('PIPELINE_INVALID', `No file can be written at ${path.slice(0, 500)} (${code}).`, {
+          remedy: 'Give the file sink another path.',
+          cause: error,
+        })
       throw asSinkError(path, error)
     }
     return { path, length: 0, checksum: 0 }

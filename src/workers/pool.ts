@@ -170,8 +170,18 @@ export class WorkerPool {
     )
   }
 
-  /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID. */
-  describe(file: string): Promise<PlanDescription> {
+  /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID; TOO_BUSY when others end its threads. */
+  async describe(file: string): Promise<PlanDescription> {
+    try {
+      return await this.#describe(file)
+    } catch (error) {
+      // Whose thread ended through another's fault tries once more, in the thread that came for it.
+      if (!(error instanceof MillraceError) || error.code !== 'TOO_BUSY') throw error
+      return this.#describe(file)
+    }
+  }
+
+  #describe(file: string): Promise<PlanDescription> {
     const request = ++this.#request
     const thread = this.#leastLoaded()
     return new Promise((resolve, reject) => {
