@@ -287,12 +287,13 @@ describe('a source', () => {
     await deploy(
       `export default pipeline('large').from(stream<string>('large')).map((record) => record.value.length).to(file('large'))`,
     )
-    for (let i = 0; i < 3; i++)
+    for (let i = 0; i < 3; i++) {
       await append('large', [
         { key: 'a', value: 'x'.repeat(300_000) },
         { key: 'b', value: 'y' },
       ])
-    await caughtUp('large')
+      await caughtUp('large')
+    }
     await remove('large')
   })
 
