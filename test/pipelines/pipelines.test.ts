@@ -9,7 +9,8 @@ import { DaemonProcess } from '../daemon-process.js'
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const data = join(folder, 'data')
 const env = {
-  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '700',
+  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
+  MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '3000',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   MILLRACE_LOG_LEVEL: 'error',
