@@ -6,7 +6,37 @@ interface Pipeline {
   readonly name: string
   readonly source: string
   readonly state: string
-  readonly error?: { readonly message: string }
+  readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
+  readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
+  readonly error?: {
+    readonly code: string
+    readonly message: string
+    readonly stack?: string
+    readonly step?: number
+    readonly sequence?: number
+    readonly shard?: number
+    readonly at: number
+  }
+}
+
+/** A pipeline for people: its error with place and stack, as one reads it. Steps are counted from 1, as errors do. */
+function forPeople({ steps, barrier, error, ...rest }: Pipeline): object {
+  const named = steps.map(({ kind, name }, i) => `${i + 1} ${kind}${name === undefined ? '' : ` ${name}`}`)
+  return {
+    ...rest,
+    steps: steps.map(({ rowsIn }, i) => `${named[i]} (${rowsIn} rows)`).join(', '),
+    barriers: `${barrier.committed} committed${barrier.inFlight ? ', one in flight' : ''}`,
+    ...(error
+      ? {
+          error: `${error.message} (${error.code})`,
+          at: new Date(error.at).toISOString(),
+          step: error.step === undefined ? undefined : named[error.step],
+          sequence: error.sequence,
+          shard: error.shard,
+          stack: error.stack,
+        }
+      : {}),
+  }
 }
 
 export function registerPipelines(program: Command): void {
@@ -40,10 +70,9 @@ export function registerPipelines(program: Command): void {
     .command('show <name>')
     .description('one pipeline')
     .action(async (name: string, _options: object, command: Command) => {
-      printOne(
-        await new Client(globals(command)).call('GET', `pipelines/${encodeURIComponent(name)}`),
-        globals(command).json,
-      )
+      const { json } = globals(command)
+      const view = await new Client(globals(command)).call<Pipeline>('GET', `pipelines/${encodeURIComponent(name)}`)
+      printOne(json ? view : forPeople(view), json)
     })
   pipelines
     .command('delete <name>')

@@ -137,7 +137,7 @@ export const configSchema = z.strictObject({
         60_000,
         'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.',
       ),
-      stepTimeoutMs: ms(10_000, 'Longest time of user code for one chunk without a sign of life.'),
+      stepTimeoutMs: ms(10_000, 'Longest time that user code may hold its thread for one record.'),
       attemptsMax: count(3, 'Failed attempts after which a pipeline is stopped as failed.', 1000),
       retryMs: ms(200, 'Wait before the second attempt; doubles with each.'),
       handoverBytes: bytes(256 * KiB, 'Records handed to a worker at once.'),

@@ -38,7 +38,7 @@ export function planOf(exported: unknown): Plan {
 function checkPlan({ name, source, steps }: Plan): void {
   if (typeof name !== 'string' || !nameRule.test(name))
     throw invalid(
-      `${JSON.stringify(name)} is no name for a pipeline.`,
+      `${JSON.stringify(String(name).slice(0, 200))} is no name for a pipeline.`,
       'Use 1 to 128 letters, digits, dots, dashes and underscores.',
     )
   if (typeof source.name !== 'string' || source.name === '')

@@ -72,7 +72,9 @@ export function file<Value = unknown, Key = unknown>(
 /** Begins a pipeline. The module that defines it exports it as default. */
 export function pipeline(name: string): { from<Value, Key>(source: Source<Value, Key>): Flow<Value, Key> } {
   return {
-    from<Value, Key>({ source }: Source<Value, Key>): Flow<Value, Key> {
+    from<Value, Key>(from: Source<Value, Key>): Flow<Value, Key> {
+      // Plain JavaScript may give anything.
+      const source = (from as Partial<Source<Value, Key>> | undefined)?.source
       if (!source)
         throw invalid(
           `The pipeline ${name} reads from something that is no source.`,
@@ -115,7 +117,7 @@ export class Flow<Value, SourceKey> {
 
   /** Sends every value to a sink as well; more steps and sinks may follow. */
   to(sink: Sink<Value, undefined>): Flow<Value, SourceKey> {
-    return new Flow(withSink(this[planMark], sink.sink))
+    return new Flow(withSink(this[planMark], sink))
   }
 }
 
@@ -164,7 +166,7 @@ export class KeyedFlow<Value, Key> {
   }
 
   to(sink: Sink<Value, Key>): KeyedFlow<Value, Key> {
-    return new KeyedFlow(withSink(this[planMark], sink.sink))
+    return new KeyedFlow(withSink(this[planMark], sink))
   }
 }
 
@@ -172,10 +174,11 @@ function withStep(plan: Plan, step: Step): Plan {
   return { ...plan, steps: [...plan.steps, step] }
 }
 
-function withSink(plan: Plan, sink: SinkPlan | undefined): Plan {
+function withSink(plan: Plan, to: { readonly sink?: SinkPlan } | undefined): Plan {
+  const sink = to?.sink
   if (!sink)
     throw invalid(
-      `The pipeline ${plan.name} sends to something that is no sink.`,
+      `Step ${plan.steps.length + 1} of ${plan.name} sends to something that is no sink.`,
       'Give to() a table, stream or file with the function that makes its item, record or line.',
     )
   return withStep(plan, { kind: 'sink', sink })

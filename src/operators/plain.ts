@@ -6,7 +6,7 @@ type Attribute = Readonly<Record<string, unknown>>
 /** DynamoDB JSON as plain JavaScript. */
 export function plainItem(item: Readonly<Record<string, Attribute>>): Record<string, ItemValue> {
   const plain: Record<string, ItemValue> = {}
-  for (const name in item) plain[name] = plainValue(item[name] as Attribute)
+  for (const name in item) setMember(plain, name, plainValue(item[name] as Attribute))
   return plain
 }
 
@@ -54,9 +54,15 @@ export function attributesOf(item: SinkItem): Record<string, Attribute> {
   const attributes: Record<string, Attribute> = {}
   for (const name of Object.keys(item)) {
     const value = item[name]
-    if (value !== undefined) attributes[name] = attributeOf(value, name)
+    if (value !== undefined) setMember(attributes, name, attributeOf(value, name))
   }
   return attributes
+}
+
+/** `__proto__` is a name like any other in an item; assigning it would set the prototype. */
+function setMember<Value>(object: Record<string, Value>, name: string, value: Value): void {
+  if (name !== '__proto__') object[name] = value
+  else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
 function attributeOf(value: unknown, name: string): Attribute {
@@ -82,7 +88,7 @@ function attributeOf(value: unknown, name: string): Attribute {
     if (prototype === Object.prototype || prototype === null) return { M: attributesOf(value as SinkItem) }
   }
   throw new TypeError(
-    `The attribute ${name} is a ${typeof value === 'object' ? value.constructor.name : typeof value}, which no attribute can hold.`,
+    `The attribute ${name} is a ${typeof value === 'object' ? (value.constructor?.name ?? 'class of its own') : typeof value}, which no attribute can hold.`,
   )
 }
 

@@ -29,20 +29,40 @@ class LazyChange {
   }
 
   get keys(): ItemKey {
-    this.#keys ??= parse(decodeChange(this.#body).keys) as ItemKey
+    this.#keys ??= parse(this.#decoded().keys) as ItemKey
     return this.#keys
   }
 
   get new(): Record<string, ItemValue> | undefined {
-    if (this.#new === null) this.#new = parse(decodeChange(this.#body).newImage)
+    if (this.#new === null) this.#new = parse(this.#decoded().newImage)
     return this.#new
   }
 
   get old(): Record<string, ItemValue> | undefined {
-    if (this.#old === null) this.#old = parse(decodeChange(this.#body).oldImage)
+    if (this.#old === null) this.#old = parse(this.#decoded().oldImage)
     return this.#old
   }
+
+  /** The whole change as a plain object, for what outlives the step: a state, a line of JSON. */
+  toJSON(): object {
+    const { type, keys, new: image, old, time, sequence } = this
+    return { type, keys, ...(image ? { new: image } : {}), ...(old ? { old } : {}), time, sequence }
+  }
+
+  #decoded(): ReturnType<typeof decodeChange> {
+    // The handover that the body lies in has gone back to the main thread.
+    if (this.#body.length === 0)
+      throw new TypeError(
+        'A change is valid only until the steps of its record are through: keep what you need of it, such as change.new.',
+      )
+    return decodeChange(this.#body)
+  }
 }
+
+export const isChange = (value: unknown): boolean => value instanceof LazyChange
+
+/** A value that outlives its record: a change is decoded as a whole. */
+export const kept = (value: unknown): unknown => (value instanceof LazyChange ? value.toJSON() : value)
 
 function parse(json: Buffer | undefined): Record<string, ItemValue> | undefined {
   return json && plainItem(JSON.parse(json.toString()) as Attributes)

@@ -3,6 +3,7 @@ import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
+import type { KeySchema } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
@@ -40,7 +41,7 @@ export interface PipelineParts {
   readonly group: Group
   readonly moduleFile: () => Promise<string>
   readonly hashKeyName: string | undefined
-  readonly sinkKeys: () => Readonly<Record<number, readonly string[]>>
+  readonly sinkKeys: () => Readonly<Record<number, KeySchema>>
   /** Committed files of its file sinks, by the index of their step. */
   readonly files: () => Promise<ReadonlyMap<number, CommittedFile>>
 }
@@ -75,7 +76,8 @@ export class Pipeline {
   #attempts = 0
   #lastFailure: Failure | undefined
   #epochBytesMax: number
-  #starting: Promise<void> = Promise.resolve()
+  /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
+  #working: Promise<void> = Promise.resolve()
   #committed = 0
   #secondsLast = 0
   readonly rowsIn: number[]
@@ -109,7 +111,15 @@ export class Pipeline {
 
   /** Begins, unless it had failed or drained before. */
   start(): void {
-    if (this.#state === 'starting') this.#starting = this.#begin()
+    if (this.#state === 'starting') this.#work(this.#begin())
+  }
+
+  #work(work: Promise<void>): void {
+    const before = this.#working
+    const guarded = work.catch((error: unknown) =>
+      this.#around.logger.error({ pipeline: this.#row.plan.name }, asMillraceError(error).message),
+    )
+    this.#working = before.then(() => guarded)
   }
 
   async #begin(): Promise<void> {
@@ -142,11 +152,11 @@ export class Pipeline {
         hashKeyName: this.#parts.hashKeyName,
         sinkKeys: this.#parts.sinkKeys(),
         files: this.#files,
-        onFailure: (failure) => void this.#failed(failure),
+        onFailure: (failure) => this.#work(this.#failed(failure)),
         onCommitted: (positions, _rows, seconds) => this.#passed(positions, seconds),
         onDrained: () => {
           isDrained = true
-          if (this.#run) void this.#end({ ...this.#row, state: 'sourceDeleted' })
+          if (this.#run) this.#work(this.#end({ ...this.#row, state: 'sourceDeleted' }))
         },
         onRows: (rowsIn, seconds) => {
           this.seconds += seconds
@@ -199,7 +209,11 @@ export class Pipeline {
       shard,
       at: clock.now(),
     }
-    if (isCounted) {
+    // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
+    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
+    if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
+    const isAttempt = isCounted && !isTooMuch
+    if (isAttempt) {
       this.#attempts++
       this.failures++
       this.#lastFailure = failure
@@ -208,11 +222,7 @@ export class Pipeline {
         `a pipeline failed: ${error.message}`,
       )
     }
-    // Too much for one effect set: the next run commits after less.
-    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
-    if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
-    const isFinal =
-      error.code === 'SINK_FILE_CHANGED' || (isCounted && !isTooMuch && this.#attempts >= limits.attemptsMax)
+    const isFinal = error.code === 'SINK_FILE_CHANGED' || (isAttempt && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
       logger.error(
         { pipeline: name, step: place.step, sequence: place.sequence, code: error.code },
@@ -222,7 +232,7 @@ export class Pipeline {
       return
     }
     this.#become('retrying')
-    const wait = isCounted ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
+    const wait = isAttempt ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
     this.#retry = clock.setTimeout(() => {
       this.#become('starting')
       this.start()
@@ -237,6 +247,8 @@ export class Pipeline {
     await this.#run?.ended()
     this.#run = undefined
     await this.#closeFiles()
+    // Deleted meanwhile: its row must not come back.
+    if (this.#state === 'stopped') return
     try {
       await this.#around.commit.submit({ rows: [pipelineRow(row)], essential: true })
     } catch (error) {
@@ -260,7 +272,7 @@ export class Pipeline {
     this.#become('stopped')
     this.#retry?.cancel()
     this.#run?.stop()
-    await this.#starting
+    await this.#working
     await this.#run?.ended()
     this.#run = undefined
     await this.#closeFiles()

@@ -1,13 +1,12 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
 import type { PlanDescription } from '../operators/index.js'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
-import { type CommittedFile, FileSink, sinkPath } from '../sinks/index.js'
+import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
+import { ModuleFiles } from './module-files.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
 import {
   decodePipeline,
@@ -49,15 +48,25 @@ export interface DeployRequest {
 
 const stateRowsMax = 1000
 
+/** A deploy under way; its plan once that is known. */
+interface Deploy {
+  readonly module: string
+  plan: PlanDescription | undefined
+}
+
 /** All pipelines of the daemon: remembered in the store, begun at its opening. */
 export class Pipelines {
   readonly #options: PipelinesOptions
   readonly #pipelines = new Map<string, Pipeline>()
-  /** Names that are being deployed or deleted. */
-  readonly #busy = new Set<string>()
+  /** What is being deployed has its name, its files and its place among `pipelinesMax` already. */
+  readonly #deploys = new Set<Deploy>()
+  readonly #deleting = new Set<string>()
+  readonly #modules: ModuleFiles
+  #isClosed = false
 
   private constructor(options: PipelinesOptions) {
     this.#options = options
+    this.#modules = new ModuleFiles(options.modulesFolder)
   }
 
   static async open(options: PipelinesOptions): Promise<Pipelines> {
@@ -65,10 +74,9 @@ export class Pipelines {
     const range = { gte: Buffer.from([Family.pipeline]), lt: Buffer.from([Family.pipeline + 1]), bytesMax: 1 << 20 }
     const rows: PipelineRow[] = []
     for await (const page of options.storage.scan(range)) rows.push(...page.values.map(decodePipeline))
-    for (const row of rows) {
-      if (row.state === 'deleting') await pipelines.#forget(row)
-      else pipelines.#pipelines.set(row.plan.name, pipelines.#make(row))
-    }
+    for (const row of rows) if (row.state !== 'deleting') pipelines.#pipelines.set(row.plan.name, pipelines.#make(row))
+    for (const row of rows) if (row.state === 'deleting') await pipelines.#forget(row)
+    pipelines.#modules.keepOnly(rows.map((row) => row.module))
     return pipelines
   }
 
@@ -98,63 +106,92 @@ export class Pipelines {
     const { pipelinesMax, moduleBytesMax, workers } = this.#options
     if (Buffer.byteLength(bundle) > moduleBytesMax)
       throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
-    const hash = moduleHash(bundle)
-    const plan = await workers.describe(this.#moduleFile(hash, bundle))
-    const { name } = plan
-    if (this.#busy.has(name))
-      throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
-    const present = this.#pipelines.get(name)
-    if (present) {
-      // The same module again is no change: a deploy whose answer was lost may be repeated.
-      if (present.row.module === hash) return present.view()
-      throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, {
-        remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.',
-      })
-    }
-    if (this.#pipelines.size >= pipelinesMax)
-      throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
-    this.#busy.add(name)
+    const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
+    this.#deploys.add(deploy)
     try {
-      return await this.#deploy(plan, hash, bundle, start)
+      const plan = await workers.describe(this.#modules.put(deploy.module, bundle))
+      const present = this.#pipelines.get(plan.name)
+      this.#checkName(plan.name, present, deploy.module)
+      if (present) return present.view()
+      if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
+        throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
+      this.#checkTargets(plan)
+      deploy.plan = plan
+      return await this.#deploy(plan, deploy.module, bundle, start)
     } finally {
-      this.#busy.delete(name)
+      this.#deploys.delete(deploy)
+      if (!this.#uses(deploy.module)) this.#modules.drop(deploy.module)
     }
+  }
+
+  #planned(): PlanDescription[] {
+    return [...this.#deploys].flatMap(({ plan }) => plan ?? [])
+  }
+
+  #uses(module: string): boolean {
+    for (const deploy of this.#deploys) if (deploy.module === module) return true
+    for (const pipeline of this.#pipelines.values()) if (pipeline.row.module === module) return true
+    return false
+  }
+
+  #checkName(name: string, present: Pipeline | undefined, module: string): void {
+    if (this.#deleting.has(name) || this.#planned().some((plan) => plan.name === name))
+      throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
+    // The same module again is no change: a deploy whose answer was lost may be repeated.
+    if (!present || present.row.module === module) return
+    throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, {
+      remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.',
+    })
   }
 
   async #deploy(
     plan: PlanDescription,
-    hash: string,
+    module: string,
     bundle: string,
     start: 'oldest' | 'newest',
   ): Promise<PipelineView> {
-    const { counters, groups, commit } = this.#options
-    this.#checkTargets(plan)
-    const stream = await this.#sourceOf(plan)
+    const { counters, groups, commit, logger } = this.#options
+    const { stream, hashKeyName } = await this.#sourceOf(plan)
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
-    const row: PipelineRow = { id, plan, module: hash, stream, createdAt: commit.time.next(), state: 'running' }
+    const row: PipelineRow = {
+      id,
+      plan,
+      module,
+      stream,
+      hashKeyName,
+      createdAt: commit.time.next(),
+      state: 'running',
+    }
     const rows: RowEffect[] = [
-      { key: moduleKey(hash), value: Buffer.from(bundle) },
+      { key: moduleKey(module), value: Buffer.from(bundle) },
       pipelineRow(row),
       ...[...files].map(([step, file]) => sinkFileRow(id, step, file)),
     ]
     await groups.create(groupNameOf(plan.name), stream, start, rows)
     const pipeline = this.#make(row)
     this.#pipelines.set(plan.name, pipeline)
-    pipeline.start()
+    if (this.#sinksOf(plan).some(({ kind, target }) => kind === plan.source.kind && target === plan.source.name))
+      logger.warn(
+        { pipeline: plan.name },
+        'a pipeline writes to its own source: it never ends unless it leaves out what it wrote itself',
+      )
+    // These rooms were closed meanwhile: the next opening finds the pipeline and begins it.
+    if (!this.#isClosed) pipeline.start()
     return pipeline.view()
   }
 
-  async #sourceOf({ name, source }: PlanDescription): Promise<StreamId> {
+  async #sourceOf({ name, source }: PlanDescription): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
     const { log, tables } = this.#options
     if (source.kind === 'table') {
-      if (!tables.schema(source.name))
+      const schema = tables.schema(source.name)
+      if (!schema)
         throw new MillraceError(
           'NOT_FOUND',
           `The pipeline ${name} reads the table ${source.name}, which is not there.`,
           { remedy: 'Create the table first.' },
         )
-      return tables.changeLog(source.name)
+      return { stream: await tables.changeLog(source.name), hashKeyName: schema.hash.name }
     }
     const stream = log.streamNamed(source.name)
     if (stream?.kind !== 'plain')
@@ -163,11 +200,12 @@ export class Pipelines {
         `The pipeline ${name} reads the stream ${source.name}, which is not there.`,
         { remedy: `Make it with: millrace streams create ${source.name}` },
       )
-    return stream.id
+    return { stream: stream.id, hashKeyName: undefined }
   }
 
   #checkTargets(plan: PlanDescription): void {
     const { tables, log } = this.#options
+    const others = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()]
     for (const { kind, target, path } of this.#sinksOf(plan)) {
       if (kind === 'table' && !tables.schema(target))
         throw new MillraceError(
@@ -182,11 +220,8 @@ export class Pipelines {
           { remedy: `Make it with: millrace streams create ${target}` },
         )
       if (path === undefined) continue
-      const sinks = [...this.#pipelines.values()].flatMap((other) =>
-        this.#sinksOf(other.row.plan).map((sink) => ({ owner: other.row.plan.name, path: sink.path })),
-      )
-      const taken = sinks.find((other) => other.path === path)
-      if (taken) throw new MillraceError('SINK_FILE_TAKEN', `The file ${path} belongs to the pipeline ${taken.owner}.`)
+      const taken = others.find((other) => this.#sinksOf(other).some((sink) => sink.path === path))
+      if (taken) throw new MillraceError('SINK_FILE_TAKEN', `The file ${path} belongs to the pipeline ${taken.name}.`)
     }
     const paths = this.#sinksOf(plan).flatMap(({ path }) => (path === undefined ? [] : [path]))
     if (new Set(paths).size !== paths.length)
@@ -218,25 +253,23 @@ export class Pipelines {
     const { source } = row.plan
     const parts: PipelineParts = {
       group,
-      moduleFile: async () => this.#moduleFile(row.module, await this.#storedModule(row.module)),
-      // The source may be deleted by now; its key's name is still in the records' keys then, and shown as `key`.
-      hashKeyName: source.kind === 'table' ? (tables.schema(source.name)?.hash.name ?? 'key') : undefined,
+      moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
+      // A pipeline of an earlier version has it not: the source may be deleted by now, and its key is shown as `key` then.
+      hashKeyName:
+        source.kind === 'table' ? (row.hashKeyName ?? tables.schema(source.name)?.hash.name ?? 'key') : undefined,
       sinkKeys: () => this.#sinkKeys(row.plan),
       files: () => this.#committedFiles(row),
     }
     return new Pipeline(row, parts, this.#options)
   }
 
-  #sinkKeys(plan: PlanDescription): Record<number, readonly string[]> {
-    const keys: Record<number, readonly string[]> = {}
+  #sinkKeys(plan: PlanDescription): Record<number, KeySchema> {
+    const keys: Record<number, KeySchema> = {}
     for (const { step, kind, target } of this.#sinksOf(plan)) {
       if (kind !== 'table') continue
       const schema = this.#options.tables.schema(target)
-      if (!schema)
-        throw new MillraceError('NOT_FOUND', `The table ${target} of a sink is not there.`, {
-          remedy: 'Create the table again, or delete the pipeline.',
-        })
-      keys[step] = schema.range ? [schema.hash.name, schema.range.name] : [schema.hash.name]
+      if (!schema) throw tableGone(target)
+      keys[step] = schema
     }
     return keys
   }
@@ -259,29 +292,13 @@ export class Pipelines {
     return value.toString()
   }
 
-  /** Puts a bundle where workers load it from, named by its hash. */
-  #moduleFile(hash: string, text: string): string {
-    const path = join(this.#options.modulesFolder, `${hash}.mjs`)
-    if (existsSync(path) && readFileSync(path, 'utf8') === text) return path
-    const temporary = `${path}.${process.pid}`
-    const file = openSync(temporary, 'w')
-    try {
-      writeSync(file, text)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-    renameSync(temporary, path)
-    return path
-  }
-
   /** Stops a pipeline; its positions and its state go. What it wrote stays. Throws NOT_FOUND. */
   async delete(name: string): Promise<void> {
     const { groups, commit } = this.#options
     const pipeline = this.#pipeline(name)
-    if (this.#busy.has(name))
+    if (this.#deleting.has(name))
       throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
-    this.#busy.add(name)
+    this.#deleting.add(name)
     try {
       await pipeline.stop()
       this.#pipelines.delete(name)
@@ -290,7 +307,7 @@ export class Pipelines {
       else await commit.submit({ rows: [pipelineRow(row)], essential: true })
       await this.#forget(row)
     } finally {
-      this.#busy.delete(name)
+      this.#deleting.delete(name)
     }
   }
 
@@ -310,7 +327,10 @@ export class Pipelines {
       await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
     }
     const files = row.plan.steps.map((_, step) => ({ key: sinkFileKey(row.id, step), value: undefined }))
-    await commit.submit({ rows: [pipelineGone(row.id), ...files], essential: true })
+    const isUsed = this.#uses(row.module)
+    const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]
+    await commit.submit({ rows: [pipelineGone(row.id), ...files, ...module], essential: true })
+    if (!this.#uses(row.module)) this.#modules.drop(row.module)
   }
 
   #pipeline(name: string): Pipeline {
@@ -320,6 +340,7 @@ export class Pipelines {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await Promise.all(
       [...this.#pipelines.values()].map((pipeline) =>
         pipeline

@@ -23,6 +23,8 @@ export interface PipelineRow {
   readonly plan: PlanDescription
   readonly module: string
   readonly stream: StreamId
+  /** Name of the source table's partition key, kept because the table may be deleted before all of it is delivered. */
+  readonly hashKeyName?: string | undefined
   readonly createdAt: number
   readonly state: 'running' | 'failed' | 'sourceDeleted' | 'deleting'
   readonly failure?: Failure

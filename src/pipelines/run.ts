@@ -10,6 +10,7 @@ import {
   type SinkSurroundings,
   type SinkWork,
 } from '../sinks/index.js'
+import type { KeySchema } from '../tables/index.js'
 import type { Place, WireError, WorkerPool } from '../workers/index.js'
 import { cellOfState, type PipelineRow, sinkFileRow, stateKey, stateValue } from './rows.js'
 import { SourceTask, type TaskBarrier } from './source-task.js'
@@ -46,7 +47,8 @@ export interface RunOptions {
   /** The bundle, as workers load it. */
   readonly moduleFile: string
   readonly hashKeyName: string | undefined
-  readonly sinkKeys: Readonly<Record<number, readonly string[]>>
+  /** The keys of the tables of table sinks, by the index of the step. */
+  readonly sinkKeys: Readonly<Record<number, KeySchema>>
   /** Open files of file sinks, by the index of their step. */
   readonly files: ReadonlyMap<number, FileSink>
   readonly onFailure: (failure: RunFailure) => void
@@ -123,7 +125,7 @@ export class PipelineRun {
     const task: SourceTask = new SourceTask({
       position,
       log,
-      handoverBytes: limits.handoverBytes,
+      handoverBytes: Math.min(limits.handoverBytes, limits.epochBytesMax),
       handoversInFlightMax: limits.handoversInFlightMax,
       mayRead: () => !this.#isOver && this.#epochBytes < limits.epochBytesMax,
       onRead: (bytes) => {
@@ -149,7 +151,7 @@ export class PipelineRun {
           task.done(buffer)
         },
         barrier: (number, result) => this.#passed(task, number, result),
-        fetch: (cells) => this.#fetch(cells),
+        fetch: (cells) => this.#fetch(cells, position.shard),
         failed: (error, place) =>
           this.#fail({ error: thrown(error), stack: error.stack, place, shard: position.shard, isCounted: true }),
         lost: (error, place, isCulprit) =>
@@ -170,9 +172,15 @@ export class PipelineRun {
     for (const task of this.#tasks.values()) task.pump()
   }
 
-  async #fetch(cells: readonly CellKey[]): Promise<readonly (Buffer | undefined)[]> {
-    const values = await this.#options.commit.readDurableMany(cells.map((cell) => stateKey(this.#options.row.id, cell)))
-    return values.map((value) => value && cellOfState(value))
+  async #fetch(cells: readonly CellKey[], shard: ShardId): Promise<readonly (Buffer | undefined)[]> {
+    const { commit, row } = this.#options
+    try {
+      const values = await commit.readDurableMany(cells.map((cell) => stateKey(row.id, cell)))
+      return values.map((value) => value && cellOfState(value))
+    } catch (error) {
+      this.#fail({ error: asMillraceError(error), stack: undefined, place: nowhere, shard, isCounted: true })
+      throw error
+    }
   }
 
   /** Sends a barrier when there is something to commit, as soon as the last one returned and `barrierMs` are over. */
@@ -278,7 +286,8 @@ export class PipelineRun {
       const step = this.#options.row.plan.steps[index]
       if (step?.kind !== 'sink') throw new MillraceError('INTERNAL', `Step ${index} is no sink.`)
       const { kind, target } = step.sink
-      if (kind !== 'file') return { kind, name: target, entries }
+      if (kind === 'stream') return { kind, name: target, entries }
+      if (kind === 'table') return { kind, name: target, schema: this.#options.sinkKeys[index] as KeySchema, entries }
       return { kind, index, file: this.#options.files.get(index) as FileSink, entries }
     })
   }
@@ -320,6 +329,6 @@ const nowhere: Place = { step: undefined, sequence: undefined }
 const isPositionOnly = (rows: readonly unknown[], records: readonly unknown[], cells: number): boolean =>
   rows.length === 0 && records.length === 0 && cells === 0
 
-function thrown(error: WireError): MillraceError {
-  return new MillraceError('PIPELINE_FAILED', error.message)
+function thrown({ code, message }: WireError): MillraceError {
+  return new MillraceError(code === 'EFFECT_TOO_LARGE' ? code : 'PIPELINE_FAILED', message)
 }

@@ -80,15 +80,17 @@ export class SourceTask {
   #take(page: LogPage): void {
     const wasWoken = this.#wasWoken
     this.#wasWoken = false
-    if (page.chunks.length > 0) this.#handOver(page)
+    const from = this.#next
+    // Moved before the handover is counted: what is counted must show as progress, or a full epoch would never end.
     this.#next = page.next
     if (page.ended) this.#isEnded = true
+    if (page.chunks.length > 0) this.#handOver(page, from)
     if (page.chunks.length > 0 || wasWoken) this.pump()
     if (page.chunks.length === 0 || page.ended) this.#options.onIdle()
   }
 
   /** The tail cache owns its chunks, for all readers: the worker gets a copy. */
-  #handOver(page: LogPage): void {
+  #handOver(page: LogPage, from: Sequence): void {
     const lengths = page.chunks.map((chunk) => chunk.length)
     const bytes = lengths.reduce((sum, length) => sum + length, 0)
     const buffer = this.#buffer(bytes)
@@ -99,7 +101,7 @@ export class SourceTask {
       at += chunk.length
     }
     this.#inFlight++
-    this.handle?.send(buffer, lengths, this.#next)
+    this.handle?.send(buffer, lengths, from)
     this.#options.onRead(bytes)
   }
 

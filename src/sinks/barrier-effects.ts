@@ -1,12 +1,18 @@
 import type { BatchEffect, RecordEffect, Release, RowEffect } from '../commit/index.js'
 import { Codec, type NewRecord, type ShardedLog } from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
-import { checkItem, type Item, itemBytesMax, type Tables, ValidationError } from '../tables/index.js'
+import type { Item, KeySchema, Tables } from '../tables/index.js'
 import type { CommittedFile, FileSink } from './file-sink.js'
 
 /** A sink as the main thread knows it, with what its tasks gathered for one barrier, task by task. */
 export type SinkWork =
-  | { readonly kind: 'table'; readonly name: string; readonly entries: readonly string[] }
+  | {
+      readonly kind: 'table'
+      readonly name: string
+      /** The key that the items were made for. */
+      readonly schema: KeySchema
+      readonly entries: readonly string[]
+    }
   | { readonly kind: 'stream'; readonly name: string; readonly entries: readonly string[] }
   | { readonly kind: 'file'; readonly index: number; readonly file: FileSink; readonly entries: readonly string[] }
 
@@ -20,7 +26,7 @@ export interface SinkEffects {
 }
 
 export interface SinkSurroundings {
-  readonly tables: Pick<Tables, 'prepare'>
+  readonly tables: Pick<Tables, 'prepare' | 'schema'>
   readonly log: Pick<ShardedLog, 'streamNamed'>
 }
 
@@ -47,13 +53,11 @@ export async function barrierEffects(
       else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
     }
     for (const [name, items] of itemsByTable(work)) {
-      const prepared = await around.tables.prepare(
-        name,
-        items.map((put) => ({ put })),
-      )
+      const prepared = await prepare(name, items, around.tables)
       releases.push(prepared.release)
-      rows.push(...(prepared.effects.rows ?? []))
-      records.push(...(prepared.effects.records ?? []))
+      for (const sink of work) if (sink.kind === 'table' && sink.name === name) checkSchema(sink, around)
+      for (const row of prepared.effects.rows ?? []) rows.push(row)
+      for (const record of prepared.effects.records ?? []) records.push(record)
     }
     return { rows, records, files, release }
   } catch (error) {
@@ -69,7 +73,8 @@ function streamRecords(name: string, entries: readonly string[], { log }: SinkSu
       remedy: `Make it with: millrace streams create ${name}`,
     })
   const records = entries.map((entry): NewRecord => {
-    const { key, value, time } = JSON.parse(entry) as { key: string; value: unknown; time?: number }
+    const end = entry.indexOf('\n')
+    const [key, time] = JSON.parse(entry.slice(0, end)) as [string, number | null]
     const bytes = Buffer.from(key)
     return {
       hash: hashKey(bytes),
@@ -78,7 +83,7 @@ function streamRecords(name: string, entries: readonly string[], { log }: SinkSu
       codec: Codec.json,
       time: time ?? now,
       key: bytes,
-      body: Buffer.from(JSON.stringify(value)),
+      body: Buffer.from(entry.slice(end + 1)),
     }
   })
   return { stream: stream.id, records }
@@ -90,26 +95,45 @@ function itemsByTable(work: readonly SinkWork[]): [string, Item[]][] {
   for (const sink of work) {
     if (sink.kind !== 'table') continue
     const items = tables.get(sink.name) ?? []
-    for (const entry of sink.entries) items.push(checked(sink.name, entry))
+    for (const entry of sink.entries) items.push(JSON.parse(entry) as Item)
     tables.set(sink.name, items)
   }
   return [...tables].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-function checked(table: string, entry: string): Item {
+async function prepare(
+  name: string,
+  items: readonly Item[],
+  tables: SinkSurroundings['tables'],
+): ReturnType<Tables['prepare']> {
   try {
-    const { item, size } = checkItem(JSON.parse(entry))
-    if (size > itemBytesMax)
-      throw new MillraceError(
-        'EFFECT_TOO_LARGE',
-        `An item for the table ${table} has ${size} bytes; ${itemBytesMax} are allowed.`,
-      )
-    return item
+    return await tables.prepare(
+      name,
+      items.map((put) => ({ put })),
+    )
   } catch (error) {
-    if (error instanceof ValidationError)
-      throw new MillraceError('PIPELINE_FAILED', `An item for the table ${table} is not valid: ${error.message}`, {
+    if (error instanceof MillraceError) throw error
+    if (!tables.schema(name)) throw tableGone(name)
+    throw new MillraceError(
+      'PIPELINE_FAILED',
+      `The table ${name} of a sink takes no items: ${(error as Error).message}`,
+      {
         cause: error,
-      })
-    throw error
+      },
+    )
   }
 }
+
+/** Under the table's gate: a table of that name which was made anew may have another key. */
+function checkSchema({ name, schema }: SinkWork & { kind: 'table' }, { tables }: SinkSurroundings): void {
+  if (JSON.stringify(tables.schema(name)) !== JSON.stringify(schema))
+    throw new MillraceError('CONFLICT', `The table ${name} of a sink has another key than before.`, {
+      remedy: 'Delete the pipeline and deploy it again for the new key.',
+    })
+}
+
+/** What a pipeline says whose sink has lost its table. */
+export const tableGone = (name: string): MillraceError =>
+  new MillraceError('NOT_FOUND', `The table ${name} of a sink is not there.`, {
+    remedy: 'Create the table again, or delete the pipeline.',
+  })

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { dirname, isAbsolute, relative, resolve } from 'node:path'
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
@@ -13,12 +13,13 @@ export interface CommittedFile {
 }
 
 const checkedBytesMax = 64 * 1024
+const impossiblePaths = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'ERR_INVALID_ARG_VALUE'])
 
 /** The path of a file sink. Relative ones lie in `folder`; others are refused unless `isOutsideAllowed`. */
 export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean): string {
   const whole = isAbsolute(path) ? resolve(path) : resolve(folder, path)
   const inside = relative(folder, whole)
-  if (!isOutsideAllowed && (inside.startsWith('..') || isAbsolute(inside))) {
+  if (!isOutsideAllowed && (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))) {
     throw new MillraceError('PIPELINE_INVALID', `The file sink ${path} lies outside of ${folder}.`, {
       remedy: 'Give a relative path, or allow it with pipelines.filesOutside: true.',
     })
@@ -64,6 +65,12 @@ export class FileSink {
       }
       syncFolder(dirname(path))
     } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? ''
+      if (impossiblePaths.has(code))
+        throw new MillraceError('PIPELINE_INVALID', `No file can be written at ${path.slice(0, 500)} (${code}).`, {
+          remedy: 'Give the file sink another path.',
+          cause: error,
+        })
       throw asSinkError(path, error)
     }
     return { path, length: 0, checksum: 0 }

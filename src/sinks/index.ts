@@ -1,2 +1,2 @@
-export { barrierEffects, type SinkEffects, type SinkSurroundings, type SinkWork } from './barrier-effects.js'
+export { barrierEffects, type SinkEffects, type SinkSurroundings, type SinkWork, tableGone } from './barrier-effects.js'
 export { type CommittedFile, FileSink, sinkPath } from './file-sink.js'

@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { PlanDescription } from '../operators/index.js'
-import type { BarrierResult, CellKey } from '../operators/task.js'
-import { type ErrorCode, errorKinds, type Logger, MillraceError } from '../runtime/index.js'
+import type { BarrierResult, CellKey, KeySchema } from '../operators/task.js'
+import { type Logger, MillraceError } from '../runtime/index.js'
 import { describingTask, type FromWorker, type ToWorker, Trace, traceBytes, type WireError } from './protocol.js'
 
 export interface PoolOptions {
   readonly threads: number
   readonly heapBytesMax: number
-  /** User code without a sign of life for so long loses its thread. */
+  /** A thread that gets to no other record and to no message for so long is ended. */
   readonly stepTimeoutMs: number
   readonly logger: Logger
 }
@@ -36,7 +36,7 @@ export interface OpenTaskOptions {
   readonly file: string
   readonly label: string
   readonly hashKeyName: string | undefined
-  readonly sinkKeys: Readonly<Record<number, readonly string[]>>
+  readonly sinkKeys: Readonly<Record<number, KeySchema>>
   readonly stateBytesMax: number
 }
 
@@ -49,21 +49,29 @@ export interface TaskHandle {
 }
 
 const watchMs = 100
+/** A module may wait at its top level for so many step time-outs: a thread that does other work meanwhile is slow, not stuck. */
+const loadTimeouts = 3
+
+interface Describing {
+  /** Time in which the thread was well and the module still not loaded. */
+  waitedMs: number
+  readonly resolve: (plan: PlanDescription) => void
+  readonly reject: (error: MillraceError) => void
+}
 
 /** One thread with its port. */
 class Thread {
   readonly trace = new Trace(new SharedArrayBuffer(traceBytes))
   readonly port: MessagePort
   readonly tasks = new Map<number, TaskListener>()
-  readonly describing = new Map<
-    number,
-    { resolve: (plan: PlanDescription) => void; reject: (error: MillraceError) => void }
-  >()
+  readonly describing = new Map<number, Describing>()
   readonly #abort = new AbortController()
   readonly ended: Promise<void>
   timeout: string | undefined
   #life = -1
-  #since = 0
+  #pings = 0
+  #watched = performance.now()
+  #silentMs = 0
 
   constructor(
     pool: Piscina,
@@ -88,15 +96,36 @@ class Thread {
     this.port.postMessage(message, transfer)
   }
 
-  /** Ends the thread when its user code has shown no sign of life for too long. */
+  /** Ends the thread when it hangs: it answers no ping, and its records do not move on either. */
   watch(now: number, timeoutMs: number): void {
-    const { life, isBusy } = this.trace.read()
-    if (!isBusy || life !== this.#life) {
-      this.#life = life
-      this.#since = now
-    } else if (now - this.#since > timeoutMs && this.timeout === undefined) {
+    const { life, answered } = this.trace.read()
+    const isAlive = answered === this.#pings
+    // What was spent while this process itself stood still does not count.
+    const passedMs = Math.min(now - this.#watched, 2 * watchMs)
+    this.#watched = now
+    if (isAlive) {
+      this.#pings++
+      this.say({ kind: 'ping' })
+      this.#silentMs = 0
+    } else if (life !== this.#life) this.#silentMs = 0
+    // A thread that has answered nothing yet is still starting.
+    else if (answered > 0) this.#silentMs += passedMs
+    this.#life = life
+    if (this.#silentMs > timeoutMs && this.timeout === undefined) {
       this.timeout = `User code ran for more than ${timeoutMs} ms (pipelines.stepTimeoutMs) on one record.`
       this.#abort.abort()
+    }
+    // A thread that hangs is ended, which refuses its modules; this is for a module that waits for what never comes.
+    if (isAlive) this.#watchModules(passedMs, timeoutMs)
+  }
+
+  #watchModules(passedMs: number, timeoutMs: number): void {
+    for (const [request, describing] of this.describing) {
+      describing.waitedMs += passedMs
+      if (describing.waitedMs <= timeoutMs * loadTimeouts) continue
+      this.describing.delete(request)
+      const why = `The module did not load within ${loadTimeouts} times ${timeoutMs} ms (pipelines.stepTimeoutMs).`
+      describing.reject(new MillraceError('MODULE_INVALID', why))
     }
   }
 
@@ -150,12 +179,22 @@ export class WorkerPool {
     )
   }
 
-  /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID. */
-  describe(file: string): Promise<PlanDescription> {
+  /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID; TOO_BUSY when others end its threads. */
+  async describe(file: string): Promise<PlanDescription> {
+    try {
+      return await this.#describe(file)
+    } catch (error) {
+      // Whose thread ended through another's fault tries once more, in the thread that came for it.
+      if (!(error instanceof MillraceError) || error.code !== 'TOO_BUSY') throw error
+      return this.#describe(file)
+    }
+  }
+
+  #describe(file: string): Promise<PlanDescription> {
     const request = ++this.#request
     const thread = this.#leastLoaded()
     return new Promise((resolve, reject) => {
-      thread.describing.set(request, { resolve, reject })
+      thread.describing.set(request, { waitedMs: 0, resolve, reject })
       thread.say({ kind: 'describe', request, file })
     })
   }
@@ -205,7 +244,7 @@ export class WorkerPool {
       case 'fetch':
         listener.fetch(message.cells).then(
           (values) => thread.say({ kind: 'cells', task: message.task, request: message.request, values }),
-          // The store is gone: so is everything that stands on it.
+          // The listener has failed its run, or its store is gone.
           () => {},
         )
         return
@@ -228,12 +267,19 @@ export class WorkerPool {
     const { isBusy, task, step, sequence } = thread.trace.read()
     const place: Place = { step: step < 0 ? undefined : step, sequence: sequence === 0 ? undefined : sequence }
     const error = new MillraceError(thread.timeout ? 'STEP_TIMEOUT' : 'PIPELINE_FAILED', why, { cause })
-    for (const { reject } of thread.describing.values()) {
-      reject(new MillraceError('MODULE_INVALID', `The worker ended while it loaded the module: ${why}`, { cause }))
-    }
+    const isInnocent = isBusy && task !== describingTask
+    for (const { reject } of thread.describing.values())
+      reject(
+        isInnocent
+          ? new MillraceError('TOO_BUSY', 'Another pipeline ended the worker thread while it loaded the module.')
+          : new MillraceError('MODULE_INVALID', `The worker ended while it loaded the module: ${why}`, { cause }),
+      )
     if (!this.#isClosing)
       this.#options.logger.warn({ task: task === describingTask ? 'describe' : task }, `a worker thread ended: ${why}`)
-    for (const [number, listener] of thread.tasks) listener.lost(error, place, isBusy && number === task)
+    // The culprit first: its end closes the other tasks of its run, which would otherwise say that nobody is to blame.
+    const culprit = isBusy ? thread.tasks.get(task) : undefined
+    culprit?.lost(error, place, true)
+    for (const listener of thread.tasks.values()) if (listener !== culprit) listener.lost(error, place, false)
   }
 
   async close(): Promise<void> {
@@ -256,8 +302,7 @@ function reasonOf(cause: unknown): string {
 }
 
 function moduleError({ message, code, remedy }: WireError): MillraceError {
-  if (code !== undefined && code in errorKinds)
-    return new MillraceError(code as ErrorCode, message, remedy === undefined ? {} : { remedy })
+  if (code === 'PIPELINE_INVALID') return new MillraceError(code, message, remedy === undefined ? {} : { remedy })
   return new MillraceError('MODULE_INVALID', `The module cannot be loaded: ${message}`)
 }
 

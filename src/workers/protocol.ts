@@ -1,5 +1,5 @@
 import type { PlanDescription } from '../operators/index.js'
-import type { BarrierResult, CellKey } from '../operators/task.js'
+import { type BarrierResult, type CellKey, type KeySchema, stackOf, textOf } from '../operators/task.js'
 
 /** What the main thread says to a worker. Chunks go as transferred buffers of our own, which come back with `done`. */
 export type ToWorker =
@@ -10,7 +10,7 @@ export type ToWorker =
       readonly file: string
       readonly label: string
       readonly hashKeyName: string | undefined
-      readonly sinkKeys: Readonly<Record<number, readonly string[]>>
+      readonly sinkKeys: Readonly<Record<number, KeySchema>>
       readonly stateBytesMax: number
     }
   | {
@@ -29,6 +29,8 @@ export type ToWorker =
       readonly values: readonly (Uint8Array | undefined)[]
     }
   | { readonly kind: 'close'; readonly task: number }
+  /** Answered in the trace, so that a thread that hangs outside of any step is seen too. */
+  | { readonly kind: 'ping' }
   | { readonly kind: 'stop' }
 
 /** What a worker says to the main thread. */
@@ -68,54 +70,85 @@ export interface WireError {
 }
 
 export function wireError(thrown: unknown): WireError {
-  if (!(thrown instanceof Error)) return { message: String(thrown), stack: undefined }
-  const { code, remedy } = thrown as { code?: unknown; remedy?: unknown }
+  const { code, remedy } = codeOf(thrown)
   return {
-    message: thrown.message,
-    stack: thrown.stack,
+    message: textOf(thrown),
+    stack: stackOf(thrown),
     ...(typeof code === 'string' ? { code } : {}),
     ...(typeof remedy === 'string' ? { remedy } : {}),
   }
 }
 
+/** Only of our own errors: user code's may have any code. */
+function codeOf(thrown: unknown): { code?: unknown; remedy?: unknown } {
+  try {
+    return thrown instanceof Error && thrown.name === 'MillraceError' ? (thrown as { code?: unknown }) : {}
+  } catch {
+    return {}
+  }
+}
+
 /**
- * What a worker writes before it runs user code, so that a loop, a crash or an exit names its record: four 32-bit numbers
- * (signs of life, 1 while user code may run, task, step), then the record's sequence number as a double.
+ * What a worker writes before it runs user code, so that a loop, a crash or an exit names its record: six 32-bit numbers
+ * (signs of life, state, task, step, pings answered, nothing), then the record's sequence number as a double.
  */
-export const traceBytes = 24
+export const traceBytes = 32
+
+/** What the thread does: nothing of a user's, a function of a user's, or nothing while a promise of a user's is awaited. */
+const idle = 0
+const running = 1
+const awaiting = 2
 
 export class Trace {
   readonly #words: Int32Array
   readonly #sequence: Float64Array
 
   constructor(readonly buffer: SharedArrayBuffer) {
-    this.#words = new Int32Array(buffer, 0, 4)
-    this.#sequence = new Float64Array(buffer, 16, 1)
+    this.#words = new Int32Array(buffer, 0, 6)
+    this.#sequence = new Float64Array(buffer, 24, 1)
   }
 
   enter(task: number): void {
-    this.#words[2] = task
-    this.#words[3] = -1
-    this.#sequence[0] = 0
-    this.#words[0] = ((this.#words[0] as number) + 1) | 0
-    Atomics.store(this.#words, 1, 1)
+    this.#life()
+    this.#write(running, task, -1, 0)
   }
 
-  /** Says it all each time: between two records another task of the thread may have run. */
+  /**
+   * Says it all each time: between two records another task of the thread may have run. Only another record is a sign of
+   * life: one that makes values without end would otherwise look busy for ever.
+   */
   mark(task: number, step: number, sequence: number): void {
-    this.#words[1] = 1
-    this.#words[2] = task
-    this.#words[3] = step
-    this.#sequence[0] = sequence
-    this.#words[0] = ((this.#words[0] as number) + 1) | 0
+    if (this.#sequence[0] !== sequence || this.#words[2] !== task) this.#life()
+    this.#write(running, task, step, sequence)
+  }
+
+  await(task: number, step: number, sequence: number): void {
+    this.#write(awaiting, task, step, sequence)
   }
 
   leave(): void {
-    Atomics.store(this.#words, 1, 0)
+    Atomics.store(this.#words, 1, idle)
+  }
+
+  answer(): void {
+    Atomics.add(this.#words, 4, 1)
+  }
+
+  #life(): void {
+    this.#words[0] = ((this.#words[0] as number) + 1) | 0
+  }
+
+  #write(state: number, task: number, step: number, sequence: number): void {
+    this.#words[2] = task
+    this.#words[3] = step
+    this.#sequence[0] = sequence
+    Atomics.store(this.#words, 1, state)
   }
 
   read(): {
     readonly life: number
+    readonly answered: number
+    /** Whether a user's code runs, or was left at a promise that it goes on from. */
     readonly isBusy: boolean
     readonly task: number
     readonly step: number
@@ -123,7 +156,8 @@ export class Trace {
   } {
     return {
       life: Atomics.load(this.#words, 0),
-      isBusy: Atomics.load(this.#words, 1) === 1,
+      answered: Atomics.load(this.#words, 4),
+      isBusy: Atomics.load(this.#words, 1) !== idle,
       task: this.#words[2] as number,
       step: this.#words[3] as number,
       sequence: this.#sequence[0] as number,

@@ -1,11 +1,12 @@
 /** The entry of a worker thread: one long-running call, which serves its port until it is told to stop. */
-import { pathToFileURL } from 'node:url'
-import { format } from 'node:util'
-import type { MessagePort } from 'node:worker_threads'
-import { Packr } from 'msgpackr'
+import { basename } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type MessagePort, resourceLimits } from 'node:worker_threads'
+import { addExtension, Packr } from 'msgpackr'
 import { describePlan, type Plan, planOf } from '../operators/index.js'
-import { StepError, Task } from '../operators/task.js'
-import { describingTask, type FromWorker, type ToWorker, Trace, wireError } from './protocol.js'
+import { type CellKey, PackedMap, StepError, stackOf, Task } from '../operators/task.js'
+import { describingTask, type FromWorker, type ToWorker, Trace, type WireError, wireError } from './protocol.js'
+import { surround } from './surroundings.js'
 
 export interface ServeOptions {
   readonly port: MessagePort
@@ -13,6 +14,20 @@ export interface ServeOptions {
 }
 
 const packr = new Packr({ useRecords: false, moreTypes: true, structuredClone: false })
+/** A Map is extension 77; MessagePack's own maps are plain objects. */
+addExtension({
+  Class: PackedMap,
+  type: 77,
+  write: (map: PackedMap) => map.entries,
+  read: (entries: [unknown, unknown][]) => new Map(entries),
+})
+
+/** Share of the heap that the state of all tasks of a thread may take. */
+const stateHeapShare = 1 / 4
+/** A task that has run for so long without a pause lets the others of its thread have their turn. */
+const turnMs = 50
+/** Records between two looks at the clock. */
+const turnRecords = 16
 
 /** Resolves when the main thread says stop. */
 export function serve({ port, trace }: ServeOptions): Promise<void> {
@@ -29,6 +44,7 @@ export function serve({ port, trace }: ServeOptions): Promise<void> {
 /** A task with what waits for it: chunks and barriers run strictly one after the other. */
 interface OpenTask {
   readonly label: string
+  readonly file: string
   queue: Promise<void>
   isClosed: boolean
   readonly fetches: Map<number, (values: readonly (Buffer | undefined)[]) => void>
@@ -39,6 +55,8 @@ class WorkerSide {
   readonly #port: MessagePort
   readonly #trace: Trace
   readonly #tasks = new Map<number, OpenTask>()
+  /** Tasks at a promise of user code, with the step and the record. */
+  readonly #awaiting = new Map<number, { readonly step: number; readonly sequence: number }>()
   #request = 0
   /** Whose code runs, for what it prints. */
   #label = 'module'
@@ -46,16 +64,10 @@ class WorkerSide {
   constructor(port: MessagePort, trace: Trace) {
     this.#port = port
     this.#trace = trace
-    for (const level of ['debug', 'info', 'log', 'warn', 'error'] as const) {
-      console[level] = (...values: unknown[]) => {
-        this.#say({
-          kind: 'log',
-          label: this.#label,
-          level: level === 'log' ? 'info' : level,
-          text: format(...values).slice(0, 10_000),
-        })
-      }
-    }
+    surround({
+      onText: (level, text) => this.#say({ kind: 'log', label: this.#label, level, text }),
+      onThrown: (error) => this.#thrown(error),
+    })
   }
 
   #say(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -64,6 +76,8 @@ class WorkerSide {
 
   take(message: Exclude<ToWorker, { kind: 'stop' }>): void {
     switch (message.kind) {
+      case 'ping':
+        return this.#trace.answer()
       case 'describe':
         void this.#describe(message.request, message.file)
         return
@@ -73,7 +87,8 @@ class WorkerSide {
         return this.#queue(message.task, (open) => this.#chunks(open, message))
       case 'barrier':
         return this.#queue(message.task, async (open) => {
-          const result = this.#enter(message.task, open, () => (open.task as Task).barrier(message.number))
+          this.#enter(message.task, open)
+          const result = (open.task as Task).barrier(message.number)
           this.#say({ kind: 'barrier', task: message.task, number: message.number, result })
         })
       case 'committed':
@@ -89,9 +104,42 @@ class WorkerSide {
       case 'close': {
         const open = this.#tasks.get(message.task)
         if (open) open.isClosed = true
-        this.#tasks.delete(message.task)
+        this.#forget(message.task)
       }
     }
+  }
+
+  #forget(number: number): void {
+    this.#tasks.delete(number)
+    this.#awaiting.delete(number)
+  }
+
+  /** No user code runs, but for what goes on from a promise that a task awaits. */
+  #leave(): void {
+    this.#trace.leave()
+    for (const [number, { step, sequence }] of this.#awaiting) this.#trace.await(number, step, sequence)
+  }
+
+  /** Fails the tasks of the module that the stack names; an error without one, those of the pipeline that ran last. */
+  #thrown(error: unknown): void {
+    const stack = stackOf(error) ?? ''
+    const isOurs = stack.includes(ownFile)
+    const tasks = [...this.#tasks]
+    const named = tasks.filter(([, open]) => stack.includes(basename(open.file)))
+    const blamed = named.length > 0 || isOurs ? named : tasks.filter(([, open]) => open.label === this.#label)
+    if (blamed.length === 0 && isOurs) throw error
+    const wire = wireError(error)
+    const message = `Outside of any step, from a timer or a promise that nobody awaited: ${wire.message}`
+    if (blamed.length === 0) this.#say({ kind: 'log', label: 'module', level: 'error', text: message })
+    for (const [number, open] of blamed) this.#fail(number, open, { ...wire, message }, undefined)
+  }
+
+  /** Nothing of a task that failed may go on: the main thread discards it and begins again from the last commit. */
+  #fail(task: number, open: OpenTask, error: WireError, place: StepError | undefined): void {
+    if (open.isClosed) return
+    open.isClosed = true
+    this.#forget(task)
+    this.#say({ kind: 'failed', task, error, step: place?.step, sequence: place?.sequence })
   }
 
   async #describe(request: number, file: string): Promise<void> {
@@ -101,47 +149,82 @@ class WorkerSide {
     } catch (error) {
       this.#say({ kind: 'refused', request, error: wireError(error) })
     } finally {
-      this.#trace.leave()
+      this.#leave()
     }
   }
 
   #open(message: Extract<ToWorker, { kind: 'open' }>): void {
     const { task: number, file, label, hashKeyName, sinkKeys, stateBytesMax } = message
-    const open: OpenTask = { label, queue: Promise.resolve(), isClosed: false, fetches: new Map(), task: undefined }
+    const open: OpenTask = {
+      label,
+      file,
+      queue: Promise.resolve(),
+      isClosed: false,
+      fetches: new Map(),
+      task: undefined,
+    }
     this.#tasks.set(number, open)
     this.#queue(number, async () => {
-      this.#trace.enter(number)
-      this.#label = label
-      let plan: Plan
-      try {
-        plan = await load(file)
-      } finally {
-        this.#trace.leave()
-      }
+      this.#enter(number, open)
+      const plan = await load(file)
       open.task = new Task({
         plan,
         hashKeyName,
         sinkKeys,
-        stateBytesMax,
+        stateBytesMax: () => this.#stateBytesMax(label, stateBytesMax),
         pack: (value) => packr.pack(value),
         unpack: (bytes) => packr.unpack(bytes) as unknown,
-        fetch: (cells) => {
-          const request = ++this.#request
-          // While this waits for the main thread no user code runs.
-          this.#trace.leave()
-          return new Promise<readonly (Buffer | undefined)[]>((resolve) => {
-            open.fetches.set(request, resolve)
-            this.#say({ kind: 'fetch', task: number, request, cells })
-          }).then((values) => {
-            this.#trace.enter(number)
-            this.#label = label
-            return values
-          })
+        fetch: (cells) => this.#fetch(number, open, cells),
+        mark: (step, sequence) => {
+          if (open.isClosed) throw new Error('The task is closed.')
+          if (this.#awaiting.size > 0) this.#awaiting.delete(number)
+          this.#trace.mark(number, step, sequence)
         },
-        mark: (step, sequence) => this.#trace.mark(number, step, sequence),
-        pause: () => this.#trace.leave(),
+        pause: (step, sequence) => {
+          this.#awaiting.set(number, { step, sequence })
+          this.#leave()
+        },
+        turn: this.#turns(number, open),
       })
     })
+  }
+
+  /** The tasks of a pipeline share its bound, and all tasks of the thread what its heap has for state. */
+  #stateBytesMax(label: string, stateBytesMax: number): number {
+    let ofPipeline = 0
+    for (const open of this.#tasks.values()) if (open.label === label) ofPipeline++
+    const heap = (resourceLimits.maxOldGenerationSizeMb ?? 512) * 2 ** 20
+    return Math.min(stateBytesMax / Math.max(1, ofPipeline), (heap * stateHeapShare) / Math.max(1, this.#tasks.size))
+  }
+
+  async #fetch(task: number, open: OpenTask, cells: readonly CellKey[]): Promise<readonly (Buffer | undefined)[]> {
+    const request = ++this.#request
+    // While this waits for the main thread no user code runs.
+    this.#leave()
+    const values = await new Promise<readonly (Buffer | undefined)[]>((resolve) => {
+      open.fetches.set(request, resolve)
+      this.#say({ kind: 'fetch', task, request, cells })
+    })
+    this.#enter(task, open)
+    return values
+  }
+
+  #turns(number: number, open: OpenTask): () => Promise<void> | undefined {
+    let records = 0
+    let began = performance.now()
+    return () => {
+      if (++records % turnRecords !== 0) return undefined
+      const now = performance.now()
+      if (now - began < turnMs) return undefined
+      this.#leave()
+      return new Promise((resolve) => {
+        setImmediate(() => {
+          began = performance.now()
+          this.#enter(number, open)
+          resolve()
+        })
+      })
+    }
   }
 
   #queue(number: number, run: (open: OpenTask) => Promise<void>): void {
@@ -152,19 +235,10 @@ class WorkerSide {
       try {
         await run(open)
       } catch (error) {
-        // Nothing of a task that failed may go on: the main thread discards it and begins again from the last commit.
-        open.isClosed = true
-        this.#tasks.delete(number)
         const place = error instanceof StepError ? error : undefined
-        this.#say({
-          kind: 'failed',
-          task: number,
-          error: wireError(place ? place.cause : error),
-          step: place?.step,
-          sequence: place?.sequence,
-        })
+        this.#fail(number, open, wireError(place ? place.cause : error), place)
       } finally {
-        this.#trace.leave()
+        this.#leave()
       }
     })
   }
@@ -172,8 +246,7 @@ class WorkerSide {
   async #chunks(open: OpenTask, message: Extract<ToWorker, { kind: 'chunks' }>): Promise<void> {
     const began = performance.now()
     const task = open.task as Task
-    this.#trace.enter(message.task)
-    this.#label = open.label
+    this.#enter(message.task, open)
     let at = 0
     for (const length of message.lengths) {
       await task.process(Buffer.from(message.buffer, at, length), message.from)
@@ -188,12 +261,13 @@ class WorkerSide {
     )
   }
 
-  #enter<T>(number: number, open: OpenTask, run: () => T): T {
+  #enter(number: number, open: OpenTask): void {
     this.#trace.enter(number)
     this.#label = open.label
-    return run()
   }
 }
+
+const ownFile = fileURLToPath(import.meta.url)
 
 async function load(file: string): Promise<Plan> {
   const module = (await import(pathToFileURL(file).href)) as { default?: unknown }

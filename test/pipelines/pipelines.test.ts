@@ -9,7 +9,8 @@ import { DaemonProcess } from '../daemon-process.js'
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const data = join(folder, 'data')
 const env = {
-  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '700',
+  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
+  MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '3000',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   MILLRACE_LOG_LEVEL: 'error',
@@ -229,7 +230,7 @@ describe('a pipeline that fails', () => {
   it.each([
     ['throws', 'throw new Error("thirteen")', 'PIPELINE_FAILED', 'thirteen'],
     ['loops', 'for (;;) {}', 'STEP_TIMEOUT', 'stepTimeoutMs'],
-    ['exits', 'process.exit(3)', 'PIPELINE_FAILED', 'ended'],
+    ['exits', 'process.exit(3)', 'PIPELINE_FAILED', 'process.exit(3)'],
     ['returns nothing serialisable', 'return () => 1', 'PIPELINE_FAILED', 'JSON'],
     ['never resolves', 'return new Promise(() => {})', 'STEP_TIMEOUT', 'barrier'],
   ])(
@@ -313,7 +314,7 @@ describe('a module', () => {
     ['exports nothing', 'export const x = 1', 'PIPELINE_INVALID', 'exports no pipeline'],
     ['throws when it is loaded', 'throw new Error("at once")', 'MODULE_INVALID', 'at once'],
     ['never ends loading', 'for (;;) {}', 'MODULE_INVALID', 'stepTimeoutMs'],
-    ['exits when it is loaded', 'process.exit(1)', 'MODULE_INVALID', 'ended'],
+    ['exits when it is loaded', 'process.exit(1)', 'MODULE_INVALID', 'process.exit'],
     [
       'has no sink',
       `${head}export default pipeline('p').from(stream('numbers')).map((r) => r)`,

@@ -1,0 +1,112 @@
+import { recordKeyBytesMax } from '../log/format.js'
+import { MillraceError } from '../runtime/errors.js'
+import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
+import { attributesOf } from './plain.js'
+import type { SinkItem, SinkPlan, SinkRecord } from './types.js'
+
+/** What the sinks of one task gather between two barriers, in characters: past it the pipeline reads less at once. */
+export const outputTextMax = 64 * 1024 * 1024
+
+/** What one sink gathered since the last barrier. */
+export interface SinkOutput {
+  readonly sink: number
+  /** table: DynamoDB JSON items, checked; stream: `[key, time]`, a line end, the value's JSON; file: JSON lines. */
+  readonly entries: readonly string[]
+}
+
+/** What a task's sinks gather for the next barrier. */
+export class Outputs {
+  readonly #schemas: Readonly<Record<number, KeySchema>>
+  readonly #lists = new Map<number, string[]>()
+  /** Table outputs: the last item of each key, since a put replaces what was there. */
+  readonly #items = new Map<number, Map<string, string>>()
+  #text = 0
+
+  /** `schemas` are those of table sinks, by the index of the step. */
+  constructor(schemas: Readonly<Record<number, KeySchema>>) {
+    this.#schemas = schemas
+  }
+
+  /** Takes what a sink's function gave. Throws TypeError for what the sink cannot hold, EFFECT_TOO_LARGE past the bound. */
+  take(sink: SinkPlan, step: number, result: unknown): void {
+    if (sink.kind !== 'file' && (result === undefined || result === null)) return
+    if (sink.kind === 'table') return this.#put(sink.name, step, result)
+    const entry = sink.kind === 'stream' ? streamEntry(result) : jsonOf(result, 'A file sink')
+    const entries = this.#lists.get(step)
+    if (entries) entries.push(entry)
+    else this.#lists.set(step, [entry])
+    this.#grow(entry.length)
+  }
+
+  #put(table: string, step: number, result: unknown): void {
+    const { key, item } = tableItem(table, result, this.#schemas[step] as KeySchema)
+    let items = this.#items.get(step)
+    if (!items) {
+      items = new Map()
+      this.#items.set(step, items)
+    }
+    this.#grow(item.length - (items.get(key)?.length ?? -key.length))
+    items.set(key, item)
+  }
+
+  #grow(text: number): void {
+    this.#text += text
+    if (this.#text > outputTextMax)
+      throw new MillraceError(
+        'EFFECT_TOO_LARGE',
+        `The results since the last barrier are larger than ${outputTextMax} characters.`,
+        { remedy: 'Make fewer results of one record.' },
+      )
+  }
+
+  barrier(): SinkOutput[] {
+    const outputs: SinkOutput[] = []
+    for (const [sink, entries] of this.#lists) outputs.push({ sink, entries })
+    for (const [sink, items] of this.#items) outputs.push({ sink, entries: [...items.values()] })
+    this.#lists.clear()
+    this.#items.clear()
+    this.#text = 0
+    return outputs
+  }
+}
+
+function tableItem(table: string, result: unknown, schema: KeySchema): { key: string; item: string } {
+  if (typeof result !== 'object' || Array.isArray(result))
+    throw new TypeError(`The table sink ${table} takes an item: an object with its key attributes.`)
+  try {
+    const { item, size } = checkItem(attributesOf(result as SinkItem))
+    if (size > itemBytesMax)
+      throw new TypeError(`An item for the table ${table} has ${size} bytes; ${itemBytesMax} are allowed.`)
+    return { key: JSON.stringify(keyOf(item as Item, schema)), item: JSON.stringify(item) }
+  } catch (error) {
+    if (error instanceof ValidationError)
+      throw new TypeError(`An item for the table ${table} is not valid: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+function streamEntry(result: unknown): string {
+  const { key, value, time } = (typeof result === 'object' ? result : {}) as SinkRecord
+  if (typeof key !== 'string') throw new TypeError('A stream sink takes {key, value, time?}, the key a text.')
+  if (Buffer.byteLength(key) > recordKeyBytesMax)
+    throw new TypeError(`A stream sink was given a key of more than ${recordKeyBytesMax} bytes.`)
+  if (time !== undefined && !(Number.isSafeInteger(time) && time >= 0))
+    throw new TypeError('A stream sink takes as time whole milliseconds since 1970.')
+  return `${JSON.stringify([key, time])}\n${value === undefined ? 'null' : jsonOf(value, 'A stream sink')}`
+}
+
+/** JSON of any result. What JSON has no form for comes as it does elsewhere here: bigints as text, binary as base64. */
+function jsonOf(value: unknown, who: string): string {
+  const json = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, name, shown: unknown) {
+    if (typeof shown === 'bigint') return String(shown)
+    if (typeof shown !== 'object' || shown === null) return shown
+    // Not what toJSON made of it: a Buffer has one of its own.
+    const each = this[name]
+    if (each instanceof Uint8Array) return Buffer.from(each.buffer, each.byteOffset, each.length).toString('base64')
+    if (shown instanceof Set) return [...shown]
+    if (shown instanceof Map) return Object.fromEntries(shown)
+    return shown
+  }) as string | undefined
+  if (json === undefined) throw new TypeError(`${who} was given something that JSON cannot hold.`)
+  return json
+}

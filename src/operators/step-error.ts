@@ -1,0 +1,36 @@
+/** Characters kept of the text of what user code throws. */
+const errorTextMax = 4000
+
+/** A user function threw, or gave something that its step cannot take. */
+export class StepError extends Error {
+  readonly step: number
+  readonly sequence: number
+
+  constructor(step: number, sequence: number, cause: unknown) {
+    super(textOf(cause), { cause })
+    this.step = step
+    this.sequence = sequence
+  }
+}
+
+/** The message of anything that user code may throw; getters and conversions of its own may throw again. */
+export function textOf(thrown: unknown): string {
+  try {
+    const text = thrown instanceof Error ? thrown.message : thrown
+    return bounded(typeof text === 'string' ? text : String(text))
+  } catch {
+    return 'Something was thrown that has no text.'
+  }
+}
+
+/** The stack of anything that user code may throw. */
+export function stackOf(thrown: unknown): string | undefined {
+  try {
+    const stack = thrown instanceof Error ? thrown.stack : undefined
+    return typeof stack === 'string' ? bounded(stack) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const bounded = (text: string): string => (text.length > errorTextMax ? `${text.slice(0, errorTextMax)}...` : text)
