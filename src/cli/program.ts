@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { defaultConfigFile } from '../config/index.js'
 import { asMillraceError, MillraceError, version } from '../runtime/index.js'
 import { registerAppend } from './append.js'
+import { registerBackup } from './backup.js'
 import { registerBridges } from './bridges.js'
 import { registerConfig } from './config.js'
 import { registerLists } from './lists.js'
@@ -28,6 +29,7 @@ export async function buildProgram(): Promise<Command> {
     registerBridges,
     registerAppend,
     registerTail,
+    registerBackup,
     registerConfig,
   ])
     register(program)

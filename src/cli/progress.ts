@@ -10,10 +10,16 @@ export class Progress {
   readonly #began = performance.now()
   #bar: SingleBar | undefined
 
-  /** @param bytes how many there are to come, where that is known */
-  constructor(what: string, bytes: number | undefined) {
+  readonly #unit: string
+
+  /**
+   * @param bytes how many there are to come, where that is known
+   * @param unit what is counted beside them
+   */
+  constructor(what: string, bytes: number | undefined, unit = 'records') {
     this.#what = what
     this.#bytes = bytes
+    this.#unit = unit
   }
 
   update(bytes: number, records: number): void {
@@ -25,7 +31,7 @@ export class Progress {
   }
 
   #start(payload: object): SingleBar {
-    const counts = '{records} records | {rate}/s'
+    const counts = `{records} ${this.#unit} | {rate}/s`
     const format =
       this.#bytes === undefined
         ? `${this.#what} ${counts} | {duration_formatted}`

@@ -125,6 +125,9 @@ export class Commit implements CommitPath {
   #failed: MillraceError | undefined
   #full = false
   #closing: { resolve: () => void } | undefined
+  /** How many hold the commits; while any does, none begins. */
+  #pauses = 0
+  #whenIdle: (() => void)[] = []
   readonly #listeners: (() => void)[] = []
 
   constructor(options: CommitOptions) {
@@ -260,8 +263,36 @@ export class Commit implements CommitPath {
     return this.#failed ? Promise.reject(this.#failed) : Promise.resolve()
   }
 
+  /**
+   * Holds the commits: resolves when none is in flight, with the function that lets them go on. What is submitted
+   * meanwhile gathers, within `queueBytesMax`. Rejects with STORE_FAILED when the commit in flight fails.
+   */
+  async pause(): Promise<() => void> {
+    if (this.#failed) throw this.#failed
+    this.#pauses++
+    let isHeld = true
+    const resume = (): void => {
+      if (!isHeld) return
+      isHeld = false
+      this.#pauses--
+      if (this.#pauses === 0) this.#start()
+    }
+    if (this.#inFlight) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
+    if (this.#failed) {
+      resume()
+      throw this.#failed
+    }
+    return resume
+  }
+
+  #idle(): void {
+    const waiting = this.#whenIdle
+    this.#whenIdle = []
+    for (const resolve of waiting) resolve()
+  }
+
   #start(): void {
-    if (this.#inFlight || this.#failed) return
+    if (this.#inFlight || this.#failed || this.#pauses > 0) return
     const gathering = this.#queue.shift()
     if (!gathering) {
       this.#closing?.resolve()
@@ -336,6 +367,7 @@ export class Commit implements CommitPath {
       bytes: gathering.writtenBytes,
       effectSets: gathering.sets.length,
     })
+    this.#idle()
     this.#start()
   }
 
@@ -358,6 +390,7 @@ export class Commit implements CommitPath {
     this.#inFlight = undefined
     for (const gathering of lost.slice()) gathering.reject(error)
     this.#queue.length = 0
+    this.#idle()
     this.#closing?.resolve()
     this.#options.onPoisoned(error)
   }

@@ -13,7 +13,7 @@ export const sequenceJump = 2 ** 30
 
 const identityKey = Buffer.from([Family.meta, 0])
 
-interface Identity {
+export interface Identity {
   readonly storeId: string
   readonly epoch: number
   readonly createdAt: number
@@ -30,6 +30,11 @@ export interface OpenCommitOptions {
   readonly clock: Clock
   readonly limits: CommitLimits
   readonly onPoisoned: (error: MillraceError) => void
+  /**
+   * The store is a copy of an earlier moment: sequence numbers jump and the epoch rises, since the original may have given
+   * the next ones to other records.
+   */
+  readonly restored?: boolean | undefined
   /** Told of what an opening tolerates but a person should know. */
   readonly warn: (message: string) => void
 }
@@ -52,7 +57,7 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
     createdAt: clock.now(),
     sequenceFloor: 1,
   }
-  let isEndUnknown = false
+  let isEndUnknown = options.restored === true && stored !== undefined
   if (marked && stored && marked.storeId !== stored.storeId) {
     throw new MillraceError('LOG_DAMAGED', 'The mark file belongs to another store.', {
       remedy: 'Put back the mark file of this store, or remove it if it is lost.',
@@ -99,7 +104,8 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
   })
 }
 
-async function readIdentity(storage: Storage): Promise<Identity | undefined> {
+/** Who a store is; undefined for one that was never opened whole. */
+export async function readIdentity(storage: Storage): Promise<Identity | undefined> {
   const value = await storage.get(identityKey)
   return value ? (JSON.parse(value.toString()) as Identity) : undefined
 }

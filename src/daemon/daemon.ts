@@ -1,3 +1,4 @@
+import { type Staged, stageBackup } from '../backup/index.js'
 import type { Config } from '../config/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, sleep, systemClock } from '../runtime/index.js'
 import { WorkerPool } from '../workers/index.js'
@@ -90,6 +91,15 @@ export class Daemon {
     if (this.#rooms) return this.#rooms
     const why = 'reason' in this.#state ? this.#state.reason : 'The daemon is stopping.'
     throw new MillraceError('NOT_READY', why)
+  }
+
+  /**
+   * Copies the data directory to `target.partial`, with commits paused while files are linked; `millrace backup` makes a
+   * backup of it. Throws as `stageBackup` does.
+   */
+  stageBackup(target: string): Promise<Staged> {
+    const { commit } = this.rooms.store
+    return stageBackup({ directory: this.#directory.path, target, commit, clock: this.#clock })
   }
 
   async #open(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { restoredName, stagingName } from '../backup/index.js'
 import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
 /** The version of everything in a data directory. A newer daemon reads older ones; an older one refuses newer ones. */
@@ -27,6 +28,7 @@ export const dataFormat = 1
  *   native/    a mended copy of the native module
  *   modules/   bundles of user modules, as workers load them
  *   files/     what file sinks write
+ *   RESTORED   the directory came from a backup and was not opened since
  */
 export class DataDirectory {
   readonly path: string
@@ -101,6 +103,17 @@ export class DataDirectory {
   get mark(): string {
     return join(this.path, 'mark')
   }
+  /** Whether it came from a backup and was not opened since. */
+  get isRestored(): boolean {
+    return existsSync(join(this.path, restoredName))
+  }
+  /** The epoch has been raised durably. */
+  dropRestored(): void {
+    if (!this.isRestored) return
+    rmSync(join(this.path, restoredName))
+    syncFolder(this.path)
+  }
+
   get native(): string {
     return join(this.path, 'native')
   }
@@ -124,8 +137,9 @@ export class DataDirectory {
     return folder
   }
 
-  /** The check has passed. */
+  /** The check has passed. What a backup that was broken off left goes too. */
   dropAside(): void {
+    rmSync(join(this.path, stagingName), { recursive: true, force: true })
     for (const name of readdirSync(join(this.path, 'aside')))
       rmSync(join(this.path, 'aside', name), { recursive: true, force: true })
   }

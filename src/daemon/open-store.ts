@@ -47,8 +47,10 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       limits,
       onPoisoned,
       warn: (message) => logger.warn(message),
+      restored: directory.isRestored,
     })
     directory.dropAside()
+    directory.dropRestored()
     return { storage, commit, close: closer(storage, mark) }
   } catch (error) {
     mark?.close()

@@ -69,6 +69,11 @@ export const errorKinds = {
     retryable: false,
     remedy: 'A stored file is damaged: restore a backup or replace the disk.',
   },
+  BACKUP_DAMAGED: {
+    status: 500,
+    retryable: false,
+    remedy: 'Restore another backup: this one was changed after it was made, or its disk is failing.',
+  },
   STORAGE_FULL: { status: 507, retryable: true, remedy: 'Free disk space; reads go on meanwhile.' },
   STORE_FAILED: {
     status: 503,

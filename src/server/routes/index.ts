@@ -2,6 +2,7 @@ import { MillraceError } from '../../runtime/index.js'
 import type { Bodies } from '../body.js'
 import { parse } from '../records.js'
 import { sendJson } from '../respond.js'
+import { backupRoutes } from './backup.js'
 import { bridgeRoutes } from './bridges.js'
 import { groupRoutes } from './groups.js'
 import { pipelineRoutes } from './pipelines.js'
@@ -24,6 +25,7 @@ export const routes: readonly Route[] = [
   ...groupRoutes,
   ...pipelineRoutes,
   ...bridgeRoutes,
+  ...backupRoutes,
 ]
 
 interface Match {

@@ -1,0 +1,5 @@
+export * from './count-rows.js'
+export { contentsOf, finishBackup, type OnProgress } from './finish.js'
+export { type BackupManifest, readManifest } from './manifest.js'
+export { copyBackup, restoredName } from './restore.js'
+export { type Staged, stageBackup, stagingName } from './stage.js'
