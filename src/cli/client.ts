@@ -1,3 +1,5 @@
+import { get as httpGet, type IncomingMessage } from 'node:http'
+import { get as httpsGet } from 'node:https'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/index.js'
 import { type ErrorCode, errorKinds, MillraceError, type Outcome } from '../runtime/index.js'
@@ -38,6 +40,35 @@ export class Client {
     return this.send<T>(method, path, 'application/json', bytes)
   }
 
+  /** A long answer, piece by piece. Throws as `send` does, also when the answer breaks off. */
+  async *receive(path: string, accept: string): AsyncGenerator<Buffer, void, void> {
+    const response = await this.#get(path, accept)
+    const pieces = response as AsyncIterable<Buffer>
+    if (response.statusCode !== 200) {
+      const parts: Buffer[] = []
+      for await (const piece of pieces) parts.push(piece)
+      const text = Buffer.concat(parts).toString()
+      throw errorOf(this.url, response.statusCode ?? 0, text, parsed(text))
+    }
+    try {
+      for await (const piece of pieces) yield piece
+    } catch (error) {
+      throw new MillraceError('UNREACHABLE', `The answer of ${this.url} broke off: ${(error as Error).message}.`, {
+        cause: error,
+        remedy: 'What came is not whole: ask again, and look at the log of the daemon.',
+      })
+    }
+  }
+
+  #get(path: string, accept: string): Promise<IncomingMessage> {
+    const get = this.url.startsWith('https:') ? httpsGet : httpGet
+    return new Promise((resolve, reject) => {
+      get(`${this.url}/v1/${path}`, { headers: { accept, 'x-millrace': '1' } }, resolve).on('error', (error) =>
+        reject(unreachable(this.url, error, 'notApplied')),
+      )
+    })
+  }
+
   /** Throws what the daemon answered, as it threw it; UNREACHABLE when nobody answers. */
   async send<T>(method: string, path: string, contentType: string, body: Buffer | undefined): Promise<T> {
     let response: Response
@@ -51,12 +82,8 @@ export class Client {
       text = await response.text()
     } catch (error) {
       const cause = (error as Error).cause as Error | undefined
-      throw new MillraceError(
-        'UNREACHABLE',
-        `No daemon answers at ${this.url}: ${cause?.message || (error as Error).message}.`,
-        // What had been sent when the connection broke may have been done.
-        { cause: error, outcome: method === 'GET' ? 'notApplied' : 'unknown' },
-      )
+      // What had been sent when the connection broke may have been done.
+      throw unreachable(this.url, cause ?? (error as Error), method === 'GET' ? 'notApplied' : 'unknown')
     }
     const answer = parsed(text)
     if (response.ok && answer !== undefined) return answer as T
@@ -78,6 +105,12 @@ function checked(url: string): string {
     })
   return url.replace(/\/+$/, '')
 }
+
+const unreachable = (url: string, error: Error, outcome: Outcome): MillraceError =>
+  new MillraceError('UNREACHABLE', `No daemon answers at ${url}: ${error.message || String(error)}.`, {
+    cause: error,
+    outcome,
+  })
 
 function parsed(text: string): unknown {
   try {

@@ -5,6 +5,8 @@ import { registerAppend } from './append.js'
 import { registerBackup } from './backup.js'
 import { registerBridges } from './bridges.js'
 import { registerConfig } from './config.js'
+import { registerExport } from './export.js'
+import { registerImport } from './import.js'
 import { registerLists } from './lists.js'
 import { printError } from './output.js'
 import { registerPipelines } from './pipelines.js'
@@ -29,6 +31,8 @@ export async function buildProgram(): Promise<Command> {
     registerBridges,
     registerAppend,
     registerTail,
+    registerExport,
+    registerImport,
     registerBackup,
     registerConfig,
   ])

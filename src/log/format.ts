@@ -15,7 +15,7 @@ export const batchHeaderBytes = 64
 export const recordHeaderBytes = 32
 export const recordKeyBytesMax = 0xffff
 
-const chunkMagic = 0x3143524d // "MRC1"
+export const chunkMagic = 0x3143524d // "MRC1"
 export const batchMagic = 0x3142524d // "MRB1"
 
 export function writeU64(buffer: Buffer, value: number, at: number): void {

@@ -1,6 +1,7 @@
 export * from './api.js'
 export { checkBatch } from './batch-check.js'
 export * from './event-id.js'
+export * from './export-format.js'
 export * from './format.js'
 export type { AppendObserver, LogLimits, LogOptions } from './sharded-log.js'
 export { ShardedLog } from './sharded-log.js'

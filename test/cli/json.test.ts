@@ -103,9 +103,11 @@ describe('--json', () => {
 
   test('no command is forgotten here', async () => {
     const all = leavesOf(await buildProgram()).sort()
-    // `serve` prints its line and `tail` NDJSON, whatever is asked for; `demo` has tests of its own.
+    // `serve` prints its line, `tail` and `export` records, whatever is asked for; the others have tests of their own.
     const named = [...spoken.map(({ args }) => all.find((name) => ` ${args.join(' ')} `.startsWith(` ${name} `))!)]
-    expect([...new Set([...named, 'serve', 'tail', 'demo'])].sort()).toEqual(all)
+    expect([...new Set([...named, 'serve', 'tail', 'export', 'import', 'backup', 'restore', 'demo'])].sort()).toEqual(
+      all,
+    )
   })
 
   test.each([

@@ -4,6 +4,7 @@ import { parse } from '../records.js'
 import { sendJson } from '../respond.js'
 import { backupRoutes } from './backup.js'
 import { bridgeRoutes } from './bridges.js'
+import { exportRoutes } from './export.js'
 import { groupRoutes } from './groups.js'
 import { pipelineRoutes } from './pipelines.js'
 import { recordRoutes } from './records.js'
@@ -21,6 +22,7 @@ export const routes: readonly Route[] = [
   ...tableRoutes,
   ...streamRoutes,
   ...recordRoutes,
+  ...exportRoutes,
   ...shardRoutes,
   ...groupRoutes,
   ...pipelineRoutes,

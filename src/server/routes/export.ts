@@ -1,0 +1,185 @@
+import type { ServerResponse } from 'node:http'
+import {
+  type ExportShard,
+  encodeFrame,
+  forEachRecord,
+  type Log,
+  readChunkHeader,
+  type Sequence,
+  type Shard,
+  type Stream,
+} from '../../log/index.js'
+import { MillraceError } from '../../runtime/index.js'
+import { shownRecord } from '../records.js'
+import { type Call, numberOf, type Route, streamNamed } from './route.js'
+
+const pageBytesMax = 1 << 20
+const ndjson = 'application/x-ndjson'
+const binary = 'application/octet-stream'
+
+export const exportRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: 'streams/{name}/export',
+    summary: `Every durable record of a range, shard after shard, parents before children, in one answer. As it lies in the log (\`accept: ${binary}\`, docs/formats.md draws it) or, with \`accept: ${ndjson}\`, a record a line. An answer that breaks off is not whole.`,
+    query: {
+      from: 'the first sequence number; the oldest that is kept by default',
+      until: 'the sequence number behind the last; by default the next that will be given',
+      fromTime: 'in place of `from`: the first commit time, milliseconds since 1970',
+      untilTime: 'in place of `until`: the commit time behind the last',
+    },
+    answer: 'the records',
+    errors: ['NOT_FOUND', 'TRIMMED', 'LOG_DAMAGED'],
+    run: exportStream,
+  },
+]
+
+async function exportStream(call: Call): Promise<undefined> {
+  const { log } = call.daemon.rooms
+  const stream = streamNamed(call.daemon.rooms, call.names[0])
+  const shards = await rangesOf(log, stream, call.query)
+  const output = new Output(call.response, call.stopping)
+  const { accept = binary } = call.request.headers
+  if (accept === ndjson) await exportLines(log, shards, output)
+  else if (accept === binary || accept.includes('*/*')) await exportChunks(log, stream, shards, output)
+  else throw new MillraceError('BAD_REQUEST', `An export is ${binary} or ${ndjson}, not ${accept}.`)
+  return undefined
+}
+
+/** What is asked for of each shard. Throws BAD_REQUEST, or TRIMMED when the first that is wanted is no longer kept. */
+async function rangesOf(log: Log, stream: Stream, query: URLSearchParams): Promise<ExportShard[]> {
+  for (const [one, other] of [
+    ['from', 'fromTime'],
+    ['until', 'untilTime'],
+  ] as const)
+    if (query.has(one) && query.has(other)) throw new MillraceError('BAD_REQUEST', `Give ${one} or ${other}, not both.`)
+  const end = log.nextSequence()
+  const bound = async (shard: Shard, name: 'from' | 'until', otherwise: Sequence): Promise<Sequence> => {
+    if (query.has(name)) return Math.min(numberOf(query, name), end) as Sequence
+    const time = `${name}Time`
+    return query.has(time) ? log.sequenceAtTime(shard.id, numberOf(query, time)) : otherwise
+  }
+  const ranges: ExportShard[] = []
+  for (const shard of log.shards(stream.id)) {
+    const from = await bound(shard, 'from', shard.lowWatermark)
+    if (query.has('from') && Math.max(from, shard.firstSequence) < shard.lowWatermark) throw trimmed(shard, from)
+    const until = await bound(shard, 'until', end)
+    ranges.push({
+      id: shard.id,
+      parents: shard.parents,
+      from: Math.max(from, shard.lowWatermark) as Sequence,
+      until: Math.min(until, (shard.lastSequence ?? end) + 1) as Sequence,
+    })
+  }
+  return ranges.filter((range) => range.from < range.until)
+}
+
+const trimmed = (shard: Shard, from: Sequence): MillraceError =>
+  new MillraceError(
+    'TRIMMED',
+    `Shard ${shard.id} begins at sequence number ${shard.lowWatermark}; ${from} is no longer kept.`,
+    { details: { shard: shard.id, oldest: shard.lowWatermark } },
+  )
+
+async function exportChunks(log: Log, stream: Stream, shards: readonly ExportShard[], output: Output): Promise<void> {
+  output.begin(binary)
+  await output.write(encodeFrame({ stream: stream.name, kind: stream.kind, exportedAt: Date.now(), shards }))
+  let chunks = 0
+  let bytes = 0
+  for (const shard of shards) {
+    await eachPage(log, shard, async (page) => {
+      const piece = page.length === 1 ? (page[0] as Buffer) : Buffer.concat(page)
+      chunks += page.length
+      bytes += piece.length
+      await output.write(piece)
+    })
+  }
+  await output.write(encodeFrame({ chunks, bytes }))
+  output.end()
+}
+
+async function exportLines(log: Log, shards: readonly ExportShard[], output: Output): Promise<void> {
+  output.begin(ndjson)
+  for (const shard of shards) {
+    await eachPage(log, shard, async (page) => {
+      for (const chunk of page) {
+        const lines: string[] = []
+        forEachRecord(chunk, shard.from, (record) => {
+          if (record.sequence >= shard.until) return false
+          lines.push(`${JSON.stringify(shownRecord(record, shard.id))}\n`)
+          return true
+        })
+        if (lines.length > 0) await output.write(Buffer.from(lines.join('')))
+      }
+    })
+  }
+  output.end()
+}
+
+/** Chunks that hold records of the range, page after page. */
+async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) => Promise<void>): Promise<void> {
+  let next = shard.from
+  // A page is read while the one before it is being sent.
+  let reading = log.read(shard.id, next, { bytesMax: pageBytesMax })
+  for (;;) {
+    const page = await reading
+    const chunks = page.chunks.filter((chunk) => readChunkHeader(chunk).first < shard.until)
+    const isLast =
+      page.ended || page.chunks.length === 0 || chunks.length < page.chunks.length || page.next >= shard.until
+    next = page.next
+    if (!isLast) {
+      reading = log.read(shard.id, next, { bytesMax: pageBytesMax })
+      // Should the sending fail, nobody waits for it.
+      reading.catch(() => {})
+    }
+    if (chunks.length > 0) await take(chunks)
+    if (isLast) return
+  }
+}
+
+/** An answer that is longer than memory: each write waits until the client has taken what came before. */
+class Output {
+  readonly #response: ServerResponse
+  readonly #stopping: AbortSignal
+
+  constructor(response: ServerResponse, stopping: AbortSignal) {
+    this.#response = response
+    this.#stopping = stopping
+  }
+
+  begin(type: string): void {
+    this.#response.writeHead(200, { 'content-type': type })
+  }
+
+  /** Throws NOT_READY when the client is gone or the daemon stops: the answer breaks off then. */
+  async write(piece: Buffer): Promise<void> {
+    this.#check()
+    if (!this.#response.write(piece)) await this.#drained()
+    this.#check()
+  }
+
+  #check(): void {
+    if (this.#stopping.aborted) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
+    if (this.#response.destroyed) throw new MillraceError('NOT_READY', 'The client is gone.')
+  }
+
+  #drained(): Promise<void> {
+    const response = this.#response
+    const stopping = this.#stopping
+    return new Promise((resolve) => {
+      const done = (): void => {
+        response.off('drain', done)
+        response.off('close', done)
+        stopping.removeEventListener('abort', done)
+        resolve()
+      }
+      response.on('drain', done)
+      response.on('close', done)
+      stopping.addEventListener('abort', done)
+    })
+  }
+
+  end(): void {
+    this.#response.end()
+  }
+}
