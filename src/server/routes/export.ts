@@ -54,23 +54,23 @@ async function rangesOf(log: Log, stream: Stream, query: URLSearchParams): Promi
   ] as const)
     if (query.has(one) && query.has(other)) throw new MillraceError('BAD_REQUEST', `Give ${one} or ${other}, not both.`)
   const end = log.nextSequence()
-  const bound = async (shard: Shard, name: 'from' | 'until', otherwise: Sequence): Promise<Sequence> => {
+  const bound = async (name: 'from' | 'until', otherwise: Sequence): Promise<Sequence> => {
     if (query.has(name)) return Math.min(numberOf(query, name), end) as Sequence
     const time = `${name}Time`
-    return query.has(time) ? log.sequenceAtTime(shard.id, numberOf(query, time)) : otherwise
+    return query.has(time) ? log.sequenceAtTime(stream.id, numberOf(query, time)) : otherwise
   }
-  const ranges: ExportShard[] = []
-  for (const shard of log.shards(stream.id)) {
-    const from = await bound(shard, 'from', shard.lowWatermark)
-    if (query.has('from') && Math.max(from, shard.firstSequence) < shard.lowWatermark) throw trimmed(shard, from)
-    const until = await bound(shard, 'until', end)
-    ranges.push({
-      id: shard.id,
-      parents: shard.parents,
-      from: Math.max(from, shard.lowWatermark) as Sequence,
+  const from = await bound('from', 0 as Sequence)
+  const until = await bound('until', end)
+  const ranges = log.shards(stream.id).map((shard): ExportShard => {
+    const { id, parents, lowWatermark } = shard
+    if (query.has('from') && Math.max(from, shard.firstSequence) < lowWatermark) throw trimmed(shard, from)
+    return {
+      id,
+      parents,
+      from: Math.max(from, lowWatermark) as Sequence,
       until: Math.min(until, (shard.lastSequence ?? end) + 1) as Sequence,
-    })
-  }
+    }
+  })
   return ranges.filter((range) => range.from < range.until)
 }
 
