@@ -1,4 +1,4 @@
-// Makes docs/reference, config/millrace.yaml and config/millrace.schema.json from the code in dist/.
+// Makes docs/reference, config/millrace.yaml, config/millrace.schema.json and config/grafana from the code in dist/.
 //   node scripts/reference.mjs            writes what differs
 //   node scripts/reference.mjs --check    exit 1 and a line for each file that differs
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cliPage } from './reference/cli.mjs'
 import { configurationPage, schemaFile, yamlFile } from './reference/configuration.mjs'
+import { dashboardFile } from './reference/dashboard.mjs'
 import { errorsPage } from './reference/errors.mjs'
 import { httpPage } from './reference/http.mjs'
 import { metricsPage } from './reference/metrics.mjs'
@@ -21,6 +22,7 @@ const files = {
   'docs/reference/metrics.md': metricsPage(),
   'config/millrace.yaml': yamlFile(),
   'config/millrace.schema.json': schemaFile(),
+  'config/grafana/millrace.json': await dashboardFile(),
 }
 
 const differing = Object.entries(files).filter(([path, text]) => {

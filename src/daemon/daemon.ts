@@ -86,6 +86,11 @@ export class Daemon {
     return this.#space.full
   }
 
+  /** Free space of the data directory's disk; undefined while it cannot be read. */
+  get freeBytes(): number | undefined {
+    return this.#space.freeBytes
+  }
+
   /** Throws NOT_READY while the store is closed. */
   get rooms(): Rooms {
     if (this.#rooms) return this.#rooms

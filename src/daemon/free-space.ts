@@ -11,6 +11,7 @@ export class FreeSpaceWatch {
   readonly #logger: Logger
   readonly #onChange: (full: boolean) => void
   #timer: Timer | undefined
+  #free = 0
   #full = false
   #stopped = false
 
@@ -34,6 +35,11 @@ export class FreeSpaceWatch {
     return this.#full
   }
 
+  /** As of the newest look. */
+  get freeBytes(): number {
+    return this.#free
+  }
+
   /** Looks once, then every second. */
   async start(): Promise<void> {
     await this.#look()
@@ -47,6 +53,7 @@ export class FreeSpaceWatch {
   async #look(): Promise<void> {
     try {
       const free = await this.#freeBytes()
+      this.#free = free
       // Writes need a tenth more to be accepted again than to be refused, or they would be let in and out every second.
       const full = free < this.#freeBytesMin * (this.#full ? 1.1 : 1)
       if (full !== this.#full) {

@@ -102,6 +102,11 @@ export class ShardedLog implements Log {
     return this.#tail.bytes
   }
 
+  /** Reads since this opening, by where their chunks came from. */
+  get reads(): { readonly cache: number; readonly store: number } {
+    return { cache: this.#tail.hits, store: this.#tail.misses }
+  }
+
   streams(): readonly Stream[] {
     const streams: Stream[] = []
     for (const state of this.#layout.streams()) if (visible(state)) streams.push(state.stream)

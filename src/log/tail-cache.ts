@@ -34,6 +34,9 @@ export class TailCache {
   readonly #shards = new Map<ShardId, Queue<CachedChunk>>()
   readonly #order = new Queue<CachedChunk>()
   #bytes = 0
+  /** Reads that it answered, and those that it could not. */
+  hits = 0
+  misses = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -69,6 +72,13 @@ export class TailCache {
    * reach back that far.
    */
   read(shard: ShardId, from: Sequence, bytesMax: number): { chunks: Buffer[]; last: Sequence } | undefined {
+    const found = this.#find(shard, from, bytesMax)
+    if (found) this.hits++
+    else this.misses++
+    return found
+  }
+
+  #find(shard: ShardId, from: Sequence, bytesMax: number): { chunks: Buffer[]; last: Sequence } | undefined {
     const list = this.#shards.get(shard)
     if (!list) return undefined
     const { items, head } = list

@@ -84,6 +84,8 @@ export class Pipeline {
   /** Seconds of worker time. */
   seconds = 0
   failures = 0
+  /** The same by the index of the step, where it is known. */
+  readonly failuresOf: number[]
 
   constructor(row: PipelineRow, parts: PipelineParts, around: PipelineSurroundings) {
     this.#row = row
@@ -91,6 +93,7 @@ export class Pipeline {
     this.#around = around
     this.#epochBytesMax = around.limits.epochBytesMax
     this.rowsIn = row.plan.steps.map(() => 0)
+    this.failuresOf = row.plan.steps.map(() => 0)
     if (row.state === 'failed' || row.state === 'sourceDeleted') this.#state = row.state
     this.#lastFailure = row.failure
   }
@@ -216,6 +219,7 @@ export class Pipeline {
     if (isAttempt) {
       this.#attempts++
       this.failures++
+      if (place.step !== undefined) this.failuresOf[place.step] = (this.failuresOf[place.step] ?? 0) + 1
       this.#lastFailure = failure
       logger.warn(
         { pipeline: name, attempt: this.#attempts, step: place.step, sequence: place.sequence, code: error.code },

@@ -6,6 +6,8 @@ const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25
 const bytesBuckets = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26]
 
 const delayResolutionMs = 20
+/** A second reader of the metrics must not cut short what the first one measures. */
+const delayWindowMs = 10_000
 
 type Labels = Readonly<Record<string, string>>
 
@@ -16,6 +18,13 @@ export interface MetricDescription {
   readonly kind: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
+}
+
+/** A sample as it stands, with the name that it has on the page: a histogram has `_bucket`, `_sum` and `_count`. */
+export interface NamedSample {
+  readonly name: string
+  readonly labels: Labels
+  readonly value: number
 }
 
 /** One sample of a metric that is read when it is asked for. */
@@ -44,15 +53,34 @@ export class Metrics {
     this.read('process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', [], () => [
       { value: process.memoryUsage.rss() },
     ])
+    this.read(
+      'process_memory_bytes',
+      'gauge',
+      'Memory of the main thread: its JavaScript heap in use, and buffers outside of it.',
+      ['kind'],
+      () => {
+        const { heapUsed, external } = process.memoryUsage()
+        return [
+          { labels: { kind: 'heap' }, value: heapUsed },
+          { labels: { kind: 'external' }, value: external },
+        ]
+      },
+    )
     this.read('process_uptime_seconds', 'gauge', 'Time since the process was started.', [], () => [
       { value: process.uptime() },
     ])
+    this.#readEventLoop()
+  }
+
+  #readEventLoop(): void {
     const delay = monitorEventLoopDelay({ resolution: delayResolutionMs })
     delay.enable()
+    let began = performance.now()
+    let window: readonly Sample[] | undefined
     this.read(
       'event_loop_lag_seconds',
       'gauge',
-      'How late the event loop runs timers, since the last scrape.',
+      'How late the event loop ran timers, in the newest whole window of 10 s or more between two scrapes.',
       ['percentile'],
       () => {
         const samples = [50, 99].map((percentile) => ({
@@ -60,8 +88,13 @@ export class Metrics {
           // What is measured includes the interval of the timer itself.
           value: Math.max(0, delay.percentile(percentile) / 1e9 - delayResolutionMs / 1000) || 0,
         }))
-        delay.reset()
-        return samples
+        const isWhole = performance.now() - began >= delayWindowMs
+        if (isWhole) {
+          delay.reset()
+          began = performance.now()
+        }
+        if (isWhole || window === undefined) window = samples
+        return window
       },
     )
   }
@@ -123,8 +156,30 @@ export class Metrics {
     return this.#described
   }
 
+  /** The samples of some metrics, named without their prefix; of one that is not known there are none. */
+  async samples(names: readonly string[]): Promise<readonly NamedSample[]> {
+    const samples: NamedSample[] = []
+    for (const name of new Set(names)) {
+      const metric = await this.#registry.getSingleMetric(prefix + name)?.get()
+      for (const value of metric?.values ?? []) samples.push(namedSample(name, value))
+    }
+    return samples
+  }
+
   /** The page for Prometheus. */
   text(): Promise<string> {
     return this.#registry.metrics()
   }
+}
+
+function namedSample(
+  name: string,
+  {
+    metricName,
+    labels,
+    value,
+  }: { metricName?: string; labels: Partial<Record<string, string | number>>; value: number },
+): NamedSample {
+  const texts = Object.entries(labels).map(([label, text]) => [label, String(text)])
+  return { name: metricName?.slice(prefix.length) ?? name, labels: Object.fromEntries(texts) as Labels, value }
 }

@@ -1,6 +1,7 @@
 import type { Daemon, Rooms } from '../daemon/index.js'
 import { lagRecords, lagSeconds } from '../groups/index.js'
 import { compareHash, type Metrics, type Sample } from '../runtime/index.js'
+import { capacityMetrics } from './capacity-metrics.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
 
 /** Registers a metric that is looked up in the rooms, and has no sample while there are none. */
@@ -21,6 +22,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
   const appendedRecords = metrics.counter('appended_records_total', 'Records that commits added to the log.')
   const appendedBytes = metrics.counter('appended_bytes_total', 'Bytes of chunks that commits added to the log.')
   const commits = metrics.counter('commits_total', 'Commits.')
+  const effectSets = metrics.counter('commit_effect_sets_total', 'Effect sets that commits wrote.')
   const commitSeconds = metrics.histogram(
     'commit_seconds',
     'Time of a commit from its packing to its return.',
@@ -33,8 +35,9 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     onRooms({ store, log }) {
       openings(1)
       store.commit.observe({
-        committed({ seconds, bytes }) {
+        committed({ seconds, bytes, effectSets: sets }) {
           commits(1)
+          effectSets(sets)
           commitSeconds(seconds)
           commitBytes(bytes)
         },
@@ -49,6 +52,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       const read: ReadRooms = (name, kind, help, labels, look) =>
         metrics.read(name, kind, help, labels, () => (daemon.state.state === 'ready' ? look(daemon.rooms) : []))
       watchStore(read)
+      capacityMetrics(metrics, read, daemon)
       watchLog(read)
       pipelineMetrics(read)
       watchBridges(read)
@@ -60,6 +64,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
 function watchDaemon(metrics: Metrics, daemon: Daemon): void {
   const flag = (name: string, help: string, look: () => boolean) =>
     metrics.read(name, 'gauge', help, [], () => [{ value: look() ? 1 : 0 }])
+  flag('ready', '1 while the store is open and requests are answered.', () => daemon.state.state === 'ready')
   flag('store_poisoned', '1 while a failed write keeps the store closed.', () => {
     const { state } = daemon.state
     return state === 'reopening' || state === 'failed'
@@ -161,5 +166,11 @@ function watchBridges(read: ReadRooms): void {
   each('bridge_errors_total', 'counter', 'Failed attempts of a bridge.', ({ statistics }) => statistics.errors)
   each('bridge_running', 'gauge', '1 while a bridge delivers, 0 while it waits or has failed.', ({ state }) =>
     state.kind === 'running' ? 1 : 0,
+  )
+  each('bridge_failed', 'gauge', '1 when a bridge has failed and does not try again by itself.', ({ state }) =>
+    state.kind === 'failed' ? 1 : 0,
+  )
+  each('bridge_paused', 'gauge', '1 when a bridge is paused because somebody wanted it.', ({ state }) =>
+    state.kind === 'paused' ? 1 : 0,
   )
 }

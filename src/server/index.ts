@@ -1,3 +1,4 @@
+export { connectionMetrics } from './connection-metrics.js'
 export { daemonMetrics } from './daemon-metrics.js'
 export { requestMetrics } from './request-metrics.js'
 export { type Route, routes } from './routes/index.js'

@@ -25,6 +25,9 @@ export function pipelineMetrics(read: ReadRooms): void {
 
   perStep('operator_records_in_total', 'Records that went into a step.', ({ rowsIn }, step) => rowsIn[step])
   perStep('operator_records_out_total', 'Records that a step gave to the next.', ({ rowsIn }, step) => rowsIn[step + 1])
+  perStep('operator_records_failed_total', 'Records at which a step threw or never ended.', (pipeline, step) => {
+    return pipeline.failuresOf[step]
+  })
   perStep('sink_records_total', 'Records that went into a sink.', ({ rowsIn, row }, step) =>
     row.plan.steps[step]?.kind === 'sink' ? rowsIn[step] : undefined,
   )
@@ -33,6 +36,15 @@ export function pipelineMetrics(read: ReadRooms): void {
   perPipeline('pipeline_failed', 'gauge', '1 when a pipeline was stopped as failed.', ({ state }) =>
     state === 'failed' ? 1 : 0,
   )
+  perPipeline(
+    'pipeline_barrier_seconds',
+    'gauge',
+    'Time of the newest barrier, from its start to its commit.',
+    (pipeline) => pipeline.view().barrier.secondsLast,
+  )
+  perPipeline('pipeline_barriers_total', 'counter', 'Barriers that were committed.', (pipeline) => {
+    return pipeline.view().barrier.committed
+  })
 }
 
 function samplesOfSteps(

@@ -4,6 +4,7 @@ import type { Daemon } from '../daemon/index.js'
 import { asMillraceError, type Logger, type Metrics, MillraceError } from '../runtime/index.js'
 import { AwsHandler } from './aws.js'
 import { Bodies } from './body.js'
+import { connectionMetrics } from './connection-metrics.js'
 import { type RequestMetrics, requestMetrics } from './request-metrics.js'
 import { sendJson, sendText } from './respond.js'
 import { routeOf, runRoute } from './routes/index.js'
@@ -52,6 +53,12 @@ export class Server {
       },
     )
     this.#http.maxConnections = http.connectionsMax
+    let connections = 0
+    this.#http.on('connection', (socket) => {
+      connections++
+      socket.once('close', () => connections--)
+    })
+    connectionMetrics(metrics, { connections: () => connections, bodiesBytes: () => this.#bodies.heldBytes })
   }
 
   /** Throws PORT_IN_USE. */
@@ -111,7 +118,7 @@ export class Server {
   }
 
   async #native(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
-    const { daemon } = this.#options
+    const { daemon, metrics } = this.#options
     checkCaller(request, daemon.config.listen)
     const match = routeOf(url.pathname.slice('/v1/'.length), request.method)
     const { answered, onSplit } = this.#observed
@@ -119,7 +126,15 @@ export class Server {
     const began = performance.now()
     let code = 'ok'
     try {
-      const call = { daemon, request, response, query: url.searchParams, stopping: this.#stopping.signal, onSplit }
+      const call = {
+        daemon,
+        metrics,
+        request,
+        response,
+        query: url.searchParams,
+        stopping: this.#stopping.signal,
+        onSplit,
+      }
       await runRoute(match, call, this.#bodies)
     } catch (error) {
       code = asMillraceError(error).code

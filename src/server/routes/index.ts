@@ -6,6 +6,7 @@ import { backupRoutes } from './backup.js'
 import { bridgeRoutes } from './bridges.js'
 import { exportRoutes } from './export.js'
 import { groupRoutes } from './groups.js'
+import { metricRoutes } from './metrics.js'
 import { pipelineRoutes } from './pipelines.js'
 import { recordRoutes } from './records.js'
 import type { Call, Route } from './route.js'
@@ -19,6 +20,7 @@ export type { Route } from './route.js'
 /** Everything below /v1. docs/reference/http.md is made from this list. */
 export const routes: readonly Route[] = [
   ...statusRoutes,
+  ...metricRoutes,
   ...tableRoutes,
   ...streamRoutes,
   ...recordRoutes,

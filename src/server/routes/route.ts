@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Daemon, Rooms } from '../../daemon/index.js'
 import type { Stream } from '../../log/index.js'
-import { type ErrorCode, MillraceError } from '../../runtime/index.js'
+import { type ErrorCode, type Metrics, MillraceError } from '../../runtime/index.js'
 
 /** What a route is given. */
 export interface Call {
   readonly daemon: Daemon
+  readonly metrics: Metrics
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly query: URLSearchParams
