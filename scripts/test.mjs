@@ -24,7 +24,21 @@ const tools = [
   },
   { name: 'Maven (mvn)', runs: () => runs('mvn', '-version'), without: 'the tests against a real Kafka broker' },
   { name: 'a C compiler (cc)', runs: () => runs('cc', '--version'), without: 'the tests of power failure' },
-  { name: 'promtool', runs: () => runs('promtool', '--version'), without: "Prometheus's own check of /metrics" },
+  {
+    name: 'promtool',
+    runs: () => runs('promtool', '--version'),
+    without: "Prometheus's own checks of /metrics, of the rules with their tests and of the dashboard's expressions",
+  },
+  {
+    name: 'Prometheus (prometheus)',
+    runs: () => runs('prometheus', '--version'),
+    without: 'the test of a real Prometheus that scrapes a daemon and fires alerts',
+  },
+  {
+    name: 'Chromium (chromium)',
+    runs: () => runs('chromium', '--version') || runs('google-chrome', '--version'),
+    without: 'the tests of the console in a real browser',
+  },
 ]
 
 /** What does not end by then hangs: better said than waited for. The long tests take what they take. */
