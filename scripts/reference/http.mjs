@@ -28,6 +28,7 @@ export function httpPage() {
         ['`POST /`', 'the AWS JSON protocol, chosen by the header `X-Amz-Target`'],
         ['`GET /`', '`healthy: HOST`, as AWS answers'],
         ['`/v1/...`', 'the native API'],
+        ['`GET /console`', 'the web console: the pages of a browser'],
         ['`GET /metrics`', 'for Prometheus: [metrics](metrics.md)'],
         ['`GET /healthz`', '200 while the process answers'],
         [

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { type Clock, systemClock } from './clock.js'
 
 const prefix = 'millrace_'
 const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -42,7 +43,7 @@ export class Metrics {
   readonly #described: MetricDescription[] = []
   readonly contentType = this.#registry.contentType
 
-  constructor(version: string) {
+  constructor(version: string, clock: Clock = systemClock) {
     this.read('build_info', 'gauge', 'The version that runs; always 1.', ['version'], () => [
       { labels: { version }, value: 1 },
     ])
@@ -69,13 +70,13 @@ export class Metrics {
     this.read('process_uptime_seconds', 'gauge', 'Time since the process was started.', [], () => [
       { value: process.uptime() },
     ])
-    this.#readEventLoop()
+    this.#readEventLoop(clock)
   }
 
-  #readEventLoop(): void {
+  #readEventLoop(clock: Clock): void {
     const delay = monitorEventLoopDelay({ resolution: delayResolutionMs })
     delay.enable()
-    let began = performance.now()
+    let began = clock.monotonic()
     let window: readonly Sample[] | undefined
     this.read(
       'event_loop_lag_seconds',
@@ -88,10 +89,10 @@ export class Metrics {
           // What is measured includes the interval of the timer itself.
           value: Math.max(0, delay.percentile(percentile) / 1e9 - delayResolutionMs / 1000) || 0,
         }))
-        const isWhole = performance.now() - began >= delayWindowMs
+        const isWhole = clock.monotonic() - began >= delayWindowMs
         if (isWhole) {
           delay.reset()
-          began = performance.now()
+          began = clock.monotonic()
         }
         if (isWhole || window === undefined) window = samples
         return window

@@ -1,12 +1,13 @@
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { consoleAsset, consoleHeaders } from '../console/index.js'
 import type { Daemon } from '../daemon/index.js'
 import { asMillraceError, type Logger, type Metrics, MillraceError } from '../runtime/index.js'
 import { AwsHandler } from './aws.js'
 import { Bodies } from './body.js'
 import { connectionMetrics } from './connection-metrics.js'
 import { type RequestMetrics, requestMetrics } from './request-metrics.js'
-import { sendJson, sendText } from './respond.js'
+import { sendBytes, sendJson, sendText } from './respond.js'
 import { routeOf, runRoute } from './routes/index.js'
 import { checkCaller } from './safety.js'
 
@@ -16,7 +17,7 @@ export interface ServerOptions {
   readonly logger: Logger
 }
 
-/** One port: the AWS path at `/`, the native API below `/v1`, metrics and health. */
+/** One port: the AWS path at `/`, the native API below `/v1`, the console, metrics and health. */
 export class Server {
   readonly #options: ServerOptions
   readonly #http: HttpServer
@@ -101,6 +102,7 @@ export class Server {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new MillraceError('BAD_REQUEST', `${pathname} takes GET, not ${request.method}.`)
     const { daemon, metrics } = this.#options
+    if (pathname === '/console' || pathname.startsWith('/console/')) return this.#console(request, response, pathname)
     switch (pathname) {
       case '/metrics':
         return sendText(response, 200, metrics.contentType, await metrics.text())
@@ -115,6 +117,18 @@ export class Server {
           remedy: 'docs/reference/http.md lists the paths.',
         })
     }
+  }
+
+  /** A page of another origin must not even learn that there is a console here. */
+  #console(request: IncomingMessage, response: ServerResponse, pathname: string): void {
+    checkCaller(request, this.#options.daemon.config.listen)
+    const asset = consoleAsset(pathname.slice('/console'.length))
+    if (!asset)
+      throw new MillraceError('NOT_FOUND', `There is nothing at ${pathname}.`, {
+        remedy: 'The console is at /console.',
+      })
+    for (const [name, value] of Object.entries(consoleHeaders)) response.setHeader(name, value)
+    sendBytes(response, 200, asset.type, asset.body)
   }
 
   async #native(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {

@@ -148,13 +148,45 @@ export default pipeline('big').from(stream<number>('s')).filter((record) => reco
       'millrace_shards_open{stream="s"} 2',
       'millrace_shard_splits_total{reason="manual"} 1',
       'millrace_store_poisoned 0',
+      'millrace_ready 1',
+      'millrace_bridge_failed{bridge="b"} 0',
+      'millrace_operator_records_failed_total{pipeline="big",step="perKey"} 0',
+      'millrace_commit_queue_bytes_max 134217728',
+      'millrace_store_writes_stopped 0',
       'millrace_request_seconds_count{operation="POST /v1/streams/{name}/records",code="ok"} 1',
       'millrace_request_seconds_count{operation="GET /v1/streams/{name}",code="NOT_FOUND"} 1',
     ])
       expect(text).toContain(`${line}\n`)
     expect(text).toMatch(/millrace_group_lag_seconds\{group="bridge:b"\} [\d.e-]+\n/)
+    expect(text).toMatch(/millrace_storage_free_bytes [1-9]/)
+    expect(text).toMatch(/millrace_log_reads_total\{source="cache"\} [1-9]/)
+    expect(text).toMatch(/millrace_commit_effect_sets_total [1-9]/)
+    expect(text).toMatch(/millrace_http_connections [1-9]/)
+    expect(text).toMatch(/millrace_pipeline_barriers_total\{pipeline="big"\} \d/)
     expect(text).not.toContain('secret-key')
     expect(text).not.toContain('none"')
+  })
+
+  test('can be had as JSON, those that are asked for', async () => {
+    const { v1 } = await serve()
+    await v1('POST', 'streams', { name: 's' })
+    const { json } = await v1('GET', 'metrics?names=ready,shards_open,commit_seconds,nothing')
+    const samples = json.samples as unknown as readonly {
+      name: string
+      labels: Record<string, string>
+      value: number
+    }[]
+    expect(samples).toContainEqual({ name: 'ready', labels: {}, value: 1 })
+    expect(samples).toContainEqual({ name: 'shards_open', labels: { stream: 's' }, value: 1 })
+    expect(samples).toContainEqual({
+      name: 'commit_seconds_bucket',
+      labels: { le: '+Inf' },
+      value: samples.find(({ name }) => name === 'commit_seconds_count')?.value,
+    })
+    expect(samples.filter(({ name }) => !/^(ready|shards_open|commit_seconds(_\w+)?)$/.test(name))).toEqual([])
+    expect(json.uptimeMs).toBeGreaterThan(0)
+    for (const query of ['', '?names=', `?names=${Array.from({ length: 65 }, (_, i) => i).join()}`])
+      expect((await v1('GET', `metrics${query}`)).code, query).toBe('BAD_REQUEST')
   })
 
   test('of two scrapes at once each is whole', async () => {

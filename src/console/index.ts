@@ -1,0 +1,1 @@
+export { type Asset, consoleAsset, consoleHeaders } from './assets.js'
