@@ -15,9 +15,11 @@ test('of two readers neither cuts short what the other is told of the event loop
   const lag = async () => (await metrics.samples(['event_loop_lag_seconds'])).map(({ value }) => value)
   await turn()
   const first = await lag()
-  block(200)
-  // What was late runs first, and says how late it was.
-  await turn()
+  // What was late runs first, and says how late it was; the first run of all has nothing to be measured against.
+  for (let i = 0; i < 3; i++) {
+    block(200)
+    await turn()
+  }
   clock.advance(9999)
   expect(await lag()).toEqual(first)
   clock.advance(1)
