@@ -219,13 +219,13 @@ const notThere = { error: { code: 'NOT_FOUND', message: 'There is nothing at /v1
 
 const topOf = (key: string) => ({
   shards: [
-    { shard: 2, load: { u10: 1.4, recordsPerSecond: 14_000, bytesPerSecond: 3e6 }, keys: [{ key, share: 0.6 }] },
-    { shard: 4, load: { u10: 0.05, recordsPerSecond: 500, bytesPerSecond: 1e5 }, keys: [] },
+    { shard: 2, load: 1.4, by: 'records', recordsPerSecond: 14_000, bytesPerSecond: 3e6, keys: [{ key, share: 0.6 }] },
+    { shard: 4, load: 0.05, by: 'records', recordsPerSecond: 500, bytesPerSecond: 1e5, keys: [] },
   ],
 })
 
 const historyOf = (reason: string) => ({
-  decisions: [{ number: 1, time: 1_790_000_000_000, kind: 'split', reason, shards: [1], children: [3, 4] }],
+  decisions: [{ number: 1, time: 1_790_000_000_000, kind: 'split', reason, parents: [1], children: [3, 4] }],
 })
 
 const streamNamed = (name: string) => ({ name, kind: 'plain', createdAt: 0, shards: 1, open: 1 })

@@ -22,6 +22,7 @@ export const alarmMetrics: readonly string[] = [
   'store_writes_stopped',
   'worker_restarts_total',
   'groups_trimmed_total',
+  'shards_unsplittable',
 ]
 
 /** What is wrong at this moment, the worst first. The alerts of config/prometheus look at more, and at what was. */
@@ -68,6 +69,12 @@ export function alarmsOf(status: Status, metrics: MetricsAnswer | undefined): re
       'critical',
       'A group was overtaken by retention and has lost records.',
       'Seek it to where it may go on, and give the stream a longer retention.',
+    )
+  if (isSet('shards_unsplittable'))
+    add(
+      'warning',
+      'A shard has all its load from one key; no split relieves it.',
+      'Its page and millrace shards name the key.',
     )
   if (isSet('store_writes_stopped'))
     add('warning', 'RocksDB lets no write in until it has caught up.', 'The disk is too slow for this load.')

@@ -2,7 +2,7 @@ import type { Shard } from './answers.js'
 import { svgElement } from './element.js'
 import { percent } from './format.js'
 import { hashRange } from './hash-range.js'
-import type { Load } from './top.js'
+import type { ShardTop } from './top.js'
 
 /** From cold to above its target. */
 export type Heat = 0 | 1 | 2 | 3 | 4 | 5
@@ -24,7 +24,7 @@ const height = 44
 const widthMin = 3
 
 /** All key hashes from left to right, and the open shards that share them. The table below says the same in words. */
-export function shardMap(open: readonly Shard[], loads: ReadonlyMap<number, Load>): SVGElement {
+export function shardMap(open: readonly Shard[], loads: ReadonlyMap<number, ShardTop>): SVGElement {
   // The narrow ones come last, so that no wide neighbour covers them.
   const shards = open
     .map((shard) => ({ shard, ...hashRange(shard.low, shard.high) }))
@@ -41,13 +41,13 @@ export function shardMap(open: readonly Shard[], loads: ReadonlyMap<number, Load
     ...shards.map(({ shard, from, to }) => {
       const load = loads.get(shard.id)
       const attributes = {
-        class: heatClass(load ? heatOf(load.use) : 1),
+        class: heatClass(load ? heatOf(load.load) : 1),
         x: (from * width).toFixed(2),
         y: 0,
         width: Math.max(widthMin, (to - from) * width).toFixed(2),
         height,
       }
-      const text = load ? `shard ${shard.id}: ${percent(load.use)} of its target` : `shard ${shard.id}`
+      const text = load ? `shard ${shard.id}: ${percent(load.load)} of its target` : `shard ${shard.id}`
       return svgElement('rect', attributes, svgElement('title', {}, text))
     }),
   )

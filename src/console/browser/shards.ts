@@ -11,8 +11,8 @@ import {
   decisionTable,
   type HeavyKey,
   heavyKeyTable,
-  type Load,
   loadsOf,
+  type ShardTop,
   type TopAnswer,
 } from './top.js'
 
@@ -93,7 +93,7 @@ function heavyKeys(top: TopAnswer | undefined): HTMLElement {
   return heavyKeyTable(keys)
 }
 
-function openTable(open: readonly Shard[], loads: ReadonlyMap<number, Load>): HTMLElement {
+function openTable(open: readonly Shard[], loads: ReadonlyMap<number, ShardTop>): HTMLElement {
   return table<Shard>(
     'Open shards',
     [
@@ -136,13 +136,14 @@ function shareOf(low: string, high: string): string {
   return to - from < 1e-6 ? 'one key' : percent(to - from)
 }
 
-function loadCell(load: Load | undefined): Node | string {
+function loadCell(load: ShardTop | undefined): Node | string {
   if (!load) return '–'
   return element(
     'span',
     {},
-    element('span', { class: `heat ${heatClass(heatOf(load.use))}`, 'aria-hidden': 'true' }),
-    percent(load.use),
+    element('span', { class: `heat ${heatClass(heatOf(load.load))}`, 'aria-hidden': 'true' }),
+    percent(load.load),
+    load.by === undefined || load.load < 0.1 ? undefined : ` by ${load.by}`,
   )
 }
 

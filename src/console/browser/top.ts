@@ -2,26 +2,21 @@ import { element } from './element.js'
 import { percent } from './format.js'
 import { moment, table } from './parts.js'
 
-/** What `GET /v1/streams/NAME/top` says of one shard; a part that is not measured is not there. */
+/** What `GET /v1/streams/NAME/top` says of one shard, as far as the console looks. */
 export interface ShardTop {
   readonly shard: number
-  readonly load?: {
-    readonly recordsPerSecond?: number
-    readonly bytesPerSecond?: number
-    /** Share of the shard's target, over ten seconds. */
-    readonly u10?: number
-  }
+  /** In targets of a shard, over ten seconds. */
+  readonly load: number
+  /** What makes the load: records, bytes, processors or a queue. */
+  readonly by?: string
+  readonly phase?: string
+  readonly recordsPerSecond?: number
+  readonly bytesPerSecond?: number
   readonly keys?: readonly { readonly key: string; readonly share: number }[]
 }
 
 export interface TopAnswer {
   readonly shards?: readonly ShardTop[]
-}
-
-export interface Load {
-  readonly use: number
-  readonly recordsPerSecond: number | undefined
-  readonly bytesPerSecond: number | undefined
 }
 
 export interface HeavyKey {
@@ -36,20 +31,17 @@ export interface Decision {
   readonly time: number
   readonly kind: string
   readonly reason?: string
-  readonly shards?: readonly number[]
+  readonly parents?: readonly number[]
   readonly children?: readonly number[]
+  /** The one that was left alone. */
+  readonly shard?: number
+  /** The key that no cut relieves. */
+  readonly key?: { readonly key: string; readonly share: number }
 }
 
 /** The loads that are known, by shard. */
-export function loadsOf(top: TopAnswer | undefined): ReadonlyMap<number, Load> {
-  const loads = new Map<number, Load>()
-  for (const { shard, load } of top?.shards ?? []) {
-    if (load?.u10 === undefined) continue
-    const { u10, recordsPerSecond, bytesPerSecond } = load
-    loads.set(shard, { use: u10, recordsPerSecond, bytesPerSecond })
-  }
-  return loads
-}
+export const loadsOf = (top: TopAnswer | undefined): ReadonlyMap<number, ShardTop> =>
+  new Map(top?.shards?.map((shard) => [shard.shard, shard]))
 
 export function heavyKeyTable(keys: readonly HeavyKey[]): HTMLElement {
   return table<HeavyKey>(
@@ -71,11 +63,14 @@ export function decisionTable(decisions: readonly Decision[]): HTMLElement {
     [
       { title: 'When', kind: 'text', cell: ({ time }) => moment(time) },
       { title: 'What', kind: 'text', cell: ({ kind }) => kind },
-      { title: 'Why', kind: 'name', cell: ({ reason }) => reason ?? '–' },
-      { title: 'Shards', kind: 'text', cell: ({ shards }) => list(shards) },
+      { title: 'Why', kind: 'name', cell: reasonOf },
+      { title: 'Shards', kind: 'text', cell: ({ parents, shard }) => list(parents ?? (shard ? [shard] : [])) },
       { title: 'Children', kind: 'text', cell: ({ children }) => list(children) },
     ],
     decisions.toSorted((a, b) => b.time - a.time),
     'Nothing was decided yet.',
   )
 }
+
+const reasonOf = ({ reason, key }: Decision): string =>
+  key ? `${reason}: ${percent(key.share)} of it is the key ${key.key}` : (reason ?? '–')
