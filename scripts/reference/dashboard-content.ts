@@ -254,6 +254,17 @@ export const rows: readonly Row[] = [
         ],
       },
       {
+        title: 'Log kept',
+        unit: 'bytes',
+        stacked: true,
+        queries: [query(`sum by (stream) (millrace_log_bytes{${ours}})`, '{{stream}}')],
+      },
+      {
+        title: 'Trimmed',
+        unit: 'Bps',
+        queries: [query(rate('trimmed_bytes_total', 'instance'), '{{instance}}')],
+      },
+      {
         title: 'Held past retention',
         description: 'By groups that lag.',
         unit: 'bytes',

@@ -86,8 +86,8 @@ export class Daemon {
     return this.#space.full
   }
 
-  /** Free space of the data directory's disk; undefined while it cannot be read. */
-  get freeBytes(): number | undefined {
+  /** Free bytes of the data directory's disk, as of the newest look. */
+  get freeBytes(): number {
     return this.#space.freeBytes
   }
 

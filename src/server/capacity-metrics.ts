@@ -4,9 +4,6 @@ import type { ReadRooms } from './daemon-metrics.js'
 
 /** How near the daemon is to its bounds: the disk, the queue before it, what RocksDB has to catch up with, the tail cache. */
 export function capacityMetrics(metrics: Metrics, read: ReadRooms, daemon: Daemon): void {
-  metrics.read('storage_free_bytes', 'gauge', "Free space of the data directory's disk.", [], () =>
-    daemon.freeBytes === undefined ? [] : [{ value: daemon.freeBytes }],
-  )
   const bound = (name: string, help: string, look: () => number) =>
     metrics.read(name, 'gauge', help, [], () => [{ value: look() }])
   bound('storage_free_bytes_min', 'Below this much free space writes are refused (commit.freeBytesMin).', () => {

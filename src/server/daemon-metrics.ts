@@ -70,6 +70,9 @@ function watchDaemon(metrics: Metrics, daemon: Daemon): void {
     return state === 'reopening' || state === 'failed'
   })
   flag('storage_full', '1 while writes are refused for want of disk space.', () => daemon.storageFull)
+  metrics.read('storage_free_bytes', 'gauge', "Free bytes of the data directory's disk.", [], () => [
+    { value: daemon.freeBytes },
+  ])
   flag('durability_relaxed', '1 when commits are not synced.', () => daemon.config.durability === 'relaxed')
   flag(
     'listen_insecure',

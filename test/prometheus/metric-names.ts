@@ -26,6 +26,8 @@ export const namesToCome: ReadonlySet<string> = new Set([
   'millrace_merges_total',
   'millrace_parks_total',
   'millrace_shard_load',
+  'millrace_log_bytes',
+  'millrace_trimmed_bytes_total',
   'millrace_retention_held_bytes',
   'millrace_groups_trimmed_total',
 ])
