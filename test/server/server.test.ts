@@ -33,6 +33,7 @@ describe('health', () => {
       state: { state: 'reopening', reason },
       dataDirectory: '/data',
       storageFull: false,
+      freeBytes: 0,
       workers: { restarts: 0 },
       get rooms(): never {
         throw new MillraceError('NOT_READY', reason)
