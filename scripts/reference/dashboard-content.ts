@@ -271,6 +271,17 @@ export const rows: readonly Row[] = [
         queries: [query(`max by (stream) (millrace_retention_held_bytes{${ours}})`, '{{stream}}')],
       },
       {
+        title: 'Groups overtaken by retention',
+        unit: 'short',
+        queries: [
+          query(
+            `sum by (instance) (increase(millrace_groups_trimmed_total{${ours}}[$__rate_interval]))`,
+            '{{instance}}',
+          ),
+          query(`max by (group) (millrace_group_trimmed{${ours}})`, '{{group}} must seek'),
+        ],
+      },
+      {
         title: 'Memory',
         unit: 'bytes',
         queries: [

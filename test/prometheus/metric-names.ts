@@ -29,6 +29,7 @@ export const namesToCome: ReadonlySet<string> = new Set([
   'millrace_log_bytes',
   'millrace_trimmed_bytes_total',
   'millrace_retention_held_bytes',
+  'millrace_group_trimmed',
   'millrace_groups_trimmed_total',
 ])
 

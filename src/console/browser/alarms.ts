@@ -21,7 +21,7 @@ export const alarmMetrics: readonly string[] = [
   'bridge_paused',
   'store_writes_stopped',
   'worker_restarts_total',
-  'groups_trimmed_total',
+  'group_trimmed',
   'shards_unsplittable',
 ]
 
@@ -64,10 +64,10 @@ export function alarmsOf(status: Status, metrics: MetricsAnswer | undefined): re
       `The bridge ${name} delivers nothing: it waits for its broker.`,
       'It goes on by itself when the broker answers.',
     )
-  if (isSet('groups_trimmed_total'))
+  for (const name of named(metrics, 'group_trimmed', 'group'))
     add(
       'critical',
-      'A group was overtaken by retention and has lost records.',
+      `The group ${name} was overtaken by retention and has lost records.`,
       'Seek it to where it may go on, and give the stream a longer retention.',
     )
   if (isSet('shards_unsplittable'))

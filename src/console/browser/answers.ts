@@ -56,6 +56,8 @@ export interface Shard {
 export interface Group {
   readonly name: string
   readonly stream?: string
+  /** `trimmed`: records that it had not read are gone, and it must seek. */
+  readonly state?: 'active' | 'trimmed'
   readonly lag: number
   readonly positions: readonly Position[]
   readonly members?: readonly Member[]

@@ -25,6 +25,7 @@ async function showAll(signal: AbortSignal): Promise<readonly Node[]> {
       [
         { title: 'Group', kind: 'name', cell: ({ name }) => pageLink(name, 'groups', name) },
         { title: 'Stream', kind: 'name', cell: ({ stream }) => streamLink(stream) },
+        { title: 'State', kind: 'text', cell: ({ state }) => stateText(state) },
         { title: 'Lag in time', kind: 'number', cell: ({ name }) => age(ages.get(name)) },
         { title: 'Lag in records, at most', kind: 'number', cell: ({ lag }) => count(lag) },
         { title: 'Shards', kind: 'number', cell: ({ positions }) => positions.filter(({ ended }) => !ended).length },
@@ -52,6 +53,7 @@ async function showOne(name: string, signal: AbortSignal): Promise<readonly Node
     element('p', {}, pageLink('All groups', 'groups')),
     facts([
       ['Stream', streamLink(stream)],
+      ['State', stateText(group.state)],
       ['Lag in time', age(metrics.samples.find(({ labels }) => labels.group === name)?.value)],
       ['Lag in records, at most', count(group.lag)],
     ]),
@@ -94,6 +96,7 @@ function memberTable(members: readonly Member[]): HTMLElement {
   )
 }
 
+const stateText = (state: Group['state']): string => (state === 'trimmed' ? 'must seek' : (state ?? '–'))
 const exactOr = (value: number | undefined): string => (value === undefined ? '–' : exact(value))
 const age = (value: number | undefined): string => (value === undefined ? '–' : value === 0 ? 'none' : seconds(value))
 const streamLink = (stream: string | undefined) =>
