@@ -5,7 +5,7 @@ import type { Clock, MillraceError } from '../runtime/index.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
 import type { OutgoingRequest } from './outbox.js'
-import { BridgeRun, type RunEnd } from './run.js'
+import { BridgeRun, lowestPosition, type RunEnd } from './run.js'
 import type { BridgeLogger, OpenCluster } from './types.js'
 
 /** What a bridge is doing, and since when (milliseconds since 1970). */
@@ -195,13 +195,8 @@ export class Bridge {
   }
 
   #lagRecords(newest: Sequence): number {
-    let from = this.#run?.behindFrom
-    if (!this.#run && this.#state.kind !== 'stopped') {
-      // Nobody reads, so nobody knows whether there is anything behind the positions.
-      for (const position of this.#group.readable()) {
-        if (!position.ended && (from === undefined || position.next < from)) from = position.next
-      }
-    }
+    const isRead = this.#run !== undefined || this.#state.kind === 'stopped'
+    const from = isRead ? this.#run?.behindFrom : lowestPosition(this.#group)
     return from === undefined ? 0 : Math.max(0, newest - from)
   }
 

@@ -56,6 +56,9 @@ export class BridgeRun {
   readonly #readTo = new Map<ShardId, Sequence>()
   /** Shards whose reader has found nothing more. */
   readonly #atTail = new Set<ShardId>()
+  /** Shards that were delivered to their end, which is not durable yet: nobody reads their children until it is. */
+  readonly #ending = new Set<ShardId>()
+  #isReading = false
   readonly #positions: PositionWriter
   readonly #delivery: Delivery
   #outbox: Outbox | undefined
@@ -101,9 +104,11 @@ export class BridgeRun {
 
   /** The lowest sequence number that may not have been delivered; undefined when everything was. */
   get behindFrom(): Sequence | undefined {
+    if (!this.#isReading) return lowestPosition(this.#options.group)
     let lowest: Sequence | undefined
     for (const [shard, next] of this.#next) {
-      if (this.#atTail.has(shard) && next >= (this.#readTo.get(shard) ?? 0)) continue
+      const isDelivered = this.#atTail.has(shard) && next >= (this.#readTo.get(shard) ?? 0)
+      if (isDelivered && !this.#ending.has(shard)) continue
       if (lowest === undefined || next < lowest) lowest = next
     }
     return lowest
@@ -173,8 +178,8 @@ export class BridgeRun {
 
   #acknowledged(request: OutgoingRequest): void {
     for (const { shard, next, ended } of request.positions) {
-      if (ended) this.#next.delete(shard)
-      else this.#next.set(shard, next)
+      this.#next.set(shard, next)
+      if (ended) this.#ending.add(shard)
     }
     this.#options.onDelivered(request)
     this.#positions.acknowledged(request.positions)
@@ -188,6 +193,10 @@ export class BridgeRun {
       if (this.#readers.has(position.shard)) continue
       this.#next.set(position.shard, position.next)
       this.#readers.set(position.shard, this.#read(position))
+    }
+    this.#isReading = true
+    for (const { shard, ended } of group.positions()) {
+      if (ended && this.#ending.delete(shard)) this.#next.delete(shard)
     }
     const stream = log.stream(group.stream)
     if (readable.length === 0 && (stream === undefined || stream.closedAt !== undefined)) {
@@ -235,4 +244,13 @@ export class BridgeRun {
     this.#failure ??= asMillraceError(error)
     this.stop()
   }
+}
+
+/** Where a group stands that nobody reads for: nobody knows whether there is anything behind its positions. */
+export function lowestPosition(group: Group): Sequence | undefined {
+  let lowest: Sequence | undefined
+  for (const { next, ended } of group.readable()) {
+    if (!ended && (lowest === undefined || next < lowest)) lowest = next
+  }
+  return lowest
 }

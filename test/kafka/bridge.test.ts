@@ -110,6 +110,26 @@ describe('a bridge', () => {
     check(at, 150)
   })
 
+  test('is not caught up while the end of a parent is not durable and nobody reads its children', async () => {
+    const at = world()
+    let open = (): void => {}
+    at.commit.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    append(at.log, 10)
+    await at.log.split(1 as ShardId)
+    append(at.log, 40)
+    const bridge = bridgeIn(at)
+    // From its first moment on.
+    expect(bridge.statistics.lagRecords).toBeGreaterThanOrEqual(40)
+    await until(() => bridge.statistics.records === 10)
+    expect(bridge.statistics.lagRecords).toBeGreaterThanOrEqual(40)
+    open()
+    await until(() => bridge.statistics.lagRecords === 0)
+    expect(bridge.statistics.records).toBe(50)
+    await bridge.close()
+  })
+
   test('writes its position only after the acknowledgement', async () => {
     const at = world()
     let open = (): void => {}

@@ -234,9 +234,12 @@ export class MemoryCommit {
   readonly rows = new Map<string, Buffer>()
   commits = 0
   failure: Error | undefined
+  /** What every commit waits for. */
+  gate: Promise<void> | undefined
 
   async submit(effects: EffectSet): Promise<{ commit: number; time: number }> {
     await new Promise((resolve) => setImmediate(resolve))
+    await this.gate
     if (this.failure) throw this.failure
     for (const { key, value } of effects.rows ?? []) {
       if (value) this.rows.set(key.toString(), value)
