@@ -69,6 +69,8 @@ class Gathering {
   writtenBytes = 0
   /** The rows of its effect sets, those made at packing among them, in the order in which they are written. */
   rows: readonly RowEffect[] = []
+  /** Effect sets whose guard refused them, with its error. */
+  readonly refused = new Map<EffectSet, MillraceError>()
   readonly receipt: Promise<Receipt>
   resolve!: (receipt: Receipt) => void
   reject!: (error: MillraceError) => void
@@ -219,12 +221,15 @@ export class Commit implements CommitPath {
         this.#start()
       })
     }
-    return gathering.receipt
+    return effects.guard
+      ? gathering.receipt.then((receipt) => acceptedBy(gathering, effects, receipt))
+      : gathering.receipt
   }
 
   #admit(effects: EffectSet, bytes: number): void {
     if (this.#failed) throw this.#failed
     if (this.#closing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
+    if (effects.guard && effects.rows) throw new Error('an effect set with a guard has rows')
     const { effectSetBytesMax, queueBytesMax } = this.#options.limits
     if (bytes > effectSetBytesMax) {
       throw new MillraceError(
@@ -327,17 +332,30 @@ export class Commit implements CommitPath {
     let next = firstSequence
     const context = { commit, time, takeSequence: () => next++ as never }
     for (const set of gathering.sets) {
-      if (set.atPack) rows.push(...set.atPack(context))
+      const refusal = set.guard?.()
+      if (refusal) {
+        gathering.refused.set(set, refusal)
+        continue
+      }
+      if (set.atPack) for (const row of set.atPack(context)) rows.push(row)
       if (set.rows) for (const row of set.rows) rows.push(row)
       if (set.records) for (const effect of set.records) records.push(effect)
     }
-    gathering.rows = rows.slice()
+    const made = rows.slice()
     if (records.length > 0) {
       if (!this.#packer) throw new Error('records without a log')
       const packed = this.#packer.pack(records, { commit, time, firstSequence: next })
       for (const row of packed.rows) rows.push(row)
       next += packed.count
     }
+    for (const set of gathering.sets) {
+      if (!set.afterPack || gathering.refused.has(set)) continue
+      for (const row of set.afterPack(context)) {
+        rows.push(row)
+        made.push(row)
+      }
+    }
+    gathering.rows = made
     this.#nextSequence = next
     let bytes = 0
     for (const row of rows) bytes += row.key.length + (row.value?.length ?? 0)
@@ -413,6 +431,12 @@ export class Commit implements CommitPath {
     this.#markCommit(this.#nextCommit - 1, true)
     mark.sync()
   }
+}
+
+function acceptedBy({ refused }: Gathering, effects: EffectSet, receipt: Receipt): Receipt {
+  const refusal = refused.get(effects)
+  if (refusal) throw refusal
+  return receipt
 }
 
 const rowName = (key: Buffer): string => key.toString('latin1')

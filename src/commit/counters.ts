@@ -5,7 +5,7 @@ import type { RowEffect } from './types.js'
 const counterKey = Buffer.from([Family.meta, 1])
 
 /** Everything that gets a store-wide number that is never used twice. */
-export type Counted = 'stream' | 'shard' | 'group' | 'pipeline' | 'table'
+export type Counted = 'stream' | 'shard' | 'group' | 'pipeline' | 'table' | 'producer'
 
 /**
  * Gives numbers, and the row that makes them durable: every effect set that uses a number has `row()` in its `atPack`.
@@ -22,7 +22,7 @@ export class Counters {
   static async open(storage: Storage): Promise<Counters> {
     const value = await storage.get(counterKey)
     const stored = value ? (JSON.parse(value.toString()) as Partial<Record<Counted, number>>) : {}
-    return new Counters({ stream: 0, shard: 0, group: 0, pipeline: 0, table: 0, ...stored })
+    return new Counters({ stream: 0, shard: 0, group: 0, pipeline: 0, table: 0, producer: 0, ...stored })
   }
 
   take(what: Counted): number {

@@ -18,7 +18,7 @@ export const Family = {
   state: 0x0d,
   module: 0x0e,
   sinkFile: 0x0f,
-  /** Reserved: one row per (stream, producer). */
+  /** One row per (stream, producer). */
   producer: 0x10,
   /** Reserved: field names and types of bodies. */
   shape: 0x11,

@@ -1,4 +1,5 @@
 import type { NewRecord, Sequence, ShardId, StreamId } from '../log/types.js'
+import type { MillraceError } from '../runtime/index.js'
 
 /** A row to put, or to delete when `value` is undefined. The key's first byte is its family (families.ts). */
 export interface RowEffect {
@@ -41,6 +42,18 @@ export interface EffectSet {
    * written in the order of the submits, before the set's other rows.
    */
   readonly atPack?: (context: PackContext) => readonly RowEffect[]
+  /**
+   * Asked when the commit is packed, in the order of submits and just before this set's own `atPack`: an error refuses the
+   * whole set. Nothing of it is applied, and `submit` rejects with that error once the commit, on which the refusal rests,
+   * is durable. Such a set has no `rows`: others could have decided on them (make them in `atPack`).
+   */
+  readonly guard?: () => MillraceError | undefined
+  /**
+   * Runs when the records of the commit have their places (`placed` is filled): for rows that say where they went.
+   * Synchronous; must not throw. Its rows are not in the overlay: whoever decides on them must be kept waiting, by their
+   * latch, until this commit has returned.
+   */
+  readonly afterPack?: (context: { readonly commit: number; readonly time: number }) => readonly RowEffect[]
 }
 
 export interface PackContext {

@@ -1,9 +1,9 @@
 import { hashKey, MillraceError } from '../runtime/index.js'
-import { batchChecksum, batchHeaderBytes, batchMagic, recordHeaderBytes } from './format.js'
+import { batchChecksum, batchHeaderBytes, batchMagic, producerOf, recordHeaderBytes } from './format.js'
 import { Codec } from './types.js'
 
 /** The upper half of a 64-bit number below 2^53. */
-const timeUpperMax = 2 ** 21 - 1
+const upperMax = 2 ** 21 - 1
 const invalid = (what: string): MillraceError => new MillraceError('FORMAT_INVALID', `The batch ${what}.`)
 
 /** What kind, flags, codec and the byte behind them may be in a record of a client: an append of bytes, or of JSON. */
@@ -27,8 +27,9 @@ export function checkBatch(batch: Buffer): number {
   const bodies = batchHeaderBytes + count * recordHeaderBytes
   if (count === 0 || bodies > length) throw invalid(`cannot hold the ${count} records that it announces`)
   if (batch.readUInt32LE(16) !== batchChecksum(batch, 0, length)) throw invalid('does not match its checksum')
-  for (let at = 20; at < 48; at += 4)
-    if (batch.readUInt32LE(at) !== 0) throw invalid('has a header whose reserved fields are not zero')
+  if (batch.readUInt32LE(20) !== 0 || batch.readUInt32LE(44) !== 0)
+    throw invalid('has a header whose reserved fields are not zero')
+  checkProducer(batch)
   for (let i = 0, start = 0; i < count; i++) {
     const header = batchHeaderBytes + i * recordHeaderBytes
     const end = i + 1 < count ? batch.readUInt32LE(header + recordHeaderBytes + 28) : length - bodies
@@ -42,6 +43,15 @@ export function checkBatch(batch: Buffer): number {
   return count
 }
 
+/** Without a producer, its number and epoch have no meaning and must be zero. */
+function checkProducer(batch: Buffer): void {
+  for (const at of [24, 32])
+    if (batch.readUInt32LE(at + 4) > upperMax) throw invalid('has a producer or a number that is not below 2^53')
+  if (producerOf(batch)) return
+  for (let at = 32; at < 44; at += 4)
+    if (batch.readUInt32LE(at) !== 0) throw invalid('has a number or an epoch without a producer')
+}
+
 /** What a client's record header must not say, its key being where the header says. */
 function recordFault(batch: Buffer, header: number, keyStart: number, keyEnd: number): string | undefined {
   const kinds = batch.readUInt32LE(header + 8)
@@ -49,7 +59,7 @@ function recordFault(batch: Buffer, header: number, keyStart: number, keyEnd: nu
     return 'of a kind, codec or with flags that only the daemon writes'
   if (batch.readUInt16LE(header + 14) !== 0 || batch.readUInt32LE(header + 24) !== 0)
     return 'whose reserved fields are not zero'
-  if (batch.readUInt32LE(header + 20) > timeUpperMax) return 'whose time is not below 2^53'
+  if (batch.readUInt32LE(header + 20) > upperMax) return 'whose time is not below 2^53'
   const { hi, lo } = hashKey(batch, keyStart, keyEnd)
   if (batch.readUInt32LE(header) !== hi || batch.readUInt32LE(header + 4) !== lo)
     return 'whose key hash is not that of its key (MurmurHash3_x86_128 with seed 0, the first two lanes)'

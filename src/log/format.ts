@@ -32,28 +32,50 @@ export function recordBytes(record: NewRecord): number {
   return recordHeaderBytes + record.key.length + record.body.length
 }
 
-/** Writes records as one batch at `at` of a zeroed or unzeroed buffer; returns the end of it. */
-export function writeBatch(target: Buffer, at: number, records: readonly NewRecord[], length: number): number {
+/** Begins a batch: everything of its header but the checksum, and zero for what the server fills in. */
+export function writeBatchHeader(target: Buffer, at: number, length: number, count: number): void {
   target.writeUInt32LE(batchMagic, at)
   target.fill(0, at + 4, at + batchHeaderBytes)
   target.writeUInt32LE(length, at + 8)
-  target.writeUInt32LE(records.length, at + 12)
+  target.writeUInt32LE(count, at + 12)
+}
+
+/** Positional, since this runs for every record. `offset` is that of the key, from the first body on. */
+export function writeRecordHeader(
+  target: Buffer,
+  at: number,
+  hi: number,
+  lo: number,
+  kind: number,
+  flags: number,
+  codec: number,
+  keyBytes: number,
+  time: number,
+  offset: number,
+): void {
+  target.writeUInt32LE(hi, at)
+  target.writeUInt32LE(lo, at + 4)
+  target[at + 8] = kind
+  target[at + 9] = flags
+  target[at + 10] = codec
+  target[at + 11] = 0
+  target.writeUInt16LE(keyBytes, at + 12)
+  target.writeUInt16LE(0, at + 14)
+  writeU64(target, time, at + 16)
+  target.writeUInt32LE(0, at + 24)
+  target.writeUInt32LE(offset, at + 28)
+}
+
+/** Writes records as one batch at `at` of a zeroed or unzeroed buffer; returns the end of it. */
+export function writeBatch(target: Buffer, at: number, records: readonly NewRecord[], length: number): number {
+  writeBatchHeader(target, at, length, records.length)
   let header = at + batchHeaderBytes
   const bodies = header + records.length * recordHeaderBytes
   let end = bodies
   for (let i = 0; i < records.length; i++, header += recordHeaderBytes) {
     const record = records[i] as NewRecord
-    target.writeUInt32LE(record.hash.hi, header)
-    target.writeUInt32LE(record.hash.lo, header + 4)
-    target[header + 8] = record.kind
-    target[header + 9] = record.flags
-    target[header + 10] = record.codec
-    target[header + 11] = 0
-    target.writeUInt16LE(record.key.length, header + 12)
-    target.writeUInt16LE(0, header + 14)
-    writeU64(target, record.time, header + 16)
-    target.writeUInt32LE(0, header + 24)
-    target.writeUInt32LE(end - bodies, header + 28)
+    const { hash, kind, flags, codec, time, key } = record
+    writeRecordHeader(target, header, hash.hi, hash.lo, kind, flags, codec, key.length, time, end - bodies)
     record.key.copy(target, end)
     end += record.key.length
     record.body.copy(target, end)
@@ -76,6 +98,32 @@ export function encodeBatch(records: readonly NewRecord[]): Buffer {
   const batch = Buffer.allocUnsafe(length)
   writeBatch(batch, 0, records, length)
   return batch
+}
+
+/** Who sent a batch, and which of its batches this is, counted from 1. Producer 0 is nobody. */
+export interface BatchProducer {
+  readonly producer: number
+  readonly number: number
+  readonly epoch: number
+}
+
+/** Writes the producer into a client's batch and makes its checksum again. */
+export function stampProducer(batch: Buffer, { producer, number, epoch }: BatchProducer): void {
+  writeU64(batch, producer, 24)
+  writeU64(batch, number, 32)
+  batch.writeUInt32LE(epoch, 40)
+  batch.writeUInt32LE(batchChecksum(batch, 0, batch.length), 16)
+}
+
+/** The producer of a batch that was checked, or undefined when it names none. */
+export function producerOf(batch: Buffer): BatchProducer | undefined {
+  const producer = readU64(batch, 24)
+  return producer === 0 ? undefined : { producer, number: readU64(batch, 32), epoch: batch.readUInt32LE(40) }
+}
+
+/** The checksum that a batch carries: with its number it says whether two sendings are the same batch. */
+export function checksumOf(batch: Buffer): number {
+  return batch.readUInt32LE(16)
 }
 
 /** Covers everything but itself and what the server fills in (first sequence number, commit time). */

@@ -83,6 +83,31 @@ export const errorKinds = {
   IO_FAILED: { status: 500, retryable: true, remedy: 'Look at the disk and its permissions.' },
   FORMAT_INVALID: { status: 400, retryable: false, remedy: 'Send the format that docs/formats.md describes.' },
   TRIMMED: { status: 410, retryable: false, remedy: 'Seek to the oldest sequence number that the message names.' },
+  FENCED: {
+    status: 409,
+    retryable: false,
+    remedy: 'Join the group again and go on from the positions that it gives.',
+  },
+  PRODUCER_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    remedy: 'Open a new producer; what was sent without an answer may have been stored.',
+  },
+  PRODUCER_FENCED: {
+    status: 409,
+    retryable: false,
+    remedy: 'Somebody opened this producer after you: stop, or open it again.',
+  },
+  PRODUCER_MISUSE: {
+    status: 409,
+    retryable: false,
+    remedy: 'Number the batches of a producer from its `last` on, each number for one batch.',
+  },
+  OUT_OF_ORDER: {
+    status: 409,
+    retryable: false,
+    remedy: 'Send the batch behind the last one that is stored; the message names it.',
+  },
   SHARD_UNSPLITTABLE: { status: 409, retryable: false, remedy: 'The shard holds a single key hash; spread the key.' },
   MODULE_INVALID: { status: 400, retryable: false, remedy: 'Correct the module; the message names the place.' },
   PIPELINE_INVALID: { status: 400, retryable: false, remedy: 'Correct the pipeline; the message names the step.' },
