@@ -10,6 +10,14 @@ export interface Position {
   readonly ended: boolean
 }
 
+/** A position with the number of its newest lease: raised by each commit that gives the shard to a member or takes it away. */
+export interface LeasedPosition extends Position {
+  readonly lease: number
+}
+
+/** Who moves a group: a pipeline or a bridge of the daemon, or members that join over the network. */
+export type GroupKind = 'pipeline' | 'bridge' | 'client'
+
 /** A named consumer with a durable position in every shard. Pipelines and bridges are groups too. */
 export interface Group {
   readonly name: string
@@ -22,17 +30,25 @@ export interface Group {
   readable(): readonly Position[]
   /**
    * The rows that move the group, for an effect set that carries the effects of the records before the position. After
-   * the commit returned, call `moved` with the same positions.
+   * the commit returned, call `moved` with the same positions. For groups without members: leases are not looked at.
    */
   rowsFor(positions: readonly Position[]): RowEffect[]
   moved(positions: readonly Position[]): void
+}
+
+export interface CreateGroup {
+  readonly kind?: GroupKind
+  /** By default what the kind says: pipelines and bridges hold, others do not. */
+  readonly hold?: boolean
+  /** Rows for the same commit (a pipeline's own row, a bridge's). */
+  readonly rows?: readonly RowEffect[]
 }
 
 export interface Groups {
   list(): readonly Group[]
   group(name: string): Group | undefined
   /** Makes a group at a start position, by the join rule (SHARD_END for exactly the shards that ended before it). */
-  create(name: string, stream: StreamId, start: StartPosition, rows?: readonly RowEffect[]): Promise<Group>
+  create(name: string, stream: StreamId, start: StartPosition, options?: CreateGroup): Promise<Group>
   /** With `rows`, these go into the same commit (a pipeline's own row, a bridge's). */
   delete(name: string, rows?: readonly RowEffect[]): Promise<void>
 }

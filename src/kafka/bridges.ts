@@ -115,9 +115,10 @@ export class Bridges {
       if (stream.kind === 'table') checkImages(options, log.shards(streamId))
       else checkPlain(options)
       const record: BridgeRecord = { options, createdAt: clock.now(), paused: false, settledPartitions: undefined }
-      const group = await groups.create(bridgeGroupName(name), streamId, options.start, [
-        { key: bridgeKey(name), value: bridgeValue(record) },
-      ])
+      const group = await groups.create(bridgeGroupName(name), streamId, options.start, {
+        kind: 'bridge',
+        rows: [{ key: bridgeKey(name), value: bridgeValue(record) }],
+      })
       const bridge = this.#make(record, group)
       this.#bridges.set(name, bridge)
       if (!this.#closed) bridge.start()

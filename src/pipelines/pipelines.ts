@@ -168,7 +168,7 @@ export class Pipelines {
       pipelineRow(row),
       ...[...files].map(([step, file]) => sinkFileRow(id, step, file)),
     ]
-    await groups.create(groupNameOf(plan.name), stream, start, rows)
+    await groups.create(groupNameOf(plan.name), stream, start, { kind: 'pipeline', rows })
     const pipeline = this.#make(row)
     this.#pipelines.set(plan.name, pipeline)
     if (this.#sinksOf(plan).some(({ kind, target }) => kind === plan.source.kind && target === plan.source.name))

@@ -1,0 +1,27 @@
+import type { Sequence, Shard, ShardId, StartPosition } from '../log/index.js'
+import type { Position } from './types.js'
+
+export const isTime = (start: StartPosition): start is { readonly timeMs: number } =>
+  typeof start === 'object' && 'timeMs' in start
+
+/**
+ * Joining at P: SHARD_END for exactly the shards that ended before P, every other position is the larger of P and the
+ * oldest number that is kept. Shards whose parents have not ended get their position when the parents end.
+ */
+export function joinPositions(shards: readonly Shard[], first: Sequence): Position[] {
+  const positions: Position[] = []
+  const ended = new Set<ShardId>()
+  const known = new Set(shards.map((shard) => shard.id))
+  for (const shard of shards) {
+    const isEnded = shard.lastSequence !== undefined && shard.lastSequence < first
+    const parentsEnded = shard.parents.every((parent) => ended.has(parent) || !known.has(parent))
+    if (isEnded && parentsEnded) ended.add(shard.id)
+    if (!parentsEnded) continue
+    positions.push({
+      shard: shard.id,
+      next: Math.max(first, shard.lowWatermark) as Sequence,
+      ended: ended.has(shard.id),
+    })
+  }
+  return positions
+}
