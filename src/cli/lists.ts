@@ -21,14 +21,7 @@ interface Shard {
   readonly lastSequence?: number
 }
 
-interface Group {
-  readonly name: string
-  readonly stream?: string
-  readonly lag: number
-  readonly positions: readonly { readonly shard: number; readonly ended: boolean }[]
-}
-
-/** The commands that look at the daemon: status, tables, streams, shards, groups. */
+/** The commands that look at the daemon: status, tables, streams, shards. */
 export function registerLists(program: Command): void {
   program
     .command('status')
@@ -57,30 +50,6 @@ export function registerLists(program: Command): void {
 
   registerStreams(program)
   registerShards(program)
-
-  const groups = program.command('groups').description('groups: named consumers with a position in every shard')
-  groups
-    .command('list', { isDefault: true })
-    .description('all groups')
-    .action(async (_options: object, command: Command) => {
-      const { groups: rows } = await new Client(globals(command)).call<{ groups: Group[] }>('GET', 'groups')
-      const shown = rows.map(({ name, stream, lag, positions }) => ({
-        group: name,
-        stream,
-        lag,
-        shards: positions.filter((position) => !position.ended).length,
-      }))
-      printList('groups', rows, shown, globals(command).json)
-    })
-  groups
-    .command('show <name>')
-    .description('one group with its positions')
-    .action(async (name: string, _options: object, command: Command) => {
-      printOne(
-        await new Client(globals(command)).call('GET', `groups/${encodeURIComponent(name)}`),
-        globals(command).json,
-      )
-    })
 }
 
 function registerStreams(program: Command): void {

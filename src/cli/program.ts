@@ -6,6 +6,7 @@ import { registerBackup } from './backup.js'
 import { registerBridges } from './bridges.js'
 import { registerConfig } from './config.js'
 import { registerExport } from './export.js'
+import { registerGroups } from './groups.js'
 import { registerImport } from './import.js'
 import { registerLists } from './lists.js'
 import { printError } from './output.js'
@@ -27,6 +28,7 @@ export async function buildProgram(): Promise<Command> {
   for (const register of [
     registerServe,
     registerLists,
+    registerGroups,
     registerPipelines,
     registerBridges,
     registerAppend,

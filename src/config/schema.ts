@@ -117,9 +117,27 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('The sharded log.'),
   groups: z
-    .strictObject({ groupsMax: count(1000, 'How many there may be, those of pipelines and bridges included.') })
+    .strictObject({
+      groupsMax: count(1000, 'How many there may be, those of pipelines and bridges included.'),
+      membersMax: count(256, 'Members that one group may have.', 10_000),
+      sessionMs: ms(10_000, 'A member that gives no sign of life for this long has left.', 100),
+      releaseMs: ms(5_000, 'Time that a member has to finish with a shard that goes to another; then it is fenced.', 0),
+      cursorsMax: count(4096, 'Shards that one request of a member may name.', 65_536),
+      pollBytesMax: bytes(4 * MiB, 'Chunks in one answer to a poll.'),
+      pollsBytesMax: bytes(256 * MiB, 'Chunks in all answers to polls that are not sent yet; past it polls wait.'),
+    })
     .prefault({})
     .describe('Named consumers.'),
+  producers: z
+    .strictObject({
+      producersMax: count(1000, 'Idempotent producers that one stream may have.', 100_000),
+      producerIdleMs: ms(
+        7 * 24 * 60 * 60 * 1000,
+        'A producer that sent nothing for this long is forgotten; it then has to be opened anew.',
+      ),
+    })
+    .prefault({})
+    .describe('Producers whose batches are stored once, however often they are sent.'),
   workers: z
     .strictObject({
       threads: count(Math.max(1, availableParallelism() - 1), 'Worker threads for user code.', 256).meta({

@@ -1,9 +1,10 @@
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
-import { DurableGroups } from '../groups/index.js'
+import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, openKafkajsCluster } from '../kafka/index.js'
 import { eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
+import { Producers } from '../producers/index.js'
 import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeChange, Tables } from '../tables/index.js'
@@ -16,6 +17,8 @@ export interface Rooms {
   readonly store: OpenStore
   readonly log: ShardedLog
   readonly groups: DurableGroups
+  readonly memberships: Memberships
+  readonly producers: Producers
   readonly tables: Tables
   readonly pipelines: Pipelines
   readonly bridges: Bridges
@@ -58,6 +61,16 @@ async function buildRooms(
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: config.log })
   const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: config.groups.groupsMax })
+  const memberships = new Memberships({ groups, log, commit, clock, limits: config.groups })
+  const producers = await Producers.open({
+    storage,
+    commit,
+    counters,
+    log,
+    clock,
+    limits: config.producers,
+    onError: (error) => logger.warn({ error: String(error) }, 'Idle producers could not be removed.'),
+  })
   const { region, accountId } = config.aws
   const eventId = eventIds(region, commit.storeId, commit.epochs)
   const tables = await Tables.open({ storage, commit, counters, log, clock, logger, region, accountId, eventId })
@@ -93,9 +106,10 @@ async function buildRooms(
     openCluster: openKafkajsCluster,
     stored: await valuesOf(storage, Family.bridge),
   })
+  producers.start()
   pipelines.start()
   bridges.start()
-  return { store, log, groups, tables, pipelines, bridges }
+  return { store, log, groups, memberships, producers, tables, pipelines, bridges }
 }
 
 /** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
@@ -115,7 +129,9 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
+  rooms.memberships.close()
   await Promise.all([rooms.pipelines.close(), rooms.bridges.close()])
+  await rooms.producers.close()
   await rooms.tables.close()
   await rooms.store.commit.close()
   await rooms.store.close()

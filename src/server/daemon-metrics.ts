@@ -55,6 +55,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       capacityMetrics(metrics, read, daemon)
       watchLog(read)
       pipelineMetrics(read)
+      watchClients(read)
       watchBridges(read)
     },
   }
@@ -135,6 +136,24 @@ function watchLog(read: ReadRooms): void {
       }
       return samples
     },
+  )
+}
+
+function watchClients(read: ReadRooms): void {
+  read('group_members', 'gauge', 'Members that have joined a group.', ['group'], ({ groups, memberships }) =>
+    groups
+      .list()
+      .filter(({ kind }) => kind === 'client')
+      .map(({ name }) => ({ labels: { group: name }, value: memberships.membersOf(name)?.count ?? 0 })),
+  )
+  read('poll_bytes', 'gauge', 'Chunks in answers to polls that are not sent yet.', [], ({ memberships }) => [
+    { value: memberships.pollBytes },
+  ])
+  read('producers', 'gauge', 'Idempotent producers that a stream knows.', ['stream'], ({ log, producers }) =>
+    log
+      .streams()
+      .filter(({ kind }) => kind === 'plain')
+      .map(({ id, name }) => ({ labels: { stream: name }, value: producers.count(id) })),
   )
 }
 

@@ -29,7 +29,12 @@ function jsonRecords(body: Buffer, now: number): NewRecord[] {
     throw bad('The body is not {"records": [...]}.')
   const unknown = Object.keys(value).find((name) => name !== 'records')
   if (unknown !== undefined) throw bad(`The member ${unknown} is not known; there is records.`)
-  return value.records.map((record: unknown, i) => newRecord(record, `Record ${i}`, { record: i }, now))
+  return recordsOf(value.records, now)
+}
+
+/** Records as clients write them in JSON. Throws BAD_REQUEST. */
+export function recordsOf(inputs: readonly unknown[], now: number): NewRecord[] {
+  return inputs.map((record, i) => newRecord(record, `Record ${i}`, { record: i }, now))
 }
 
 function ndjsonRecords(body: Buffer, now: number): NewRecord[] {

@@ -6,8 +6,10 @@ import { backupRoutes } from './backup.js'
 import { bridgeRoutes } from './bridges.js'
 import { exportRoutes } from './export.js'
 import { groupRoutes } from './groups.js'
+import { memberRoutes } from './members.js'
 import { metricRoutes } from './metrics.js'
 import { pipelineRoutes } from './pipelines.js'
+import { producerRoutes } from './producers.js'
 import { recordRoutes } from './records.js'
 import type { Call, Route } from './route.js'
 import { shardRoutes } from './shards.js'
@@ -24,9 +26,11 @@ export const routes: readonly Route[] = [
   ...tableRoutes,
   ...streamRoutes,
   ...recordRoutes,
+  ...producerRoutes,
   ...exportRoutes,
   ...shardRoutes,
   ...groupRoutes,
+  ...memberRoutes,
   ...pipelineRoutes,
   ...bridgeRoutes,
   ...backupRoutes,

@@ -1,9 +1,10 @@
 import type { Placement } from '../../commit/index.js'
-import { forEachRecord, type LogPage, type Sequence, type StreamId } from '../../log/index.js'
+import { forEachRecord, type LogPage, producerOf, type Sequence, type StreamId } from '../../log/index.js'
+import type { ProducerAnswer } from '../../producers/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { batchOfBody, shownPlacements, shownRecord } from '../records.js'
 import { sendBytes } from '../respond.js'
-import { type Answer, type Call, numberOf, ok, type Route, streamNamed } from './route.js'
+import { type Answer, type Call, numberOf, ok, plainStream, type Route, streamNamed } from './route.js'
 import { shardOf } from './shards.js'
 
 /** What one answer reads of the log. */
@@ -18,8 +19,21 @@ export const recordRoutes: readonly Route[] = [
     path: 'streams/{name}/records',
     summary: 'Appends records to a plain stream: all of them or none. The answer means that they are durable.',
     body: `{records: [{key: string, value: any JSON, time?: milliseconds since 1970}]}; with \`content-type: ${ndjson}\` one record a line; with \`application/octet-stream\` one binary batch as docs/formats.md draws it`,
-    answer: '{count, commit, placed: [{shard, firstSequence, count}]}',
-    errors: ['NOT_FOUND', 'CONFLICT', 'FORMAT_INVALID', 'EFFECT_TOO_LARGE', 'TOO_BUSY', 'STORAGE_FULL', 'STORE_FAILED'],
+    answer:
+      '{count, commit, placed: [{shard, firstSequence, count}]}; for a batch with a producer also `alreadyStored`: true when it was stored before (one from before the last one gives only {alreadyStored, last})',
+    errors: [
+      'NOT_FOUND',
+      'CONFLICT',
+      'FORMAT_INVALID',
+      'EFFECT_TOO_LARGE',
+      'TOO_BUSY',
+      'STORAGE_FULL',
+      'STORE_FAILED',
+      'PRODUCER_UNKNOWN',
+      'PRODUCER_FENCED',
+      'PRODUCER_MISUSE',
+      'OUT_OF_ORDER',
+    ],
     run: appendRecords,
   },
   {
@@ -42,19 +56,21 @@ export const recordRoutes: readonly Route[] = [
 const bodyTypes = ['application/json', ndjson, 'application/octet-stream']
 
 async function appendRecords(call: Call): Promise<Answer> {
-  const stream = streamNamed(call.daemon.rooms, call.names[0])
-  if (stream.kind === 'table')
-    throw new MillraceError('CONFLICT', `${stream.name} is the change log of a table.`, {
-      remedy: 'Write to the table.',
-    })
+  const stream = plainStream(call.daemon.rooms, call.names[0])
   const type = (call.request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim() as string
   if (!bodyTypes.includes(type))
     throw new MillraceError('BAD_REQUEST', `The content type ${type} is not known; there are ${bodyTypes.join(', ')}.`)
   const { batch, count } = batchOfBody(type, await call.body(), Date.now())
+  if (type === 'application/octet-stream' && producerOf(batch))
+    return ok(shownAppend(await call.daemon.rooms.producers.append(stream, batch, count)))
   const placed: Placement[] = []
   const { commit } = await call.daemon.rooms.store.commit.submit({ records: [{ stream: stream.id, batch, placed }] })
   if (placed.length === 0) throw new MillraceError('NOT_FOUND', `The stream ${stream.name} was deleted.`)
   return ok({ count, commit, placed: shownPlacements(placed) })
+}
+
+function shownAppend(answer: ProducerAnswer): object {
+  return 'placed' in answer ? { ...answer, placed: shownPlacements(answer.placed) } : answer
 }
 
 async function readRecords(call: Call): Promise<Answer | undefined> {

@@ -57,6 +57,39 @@ export function streamNamed({ log }: Rooms, name: string | undefined): Stream {
   return stream
 }
 
+/** A stream that may be appended to. Throws NOT_FOUND, CONFLICT. */
+export function plainStream(rooms: Rooms, name: string | undefined): Stream {
+  const stream = streamNamed(rooms, name)
+  if (stream.kind === 'table')
+    throw new MillraceError('CONFLICT', `${stream.name} is the change log of a table.`, {
+      remedy: 'Write to the table.',
+    })
+  return stream
+}
+
+/** A whole number of a body. Throws BAD_REQUEST. */
+export function wholeNumberOf(value: unknown, what: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new MillraceError('BAD_REQUEST', `${what} is a whole number, not ${JSON.stringify(value)}.`)
+  return value
+}
+
+/** A list of a body. Throws BAD_REQUEST. */
+export function listOf(value: unknown, what: string, lengthMax: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new MillraceError('BAD_REQUEST', `${what} is a list.`)
+  if (value.length > lengthMax)
+    throw new MillraceError('BAD_REQUEST', `${what} has ${value.length} entries; there may be ${lengthMax}.`)
+  return value
+}
+
+/** An object in a body with no other members than these. Throws BAD_REQUEST. */
+export function objectOf(value: unknown, what: string, known: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new MillraceError('BAD_REQUEST', `${what} is an object.`)
+  only(value as Record<string, unknown>, known)
+  return value as Record<string, unknown>
+}
+
 /** A whole number of the query. Throws BAD_REQUEST. */
 export function numberOf(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? ''
