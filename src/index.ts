@@ -1,4 +1,17 @@
-/** What a user's module imports: the pipeline API. */
+/** What a user's module imports: the client, and the pipeline API. */
+export {
+  type Client,
+  type ClientRecord,
+  type ConnectOptions,
+  connect,
+  type HandlerContext,
+  type NewClientRecord,
+  type Producer,
+  type ProducerOptions,
+  type Start,
+  type Subscribed,
+  type SubscribeOptions,
+} from './client/index.js'
 export {
   type Change,
   Flow,
@@ -18,3 +31,4 @@ export {
   stream,
   table,
 } from './operators/index.js'
+export { type ErrorCode, MillraceError } from './runtime/errors.js'

@@ -12,9 +12,10 @@ const api: Plugin = {
   },
 }
 
+/** Not the package's own entry: a client has no place within a pipeline, and would be bundled with all that it imports. */
 function ownEntry(): string {
-  const built = fileURLToPath(new URL('../index.js', import.meta.url))
-  return existsSync(built) ? built : fileURLToPath(new URL('../index.ts', import.meta.url))
+  const built = fileURLToPath(new URL('../operators/index.js', import.meta.url))
+  return existsSync(built) ? built : fileURLToPath(new URL('../operators/index.ts', import.meta.url))
 }
 
 /**

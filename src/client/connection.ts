@@ -1,0 +1,137 @@
+import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
+import { Agent as SecureAgent, request as secureRequest } from 'node:https'
+import { type ErrorCode, errorKinds, MillraceError, type Outcome } from '../runtime/errors.js'
+
+/** Connections that one client keeps; each poll that waits has one. */
+const socketsMax = 256
+/** Beyond what a request may wait for at the daemon: then the connection is taken to be dead. */
+export const answerMsMax = 30_000
+
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Below `/v1/`. */
+  readonly path: string
+  /** JSON, or bytes as they are. */
+  readonly body?: object | Buffer
+  /** How long the daemon may wait before it answers. */
+  readonly waitMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** Speaks to one daemon over connections that are kept. */
+export class Connection {
+  readonly url: string
+  readonly #base: URL
+  readonly #agent: PlainAgent | SecureAgent
+  readonly #request: typeof plainRequest
+
+  /** Throws USAGE when the URL is none. */
+  constructor(url: string) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+      throw new MillraceError('USAGE', `${url} is no URL of a daemon.`, {
+        remedy: 'Give one like http://127.0.0.1:8000.',
+      })
+    this.url = url.replace(/\/+$/, '')
+    this.#base = new URL(this.url)
+    const options = { keepAlive: true, maxSockets: socketsMax, noDelay: true }
+    const isSecure = this.#base.protocol === 'https:'
+    this.#agent = isSecure ? new SecureAgent(options) : new PlainAgent(options)
+    this.#request = isSecure ? secureRequest : plainRequest
+  }
+
+  async json<T>(call: Call): Promise<T> {
+    return JSON.parse((await this.bytes(call)).toString()) as T
+  }
+
+  /** Throws what the daemon answered, as it threw it; UNREACHABLE, with an unknown outcome, when no whole answer came. */
+  bytes({ method, path, body, waitMs = 0, signal }: Call): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body))
+      const type = Buffer.isBuffer(body) ? 'application/octet-stream' : 'application/json'
+      const lost = (error: Error) => reject(unreachable(this.url, error))
+      const request = this.#request(
+        {
+          protocol: this.#base.protocol,
+          // An address of version 6 stands in brackets only within a URL.
+          hostname: this.#base.hostname.replace(/^\[(.*)\]$/, '$1'),
+          port: this.#base.port,
+          path: `${this.#base.pathname.replace(/\/$/, '')}/v1/${path}`,
+          method,
+          agent: this.#agent,
+          signal,
+          timeout: waitMs + answerMsMax,
+          headers: { 'x-millrace': '1', 'content-type': type, 'content-length': bytes?.length ?? 0 },
+        },
+        (response) => {
+          readAll(response).then((answer) => {
+            const status = response.statusCode as number
+            if (status < 300) resolve(answer)
+            else reject(errorOf(this.url, status, answer.toString()))
+          }, lost)
+        },
+      )
+      request.on('timeout', () => request.destroy(new Error('no answer came in time')))
+      request.on('error', lost)
+      request.end(bytes)
+    })
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+}
+
+/** A body of known length in one buffer, without a copy at the end. */
+function readAll(response: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const length = Number(response.headers['content-length'] ?? -1)
+    const whole = length >= 0 ? Buffer.allocUnsafeSlow(length) : undefined
+    const parts: Buffer[] = []
+    let at = 0
+    response.on('data', (part: Buffer) => {
+      if (whole) part.copy(whole, at)
+      else parts.push(part)
+      at += part.length
+    })
+    response.on('error', reject)
+    response.on('close', () => {
+      if (!response.complete) reject(new Error('the connection was cut'))
+    })
+    response.on('end', () => resolve(whole ?? Buffer.concat(parts)))
+  })
+}
+
+function unreachable(url: string, error: Error): MillraceError {
+  const { code } = error as NodeJS.ErrnoException
+  return new MillraceError('UNREACHABLE', `No daemon answers at ${url}: ${error.message || code}.`, {
+    cause: error,
+    // Only a connection that never was says that nothing can have been done.
+    outcome: code === 'ECONNREFUSED' ? 'notApplied' : 'unknown',
+  })
+}
+
+interface ErrorBody {
+  readonly error?: {
+    readonly code: ErrorCode
+    readonly message: string
+    readonly remedy: string
+    readonly outcome: Outcome
+    readonly details: Record<string, unknown>
+  }
+}
+
+function errorOf(url: string, status: number, text: string): MillraceError {
+  let error: ErrorBody['error']
+  try {
+    error = (JSON.parse(text) as ErrorBody).error
+  } catch {
+    // What is no JSON is no answer of a daemon.
+  }
+  if (error && error.code in errorKinds) {
+    const { code, message, remedy, outcome, details } = error
+    return new MillraceError(code, message, { remedy, outcome, details })
+  }
+  return new MillraceError('UNREACHABLE', `What answers at ${url} is no Millrace: ${status} ${text.slice(0, 100)}.`, {
+    outcome: 'unknown',
+  })
+}

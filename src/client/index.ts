@@ -1,0 +1,7 @@
+export type { NewClientRecord } from './batch-builder.js'
+export { Client, type ConnectOptions, connect, type Subscribed, type SubscribeOptions } from './client.js'
+export type { Iteration } from './iteration.js'
+export type { Producer, ProducerOptions } from './producer.js'
+export type { ClientRecord, RecordOf } from './record.js'
+export type { HandlerContext } from './shard-reader.js'
+export type { Start } from './subscription.js'

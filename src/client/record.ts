@@ -1,0 +1,86 @@
+import type { ChunkCursor } from '../log/format.js'
+import { Codec } from '../log/types.js'
+import type { Change } from '../operators/index.js'
+import { recordValue } from '../operators/records.js'
+
+/** One record of a plain stream. Key and value are decoded when they are first read. */
+export interface ClientRecord<Value = unknown> {
+  readonly key: string
+  /** What was appended; a Uint8Array when it was stored as bytes, or is no JSON. */
+  readonly value: Value
+  /** The event's time, milliseconds since 1970. */
+  readonly time: number
+  /** When it was stored; never goes back. */
+  readonly commitTime: number
+  readonly sequence: number
+  readonly shard: number
+}
+
+/** What a subscription to a stream of this name gives: changes of a table (`table:NAME`), or records. */
+export type RecordOf<Name extends string, Value = unknown> = Name extends `table:${string}`
+  ? Change
+  : ClientRecord<Value>
+
+export type Decode<Value> = (value: unknown) => Value
+
+/** Keeps its chunk in memory until key and value were read, or it is gone itself. */
+class LazyRecord implements ClientRecord {
+  readonly time: number
+  readonly commitTime: number
+  readonly sequence: number
+  readonly shard: number
+  readonly #decode: Decode<unknown> | undefined
+  readonly #isJson: boolean
+  #keyBytes: Buffer | undefined
+  #body: Buffer | undefined
+  #key = ''
+  #value: unknown
+
+  constructor(cursor: ChunkCursor, shard: number, decode: Decode<unknown> | undefined) {
+    this.time = cursor.time
+    this.commitTime = cursor.commitTime
+    this.sequence = cursor.sequence
+    this.shard = shard
+    this.#decode = decode
+    this.#isJson = cursor.codec === Codec.json
+    this.#keyBytes = cursor.key
+    this.#body = cursor.body
+  }
+
+  #decoded(body: Buffer): unknown {
+    const value = this.#isJson ? jsonOrUndefined(body) : undefined
+    return value === undefined ? new Uint8Array(body) : value
+  }
+
+  get key(): string {
+    if (this.#keyBytes) {
+      this.#key = this.#keyBytes.toString()
+      this.#keyBytes = undefined
+    }
+    return this.#key
+  }
+
+  get value(): unknown {
+    if (this.#body) {
+      const value = this.#decoded(this.#body)
+      this.#value = this.#decode ? this.#decode(value) : value
+      this.#body = undefined
+    }
+    return this.#value
+  }
+}
+
+/** A program may have called anything JSON: one body that is not must not keep readers from all that follow it. */
+function jsonOrUndefined(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString()) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** The record under the cursor, as the handler of a subscription sees it. */
+export function clientRecord(cursor: ChunkCursor, shard: number, decode: Decode<unknown> | undefined): unknown {
+  if (cursor.codec === Codec.dynamoJsonChange) return recordValue(cursor)
+  return new LazyRecord(cursor, shard, decode)
+}
