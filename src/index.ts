@@ -5,6 +5,7 @@ export {
   type ConnectOptions,
   connect,
   type HandlerContext,
+  type Iterated,
   type NewClientRecord,
   type Producer,
   type ProducerOptions,

@@ -7,15 +7,7 @@ import {
 } from '../log/format.js'
 import { Codec } from '../log/types.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
-
-/** A record as a program writes it. */
-export interface NewClientRecord {
-  readonly key: string
-  /** Any JSON value; a Uint8Array is stored as it is. */
-  readonly value: unknown
-  /** The event's time, milliseconds since 1970; now by default. */
-  readonly time?: number
-}
+import type { NewClientRecord } from './types.js'
 
 const firstBodiesBytes = 16 * 1024
 const firstHeaders = 64

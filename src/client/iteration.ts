@@ -1,5 +1,6 @@
 import { notHandled } from './shard-reader.js'
 import type { Subscription } from './subscription.js'
+import type { Iterated } from './types.js'
 
 interface Offered<Value> {
   readonly record: Value
@@ -10,7 +11,7 @@ interface Offered<Value> {
  * Records one by one, for `for await`. A record counts as handled when the next one is asked for, so a loop that ends
  * early reads its last record again next time.
  */
-export class Iteration<Value> implements AsyncIterableIterator<Value> {
+export class Iteration<Value> implements Iterated<Value> {
   #subscription: Subscription | undefined
   readonly #offered: Offered<Value>[] = []
   #current: Offered<Value> | undefined

@@ -1,21 +1,9 @@
 import { stampProducer } from '../log/format.js'
 import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
-import { BatchBuilder, type NewClientRecord } from './batch-builder.js'
+import { BatchBuilder } from './batch-builder.js'
 import type { Connection } from './connection.js'
 import { Backoff } from './retry.js'
-
-export interface ProducerOptions {
-  /** A producer to open again, by its id: whoever used it before is fenced. A new one by default. */
-  readonly id?: number
-  /** A batch is sent when it has this many bytes; 1 MiB by default. */
-  readonly batchBytes?: number
-  /** How long a batch that is not full waits for more while none is in flight; 0 by default: what one turn brings. */
-  readonly lingerMs?: number
-  /** Bytes that may wait to be stored; past it `append` waits. 32 MiB by default. */
-  readonly bufferBytesMax?: number
-  /** How long a batch is sent again and again without an answer before `append` rejects. Two minutes by default. */
-  readonly deliveryMsMax?: number
-}
+import type { NewClientRecord, Producer, ProducerOptions } from './types.js'
 
 const batchBytesDefault = 1024 * 1024
 const bufferBytesDefault = 32 * 1024 * 1024
@@ -56,7 +44,7 @@ interface Opened {
  * Appends to one stream, in order. One batch is in flight and is sent until it is answered, always under the same number,
  * so a lost answer makes no second record and loses none; the next batch gathers meanwhile.
  */
-export class Producer {
+export class BatchingProducer implements Producer {
   readonly stream: string
   readonly #connection: Connection
   readonly #clock: Clock

@@ -1,27 +1,7 @@
 import type { ChunkCursor } from '../log/format.js'
 import { Codec } from '../log/types.js'
-import type { Change } from '../operators/index.js'
 import { recordValue } from '../operators/records.js'
-
-/** One record of a plain stream. Key and value are decoded when they are first read. */
-export interface ClientRecord<Value = unknown> {
-  readonly key: string
-  /** What was appended; a Uint8Array when it was stored as bytes, or is no JSON. */
-  readonly value: Value
-  /** The event's time, milliseconds since 1970. */
-  readonly time: number
-  /** When it was stored; never goes back. */
-  readonly commitTime: number
-  readonly sequence: number
-  readonly shard: number
-}
-
-/** What a subscription to a stream of this name gives: changes of a table (`table:NAME`), or records. */
-export type RecordOf<Name extends string, Value = unknown> = Name extends `table:${string}`
-  ? Change
-  : ClientRecord<Value>
-
-export type Decode<Value> = (value: unknown) => Value
+import type { ClientRecord, Decode } from './types.js'
 
 /** Keeps its chunk in memory until key and value were read, or it is gone itself. */
 class LazyRecord implements ClientRecord {

@@ -1,17 +1,7 @@
 import { ChunkCursor } from '../log/format.js'
-import type { NewClientRecord } from './batch-builder.js'
 import type { FramePage } from './poll-frame.js'
-import { clientRecord, type Decode } from './record.js'
-
-/** What a handler may do beside its own effects. */
-export interface HandlerContext {
-  readonly shard: number
-  /**
-   * Appends to a stream in the very commit that says that this record is handled: it is there once, or not at all, whatever
-   * fails in between.
-   */
-  append(stream: string, record: NewClientRecord): void
-}
+import { clientRecord } from './record.js'
+import type { Decode, HandlerContext, NewClientRecord } from './types.js'
 
 /** What a handler resolves with when the record was not handled after all, and nothing more will be. */
 export const notHandled = Symbol('not handled')

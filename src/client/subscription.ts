@@ -2,12 +2,9 @@ import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
 import { Committer } from './committer.js'
 import type { Connection } from './connection.js'
 import { type FramePage, type PollFrame, readFrame } from './poll-frame.js'
-import type { Decode } from './record.js'
 import { Backoff, isPassing, persistently } from './retry.js'
 import { type Handle, ShardReader } from './shard-reader.js'
-
-/** Where a new group begins. An existing group goes on from its positions. */
-export type Start = 'oldest' | 'newest' | { readonly sequence: number } | { readonly timeMs: number }
+import type { Decode, Start, Subscribed } from './types.js'
 
 export interface SubscriptionOptions {
   readonly stream: string
@@ -41,7 +38,7 @@ interface Asked {
  * One member of a group: joins, reads what it is given, hands it to the handler shard by shard and commits what was
  * handled. It joins again when its session is over or the daemon was restarted, until it is closed or fails.
  */
-export class Subscription {
+export class Subscription implements Subscribed {
   /** Resolves when it was closed; rejects with what ended it, a handler's error among them. */
   readonly closed: Promise<void>
   readonly #connection: Connection

@@ -294,9 +294,8 @@ describe('subscribe', () => {
       expectTypeOf(record).toEqualTypeOf<ClientRecord<{ n: number }>>()
     })
     const plain = client.subscribe({ stream: 's', group: 'h' })
-    expectTypeOf(plain[Symbol.asyncIterator]().next()).resolves.toEqualTypeOf<
-      IteratorResult<ClientRecord<unknown>, undefined>
-    >()
+    type Looped = typeof plain extends AsyncIterable<infer Each> ? Each : never
+    expectTypeOf<Looped>().toEqualTypeOf<ClientRecord<unknown>>()
     const changes = client.subscribe({ stream: 'table:x', group: 'i' }, (change) => {
       expectTypeOf(change).toEqualTypeOf<Change>()
     })

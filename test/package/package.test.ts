@@ -62,7 +62,7 @@ test('the command is there, and says its version', async () => {
   expect(stdout.trim()).toBe(version)
 })
 
-test('a pipeline of a user type-checks against the types of the package', async () => {
+test('a pipeline and a client of a user type-check against the types of the package', async () => {
   writeFileSync(
     join(project, 'count.ts'),
     `import { pipeline, table } from 'millrace'
@@ -75,10 +75,24 @@ export default pipeline('count')
   .to(table('counts', (things, key) => ({ id: key.id, things: things + 1 })))
 `,
   )
+  writeFileSync(
+    join(project, 'follow.ts'),
+    `import { connect } from 'millrace'
+
+const client = connect({ url: 'http://127.0.0.1:8000', producer: { lingerMs: 5 } })
+await client.append('clicks', [{ key: 'user', value: { page: '/' } }])
+const decode = (value: unknown) => String(value)
+client.subscribe({ stream: 'clicks', group: 'mine', decode }, ({ value }, { append }) => append('other', { key: value.trim(), value }))
+for await (const change of client.subscribe({ stream: 'table:things', group: 'mine' })) {
+  if (change.type === 'insert') change.new.id
+}
+await client.close()
+`,
+  )
   symlinkSync(join(root, 'node_modules', 'typescript'), join(project, 'node_modules', 'typescript'))
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const options = ['--strict', '--noEmit', '--module', 'NodeNext', '--target', 'ES2022', '--types', '']
-  await run(process.execPath, [tsc, ...options, 'count.ts'], { cwd: project })
+  await run(process.execPath, [tsc, ...options, 'count.ts', 'follow.ts'], { cwd: project })
 })
 
 test('what only the development of Millrace needs is not in it', async () => {
