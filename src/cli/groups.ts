@@ -8,7 +8,7 @@ interface Group {
   readonly kind: string
   readonly lag: number
   readonly positions: readonly { readonly shard: number; readonly ended: boolean }[]
-  readonly members: readonly object[]
+  readonly members?: readonly object[]
 }
 
 type Place = 'oldest' | 'newest' | { readonly sequence: number } | { readonly timeMs: number }
@@ -29,7 +29,7 @@ export function registerGroups(program: Command): void {
         kind,
         lag,
         shards: positions.filter((position) => !position.ended).length,
-        members: members.length,
+        members: members?.length,
       }))
       printList('groups', rows, shown, globals(command).json)
     })

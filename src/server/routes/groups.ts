@@ -8,7 +8,7 @@ import { type Answer, type Call, created, objectOf, ok, only, type Route, stream
 export const groupNamePattern = /^[A-Za-z0-9_.-]{1,255}$/
 
 const shape =
-  '{name, stream, kind: "pipeline", "bridge" or "client", hold, lag: records at most, positions: [{shard, next, ended, lease}], members: [{member, shards}]}'
+  '{name, stream, kind: "pipeline", "bridge" or "client", hold, lag: records at most, positions: [{shard, next, ended, lease}], members?: [{member, shards}], of a client group}'
 const startShape = '"oldest", "newest", {sequence} or {timeMs}'
 
 export const groupRoutes: readonly Route[] = [
@@ -103,6 +103,6 @@ function shownGroup({ log, memberships }: Rooms, group: DurableGroup): object {
     hold: group.hold,
     lag: lagRecords(log, group),
     positions: group.positions(),
-    members: memberships.membersOf(group.name)?.view() ?? [],
+    ...(group.kind === 'client' ? { members: memberships.membersOf(group.name)?.view() ?? [] } : {}),
   }
 }
