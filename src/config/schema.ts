@@ -111,7 +111,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       chunkBytesMax: bytes(MiB, 'A chunk goes on in another one above this size.'),
       tailCacheBytesMax: bytes(64 * MiB, 'Newest chunks in memory, for readers at the tail.', 0),
-      shardsMax: count(256, 'Shards that one stream may have, sealed ones included.', 65_536),
+      shardsMax: count(256, 'Open shards that one stream may have.', 4096),
+      shardsKeptMax: count(65_536, 'Sealed shards of one stream whose records are not trimmed away yet.'),
       streamsMax: count(1000, 'Streams that there may be, change logs of tables included.'),
     })
     .prefault({})

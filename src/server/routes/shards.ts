@@ -1,6 +1,6 @@
 import type { Rooms } from '../../daemon/index.js'
 import type { Shard, ShardId, Stream } from '../../log/index.js'
-import { type Hash64, MillraceError } from '../../runtime/index.js'
+import { type Hash64, hashOfText, hashText, MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, ok, only, type Route, streamNamed } from './route.js'
 
 const shape =
@@ -52,16 +52,14 @@ async function splitShard({ daemon: { rooms }, names, json, onSplit }: Call): Pr
   })
 }
 
-/** A key hash on the wire: 16 hex digits. */
+/** A key hash on the wire: 16 hex digits. Throws BAD_REQUEST. */
 function hashOf(value: unknown): Hash64 {
-  if (typeof value !== 'string' || !/^[0-9a-f]{16}$/i.test(value))
-    throw new MillraceError('BAD_REQUEST', 'at is a key hash of 16 hex digits.')
-  return { hi: Number.parseInt(value.slice(0, 8), 16), lo: Number.parseInt(value.slice(8), 16) }
+  const hash = typeof value === 'string' ? hashOfText(value) : undefined
+  if (!hash) throw new MillraceError('BAD_REQUEST', 'at is a key hash of 16 hex digits, or a list of them.')
+  return hash
 }
-
-const shownHash = ({ hi, lo }: Hash64): string => hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0')
 
 function shownShard({ log }: Rooms, shard: Shard): object {
   const { low, high } = shard
-  return { ...shard, low: shownHash(low), high: shownHash(high), newestSequence: log.lastSequence(shard.id) }
+  return { ...shard, low: hashText(low), high: hashText(high), newestSequence: log.lastSequence(shard.id) }
 }
