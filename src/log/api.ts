@@ -6,7 +6,13 @@ import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } 
 export type StartPosition = 'oldest' | 'newest' | { readonly sequence: Sequence } | { readonly timeMs: number }
 
 /** Makes rows that go into the commit of a layout change. Synchronous; must not throw. */
-export type RowsInCommit = (made: { stream: Stream; firstSequence: Sequence; time: number }) => readonly RowEffect[]
+export type RowsInCommit = (made: {
+  stream: Stream
+  firstSequence: Sequence
+  time: number
+  /** The shards that the commit opens. */
+  opened: readonly Shard[]
+}) => readonly RowEffect[]
 
 /** Sees each chunk when it is packed: on the way of every commit, so it must be quick and must not keep the chunk. */
 export interface ChunkSampler {

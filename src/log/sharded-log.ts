@@ -225,7 +225,7 @@ export class ShardedLog implements Log {
       return [
         streamRow(made),
         ...opened.map(shardRow),
-        ...(rows?.({ stream: made, firstSequence, time: context.time }) ?? []),
+        ...(rows?.({ stream: made, firstSequence, time: context.time, opened }) ?? []),
       ]
     })
     if (!made) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
@@ -245,7 +245,7 @@ export class ShardedLog implements Log {
       return [
         streamRow(stream),
         ...sealed.map(shardRow),
-        ...(rows?.({ stream, firstSequence, time: context.time }) ?? []),
+        ...(rows?.({ stream, firstSequence, time: context.time, opened: [] }) ?? []),
       ]
     })
   }
@@ -255,6 +255,7 @@ export class ShardedLog implements Log {
     let lowest = 0 as Sequence
     await this.#change((context) => {
       const made: Shard[] = []
+      const opened: Shard[] = []
       const parents = state.open
       // All are sealed before the first is opened, so that one number separates the two generations.
       const children = parents.map(() => this.#takeShardId())
@@ -263,12 +264,13 @@ export class ShardedLog implements Log {
         const { low, high } = parent.shard
         const child = this.#open(state, { low, high, parents: [parent.shard.id], images }, context, children[i])
         if (lowest === 0) lowest = child.firstSequence
-        made.push(child)
+        opened.push(child)
       })
       this.#layout.refresh(state)
       return [
         ...made.map(shardRow),
-        ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time }) ?? []),
+        ...opened.map(shardRow),
+        ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time, opened }) ?? []),
       ]
     })
     return lowest
@@ -382,7 +384,11 @@ export class ShardedLog implements Log {
     rows: RowsInCommit | undefined,
   ): readonly RowEffect[] {
     const { firstSequence } = opened[0] as Shard
-    return [...sealed.map(shardRow), ...opened.map(shardRow), ...(rows?.({ stream, firstSequence, time }) ?? [])]
+    return [
+      ...sealed.map(shardRow),
+      ...opened.map(shardRow),
+      ...(rows?.({ stream, firstSequence, time, opened }) ?? []),
+    ]
   }
 
   /** One effect set; its counters row is made when the numbers have been taken, at packing. */
