@@ -23,10 +23,9 @@ export function decide(
   for (const shard of byLoad(layout.shards, load)) {
     const of = load.get(shard.id)
     if (!of || !isHot(of, policy) || (shard.park && now < shard.park.untilMs)) continue
-    const weight = Math.max(of.u10, of.u1)
     const planned = planSplit(
       shard,
-      weight,
+      of.demand,
       samples.get(shard.id) ?? noSamples,
       policy,
       Math.min(splitCutsMax, shardsMax - open),

@@ -1,6 +1,9 @@
 import type { ShardId } from '../log/index.js'
 import type { Hash64 } from '../runtime/index.js'
 
+/** What a load can be made of. */
+export type LoadKind = 'records' | 'bytes' | 'cpu' | 'queue'
+
 /** What a shard is given and costs, measured. Rates are averages of the last 10 s (of its life, when it is younger). */
 export interface ShardLoad {
   readonly recordsPerSecond: number
@@ -15,6 +18,13 @@ export interface ShardLoad {
   readonly u60: number
   /** The largest u60 within `mergeMs`; with it two neighbours can be told to have been cold together. */
   readonly u60Max: number
+  /**
+   * How many targets' worth is asked for, which says how many pieces are needed. A wait at the limiter hides what is asked
+   * for, so it counts as two pieces however long it is.
+   */
+  readonly demand: number
+  /** What the load is made of at most. */
+  readonly by: LoadKind
   /** How long u10 has been above `splitAbove`, and u1 above `surgeAbove`, without a pause. */
   readonly hotMs: number
   readonly surgeMs: number

@@ -20,6 +20,7 @@ const hot = (u: number): ShardLoad => ({
   u10: u,
   u60: u,
   u60Max: u,
+  demand: u,
   hotMs: 5000,
   surgeMs: 0,
   ageMs: 3_600_000,

@@ -1,5 +1,13 @@
+import type { Arriving } from '../../balance/index.js'
 import type { Placement } from '../../commit/index.js'
-import { forEachRecord, type LogPage, type Sequence, type StreamId } from '../../log/index.js'
+import {
+  batchHeaderBytes,
+  forEachRecord,
+  type LogPage,
+  recordHeaderBytes,
+  type Sequence,
+  type StreamId,
+} from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { batchOfBody, shownPlacements, shownRecord } from '../records.js'
 import { sendBytes } from '../respond.js'
@@ -51,6 +59,8 @@ async function appendRecords(call: Call): Promise<Answer> {
   if (!bodyTypes.includes(type))
     throw new MillraceError('BAD_REQUEST', `The content type ${type} is not known; there are ${bodyTypes.join(', ')}.`)
   const { batch, count } = batchOfBody(type, await call.body(), Date.now())
+  // A stream without a limit, which is every stream at first, pays nothing here.
+  await call.daemon.rooms.balancer.admit(stream, () => arrivingOf(batch))
   const placed: Placement[] = []
   const { commit } = await call.daemon.rooms.store.commit.submit({ records: [{ stream: stream.id, batch, placed }] })
   if (placed.length === 0) throw new MillraceError('NOT_FOUND', `The stream ${stream.name} was deleted.`)
@@ -77,6 +87,15 @@ async function readRecords(call: Call): Promise<Answer | undefined> {
   response.setHeader('x-millrace-ended', String(ended))
   sendBytes(response, 200, ndjson, Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join('')))
   return undefined
+}
+
+/** The records of a batch that was checked, as the limiters of their shards want to know them. */
+function* arrivingOf(batch: Buffer): Generator<Arriving> {
+  const count = batch.readUInt32LE(12)
+  // The few bytes between records do not matter to a limit.
+  const bytes = batch.length / count
+  for (let at = batchHeaderBytes; at < batchHeaderBytes + count * recordHeaderBytes; at += recordHeaderBytes)
+    yield { hi: batch.readUInt32LE(at), lo: batch.readUInt32LE(at + 4), bytes }
 }
 
 function shownPage(page: LogPage, shard: number, from: Sequence, limit: number): LogPageShown {
