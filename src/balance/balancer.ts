@@ -363,15 +363,14 @@ export class Balancer implements LoadSink {
    * Throws TOO_BUSY when the wait would be longer than `limit.waitMsMax`.
    */
   admit(stream: Stream, arriving: () => Iterable<Arriving>): Promise<void> | undefined {
-    const balance = this.#streams.get(stream.id)
-    if (!balance || !hasLimit(balance.policy)) return undefined
-    const { policy } = balance
+    const { policy } = this.#balanceOf(stream)
+    if (!hasLimit(policy)) return undefined
     const { clock, log } = this.#options
     const now = clock.monotonic()
     const parts = new Map<WatchedShard, { records: number; bytes: number }>()
     for (const { hi, lo, bytes } of arriving()) {
       const shard = log.route(stream.id, { hi, lo })
-      const watched = shard && this.#shards.get(shard.id)
+      const watched = shard && this.#watched(shard.id)
       if (!watched) continue
       const part = parts.get(watched) ?? { records: 0, bytes: 0 }
       part.records++
@@ -394,6 +393,12 @@ export class Balancer implements LoadSink {
       )
     }
     return wait === 0 ? undefined : new Promise((resolve) => clock.setTimeout(resolve, wait))
+  }
+
+  /** An open shard, also one that was made since the last tick. */
+  #watched(shard: ShardId): WatchedShard | undefined {
+    if (!this.#shards.has(shard)) this.#follow()
+    return this.#shards.get(shard)
   }
 
   /** Stops looking, and waits for the changes that are under way. */

@@ -120,9 +120,64 @@ describe('append and tail', () => {
       expect(values).toEqual([1, 2, 3])
     }
     expect(await json('streams', 'show', 'split')).toMatchObject({ shards: 6, open: 4 })
+    const { shards: now } = await json<{ shards: { id: number; state: string; low: string }[] }>(
+      'shards',
+      'list',
+      'split',
+    )
+    const open = now.filter(({ state }) => state === 'open').sort((a, b) => (a.low < b.low ? -1 : 1))
+    const merged = await run(['shards', 'merge', 'split', String(open[0]!.id), String(open[1]!.id)])
+    expect(merged).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^shards \d+ and \d+ are sealed; their child is \d+\n$/),
+    })
+    await run(['append', 'split'], { input: ndjson(round(4)) })
+    const again = await tail('split', '--from', 'oldest', '--no-follow')
+    for (let i = 0; i < 40; i++)
+      expect(again.filter(({ key }) => key === `key ${i}`).map(({ value }) => value)).toEqual([1, 2, 3, 4])
+    const { decisions } = await json<{ decisions: object[] }>('shards', 'history', 'split')
+    expect(decisions).toMatchObject([
+      { number: 3, kind: 'merge', reason: 'manual', parents: [open[0]!.id, open[1]!.id] },
+      { number: 2, kind: 'split' },
+      { number: 1, kind: 'split' },
+    ])
+    expect((await run(['shards', 'history', 'split', '--limit', '1'])).stdout).toMatch(/number +time +what[^\n]*\n *3 /)
     const people = await run(['shards', 'list', 'split'])
     expect(people.stdout).toContain('sealed')
     expect((await run(['shards', 'split', 'split', String(shards[0]!.id), '--json'])).code).toBe(1)
+  })
+
+  test('the top shows the heavy key of a stream, and what a split would do about it', async () => {
+    await json('streams', 'create', 'skewed')
+    let isOver = false
+    const writing = (async () => {
+      const records = Array.from({ length: 200 }, (_, i) => ({ key: i % 2 ? 'hot' : `key ${i}`, value: i }))
+      while (!isOver) await daemon.v1('POST', 'streams/skewed/records', { records })
+    })()
+    const top = await json<{ shards: object[] }>('shards', 'top', 'skewed', '--sample', '1500')
+    const people = await run(['shards', 'top', 'skewed', '--sample', '1500'])
+    isOver = true
+    await writing
+    expect(top).toMatchObject({ stream: 'skewed', policy: { target: { cpu: 0.6 } } })
+    expect(top.shards[0]).toMatchObject({ isSampled: true, keys: [{ key: 'hot' }] })
+    expect(people.stdout).toMatch(/hot (4|5)\d %/)
+    expect(people.stdout).toMatch(/a split would[\s\S]*give/)
+  })
+
+  test('a stream takes settings of its own, and gives them back', async () => {
+    await json('streams', 'create', 'own')
+    const set = await json('streams', 'set', 'own', 'target.recordsPerSecond=20_000', 'merge=false', 'shardsMin=2')
+    expect(set).toMatchObject({
+      policy: { merge: false, shardsMin: 2, target: { recordsPerSecond: 20_000, cpu: 0.6 } },
+    })
+    await json('streams', 'set', 'own', 'merge=default', 'split.target.recordsPerSecond=default')
+    expect(await json('streams', 'show', 'own')).toMatchObject({ policy: { shardsMin: 2 } })
+    for (const [wrong, code] of [
+      ['shardsMin', 'USAGE'],
+      ['shardMin=1', 'BAD_REQUEST'],
+      ['merge=5', 'BAD_REQUEST'],
+    ] as const)
+      expect(errorOf(await run(['streams', 'set', 'own', wrong, '--json'])).code).toBe(code)
   })
 })
 
@@ -169,7 +224,7 @@ describe('wrong usage', () => {
     const help = await millrace(['--help'])
     expect(help).toMatchObject({ code: 0, stderr: '' })
     expect(help.stdout).toContain('Usage: millrace')
-    expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash>')
+    expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash...>')
     expect(await millrace(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     expect(await millrace([])).toMatchObject({ code: 2, stdout: '' })
   })
