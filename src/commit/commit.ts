@@ -32,7 +32,13 @@ export interface Packed {
 
 /** What the measuring of commits may see. */
 export interface CommitObserver {
-  committed(sample: { seconds: number; bytes: number; effectSets: number }): void
+  committed(sample: {
+    seconds: number
+    bytes: number
+    effectSets: number
+    /** Whether shards were sealed or opened, or a group joined: what takes sequence numbers of its own. */
+    changesLayout: boolean
+  }): void
 }
 
 export interface CommitLimits {
@@ -69,6 +75,7 @@ class Gathering {
   writtenBytes = 0
   /** The rows of its effect sets, those made at packing among them, in the order in which they are written. */
   rows: readonly RowEffect[] = []
+  changesLayout = false
   readonly receipt: Promise<Receipt>
   resolve!: (receipt: Receipt) => void
   reject!: (error: MillraceError) => void
@@ -332,6 +339,7 @@ export class Commit implements CommitPath {
       if (set.records) for (const effect of set.records) records.push(effect)
     }
     gathering.rows = rows.slice()
+    gathering.changesLayout = next > firstSequence
     if (records.length > 0) {
       if (!this.#packer) throw new Error('records without a log')
       const packed = this.#packer.pack(records, { commit, time, firstSequence: next })
@@ -366,6 +374,7 @@ export class Commit implements CommitPath {
       seconds: (performance.now() - began) / 1000,
       bytes: gathering.writtenBytes,
       effectSets: gathering.sets.length,
+      changesLayout: gathering.changesLayout,
     })
     this.#idle()
     this.#start()
