@@ -53,6 +53,11 @@ async function tail(...args: readonly string[]): Promise<Read[]> {
   return lines.map((line) => JSON.parse(line) as Read)
 }
 
+async function onlyShard(stream: string): Promise<string> {
+  const { shards } = await json<{ shards: { id: number }[] }>('shards', 'list', stream)
+  return String(shards[0]!.id)
+}
+
 const bare = ({ key, value }: Read): Read => ({ key, value })
 const ndjson = (records: readonly Read[]): string => records.map((record) => `${JSON.stringify(record)}\n`).join('')
 
@@ -120,34 +125,39 @@ describe('append and tail', () => {
       expect(values).toEqual([1, 2, 3])
     }
     expect(await json('streams', 'show', 'split')).toMatchObject({ shards: 6, open: 4 })
-    const { shards: now } = await json<{ shards: { id: number; state: string; low: string }[] }>(
-      'shards',
-      'list',
-      'split',
-    )
-    const open = now.filter(({ state }) => state === 'open').sort((a, b) => (a.low < b.low ? -1 : 1))
-    const merged = await run(['shards', 'merge', 'split', String(open[0]!.id), String(open[1]!.id)])
-    expect(merged).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/^shards \d+ and \d+ are sealed; their child is \d+\n$/),
-    })
-    await run(['append', 'split'], { input: ndjson(round(4)) })
-    const again = await tail('split', '--from', 'oldest', '--no-follow')
-    for (let i = 0; i < 40; i++)
-      expect(again.filter(({ key }) => key === `key ${i}`).map(({ value }) => value)).toEqual([1, 2, 3, 4])
-    const { decisions } = await json<{ decisions: object[] }>('shards', 'history', 'split')
-    expect(decisions).toMatchObject([
-      { number: 3, kind: 'merge', reason: 'manual', parents: [open[0]!.id, open[1]!.id] },
-      { number: 2, kind: 'split' },
-      { number: 1, kind: 'split' },
-    ])
-    expect((await run(['shards', 'history', 'split', '--limit', '1'])).stdout).toMatch(/number +time +what[^\n]*\n *3 /)
     const people = await run(['shards', 'list', 'split'])
     expect(people.stdout).toContain('sealed')
     expect((await run(['shards', 'split', 'split', String(shards[0]!.id), '--json'])).code).toBe(1)
   })
 
-  test('the top shows the heavy key of a stream, and what a split would do about it', async () => {
+  test('over merges too, and the history says what was done', { timeout: 60_000 }, async () => {
+    await json('streams', 'create', 'merge')
+    const round = (n: number) => Array.from({ length: 40 }, (_, i) => ({ key: `key ${i}`, value: n }))
+    await run(['append', 'merge'], { input: ndjson(round(1)) })
+    const { children } = await json<{ children: { id: number }[] }>(
+      'shards',
+      'split',
+      'merge',
+      await onlyShard('merge'),
+    )
+    await run(['append', 'merge'], { input: ndjson(round(2)) })
+    const [left, right] = children.map(({ id }) => id)
+    const merged = await run(['shards', 'merge', 'merge', String(left), String(right)])
+    expect(merged.stdout).toMatch(/^shards \d+ and \d+ are sealed; their child is \d+\n$/)
+    await run(['append', 'merge'], { input: ndjson(round(3)) })
+    const read = await tail('merge', '--from', 'oldest', '--no-follow')
+    for (let i = 0; i < 40; i++)
+      expect(read.filter(({ key }) => key === `key ${i}`).map(({ value }) => value)).toEqual([1, 2, 3])
+    const { decisions } = await json<{ decisions: object[] }>('shards', 'history', 'merge')
+    expect(decisions).toMatchObject([
+      { number: 2, kind: 'merge', reason: 'manual', parents: [left, right] },
+      { number: 1, kind: 'split', reason: 'manual', children: [left, right] },
+    ])
+    const people = await run(['shards', 'history', 'merge', '--limit', '1'])
+    expect(people.stdout).toMatch(/number +time +what[^\n]*\n *2 /)
+  })
+
+  test('the top shows the heavy key of a stream, and what a split would do about it', { timeout: 60_000 }, async () => {
     await json('streams', 'create', 'skewed')
     let isOver = false
     const writing = (async () => {
@@ -164,7 +174,7 @@ describe('append and tail', () => {
     expect(people.stdout).toMatch(/a split would[\s\S]*give/)
   })
 
-  test('a stream takes settings of its own, and gives them back', async () => {
+  test('a stream takes settings of its own, and gives them back', { timeout: 60_000 }, async () => {
     await json('streams', 'create', 'own')
     const set = await json('streams', 'set', 'own', 'target.recordsPerSecond=20_000', 'merge=false', 'shardsMin=2')
     expect(set).toMatchObject({
