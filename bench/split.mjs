@@ -94,9 +94,11 @@ async function balanceOne(name) {
     while (marks.length > 1 && marks[1].at < now() - 2) marks.shift()
     const [first] = marks
     if (now() > first.at) reached = ((written - first.written) * batchSize) / (now() - first.at)
+    // A moment in which the machine catches up is no load.
+    const rate = Math.min(reached, rateAt(now()))
     const open = log.openShards(stream.id).map(({ shard }) => shard)
     const shares = load.sharesOf(open)
-    const isBalanced = open.every(({ low, high }, i) => compareHash(low, high) === 0 || shares[i] * reached <= target)
+    const isBalanced = open.every(({ low, high }, i) => compareHash(low, high) === 0 || shares[i] * rate <= target)
     // Balanced from here on, and not only while the load is still small.
     if (!isBalanced || now() < ramp) balancedAt = undefined
     else balancedAt ??= now()
@@ -118,7 +120,7 @@ async function balanceOne(name) {
   clearInterval(watch)
   await store.commit.settled()
   const shards = log.openShards(stream.id).map(({ shard }) => shard)
-  const carried = reached / target
+  const carried = Math.min(times, reached / target)
   const loads = [...load.sharesOf(shards)].map((share) => share * carried)
   const heavy = load.keys.map((_, i) => load.share(i) * carried).filter((each) => each >= 0.5)
   const ideal = heavy.length + Math.ceil((carried - heavy.reduce((sum, each) => sum + each, 0)) / 0.7)
