@@ -115,7 +115,7 @@ async function whole(commitBytes, depth = 2) {
     storage,
     commit,
     counters,
-    limits: { chunkBytesMax: 1 << 20, tailCacheBytesMax: 64 << 20, shardsMax: 64, streamsMax: 10 },
+    limits: { chunkBytesMax: 1 << 20, tailCacheBytesMax: 64 << 20, shardsMax: 64, shardsKeptMax: 4096, streamsMax: 10 },
   })
   const stream = await log.createStream({ name: 'bench', kind: 'plain', shards: 1, images: { old: false, new: false } })
   const batch = batchOf(Math.round(commitBytes / recordBytes))

@@ -3,7 +3,7 @@ import { code, page, table } from './markdown.mjs'
 
 /** `16777216` as `16 MiB`, where the name says that it is bytes and the number is a round one. */
 function inWords({ path, initial }) {
-  if (!/Bytes(Max|Min)?$/.test(path)) return undefined
+  if (!/(Bytes(Max|Min)?|bytesPerSecond)$/.test(path)) return undefined
   for (const [unit, size] of [
     ['GiB', 2 ** 30],
     ['MiB', 2 ** 20],
@@ -78,7 +78,14 @@ export function yamlFile() {
   ]
   for (const { name, description } of sections) {
     lines.push(`# ${description}`, `${name}:`)
-    for (const leaf of leaves) if (sectionOf(leaf) === name) lines.push(...settingLines(leaf, '  '))
+    let inner = ''
+    for (const leaf of leaves) {
+      if (sectionOf(leaf) !== name) continue
+      const group = leaf.path.split('.').slice(1, -1).join('.')
+      if (group !== inner && group !== '') lines.push(`  ${group}:`)
+      inner = group
+      lines.push(...settingLines(leaf, group === '' ? '  ' : '    '))
+    }
     lines.push('')
   }
   return `${lines.join('\n').trimEnd()}\n`

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { Client, globals } from './client.js'
 import { printDone, printList, printOne, type Row } from './output.js'
+import { registerShards } from './shards.js'
+import { settingsOf } from './stream-settings.js'
 import { wholeNumber } from './whole-number.js'
 
 interface Stream {
@@ -9,16 +11,6 @@ interface Stream {
   readonly shards: number
   readonly open: number
   readonly closedAt?: number
-}
-
-interface Shard {
-  readonly id: number
-  readonly state: string
-  readonly low: string
-  readonly high: string
-  readonly parents: readonly number[]
-  readonly firstSequence: number
-  readonly lastSequence?: number
 }
 
 /** The commands that look at the daemon: status, tables, streams, shards. */
@@ -94,6 +86,19 @@ function registerStreams(program: Command): void {
       )
     })
   streams
+    .command('set <name> <settings...>')
+    .description(
+      'change what a stream has instead of the configuration: KEY=VALUE of its section split, such as target.recordsPerSecond=20000 or enabled=false; KEY=default takes it back',
+    )
+    .action(async (name: string, settings: string[], _options: object, command: Command) => {
+      const answer = await new Client(globals(command)).call<{ policy: object }>(
+        'PATCH',
+        `streams/${encodeURIComponent(name)}`,
+        settingsOf(settings),
+      )
+      printDone(`${name} is changed: ${settings.join(' ')}`, answer, globals(command).json)
+    })
+  streams
     .command('delete <name>')
     .description('close a plain stream for ever')
     .action(async (name: string, _options: object, command: Command) => {
@@ -101,38 +106,5 @@ function registerStreams(program: Command): void {
         await new Client(globals(command)).call('DELETE', `streams/${encodeURIComponent(name)}`),
         globals(command).json,
       )
-    })
-}
-
-function registerShards(program: Command): void {
-  const shards = program.command('shards').description('shards of a stream')
-  shards
-    .command('list <stream>', { isDefault: true })
-    .description('the shards of a stream (a table: table:NAME)')
-    .action(async (stream: string, _options: object, command: Command) => {
-      const { shards: rows } = await new Client(globals(command)).call<{ shards: Shard[] }>(
-        'GET',
-        `streams/${encodeURIComponent(stream)}/shards`,
-      )
-      const shown = rows.map((shard) => ({
-        shard: shard.id,
-        state: shard.state,
-        'from hash': shard.low,
-        'to hash': shard.high,
-        parents: shard.parents.join(' '),
-        first: shard.firstSequence,
-        last: shard.lastSequence,
-      }))
-      printList('shards', rows, shown, globals(command).json)
-    })
-  shards
-    .command('split <stream> <shard>')
-    .description('seal a shard and open two children')
-    .option('--at <hash>', 'first key hash of the upper child: 16 hex digits (default: the middle)')
-    .action(async (stream: string, shard: string, options: { at?: string }, command: Command) => {
-      const path = `streams/${encodeURIComponent(stream)}/shards/${encodeURIComponent(shard)}/split`
-      const answer = await new Client(globals(command)).call<{ children: Shard[] }>('POST', path, options)
-      const children = answer.children.map((child) => child.id).join(' and ')
-      printDone(`shard ${shard} is sealed; its children are ${children}`, answer, globals(command).json)
     })
 }

@@ -3,6 +3,7 @@ import { defaultConfigFile } from '../config/index.js'
 import { asMillraceError, MillraceError, version } from '../runtime/index.js'
 import { registerAppend } from './append.js'
 import { registerBackup } from './backup.js'
+import { registerBench } from './bench.js'
 import { registerBridges } from './bridges.js'
 import { registerConfig } from './config.js'
 import { registerExport } from './export.js'
@@ -36,6 +37,7 @@ export async function buildProgram(): Promise<Command> {
     registerExport,
     registerImport,
     registerBackup,
+    registerBench,
     registerConfig,
   ])
     register(program)

@@ -32,7 +32,13 @@ export interface Packed {
 
 /** What the measuring of commits may see. */
 export interface CommitObserver {
-  committed(sample: { seconds: number; bytes: number; effectSets: number }): void
+  committed(sample: {
+    seconds: number
+    bytes: number
+    effectSets: number
+    /** Whether shards were sealed or opened, or a group joined: what takes sequence numbers of its own. */
+    changesLayout: boolean
+  }): void
 }
 
 export interface CommitLimits {
@@ -71,6 +77,7 @@ class Gathering {
   rows: readonly RowEffect[] = []
   /** Effect sets whose guard refused them, with its error. */
   readonly refused = new Map<EffectSet, MillraceError>()
+  changesLayout = false
   readonly receipt: Promise<Receipt>
   resolve!: (receipt: Receipt) => void
   reject!: (error: MillraceError) => void
@@ -342,6 +349,7 @@ export class Commit implements CommitPath {
       if (set.records) for (const effect of set.records) records.push(effect)
     }
     const made = rows.slice()
+    gathering.changesLayout = next > firstSequence
     if (records.length > 0) {
       if (!this.#packer) throw new Error('records without a log')
       const packed = this.#packer.pack(records, { commit, time, firstSequence: next })
@@ -384,6 +392,7 @@ export class Commit implements CommitPath {
       seconds: (performance.now() - began) / 1000,
       bytes: gathering.writtenBytes,
       effectSets: gathering.sets.length,
+      changesLayout: gathering.changesLayout,
     })
     this.#idle()
     this.#start()

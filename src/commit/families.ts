@@ -29,6 +29,8 @@ export const Family = {
   /** Reserved: items by their time to live. */
   expiry: 0x14,
   awsStream: 0x15,
+  /** What was decided about the shards of a stream, and why. */
+  decision: 0x16,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

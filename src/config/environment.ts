@@ -34,7 +34,7 @@ function unknownVariable(name: string): string {
 function parsed(leaf: Leaf, text: string): unknown {
   switch (leaf.kind) {
     case 'number':
-      return /^-?\d+$/.test(text.trim()) ? Number(text) : text
+      return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : text
     case 'list':

@@ -1,5 +1,5 @@
 export { configJsonSchema, type Leaf, leaves, type Section, sections } from './leaves.js'
 export { defaultConfigFile, isLoopback, type LoadedConfig, type LoadOptions, loadConfig } from './load.js'
 export { nearest } from './nearest.js'
-export { type Config, type ConfigInput, configSchema } from './schema.js'
+export { type Config, type ConfigInput, configSchema, type SplitPolicy, splitSchema } from './schema.js'
 export { type Source, valueAt } from './settings.js'

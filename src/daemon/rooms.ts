@@ -1,13 +1,14 @@
+import { Balancer } from '../balance/index.js'
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, openKafkajsCluster } from '../kafka/index.js'
-import { eventIds, ShardedLog, type StreamId } from '../log/index.js'
+import { eventIds, ShardedLog, type Stream, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { decodeChange, Tables } from '../tables/index.js'
+import { decodeChange, decodeKeyValue, Tables } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import type { DataDirectory } from './data-directory.js'
 import { type OpenStore, openStore } from './open-store.js'
@@ -16,6 +17,7 @@ import { type OpenStore, openStore } from './open-store.js'
 export interface Rooms {
   readonly store: OpenStore
   readonly log: ShardedLog
+  readonly balancer: Balancer
   readonly groups: DurableGroups
   readonly memberships: Memberships
   readonly producers: Producers
@@ -60,6 +62,17 @@ async function buildRooms(
   const { storage, commit } = store
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: config.log })
+  const balancer = new Balancer({
+    storage,
+    commit,
+    log,
+    clock,
+    logger,
+    random: Math.random,
+    policy: config.split,
+    shardsMax: config.log.shardsMax,
+    showKey,
+  })
   const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: config.groups.groupsMax })
   const memberships = new Memberships({ groups, log, commit, clock, limits: config.groups })
   const producers = await Producers.open({
@@ -83,6 +96,7 @@ async function buildRooms(
     groups,
     tables,
     workers,
+    load: balancer,
     clock,
     logger,
     sinks: { tables, log },
@@ -107,9 +121,10 @@ async function buildRooms(
     stored: await valuesOf(storage, Family.bridge),
   })
   producers.start()
+  balancer.start()
   pipelines.start()
   bridges.start()
-  return { store, log, groups, memberships, producers, tables, pipelines, bridges }
+  return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges }
 }
 
 /** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
@@ -118,6 +133,13 @@ async function sourceStream(source: string, log: ShardedLog, tables: Tables): Pr
   const stream = log.streamNamed(source)
   if (!stream) throw new MillraceError('NOT_FOUND', `There is no stream named ${source}.`)
   return stream.id
+}
+
+/** A record's key as people read it: of a table the partition key as DynamoDB writes it, of a plain stream its text. */
+function showKey(stream: Stream, key: Buffer): string {
+  if (stream.kind === 'table') return JSON.stringify(decodeKeyValue(key, 0).value)
+  const text = key.toString()
+  return /^[^\p{C}]*$/u.test(text) && !text.includes('\ufffd') ? text : `0x${key.toString('hex')}`
 }
 
 async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
@@ -130,7 +152,7 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
-  await Promise.all([rooms.pipelines.close(), rooms.bridges.close()])
+  await Promise.all([rooms.pipelines.close(), rooms.bridges.close(), rooms.balancer.close()])
   await rooms.producers.close()
   await rooms.tables.close()
   await rooms.store.commit.close()

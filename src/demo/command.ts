@@ -12,6 +12,7 @@ export interface DemoFlags {
   readonly kafka?: string
   readonly keep?: boolean
   readonly kill?: boolean
+  readonly splitStorm?: boolean
   readonly json?: boolean
 }
 
@@ -24,7 +25,14 @@ export function demoOptions(flags: DemoFlags): DemoOptions {
   if (flags.kafka !== undefined && !/^[^\s:,/]+:\d{1,5}$/.test(flags.kafka)) {
     throw new MillraceError('USAGE', `--kafka is HOST:PORT, not ${flags.kafka}.`)
   }
-  return { rows, data: flags.data, kafka: flags.kafka, keep: flags.keep === true, kill: flags.kill === true }
+  return {
+    rows,
+    data: flags.data,
+    kafka: flags.kafka,
+    keep: flags.keep === true,
+    kill: flags.kill === true,
+    splitStorm: flags.splitStorm === true,
+  }
 }
 
 /** Whether everything is as the recomputation says, and the kills were what was asked for. */
@@ -40,12 +48,13 @@ export function printSummary(summary: DemoSummary): void {
   })
   for (const { route, flights, meanDelay } of summary.topTen) table.push([route, count(flights), meanDelay.toFixed(1)])
   print(table.toString())
-  const { rates, kills, kafka } = summary
+  const { rates, kills, splits, kafka } = summary
   print(`rates: ${count(rates.writes)} writes/s, ${count(rates.changesRead)} changes/s read back`)
   print(
     `in ${summary.seconds.toFixed(1)} s: ${count(summary.flights)} rows, ${count(summary.lines)} lines, ${count(summary.results)} routes, all compared with a recomputation`,
   )
   if (kills) print(`kills: ${kills.kills} by SIGKILL, ${kills.commitsMet} of them with a pipeline's commit in flight`)
+  if (splits !== undefined) print(`splits: ${splits} forced while it ran`)
   if (kafka) {
     print(
       `kafka: ${kafka.delivered} delivered, ${kafka.distinct} distinct by event id, ${kafka.missing} missing (topic ${kafka.topic})`,

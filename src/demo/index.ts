@@ -12,6 +12,7 @@ export function registerDemo(program: Command): void {
     .option('--rows <n>', 'flights to load, 3,000,000 at most (default 300,000)')
     .option('--kafka <host:port>', 'mirror the changes to a topic of this broker, and read them back')
     .option('--kill', 'kill the daemon with SIGKILL at least five times on the way')
+    .option('--split-storm', "force a split of the flights' shards every second")
     .option('--keep', 'leave the daemon running')
     .addHelpText(
       'after',

@@ -12,6 +12,7 @@ import { checkBroker, type KafkaResult } from './kafka.js'
 import { catchUp, check, checkTopic, write } from './phases.js'
 import { count, say } from './progress.js'
 import { createBridge, fileName, prepare } from './setup.js'
+import { SplitStorm } from './split-storm.js'
 
 export interface DemoOptions {
   readonly rows: number
@@ -21,6 +22,7 @@ export interface DemoOptions {
   readonly kafka: string | undefined
   readonly keep: boolean
   readonly kill: boolean
+  readonly splitStorm: boolean
 }
 
 export interface Kills {
@@ -57,6 +59,8 @@ export interface DemoSummary {
   readonly topTen: readonly RouteResult[]
   readonly kafka: KafkaResult | undefined
   readonly kills: Kills | undefined
+  /** That the storm has forced. */
+  readonly splits: number | undefined
   readonly daemon: { readonly url: string; readonly pid: number | undefined; readonly data: string } | undefined
 }
 
@@ -123,13 +127,16 @@ async function perform(options: DemoOptions, flights: Flights, daemon: Daemon, f
   await daemon.start()
   say(`a daemon is ready at ${daemon.url} on ${daemon.data}`)
   const aws = await Aws.load(daemon)
+  let storm: SplitStorm | undefined
   try {
     const streamArn = await prepare(aws, daemon)
     const topic = options.kafka === undefined ? undefined : await createBridge(daemon, options.kafka)
     const findings = new Findings()
 
+    if (options.splitStorm) storm = new SplitStorm(daemon)
     const written = await write({ daemon, aws, flights, filePath, withKills: options.kill })
     await catchUp(daemon)
+    await storm?.stop()
     const kills =
       written.kills === undefined ? undefined : { kills: written.kills, commitsMet: commitsMet(daemon.log(), fileName) }
     const checked = await check({ aws, streamArn, flights, filePath, findings, keepsEventIds: topic !== undefined })
@@ -149,9 +156,11 @@ async function perform(options: DemoOptions, flights: Flights, daemon: Daemon, f
       topTen: checked.top,
       kafka: kafka?.result,
       kills,
+      splits: storm?.splits,
       daemon: options.keep ? { url: daemon.url, pid: daemon.pid, data: daemon.data } : undefined,
     }
   } finally {
+    await storm?.stop()
     aws.close()
   }
 }

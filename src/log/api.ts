@@ -6,7 +6,32 @@ import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } 
 export type StartPosition = 'oldest' | 'newest' | { readonly sequence: Sequence } | { readonly timeMs: number }
 
 /** Makes rows that go into the commit of a layout change. Synchronous; must not throw. */
-export type RowsInCommit = (made: { stream: Stream; firstSequence: Sequence; time: number }) => readonly RowEffect[]
+export type RowsInCommit = (made: {
+  stream: Stream
+  firstSequence: Sequence
+  time: number
+  /** The shards that the commit opens. */
+  opened: readonly Shard[]
+}) => readonly RowEffect[]
+
+/** Sees each chunk when it is packed: on the way of every commit, so it must be quick and must not keep the chunk. */
+export interface ChunkSampler {
+  take(chunk: Buffer): void
+}
+
+/** An open shard with what was packed into it since the opening, for whoever measures it. */
+export interface MeteredShard {
+  readonly shard: Shard
+  readonly records: number
+  readonly bytes: number
+  sampler: ChunkSampler | undefined
+}
+
+/** Says why the shards of a stream may not be merged, or undefined when they may. */
+export type MergeGuard = (stream: StreamId) => string | undefined
+
+/** Cuts of one split at most: enough for eight pieces and an isolated key between two of them. */
+export const splitCutsMax = 9
 
 /** The sharded log: streams, their shards, what they hold. */
 export interface Log {
@@ -32,8 +57,23 @@ export interface Log {
    * of the new shards: every record before it is in the sealed ones.
    */
   reopenShards(id: StreamId, images: ImagesKept, rows?: RowsInCommit): Promise<Sequence>
-  /** Splits an open shard at a key hash (the first hash of the upper child; the middle of the range by default). */
-  split(id: ShardId, at?: Hash64): Promise<readonly Shard[]>
+  /**
+   * Splits an open shard at key hashes: each is the first hash of a child, 1 to `splitCutsMax` of them, ascending; the
+   * middle of the range by default. `[h, h + 1]` gives the key hash h a shard of its own. One commit, one generation.
+   * Throws SHARD_UNSPLITTABLE, BAD_REQUEST, TOO_BUSY (log.shardsMax, log.shardsKeptMax), CONFLICT when it is sealed.
+   */
+  split(id: ShardId, at?: Hash64 | readonly Hash64[], rows?: RowsInCommit): Promise<readonly Shard[]>
+  /**
+   * Seals two open neighbours and opens one child over both ranges, whose parents they are. Throws BAD_REQUEST when they
+   * are no neighbours, CONFLICT when one is sealed, or while a guard says that this stream may not be merged.
+   */
+  merge(left: ShardId, right: ShardId, rows?: RowsInCommit): Promise<Shard>
+  /** Adds a guard that is asked when a merge is asked for and again when its commit is packed. */
+  guardMerges(guard: MergeGuard): void
+  /** Changes a stream's description, as of the next commit. */
+  alterStream(id: StreamId, change: (stream: Stream) => Stream): Promise<Stream>
+  /** The open shards of a stream, in the order of their ranges, as the next commit sees them. */
+  openShards(stream: StreamId): readonly MeteredShard[]
 
   /** The open shard of a key hash. */
   route(stream: StreamId, hash: Hash64): Shard | undefined

@@ -1,8 +1,6 @@
 import { compareHash, type Hash64, MillraceError } from '../runtime/index.js'
+import type { ChunkSampler } from './api.js'
 import type { ImagesKept, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
-
-export const hashMin: Hash64 = { hi: 0, lo: 0 }
-export const hashMax: Hash64 = { hi: 0xffff_ffff, lo: 0xffff_ffff }
 
 /** A shard in memory: its durable description and where its records end. */
 export interface ShardState {
@@ -16,12 +14,19 @@ export interface ShardState {
   durableLast: Sequence
   /** The segment of its newest chunk, or -1 before the first since the opening. */
   segment: number
+  /** Records packed into it since the opening, and the bytes of its chunks. */
+  records: number
+  bytes: number
+  /** Looks into its chunks as they are packed, while somebody wants to know its keys. */
+  sampler: ChunkSampler | undefined
 }
 
 export interface StreamState {
   stream: Stream
   /** Every shard that can still be read, in the order of their ids. */
   readonly shards: ShardState[]
+  /** How many of them are sealed. */
+  sealed: number
   /** The open ones, in the order of their ranges. */
   open: ShardState[]
   readonly listeners: Set<() => void>
@@ -58,7 +63,7 @@ export class Layout {
   }
 
   addStream(stream: Stream): StreamState {
-    const state: StreamState = { stream, shards: [], open: [], listeners: new Set() }
+    const state: StreamState = { stream, shards: [], sealed: 0, open: [], listeners: new Set() }
     this.#streams.set(stream.id, state)
     if (stream.closedAt === undefined) this.#names.set(stream.name, state)
     return state
@@ -70,7 +75,16 @@ export class Layout {
   }
 
   addShard(shard: Shard, packedLast: Sequence = shard.firstSequence, visible?: Shard): ShardState {
-    const state: ShardState = { shard, visible, packedLast, durableLast: packedLast, segment: -1 }
+    const state: ShardState = {
+      shard,
+      visible,
+      packedLast,
+      durableLast: packedLast,
+      segment: -1,
+      records: 0,
+      bytes: 0,
+      sampler: undefined,
+    }
     const stream = this.#streams.get(shard.stream)
     if (!stream)
       throw new MillraceError('LOG_DAMAGED', `Shard ${shard.id} belongs to stream ${shard.stream}, which is not there.`)
@@ -79,11 +93,18 @@ export class Layout {
     return state
   }
 
-  /** Looks again which shards of a stream are open, after their states changed. */
+  /** Looks again which shards of a stream are open, after the states of many changed. */
   refresh(stream: StreamState): void {
     stream.open = stream.shards
       .filter((state) => state.shard.state === 'open')
       .sort((a, b) => compareHash(a.shard.low, b.shard.low))
+    stream.sealed = stream.shards.length - stream.open.length
+  }
+
+  /** Puts children in the place of neighbouring parents; both in the order of their ranges. */
+  replace(stream: StreamState, parents: readonly ShardState[], children: readonly ShardState[]): void {
+    stream.open.splice(stream.open.indexOf(parents[0] as ShardState), parents.length, ...children)
+    stream.sealed += parents.length
   }
 
   /** Index into `stream.open` of the shard whose range holds the hash, or -1 when the stream is closed. */
@@ -122,17 +143,4 @@ export function evenRanges(count: number): { low: Hash64; high: Hash64 }[] {
     ranges.push({ low, high: { hi: next - 1, lo: 0xffff_ffff } })
   }
   return ranges
-}
-
-/** The point before a hash: the last one of a lower neighbour. */
-export function hashBefore(hash: Hash64): Hash64 {
-  return hash.lo > 0 ? { hi: hash.hi, lo: hash.lo - 1 } : { hi: hash.hi - 1, lo: 0xffff_ffff }
-}
-
-/** The middle of a range, as the first hash of its upper half. */
-export function middleOf(low: Hash64, high: Hash64): Hash64 {
-  const from = (BigInt(low.hi) << 32n) | BigInt(low.lo)
-  const to = (BigInt(high.hi) << 32n) | BigInt(high.lo)
-  const middle = from + (to - from + 1n) / 2n
-  return { hi: Number(middle >> 32n), lo: Number(middle & 0xffff_ffffn) }
 }

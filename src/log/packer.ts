@@ -193,6 +193,9 @@ export class ChunkPacker {
     rows.push({ key: chunkKey(this.#segment, shard, last), value: chunk })
     chunks.push({ state, chunk, previous, last })
     state.packedLast = last
+    state.records += next - firstSequence
+    state.bytes += length
+    state.sampler?.take(chunk)
     this.#segmentBytes += length
     if (this.#segmentBytes >= segmentBytes) {
       this.#segment++

@@ -1,12 +1,13 @@
 import type { BatchEffect, Commit, Counters, Packed, PackingContext, RecordEffect, RowEffect } from '../commit/index.js'
 import { Family } from '../commit/index.js'
-import { compareHash, type Hash64, MillraceError } from '../runtime/index.js'
+import { compareHash, type Hash64, hashAfter, hashBefore, MillraceError, middleOf } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import type { Log, RowsInCommit } from './api.js'
+import { type Log, type MergeGuard, type MeteredShard, type RowsInCommit, splitCutsMax } from './api.js'
 import { ChunkReader } from './chunk-reader.js'
-import { evenRanges, hashBefore, Layout, middleOf, openShard, type ShardState, type StreamState } from './layout.js'
+import { evenRanges, Layout, openShard, type ShardState, type StreamState } from './layout.js'
 import { ChunkPacker, type PackedChunk } from './packer.js'
 import { decodeShard, decodeStream, shardRow, streamRow } from './rows.js'
+import { takes } from './shard-lifecycle.js'
 import { TailCache } from './tail-cache.js'
 import { firstAtTime } from './time-search.js'
 import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
@@ -14,8 +15,10 @@ import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } 
 export interface LogLimits {
   readonly chunkBytesMax: number
   readonly tailCacheBytesMax: number
-  /** Open and sealed shards of one stream. */
+  /** Open shards of one stream. */
   readonly shardsMax: number
+  /** Sealed shards of one stream that are not trimmed away yet. */
+  readonly shardsKeptMax: number
   readonly streamsMax: number
 }
 
@@ -41,6 +44,7 @@ export class ShardedLog implements Log {
   readonly #tail: TailCache
   readonly #packer: ChunkPacker
   #observer: AppendObserver | undefined
+  readonly #mergeGuards: MergeGuard[] = []
   /** What the commit in flight will show when it returns. */
   #packed: PackedChunk[] = []
   #changed: { streams: Set<StreamState>; shards: ShardState[] } = { streams: new Set(), shards: [] }
@@ -221,7 +225,7 @@ export class ShardedLog implements Log {
       return [
         streamRow(made),
         ...opened.map(shardRow),
-        ...(rows?.({ stream: made, firstSequence, time: context.time }) ?? []),
+        ...(rows?.({ stream: made, firstSequence, time: context.time, opened }) ?? []),
       ]
     })
     if (!made) throw new MillraceError('ALREADY_EXISTS', `A stream named ${name} exists.`)
@@ -241,7 +245,7 @@ export class ShardedLog implements Log {
       return [
         streamRow(stream),
         ...sealed.map(shardRow),
-        ...(rows?.({ stream, firstSequence, time: context.time }) ?? []),
+        ...(rows?.({ stream, firstSequence, time: context.time, opened: [] }) ?? []),
       ]
     })
   }
@@ -251,6 +255,7 @@ export class ShardedLog implements Log {
     let lowest = 0 as Sequence
     await this.#change((context) => {
       const made: Shard[] = []
+      const opened: Shard[] = []
       const parents = state.open
       // All are sealed before the first is opened, so that one number separates the two generations.
       const children = parents.map(() => this.#takeShardId())
@@ -259,46 +264,131 @@ export class ShardedLog implements Log {
         const { low, high } = parent.shard
         const child = this.#open(state, { low, high, parents: [parent.shard.id], images }, context, children[i])
         if (lowest === 0) lowest = child.firstSequence
-        made.push(child)
+        opened.push(child)
       })
       this.#layout.refresh(state)
       return [
         ...made.map(shardRow),
-        ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time }) ?? []),
+        ...opened.map(shardRow),
+        ...(rows?.({ stream: state.stream, firstSequence: lowest, time: context.time, opened }) ?? []),
       ]
     })
     return lowest
   }
 
-  async split(id: ShardId, at?: Hash64): Promise<readonly Shard[]> {
+  async split(id: ShardId, at?: Hash64 | readonly Hash64[], rows?: RowsInCommit): Promise<readonly Shard[]> {
     const parent = this.#state(id)
     const state = this.#streamState(parent.shard.stream)
     const { low, high, images } = parent.shard
     if (compareHash(low, high) === 0)
       throw new MillraceError('SHARD_UNSPLITTABLE', `Shard ${id} holds the single key hash ${low.hi}:${low.lo}.`)
-    const cut = at ?? middleOf(low, high)
-    if (compareHash(cut, low) <= 0 || compareHash(cut, high) > 0) {
-      throw new MillraceError(
-        'BAD_REQUEST',
-        `The cut must lie above the first hash of shard ${id} and not above its last one.`,
-      )
-    }
-    if (state.shards.length + 2 > this.#limits.shardsMax)
-      throw tooMany('shards', 'log.shardsMax', this.#limits.shardsMax)
+    const cuts = at === undefined ? [middleOf(low, high)] : 'hi' in at ? [at] : at
+    checkCuts(parent.shard, cuts)
+    this.#admitShards(state, cuts.length + 1, 1)
     let children: Shard[] | undefined
     await this.#change((context) => {
-      if (parent.shard.state !== 'open') return []
-      const ids = [this.#takeShardId(), this.#takeShardId()]
+      if (!takes(parent.shard, 'split')) return []
+      const ids = Array.from({ length: cuts.length + 1 }, () => this.#takeShardId())
       const sealed = this.#seal(state, parent, ids, context)
-      children = [
-        this.#open(state, { low, high: hashBefore(cut), parents: [id], images }, context, ids[0]),
-        this.#open(state, { low: cut, high, parents: [id], images }, context, ids[1]),
-      ]
-      this.#layout.refresh(state)
-      return [shardRow(sealed), ...children.map(shardRow)]
+      children = ids.map((child, i) => {
+        const range = {
+          low: i === 0 ? low : (cuts[i - 1] as Hash64),
+          high: i === cuts.length ? high : hashBefore(cuts[i] as Hash64),
+        }
+        return this.#open(state, { ...range, parents: [id], images }, context, child)
+      })
+      this.#layout.replace(state, [parent], this.#statesOf(ids))
+      return this.#rowsOfChange(state, [sealed], children, context, rows)
     })
-    if (!children) throw new MillraceError('CONFLICT', `Shard ${id} is sealed already.`)
+    if (!children) throw sealedAlready(id)
     return children
+  }
+
+  async merge(left: ShardId, right: ShardId, rows?: RowsInCommit): Promise<Shard> {
+    const parents = [this.#state(left), this.#state(right)] as const
+    const [lower, upper] = [parents[0].shard, parents[1].shard]
+    if (lower.stream !== upper.stream || compareHash(hashAfter(lower.high), upper.low) !== 0)
+      throw new MillraceError('BAD_REQUEST', `Shard ${right} does not begin where shard ${left} ends.`, {
+        remedy: 'Name two neighbours of one stream, the lower one first.',
+      })
+    const { old, new: newer } = lower.images
+    if (old !== upper.images.old || newer !== upper.images.new)
+      throw new MillraceError('CONFLICT', `The shards ${left} and ${right} do not keep the same images.`)
+    const state = this.#streamState(lower.stream)
+    this.#checkMerge(state)
+    this.#admitShards(state, 1, 2)
+    let child: Shard | undefined
+    let refused: MillraceError | undefined
+    await this.#change((context) => {
+      try {
+        for (const parent of parents) if (!takes(parent.shard, 'merge')) throw sealedAlready(parent.shard.id)
+        this.#checkMerge(state)
+      } catch (error) {
+        refused = error as MillraceError
+        return []
+      }
+      const id = this.#takeShardId()
+      const sealed = parents.map((parent) => this.#seal(state, parent, [id], context))
+      const range = { low: lower.low, high: upper.high }
+      child = this.#open(state, { ...range, parents: [left, right], images: lower.images }, context, id)
+      this.#layout.replace(state, parents, this.#statesOf([id]))
+      return this.#rowsOfChange(state, sealed, [child], context, rows)
+    })
+    if (!child) throw refused
+    return child
+  }
+
+  guardMerges(guard: MergeGuard): void {
+    this.#mergeGuards.push(guard)
+  }
+
+  async alterStream(id: StreamId, change: (stream: Stream) => Stream): Promise<Stream> {
+    const state = this.#streamState(id)
+    await this.#change(() => {
+      state.stream = change(state.stream)
+      this.#changed.streams.add(state)
+      return [streamRow(state.stream)]
+    })
+    return state.stream
+  }
+
+  openShards(stream: StreamId): readonly MeteredShard[] {
+    return this.#layout.stream(stream)?.open ?? []
+  }
+
+  /** Throws TOO_BUSY where a stream would have too many open shards, or too many that are sealed and still kept. */
+  #admitShards(state: StreamState, opened: number, sealed: number): void {
+    const { shardsMax, shardsKeptMax } = this.#limits
+    if (opened > sealed && state.open.length + opened - sealed > shardsMax)
+      throw tooMany('open shards', 'log.shardsMax', shardsMax, 'or merge two neighbours')
+    if (state.sealed + sealed > shardsKeptMax) throw tooMany('sealed shards', 'log.shardsKeptMax', shardsKeptMax)
+  }
+
+  #checkMerge(state: StreamState): void {
+    for (const guard of this.#mergeGuards) {
+      const why = guard(state.stream.id)
+      if (why !== undefined)
+        throw new MillraceError('CONFLICT', `Shards of ${state.stream.name} cannot be merged: ${why}.`)
+    }
+  }
+
+  #statesOf(ids: readonly ShardId[]): ShardState[] {
+    return ids.map((id) => this.#layout.shard(id) as ShardState)
+  }
+
+  #rowsOfChange(
+    { stream }: StreamState,
+    sealed: readonly Shard[],
+    opened: readonly Shard[],
+    { time }: { time: number },
+    rows: RowsInCommit | undefined,
+  ): readonly RowEffect[] {
+    const { firstSequence } = opened[0] as Shard
+    return [
+      ...sealed.map(shardRow),
+      ...opened.map(shardRow),
+      ...(rows?.({ stream, firstSequence, time, opened }) ?? []),
+    ]
   }
 
   /** One effect set; its counters row is made when the numbers have been taken, at packing. */
@@ -385,8 +475,27 @@ const family = (byte: number): Buffer => Buffer.from([byte])
 /** A stream shows with its first durable shard. */
 const visible = (state: StreamState): boolean => state.shards.some((shard) => shard.visible !== undefined)
 
-const tooMany = (what: string, limit: string, max: number): MillraceError =>
+const sealedAlready = (id: ShardId): MillraceError => new MillraceError('CONFLICT', `Shard ${id} is sealed already.`)
+
+/** Throws BAD_REQUEST. */
+function checkCuts({ id, low, high }: Shard, cuts: readonly Hash64[]): void {
+  if (cuts.length < 1 || cuts.length > splitCutsMax)
+    throw new MillraceError('BAD_REQUEST', `A split has 1 to ${splitCutsMax} cuts, not ${cuts.length}.`)
+  cuts.forEach((cut, i) => {
+    if (compareHash(cut, low) <= 0 || compareHash(cut, high) > 0)
+      throw new MillraceError(
+        'BAD_REQUEST',
+        `A cut must lie above the first hash of shard ${id} and not above its last one.`,
+      )
+    if (i > 0 && compareHash(cuts[i - 1] as Hash64, cut) >= 0)
+      throw new MillraceError('BAD_REQUEST', 'The cuts must ascend.')
+  })
+}
+
+const whileKept = 'deleted streams and sealed shards count while their records are kept'
+
+const tooMany = (what: string, limit: string, max: number, also = whileKept): MillraceError =>
   new MillraceError('TOO_BUSY', `There are ${max} ${what} already.`, {
     details: { limit },
-    remedy: `Raise ${limit}: deleted streams and sealed shards count while their records are kept.`,
+    remedy: `Raise ${limit}; ${also}.`,
   })

@@ -76,6 +76,8 @@ export interface Stream {
   readonly createdAt: number
   /** Set when the stream was deleted or its table is gone; it is readable until its records are trimmed. */
   readonly closedAt?: number
+  /** What this stream has instead of the configuration's `split` section; the balance room knows its members. */
+  readonly policy?: Readonly<Record<string, unknown>>
 }
 
 /** A record as it is read; `key` and `body` are views into the chunk. */

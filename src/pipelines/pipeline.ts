@@ -1,3 +1,4 @@
+import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
@@ -30,6 +31,8 @@ export interface PipelineSurroundings {
   readonly commit: Commit
   readonly log: ShardedLog
   readonly workers: WorkerPool
+  /** Hears what the records of each shard cost. */
+  readonly load: LoadSink
   readonly sinks: SinkSurroundings
   readonly clock: Clock
   readonly logger: Logger
@@ -126,7 +129,7 @@ export class Pipeline {
   }
 
   async #begin(): Promise<void> {
-    const { log, commit, workers, sinks, clock, logger, limits } = this.#around
+    const { log, commit, workers, load, sinks, clock, logger, limits } = this.#around
     try {
       const moduleFile = await this.#parts.moduleFile()
       for (const [step, file] of await this.#parts.files()) {
@@ -148,6 +151,7 @@ export class Pipeline {
         commit,
         log,
         workers,
+        load,
         sinks,
         clock,
         limits: { ...limits, epochBytesMax: this.#epochBytesMax },

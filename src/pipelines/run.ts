@@ -1,3 +1,4 @@
+import type { LoadSink } from '../balance/index.js'
 import type { BatchEffect, Commit, RecordEffect, RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
@@ -41,6 +42,7 @@ export interface RunOptions {
   readonly commit: Commit
   readonly log: ShardedLog
   readonly workers: WorkerPool
+  readonly load: LoadSink
   readonly sinks: SinkSurroundings
   readonly clock: Clock
   readonly limits: RunLimits
@@ -121,7 +123,7 @@ export class PipelineRun {
   }
 
   #openTask(position: Position): SourceTask {
-    const { workers, moduleFile, row, hashKeyName, sinkKeys, limits, log } = this.#options
+    const { workers, load, moduleFile, row, hashKeyName, sinkKeys, limits, log } = this.#options
     const task: SourceTask = new SourceTask({
       position,
       log,
@@ -148,6 +150,7 @@ export class PipelineRun {
         done: (buffer, rowsIn, seconds) => {
           if (this.#isOver) return
           this.#options.onRows(rowsIn, seconds)
+          load.spent(position.shard, row.plan.name, rowsIn[0] ?? 0, seconds * 1000)
           task.done(buffer)
         },
         barrier: (number, result) => this.#passed(task, number, result),

@@ -83,3 +83,35 @@ export function hashKey(bytes: Uint8Array, start = 0, end = bytes.length): Hash6
 export function compareHash(a: Hash64, b: Hash64): number {
   return a.hi - b.hi || a.lo - b.lo
 }
+
+export const hashMin: Hash64 = { hi: 0, lo: 0 }
+export const hashMax: Hash64 = { hi: 0xffff_ffff, lo: 0xffff_ffff }
+
+/** The point before a hash: the last one of a lower neighbour. Not for the lowest of all. */
+export function hashBefore({ hi, lo }: Hash64): Hash64 {
+  return lo > 0 ? { hi, lo: lo - 1 } : { hi: hi - 1, lo: 0xffff_ffff }
+}
+
+/** The point after a hash: the first one of a higher neighbour. Not for the highest of all. */
+export function hashAfter({ hi, lo }: Hash64): Hash64 {
+  return lo < 0xffff_ffff ? { hi, lo: lo + 1 } : { hi: hi + 1, lo: 0 }
+}
+
+/** The middle of a range, as the first hash of its upper half. */
+export function middleOf(low: Hash64, high: Hash64): Hash64 {
+  const from = bits(low)
+  const middle = from + (bits(high) - from + 1n) / 2n
+  return { hi: Number(middle >> 32n), lo: Number(middle & 0xffff_ffffn) }
+}
+
+const bits = ({ hi, lo }: Hash64): bigint => (BigInt(hi) << 32n) | BigInt(lo)
+
+/** A key hash as people and the wire see it: 16 hexadecimal digits. */
+export const hashText = ({ hi, lo }: Hash64): string =>
+  hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0')
+
+/** A key hash of 16 hexadecimal digits, or undefined when the text is none. */
+export function hashOfText(text: string): Hash64 | undefined {
+  if (!/^[0-9a-f]{16}$/i.test(text)) return undefined
+  return { hi: Number.parseInt(text.slice(0, 8), 16), lo: Number.parseInt(text.slice(8), 16) }
+}

@@ -1,6 +1,7 @@
 import type { Daemon, Rooms } from '../daemon/index.js'
 import { lagRecords, lagSeconds } from '../groups/index.js'
-import { compareHash, type Metrics, type Sample } from '../runtime/index.js'
+import type { StreamId } from '../log/index.js'
+import type { Metrics, Sample } from '../runtime/index.js'
 import { capacityMetrics } from './capacity-metrics.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
 
@@ -29,10 +30,15 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     'seconds',
   )
   const commitBytes = metrics.histogram('commit_bytes', 'Size of a commit.', 'bytes')
+  const balanced = {
+    split: metrics.counter('splits_total', 'Splits of shards by what made their load, or manual.', ['reason']),
+    merge: metrics.counter('merges_total', 'Merges of shards by their reason.', ['reason']),
+    park: metrics.counter('parks_total', 'Pauses of hot shards that no cut helped, by the reason.', ['reason']),
+  }
   const openings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
 
   return {
-    onRooms({ store, log }) {
+    onRooms({ store, log, balancer }) {
       openings(1)
       store.commit.observe({
         committed({ seconds, bytes, effectSets: sets }) {
@@ -42,6 +48,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
           commitBytes(bytes)
         },
       })
+      balancer.observe(({ kind, reason }) => balanced[kind](1, { reason }))
       log.observe(({ records, bytes }) => {
         appendedRecords(records)
         appendedBytes(bytes)
@@ -106,14 +113,20 @@ function watchLog(read: ReadRooms): void {
       value: log.shards(stream.id).filter((shard) => shard.state === 'open').length,
     })),
   )
-  read('shards_unsplittable', 'gauge', 'Open shards that hold a single key hash.', [], ({ log }) => [
-    {
-      value: log
-        .streams()
-        .flatMap((stream) => log.shards(stream.id))
-        .filter((shard) => shard.state === 'open' && compareHash(shard.low, shard.high) === 0).length,
-    },
-  ])
+  const ofStream = (name: string, help: string, look: (rooms: Rooms, stream: StreamId) => number) =>
+    read(name, 'gauge', help, ['stream'], (rooms) =>
+      rooms.log.streams().map((stream) => ({ labels: { stream: stream.name }, value: look(rooms, stream.id) })),
+    )
+  ofStream(
+    'shards_unsplittable',
+    'Open shards over their target that no cut helps; `millrace shards top` names their keys.',
+    ({ balancer }, stream) => balancer.summary(stream).unsplittable,
+  )
+  ofStream(
+    'shard_load',
+    'Load of the hottest shard, in targets, over 10 s; above 1 it splits.',
+    ({ balancer }, stream) => balancer.summary(stream).load,
+  )
   read(
     'group_lag_records',
     'gauge',

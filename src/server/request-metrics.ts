@@ -3,7 +3,6 @@ import type { Metrics } from '../runtime/index.js'
 export interface RequestMetrics {
   /** `operation` is an AWS operation or a route's method and path, never what a caller made up; `code` is `ok` or an error's. */
   readonly answered: (operation: string, code: string, seconds: number) => void
-  readonly onSplit: (reason: 'manual') => void
 }
 
 /** Registers what the server itself can count. */
@@ -12,9 +11,7 @@ export function requestMetrics(metrics: Metrics): RequestMetrics {
     'operation',
     'code',
   ])
-  const splits = metrics.counter('shard_splits_total', 'Splits of shards by their reason.', ['reason'])
   return {
     answered: (operation, code, value) => seconds(value, { operation, code }),
-    onSplit: (reason) => splits(1, { reason }),
   }
 }

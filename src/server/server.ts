@@ -135,7 +135,7 @@ export class Server {
     const { daemon, metrics } = this.#options
     checkCaller(request, daemon.config.listen)
     const match = routeOf(url.pathname.slice('/v1/'.length), request.method)
-    const { answered, onSplit } = this.#observed
+    const { answered } = this.#observed
     const operation = `${match.route.method} /v1/${match.route.path}`
     const began = performance.now()
     let code = 'ok'
@@ -147,7 +147,6 @@ export class Server {
         response,
         query: url.searchParams,
         stopping: this.#stopping.signal,
-        onSplit,
       }
       await runRoute(match, call, this.#bodies)
     } catch (error) {

@@ -87,7 +87,13 @@ export class Tables {
   }
 
   static async open(options: TablesOptions): Promise<Tables> {
-    return new Tables(options, await Catalogue.open(options))
+    const catalogue = await Catalogue.open(options)
+    // A reader of AWS polls a closed parent for its children until it finds them, and knows a single parent of a shard.
+    options.log.guardMerges((stream) => {
+      const window = catalogue.awsStreams().find((each) => each.stream === stream)
+      return window && `the AWS stream ${catalogue.streamArn(window)} can still be read`
+    })
+    return new Tables(options, catalogue)
   }
 
   /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */

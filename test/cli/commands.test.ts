@@ -53,6 +53,11 @@ async function tail(...args: readonly string[]): Promise<Read[]> {
   return lines.map((line) => JSON.parse(line) as Read)
 }
 
+async function onlyShard(stream: string): Promise<string> {
+  const { shards } = await json<{ shards: { id: number }[] }>('shards', 'list', stream)
+  return String(shards[0]!.id)
+}
+
 const bare = ({ key, value }: Read): Read => ({ key, value })
 const ndjson = (records: readonly Read[]): string => records.map((record) => `${JSON.stringify(record)}\n`).join('')
 
@@ -124,6 +129,66 @@ describe('append and tail', () => {
     expect(people.stdout).toContain('sealed')
     expect((await run(['shards', 'split', 'split', String(shards[0]!.id), '--json'])).code).toBe(1)
   })
+
+  test('over merges too, and the history says what was done', { timeout: 60_000 }, async () => {
+    await json('streams', 'create', 'merge')
+    const round = (n: number) => Array.from({ length: 40 }, (_, i) => ({ key: `key ${i}`, value: n }))
+    await run(['append', 'merge'], { input: ndjson(round(1)) })
+    const { children } = await json<{ children: { id: number }[] }>(
+      'shards',
+      'split',
+      'merge',
+      await onlyShard('merge'),
+    )
+    await run(['append', 'merge'], { input: ndjson(round(2)) })
+    const [left, right] = children.map(({ id }) => id)
+    const merged = await run(['shards', 'merge', 'merge', String(left), String(right)])
+    expect(merged.stdout).toMatch(/^shards \d+ and \d+ are sealed; their child is \d+\n$/)
+    await run(['append', 'merge'], { input: ndjson(round(3)) })
+    const read = await tail('merge', '--from', 'oldest', '--no-follow')
+    for (let i = 0; i < 40; i++)
+      expect(read.filter(({ key }) => key === `key ${i}`).map(({ value }) => value)).toEqual([1, 2, 3])
+    const { decisions } = await json<{ decisions: object[] }>('shards', 'history', 'merge')
+    expect(decisions).toMatchObject([
+      { number: 2, kind: 'merge', reason: 'manual', parents: [left, right] },
+      { number: 1, kind: 'split', reason: 'manual', children: [left, right] },
+    ])
+    const people = await run(['shards', 'history', 'merge', '--limit', '1'])
+    expect(people.stdout).toMatch(/number +time +what[^\n]*\n *2 /)
+  })
+
+  test('the top shows the heavy key of a stream, and what a split would do about it', { timeout: 60_000 }, async () => {
+    await json('streams', 'create', 'skewed')
+    let isOver = false
+    const writing = (async () => {
+      const records = Array.from({ length: 200 }, (_, i) => ({ key: i % 2 ? 'hot' : `key ${i}`, value: i }))
+      while (!isOver) await daemon.v1('POST', 'streams/skewed/records', { records })
+    })()
+    const top = await json<{ shards: object[] }>('shards', 'top', 'skewed', '--sample', '1500')
+    const people = await run(['shards', 'top', 'skewed', '--sample', '1500'])
+    isOver = true
+    await writing
+    expect(top).toMatchObject({ stream: 'skewed', policy: { target: { cpu: 0.6 } } })
+    expect(top.shards[0]).toMatchObject({ isSampled: true, keys: [{ key: 'hot' }] })
+    expect(people.stdout).toMatch(/hot (4|5)\d %/)
+    expect(people.stdout).toMatch(/a split would[\s\S]*give/)
+  })
+
+  test('a stream takes settings of its own, and gives them back', { timeout: 60_000 }, async () => {
+    await json('streams', 'create', 'own')
+    const set = await json('streams', 'set', 'own', 'target.recordsPerSecond=20_000', 'merge=false', 'shardsMin=2')
+    expect(set).toMatchObject({
+      policy: { merge: false, shardsMin: 2, target: { recordsPerSecond: 20_000, cpu: 0.6 } },
+    })
+    await json('streams', 'set', 'own', 'merge=default', 'split.target.recordsPerSecond=default')
+    expect(await json('streams', 'show', 'own')).toMatchObject({ policy: { shardsMin: 2 } })
+    for (const [wrong, code] of [
+      ['shardsMin', 'USAGE'],
+      ['shardMin=1', 'BAD_REQUEST'],
+      ['merge=5', 'BAD_REQUEST'],
+    ] as const)
+      expect(errorOf(await run(['streams', 'set', 'own', wrong, '--json'])).code).toBe(code)
+  })
 })
 
 describe('an error', () => {
@@ -169,7 +234,7 @@ describe('wrong usage', () => {
     const help = await millrace(['--help'])
     expect(help).toMatchObject({ code: 0, stderr: '' })
     expect(help.stdout).toContain('Usage: millrace')
-    expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash>')
+    expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash...>')
     expect(await millrace(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     expect(await millrace([])).toMatchObject({ code: 2, stdout: '' })
   })

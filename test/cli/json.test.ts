@@ -81,6 +81,10 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['bridges', 'delete', 'away'], says: { deleted: 'away' } },
   { args: ['pipelines', 'delete', 'copy'], says: { deleted: 'copy' } },
   { args: ['shards', 'split', 'source', 'SHARD'], says: { parent: { state: 'sealed' }, children: [{}, {}] } },
+  { args: ['shards', 'merge', 'source', 'LEFT', 'RIGHT'], says: { parents: [{}, {}], child: { state: 'open' } } },
+  { args: ['shards', 'history', 'source'], says: { decisions: [{ kind: 'merge' }, { kind: 'split' }] } },
+  { args: ['shards', 'top', 'source', '--sample', '1'], says: { stream: 'source', shards: [{ load: 0 }] } },
+  { args: ['streams', 'set', 'source', 'shardsMin=2'], says: { policy: { shardsMin: 2 } } },
   { args: ['streams', 'delete', 'source'], says: { deleted: 'source' } },
   { args: ['config', 'show'], says: { settings: expect.any(Array) } },
   { args: ['config', 'check'], says: { valid: true } },
@@ -97,12 +101,12 @@ describe('--json', () => {
          .to(stream('source', (record) => ({ key: record.key, value: record.value })))`,
     )
     for (const { args, says } of spoken) {
-      let shard = ''
-      if (args.includes('SHARD')) {
+      const words: Record<string, string> = { PIPELINE: pipeline }
+      if (args.includes('SHARD') || args.includes('LEFT')) {
         const { shards } = await json<{ shards: { id: number }[] }>('shards', 'list', 'source')
-        shard = String(shards[0]!.id)
+        for (const [i, word] of ['SHARD', 'LEFT', 'RIGHT'].entries()) words[word] = String(shards[i]?.id)
       }
-      const given = args.map((word) => (word === 'PIPELINE' ? pipeline : word === 'SHARD' ? shard : word))
+      const given = args.map((word) => words[word] ?? word)
       expect(await json(...given), given.join(' ')).toMatchObject(says as object)
     }
   })
@@ -111,9 +115,9 @@ describe('--json', () => {
     const all = leavesOf(await buildProgram()).sort()
     // `serve` prints its line, `tail` and `export` records, whatever is asked for; the others have tests of their own.
     const named = [...spoken.map(({ args }) => all.find((name) => ` ${args.join(' ')} `.startsWith(` ${name} `))!)]
-    expect([...new Set([...named, 'serve', 'tail', 'export', 'import', 'backup', 'restore', 'demo'])].sort()).toEqual(
-      all,
-    )
+    const others = ['serve', 'tail', 'export', 'import', 'backup', 'restore', 'demo']
+    const benches = ['bench shard', 'bench stream', 'bench pipeline']
+    expect([...new Set([...named, ...others, ...benches])].sort()).toEqual(all)
   })
 
   test.each([

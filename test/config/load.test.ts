@@ -32,7 +32,8 @@ function anotherValue(path: string): string {
   if (leaf.choices) return leaf.choices.find((choice) => choice !== leaf.initial)!
   if (leaf.kind === 'boolean') return String(!leaf.initial)
   if (leaf.kind === 'list') return 'a.example, b.example'
-  if (leaf.kind === 'number') return String((leaf.initial as number) + 1)
+  if (leaf.kind === 'number')
+    return String(Math.min((leaf.initial as number) + 1, leaf.maximum ?? Number.MAX_SAFE_INTEGER))
   return { 'listen.host': 'localhost', 'aws.region': 'eu-west-1', 'aws.accountId': '111111111111' }[path] ?? './other'
 }
 

@@ -191,6 +191,10 @@ export class MemoryLog implements Log {
   }
   reopenShards = this.createStream
   sequenceAtTime = this.createStream
+  merge = this.createStream
+  guardMerges = this.createStream
+  alterStream = this.createStream
+  openShards = this.createStream
 }
 
 /** The group's contract in memory; what it would have written lies in `rows` until the commit took it. */

@@ -9,6 +9,7 @@ export const logLimits: LogLimits = {
   chunkBytesMax: 1 << 20,
   tailCacheBytesMax: 1 << 20,
   shardsMax: 64,
+  shardsKeptMax: 4096,
   streamsMax: 100,
 }
 

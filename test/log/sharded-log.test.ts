@@ -6,10 +6,11 @@ import {
   forEachRecord,
   type LogRecord,
   type Sequence,
+  type Shard,
   type ShardId,
   type StreamId,
 } from '../../src/log/index.js'
-import { hashKey } from '../../src/runtime/index.js'
+import { compareHash, type Hash64, hashAfter, hashKey, hashMax, hashMin } from '../../src/runtime/index.js'
 import { ManualClock } from '../manual-clock.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -45,6 +46,21 @@ async function append(
   const placed: Placement[] = []
   await opened.commit.submit({ records: [{ stream, records: keys.map((key) => record(key, body)), placed }] })
   return placed
+}
+
+/** The cuts that give each of these keys a shard of its own, as far as they lie in this one. */
+function isolating(shard: Shard, keys: readonly string[]): Hash64[] {
+  const cuts = keys.map((key) => hashKey(Buffer.from(key))).flatMap((hash) => [hash, hashAfter(hash)])
+  const inside = cuts.filter((cut) => compareHash(cut, shard.low) > 0 && compareHash(cut, shard.high) <= 0)
+  return inside.sort(compareHash).filter((cut, i) => i === 0 || compareHash(cut, inside[i - 1]!) !== 0)
+}
+
+/** Open shards cover every hash exactly once. */
+function expectCover(opened: OpenedLog, stream: StreamId): void {
+  const open = opened.log.openShards(stream).map(({ shard }) => shard)
+  expect(open[0]!.low).toEqual(hashMin)
+  expect(open.at(-1)!.high).toEqual(hashMax)
+  for (let i = 1; i < open.length; i++) expect(open[i]!.low).toEqual(hashAfter(open[i - 1]!.high))
 }
 
 describe('the sharded log', () => {
@@ -139,6 +155,105 @@ describe('the sharded log', () => {
     await expect(opened.log.split(parent.id)).rejects.toMatchObject({ code: 'CONFLICT' })
   })
 
+  it('splits at many cuts in one commit, and gives one key a shard of its own', async () => {
+    const opened = await openLog(new MemoryStorage(), temporaryFolder())
+    const stream = await opened.log.createStream({ name: 'clicks', kind: 'plain', shards: 1, images })
+    const parent = opened.log.shards(stream.id)[0]!
+    const hot = hashKey(Buffer.from('hot'))
+    const cuts = [hot, hashAfter(hot), { hi: 0xf000_0000, lo: 0 }]
+    const rows: number[] = []
+    const racing = append(opened, stream.id, ['hot', 'cold'])
+    const children = await opened.log.split(parent.id, cuts, ({ firstSequence }) => {
+      rows.push(firstSequence)
+      return []
+    })
+    await racing
+    expect(children.map(({ low }) => low)).toEqual([hashMin, ...cuts])
+    expect(rows).toEqual([children[0]!.firstSequence])
+    expectCover(opened, stream.id)
+    const isolated = children[1]!
+    expect(isolated.low).toEqual(isolated.high)
+    const { records } = await readAll(opened.log, isolated.id)
+    expect(records.map((each) => each.key.toString())).toEqual(['hot'])
+    await expect(opened.log.split(isolated.id)).rejects.toMatchObject({ code: 'SHARD_UNSPLITTABLE' })
+    const [first] = children as readonly [Shard]
+    for (const wrong of [[], [hashMin], [hot], [first.high, first.high], [first.high, { hi: 0, lo: 1 }]])
+      await expect(opened.log.split(first.id, wrong)).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  })
+
+  it('merges neighbours into one child of both, in one commit, and asks the guards', async () => {
+    const storage = new MemoryStorage()
+    const folder = temporaryFolder()
+    const opened = await openLog(storage, folder)
+    const { log } = opened
+    const stream = await log.createStream({ name: 'clicks', kind: 'plain', shards: 4, images })
+    const keys = Array.from({ length: 64 }, (_, i) => `key ${i}`)
+    await append(opened, stream.id, keys)
+    const [a, b, c] = log.openShards(stream.id).map(({ shard }) => shard.id) as [ShardId, ShardId, ShardId]
+    for (const [left, right] of [
+      [a, c],
+      [b, a],
+      [a, a],
+    ] as const)
+      await expect(log.merge(left, right)).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+    const racing = append(opened, stream.id, keys)
+    const child = await log.merge(a, b)
+    await racing
+    expect(child.parents).toEqual([a, b])
+    for (const parent of [a, b]) {
+      expect(log.shard(parent)).toMatchObject({ state: 'sealed', children: [child.id] })
+      expect(log.shard(parent)!.lastSequence).toBeLessThan(child.firstSequence)
+    }
+    expectCover(opened, stream.id)
+    await expect(log.merge(a, b)).rejects.toMatchObject({ code: 'CONFLICT' })
+    let isAsked = 0
+    log.guardMerges(() => (++isAsked > 1 ? 'somebody reads it' : undefined))
+    // The first answer lets it be queued, the one at packing refuses it: nothing changed.
+    await expect(log.merge(child.id, c)).rejects.toMatchObject({ code: 'CONFLICT', message: /somebody reads it/ })
+    expect(isAsked).toBe(2)
+    expect(log.openShards(stream.id)).toHaveLength(3)
+    const again = await openLog(storage, folder)
+    expectCover(again, stream.id)
+    expect(again.log.shard(child.id)).toEqual(log.shard(child.id))
+  })
+
+  it('counts open shards against one bound and sealed ones against another', async () => {
+    const opened = await openLog(new MemoryStorage(), temporaryFolder(), { shardsMax: 3, shardsKeptMax: 3 })
+    const { log } = opened
+    const stream = await log.createStream({ name: 'clicks', kind: 'plain', shards: 2, images })
+    const open = () => log.openShards(stream.id).map(({ shard }) => shard.id)
+    await log.split(open()[0]!)
+    await expect(log.split(open()[0]!)).rejects.toMatchObject({ code: 'TOO_BUSY', details: { limit: 'log.shardsMax' } })
+    await log.merge(open()[0]!, open()[1]!)
+    await expect(log.merge(open()[0]!, open()[1]!)).rejects.toMatchObject({
+      code: 'TOO_BUSY',
+      details: { limit: 'log.shardsKeptMax' },
+    })
+  })
+
+  it('counts what is packed into a shard and shows its chunks to a sampler', async () => {
+    const opened = await openLog(new MemoryStorage(), temporaryFolder())
+    const stream = await opened.log.createStream({ name: 'clicks', kind: 'plain', shards: 1, images })
+    const [metered] = opened.log.openShards(stream.id)
+    await append(opened, stream.id, ['a', 'b'])
+    const seen: Buffer[] = []
+    metered!.sampler = { take: (chunk) => seen.push(chunk) }
+    await append(opened, stream.id, ['c'])
+    expect(metered!.records).toBe(3)
+    expect(seen).toHaveLength(1)
+    expect(metered!.bytes).toBeGreaterThan(seen[0]!.length)
+  })
+
+  it('keeps what was changed in the description of a stream', async () => {
+    const storage = new MemoryStorage()
+    const folder = temporaryFolder()
+    const opened = await openLog(storage, folder)
+    const { id } = await opened.log.createStream({ name: 'clicks', kind: 'plain', shards: 1, images })
+    await opened.log.alterStream(id, (stream) => ({ ...stream, policy: { enabled: false } }))
+    const again = await openLog(storage, folder)
+    for (const { log } of [opened, again]) expect(log.streamNamed('clicks')!.policy).toEqual({ enabled: false })
+  })
+
   it('reads from any position across chunks and segments, with any page size', async () => {
     const storage = new MemoryStorage()
     const folder = temporaryFolder()
@@ -196,7 +311,15 @@ describe('the sharded log', () => {
           keys: fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 6 }),
         }),
       },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('split' as const), nth: fc.nat(20) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('split' as const),
+          nth: fc.nat(20),
+          keys: fc.uniqueArray(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }),
+        }),
+      },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('merge' as const), nth: fc.nat(20) }) },
       { weight: 1, arbitrary: fc.constant({ kind: 'reseal' as const }) },
       { weight: 1, arbitrary: fc.constant({ kind: 'open' as const }) },
     )
@@ -220,9 +343,19 @@ describe('the sharded log', () => {
             await opened.commit.submit({ records: [{ stream: stream.id, records }] })
           } else if (each.kind === 'split') {
             const open = opened.log.shards(stream.id).filter((shard) => shard.state === 'open')
-            if (open.length < 12) await opened.log.split(open[each.nth % open.length]!.id)
+            const shard = open[each.nth % open.length]!
+            const cuts = isolating(
+              shard,
+              each.keys.map((key) => `k${key}`),
+            )
+            if (open.length < 30 && compareHash(shard.low, shard.high) !== 0)
+              await opened.log.split(shard.id, cuts.length === 0 ? undefined : cuts)
+          } else if (each.kind === 'merge') {
+            const open = opened.log.openShards(stream.id).map(({ shard }) => shard.id)
+            const nth = each.nth % open.length
+            if (nth > 0) await opened.log.merge(open[nth - 1]!, open[nth]!)
           } else if (each.kind === 'reseal') {
-            if (opened.log.shards(stream.id).length < 40) await opened.log.reopenShards(stream.id, images)
+            if (opened.log.openShards(stream.id).length < 30) await opened.log.reopenShards(stream.id, images)
           } else {
             opened = await openLog(storage, folder, { tailCacheBytesMax: 1000 })
           }
@@ -271,7 +404,7 @@ describe('the sharded log', () => {
   })
 
   it('bounds the shards that a stream is split into', async () => {
-    const { log } = await openLog(new MemoryStorage(), temporaryFolder(), { shardsMax: 4 })
+    const { log } = await openLog(new MemoryStorage(), temporaryFolder(), { shardsMax: 3 })
     const { id } = await log.createStream({ name: 's', kind: 'plain', shards: 2, images })
     await log.split(log.shards(id)[0]!.id)
     await expect(log.split(log.shards(id)[1]!.id)).rejects.toMatchObject({ code: 'TOO_BUSY' })

@@ -22,10 +22,6 @@ export function metricNames(): ReadonlySet<string> {
 
 /** Asked for by rules and panels already, and told by the daemon from the commits on that bring what they count. */
 export const namesToCome: ReadonlySet<string> = new Set([
-  'millrace_splits_total',
-  'millrace_merges_total',
-  'millrace_parks_total',
-  'millrace_shard_load',
   'millrace_log_bytes',
   'millrace_trimmed_bytes_total',
   'millrace_retention_held_bytes',

@@ -1,6 +1,16 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { compareHash, hashKey } from '../../src/runtime/index.js'
+import {
+  compareHash,
+  hashAfter,
+  hashBefore,
+  hashKey,
+  hashMax,
+  hashMin,
+  hashOfText,
+  hashText,
+  middleOf,
+} from '../../src/runtime/index.js'
 
 const hex = (text: string) => {
   const { hi, lo } = hashKey(Buffer.from(text))
@@ -31,4 +41,20 @@ it('hashes a part of a buffer as the part alone', () => {
       expect(compareHash(hashKey(bytes, start, end), hashKey(bytes.slice(start, end)))).toBe(0)
     }),
   )
+})
+
+it('steps to its neighbours, finds the middle of a range, and is written and read as 16 digits', () => {
+  const lane = fc.oneof(fc.constantFrom(0, 1, 0xffff_fffe, 0xffff_ffff), fc.integer({ min: 0, max: 0xffff_ffff }))
+  const hash = fc.record({ hi: lane, lo: lane })
+  const number = ({ hi, lo }: { hi: number; lo: number }) => (BigInt(hi) << 32n) | BigInt(lo)
+  fc.assert(
+    fc.property(hash, hash, (a, b) => {
+      if (compareHash(a, hashMax) < 0) expect(number(hashAfter(a))).toBe(number(a) + 1n)
+      if (compareHash(a, hashMin) > 0) expect(number(hashBefore(a))).toBe(number(a) - 1n)
+      expect(hashOfText(hashText(a))).toEqual(a)
+      const [low, high] = compareHash(a, b) <= 0 ? [a, b] : [b, a]
+      expect(number(middleOf(low, high))).toBe(number(low) + (number(high) - number(low) + 1n) / 2n)
+    }),
+  )
+  for (const text of ['', '0', 'g000000000000000', '00000000000000000']) expect(hashOfText(text)).toBeUndefined()
 })

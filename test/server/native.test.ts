@@ -213,6 +213,46 @@ describe('records', () => {
   })
 })
 
+describe('the shards of a stream', () => {
+  test('are cut at many hashes at once and merged again', async () => {
+    const serving = await serve()
+    await serving.v1('POST', 'streams', { name: 's' })
+    const [only] = await shardsOf(serving, 's')
+    const at = ['4000000000000000', '4000000000000001', '8000000000000000']
+    const split = (cuts: unknown) => serving.v1('POST', `streams/s/shards/${only!.id}/split`, { at: cuts })
+    for (const wrong of [[], ['4'], [5], [...at].reverse(), ['0000000000000000']])
+      expect((await split(wrong)).code, JSON.stringify(wrong)).toBe('BAD_REQUEST')
+    const { children } = (await split(at)).json as unknown as { children: { id: number; low: string; high: string }[] }
+    expect(children.map(({ low }) => low)).toEqual(['0000000000000000', ...at])
+    expect(children[1]!.high).toBe(at[0])
+    const merge = (left: unknown, right: unknown) => serving.v1('POST', 'streams/s/shards/merge', { left, right })
+    expect((await merge(children[0]!.id, children[2]!.id)).code).toBe('BAD_REQUEST')
+    expect((await merge(children[0]!.id, 99)).code).toBe('NOT_FOUND')
+    const { status, json } = await merge(children[0]!.id, children[1]!.id)
+    expect(status).toBe(200)
+    expect(json).toMatchObject({
+      child: { parents: [children[0]!.id, children[1]!.id], low: '0000000000000000', high: at[0] },
+    })
+  })
+
+  test('have a limit when their stream has one, and appends wait at it or are told to retry', async () => {
+    const serving = await serve()
+    await serving.v1('POST', 'streams', { name: 's' })
+    const limit = { recordsPerSecond: 1, waitMsMax: 0 }
+    const { status, json } = await serving.v1('PATCH', 'streams/s', { policy: { limit } })
+    expect({ status, json }).toMatchObject({ status: 200, json: { stream: { policy: { limit } }, policy: { limit } } })
+    const many = Array.from({ length: 100 }, (_, n) => ({ key: `${n}`, value: n }))
+    // A second's worth goes through, and with it what is asked for at once; 99 seconds later there is room again.
+    expect((await append(serving, 's', many)).status).toBe(200)
+    expect(await append(serving, 's', [{ key: 'a', value: 1 }])).toMatchObject({ status: 503, code: 'TOO_BUSY' })
+    await serving.v1('PATCH', 'streams/s', { policy: { limit: null } })
+    expect((await append(serving, 's', many)).status).toBe(200)
+    expect((await serving.v1('PATCH', 'streams/s', { policy: { limit: { waitMs: 1 } } })).code).toBe('BAD_REQUEST')
+    expect((await serving.v1('PATCH', 'streams/s', { policy: 5 })).code).toBe('BAD_REQUEST')
+    expect((await serving.v1('PATCH', 'streams/none', {})).code).toBe('NOT_FOUND')
+  })
+})
+
 describe('a long poll', () => {
   test('is answered by the next append, however little time it had', async () => {
     const serving = await serve()
@@ -303,6 +343,14 @@ describe('tables, groups, pipelines and bridges', () => {
     ])
     expect((await append(serving, 'table:orders', [{ key: 'a', value: 1 }])).code).toBe('CONFLICT')
     expect((await serving.v1('DELETE', 'streams/table:orders')).code).toBe('CONFLICT')
+    // Its shards split; they do not merge while a reader of AWS may look for the children of a closed one.
+    const { children } = (await serving.v1('POST', `streams/table:orders/shards/${shards[0]!.id}/split`, {}))
+      .json as unknown as { children: { id: number }[] }
+    const [left, right] = children.map(({ id }) => id)
+    const merge = () => serving.v1('POST', 'streams/table:orders/shards/merge', { left, right })
+    expect((await merge()).json).toMatchObject({
+      error: { code: 'CONFLICT', message: /AWS stream .* can still be read/ },
+    })
   })
 
   test('a bridge whose broker is away says so, and its group shows', async () => {

@@ -147,7 +147,7 @@ export default pipeline('big').from(stream<number>('s')).filter((record) => reco
       'millrace_sink_records_total{pipeline="big",step="3-sink"} 1',
       'millrace_pipeline_failed{pipeline="big"} 0',
       'millrace_shards_open{stream="s"} 2',
-      'millrace_shard_splits_total{reason="manual"} 1',
+      'millrace_splits_total{reason="manual"} 1',
       'millrace_store_poisoned 0',
       'millrace_ready 1',
       'millrace_bridge_failed{bridge="b"} 0',

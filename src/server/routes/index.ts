@@ -3,6 +3,7 @@ import type { Bodies } from '../body.js'
 import { parse } from '../records.js'
 import { sendJson } from '../respond.js'
 import { backupRoutes } from './backup.js'
+import { balanceRoutes } from './balance.js'
 import { bridgeRoutes } from './bridges.js'
 import { exportRoutes } from './export.js'
 import { groupRoutes } from './groups.js'
@@ -29,6 +30,7 @@ export const routes: readonly Route[] = [
   ...producerRoutes,
   ...exportRoutes,
   ...shardRoutes,
+  ...balanceRoutes,
   ...groupRoutes,
   ...memberRoutes,
   ...pipelineRoutes,

@@ -1,5 +1,14 @@
+import type { Arriving } from '../../balance/index.js'
 import type { Placement } from '../../commit/index.js'
-import { forEachRecord, type LogPage, producerOf, type Sequence, type StreamId } from '../../log/index.js'
+import {
+  batchHeaderBytes,
+  forEachRecord,
+  type LogPage,
+  producerOf,
+  recordHeaderBytes,
+  type Sequence,
+  type StreamId,
+} from '../../log/index.js'
 import type { ProducerAnswer } from '../../producers/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { batchOfBody, shownPlacements, shownRecord } from '../records.js'
@@ -61,6 +70,8 @@ async function appendRecords(call: Call): Promise<Answer> {
   if (!bodyTypes.includes(type))
     throw new MillraceError('BAD_REQUEST', `The content type ${type} is not known; there are ${bodyTypes.join(', ')}.`)
   const { batch, count } = batchOfBody(type, await call.body(), Date.now())
+  // A stream without a limit, which is every stream at first, pays nothing here.
+  await call.daemon.rooms.balancer.admit(stream, () => arrivingOf(batch))
   if (type === 'application/octet-stream' && producerOf(batch))
     return ok(shownAppend(await call.daemon.rooms.producers.append(stream, batch, count)))
   const placed: Placement[] = []
@@ -93,6 +104,15 @@ async function readRecords(call: Call): Promise<Answer | undefined> {
   response.setHeader('x-millrace-ended', String(ended))
   sendBytes(response, 200, ndjson, Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join('')))
   return undefined
+}
+
+/** The records of a batch that was checked, as the limiters of their shards want to know them. */
+function* arrivingOf(batch: Buffer): Generator<Arriving> {
+  const count = batch.readUInt32LE(12)
+  // The few bytes between records do not matter to a limit.
+  const bytes = batch.length / count
+  for (let at = batchHeaderBytes; at < batchHeaderBytes + count * recordHeaderBytes; at += recordHeaderBytes)
+    yield { hi: batch.readUInt32LE(at), lo: batch.readUInt32LE(at + 4), bytes }
 }
 
 function shownPage(page: LogPage, shard: number, from: Sequence, limit: number): LogPageShown {

@@ -14,8 +14,6 @@ export interface Call {
   readonly names: readonly string[]
   /** Aborted when the daemon begins to stop: waits end then. */
   readonly stopping: AbortSignal
-  /** Counts a split by its reason. */
-  readonly onSplit: (reason: 'manual') => void
   body(): Promise<Buffer>
   json(): Promise<Record<string, unknown>>
 }
@@ -28,7 +26,7 @@ export interface Answer {
 
 /** One path and method below /v1, with what docs/reference/http.md says of it. */
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Below `/v1/`; parts in braces are open. */
   readonly path: string
   readonly summary: string

@@ -1,6 +1,6 @@
 import type { Rooms } from '../../daemon/index.js'
-import type { Shard, ShardId, Stream } from '../../log/index.js'
-import { type Hash64, MillraceError } from '../../runtime/index.js'
+import { type Shard, type ShardId, type Stream, splitCutsMax } from '../../log/index.js'
+import { type Hash64, hashOfText, hashText, MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, ok, only, type Route, streamNamed } from './route.js'
 
 const shape =
@@ -21,11 +21,21 @@ export const shardRoutes: readonly Route[] = [
   {
     method: 'POST',
     path: 'streams/{name}/shards/{id}/split',
-    summary: 'Seals an open shard and opens two children.',
-    body: '{at?: the first key hash of the upper child, 16 hex digits; the middle by default}',
-    answer: '{parent: shard, children: [shard, shard]}',
+    summary: 'Seals an open shard and opens its children.',
+    body: `{at?: the first key hash of the upper child, 16 hex digits, or a list of 1 to ${splitCutsMax}, ascending; the middle by default}`,
+    answer: '{parent: shard, children: [shard]}',
     errors: ['NOT_FOUND', 'CONFLICT', 'SHARD_UNSPLITTABLE', 'TOO_BUSY'],
     run: splitShard,
+  },
+  {
+    method: 'POST',
+    path: 'streams/{name}/shards/merge',
+    summary:
+      'Seals two open neighbours and opens one child of both. Refused for the change log of a table while an AWS stream over it can be read.',
+    body: '{left, right: shard ids, the lower range first}',
+    answer: '{parents: [shard, shard], child: shard}',
+    errors: ['NOT_FOUND', 'CONFLICT', 'TOO_BUSY'],
+    run: mergeShards,
   },
 ]
 
@@ -40,28 +50,39 @@ export function shardOf({ log }: Rooms, stream: Stream, id: string): Shard {
   return shard
 }
 
-async function splitShard({ daemon: { rooms }, names, json, onSplit }: Call): Promise<Answer> {
-  const { id } = shardOf(rooms, streamNamed(rooms, names[0]), names[1] as string)
+async function splitShard({ daemon: { rooms }, names, json }: Call): Promise<Answer> {
+  const stream = streamNamed(rooms, names[0])
+  const { id } = shardOf(rooms, stream, names[1] as string)
   const body = await json()
   only(body, ['at'])
-  const children = await rooms.log.split(id, body.at === undefined ? undefined : hashOf(body.at))
-  onSplit('manual')
+  const at = body.at === undefined ? undefined : Array.isArray(body.at) ? body.at.map(hashOf) : [hashOf(body.at)]
+  const children = await rooms.balancer.split(stream, id, at)
   return ok({
     parent: shownShard(rooms, rooms.log.shard(id as ShardId) as Shard),
     children: children.map((shard) => shownShard(rooms, shard)),
   })
 }
 
-/** A key hash on the wire: 16 hex digits. */
-function hashOf(value: unknown): Hash64 {
-  if (typeof value !== 'string' || !/^[0-9a-f]{16}$/i.test(value))
-    throw new MillraceError('BAD_REQUEST', 'at is a key hash of 16 hex digits.')
-  return { hi: Number.parseInt(value.slice(0, 8), 16), lo: Number.parseInt(value.slice(8), 16) }
+async function mergeShards({ daemon: { rooms }, names, json }: Call): Promise<Answer> {
+  const stream = streamNamed(rooms, names[0])
+  const body = await json()
+  only(body, ['left', 'right'])
+  const [left, right] = [body.left, body.right].map((id) => shardOf(rooms, stream, String(id)).id) as [ShardId, ShardId]
+  const child = await rooms.balancer.merge(stream, left, right)
+  return ok({
+    parents: [left, right].map((id) => shownShard(rooms, rooms.log.shard(id) as Shard)),
+    child: shownShard(rooms, child),
+  })
 }
 
-const shownHash = ({ hi, lo }: Hash64): string => hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0')
+/** A key hash on the wire: 16 hex digits. Throws BAD_REQUEST. */
+function hashOf(value: unknown): Hash64 {
+  const hash = typeof value === 'string' ? hashOfText(value) : undefined
+  if (!hash) throw new MillraceError('BAD_REQUEST', 'at is a key hash of 16 hex digits, or a list of them.')
+  return hash
+}
 
 function shownShard({ log }: Rooms, shard: Shard): object {
   const { low, high } = shard
-  return { ...shard, low: shownHash(low), high: shownHash(high), newestSequence: log.lastSequence(shard.id) }
+  return { ...shard, low: hashText(low), high: hashText(high), newestSequence: log.lastSequence(shard.id) }
 }

@@ -1,12 +1,14 @@
 import type { Rooms } from '../../daemon/index.js'
 import type { Stream } from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
+import { policyPatchOf } from './balance.js'
 import { type Answer, type Call, created, ok, only, type Route, streamNamed } from './route.js'
 
 /** Not `.` and `..`: no URL can have them as a part of its path. */
 const streamNamePattern = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$/
 
-const shape = '{name, id, kind: "plain" or "table", createdAt, closedAt?, shards, open}'
+const shape =
+  '{name, id, kind: "plain" or "table", createdAt, closedAt?, shards, open, policy?: what it has instead of the configuration}'
 
 export const streamRoutes: readonly Route[] = [
   {
@@ -34,6 +36,15 @@ export const streamRoutes: readonly Route[] = [
     run: ({ daemon: { rooms }, names }) => ok(shownStream(rooms, streamNamed(rooms, names[0]))),
   },
   {
+    method: 'PATCH',
+    path: 'streams/{name}',
+    summary: 'Changes what a stream has instead of the configuration; in force at once.',
+    body: '{policy?: any part of the section `split` of the configuration; null takes a value, or all of them, back}',
+    answer: '{stream, policy: in force}',
+    errors: ['NOT_FOUND'],
+    run: changeStream,
+  },
+  {
     method: 'DELETE',
     path: 'streams/{name}',
     summary: 'Closes a plain stream for ever; refused while a group reads it.',
@@ -54,6 +65,15 @@ async function createStream(call: Call): Promise<Answer> {
   const { rooms } = call.daemon
   const images = { old: false, new: false }
   return created(shownStream(rooms, await rooms.log.createStream({ name, kind: 'plain', shards, images })))
+}
+
+async function changeStream({ daemon: { rooms }, names, json }: Call): Promise<Answer> {
+  const stream = streamNamed(rooms, names[0])
+  const body = await json()
+  only(body, ['policy'])
+  if (body.policy !== undefined) await rooms.balancer.setPolicy(stream, policyPatchOf(body.policy))
+  const changed = streamNamed(rooms, stream.name)
+  return ok({ stream: shownStream(rooms, changed), policy: rooms.balancer.policy(changed) })
 }
 
 async function deleteStream({ daemon: { rooms }, names }: Call): Promise<Answer> {
@@ -79,5 +99,6 @@ function shownStream({ log }: Rooms, stream: Stream): object {
     closedAt: stream.closedAt,
     shards: shards.length,
     open: shards.filter((shard) => shard.state === 'open').length,
+    policy: stream.policy,
   }
 }

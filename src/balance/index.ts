@@ -1,0 +1,5 @@
+export { type Arriving, type BalanceObserver, Balancer, type BalancerOptions } from './balancer.js'
+export { type DecisionRecord, decisionsKept, type ShownKey } from './history.js'
+export type { LoadSink } from './load-sink.js'
+export type { PolicyOverrides } from './policy.js'
+export type { TopShard } from './top.js'
