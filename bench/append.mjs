@@ -1,65 +1,38 @@
-// Appends of 200-byte records, synced, to one shard: the whole commit path in process against the bare npm binding with
-// the same bytes and the same sync, at commits of 64 KiB, 256 KiB and 1 MiB; then over HTTP in batches of 1, 100 and 1000.
-//   npm run bench -- append [--seconds 3] [--rounds 3] [--no-http]
-import { spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+// Appends of 200-byte records, synced. In process: the whole commit path against the bare npm binding with the same bytes
+// and the same sync, at commits of 64 KiB, 256 KiB and 1 MiB, to one shard and over 64; with the group free to grow; and
+// against the C++ ceiling of native-bench in the same run when it is built. Then over HTTP.
+//   npm run bench -- append [--seconds 3] [--rounds 3] [--no-http] [--no-native]
+//   make -C native-bench        (needs a C++ compiler and RocksDB's headers) lets it run the ceiling too
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { Counters, Mark, openCommit } from '../dist/commit/index.js'
-import { Codec, encodeBatch, ShardedLog } from '../dist/log/index.js'
-import { hashKey, systemClock } from '../dist/runtime/index.js'
-import { openStorage } from '../dist/storage/index.js'
+import { BenchDaemon } from './daemon.mjs'
 import { inTurn, median, printMachine, summary, temporaryFolder } from './measure.mjs'
-import { RawClient } from './raw-client.mjs'
+import { batchOf, recordBytes } from './records.mjs'
+import { openLogAt } from './store.mjs'
 
 const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
     'no-http': { type: 'boolean' },
+    'no-native': { type: 'boolean' },
   },
 })
 const seconds = Number(flags.seconds)
+const shardsMany = 64
 const folder = temporaryFolder('append')
 await printMachine(folder)
 
-/** A batch of 200-byte records whose encoded size is about `bytes`; half of a body is random, half repeats. */
-function batchOf(count) {
-  const records = []
-  for (let i = 0; i < count; i++) {
-    const key = Buffer.from(`key ${i % 1000}`)
-    const body = Buffer.from(
-      `${Math.random().toString(36).repeat(8).slice(0, 92)}{"name":"value","repeats":"in every record","of":"the stream"}`.padEnd(
-        200 - key.length,
-        '.',
-      ),
-    )
-    records.push({ hash: hashKey(key), kind: 0, flags: 0, codec: Codec.raw, time: Date.now(), key, body })
-  }
-  return encodeBatch(records)
-}
-const recordBytes = 232
-
 let number = 0
-async function storageAt(name) {
-  const path = join(folder, `${name}-${number++}`)
-  mkdirSync(path)
-  const storage = await openStorage({
-    path: join(path, 'store'),
-    createIfMissing: true,
-    writeBufferBytes: 64 << 20,
-    blockCacheBytes: 64 << 20,
-    nativeCachePath: path,
-  })
-  return { path, storage }
-}
 
+/** `depth` at once, again and again. */
 async function measured(write, depth) {
   const times = []
-  const end = performance.now() + seconds * 1000
   const began = performance.now()
+  const end = began + seconds * 1000
   const worker = async () => {
     while (performance.now() < end) {
       const start = performance.now()
@@ -71,145 +44,143 @@ async function measured(write, depth) {
   return { perSecond: (times.length * 1000) / (performance.now() - began), ...summary(times) }
 }
 
-/** The bare binding: one write in flight, the same value, synced. */
-async function bare(commitBytes) {
+/** The bare binding: one write in flight, the same values, synced. */
+async function bare(commitBytes, shards) {
   const rocksdb = createRequire(import.meta.url)('rocksdb')
   const db = rocksdb(join(folder, `bare-${number++}`))
   const promised = (run) => new Promise((resolve, reject) => run((error) => (error ? reject(error) : resolve())))
   await promised((done) => db.open({ writeBufferSize: 64 << 20, cacheSize: 64 << 20 }, done))
-  const value = batchOf(Math.round(commitBytes / recordBytes))
+  const values = Array.from({ length: shards }, () => batchOf(Math.round(commitBytes / recordBytes / shards)))
   let sequence = 0
+  let written = 0
+  const bytes = values.reduce((sum, value) => sum + value.length, 0)
   const result = await measured(() => {
-    const key = Buffer.alloc(17, 5)
-    key.writeUInt32BE(sequence++, 13)
     const batch = db.batch()
-    batch.put(key, value)
+    values.forEach((value, shard) => {
+      // The keys of the log: family, segment, shard, sequence number.
+      const key = Buffer.alloc(17, 5)
+      key.writeUInt32BE(Math.floor(written / (64 << 20)), 1)
+      key.writeUInt32BE(shard, 5)
+      key.writeUInt32BE(sequence++, 13)
+      batch.put(key, value)
+      written += value.length
+    })
     return promised((done) => batch.write({ sync: true }, done))
   }, 1)
   await promised((done) => db.close(done))
-  return { ...result, bytes: value.length }
+  return { ...result, bytes }
 }
 
-/** The whole path: effect set, sequence numbers, chunk, checksums, ledger, mark, tail cache. Two in flight: one gathers while one syncs. */
-async function whole(commitBytes, depth = 2) {
-  const { path, storage } = await storageAt('whole')
-  const mark = new Mark(join(path, 'mark'))
-  const limits = {
-    effectSetBytesMax: 16 << 20,
-    commitBytesMax: 32 << 20,
-    queueBytesMax: 64 << 20,
-    rowWaitersMax: 100,
-    rowCacheBytesMax: 1 << 20,
-  }
-  const commit = await openCommit({
-    storage,
-    mark,
-    synced: true,
-    clock: systemClock,
-    limits,
-    onPoisoned: console.error,
-    warn: console.error,
+/** The whole path: effect set, sequence numbers, chunks, checksums, ledger, mark, tail cache. */
+async function whole(commitBytes, shards, depth) {
+  const { commit, log, close } = await openLogAt(join(folder, `whole-${number++}`))
+  const stream = await log.createStream({ name: 'bench', kind: 'plain', shards, images: { old: false, new: false } })
+  const count = Math.round(commitBytes / recordBytes / shards)
+  const batches = Array.from({ length: shards }, (_, shard) => {
+    const hi = Math.floor((shard * 2 ** 32) / shards) + 1
+    return batchOf(count, shards === 1 ? undefined : () => ({ hi, lo: 0 }))
   })
-  const counters = await Counters.open(storage)
-  const log = await ShardedLog.open({
-    storage,
-    commit,
-    counters,
-    limits: { chunkBytesMax: 1 << 20, tailCacheBytesMax: 64 << 20, shardsMax: 64, shardsKeptMax: 4096, streamsMax: 10 },
-  })
-  const stream = await log.createStream({ name: 'bench', kind: 'plain', shards: 1, images: { old: false, new: false } })
-  const batch = batchOf(Math.round(commitBytes / recordBytes))
-  const result = await measured(() => commit.submit({ records: [{ stream: stream.id, batch }] }), depth)
-  await commit.close()
-  await storage.close()
-  mark.close()
-  return { ...result, bytes: batch.length }
+  const records = batches.map((batch) => ({ stream: stream.id, batch }))
+  const result = await measured(() => commit.submit({ records }), depth)
+  await close()
+  return { ...result, bytes: batches.reduce((sum, batch) => sum + batch.length, 0) }
 }
+
+const megabytes = ({ perSecond, bytes }) => (perSecond * bytes) / 1e6
+const rate = (results, name) => median(results.get(name).map(megabytes))
+const rounded = (value, digits = 0) => Number(value.toFixed(digits))
+
+const binary = new URL('../native-bench/build/native-bench', import.meta.url).pathname
+const hasNative = !flags['no-native'] && existsSync(binary)
+/** One run of the ceiling: MB/s by what it measured and the size of a commit. */
+function ceiling() {
+  const run = spawnSync(binary, ['--seconds', String(seconds), '--dir', folder, '--json'], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(run.stderr)
+  return run.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+const ceilings = hasNative ? Array.from({ length: Number(flags.rounds) }, ceiling) : []
+const native = (what, kib) =>
+  median(
+    ceilings.map(
+      (lines) => lines.find((line) => line.what === what && line.commitKiB === kib)?.megabytesPerSecond ?? 0,
+    ),
+  )
 
 const rows = []
 for (const kib of [64, 256, 1024]) {
-  const bytes = kib * 1024
-  const results = await inTurn(Number(flags.rounds), {
-    bare: () => bare(bytes),
-    whole: () => whole(bytes, 1),
-    gathering: () => whole(bytes, 2),
-  })
-  const rate = (name) => median(results.get(name).map((result) => (result.perSecond * result.bytes) / 1e6))
-  rows.push({
-    commit: `${kib} KiB`,
-    'bare binding MB/s': Math.round(rate('bare')),
-    'commit path MB/s': Math.round(rate('whole')),
-    ratio: Number((rate('whole') / rate('bare')).toFixed(2)),
-    'two in flight MB/s': Math.round(rate('gathering')),
-    'ratio of it': Number((rate('gathering') / rate('bare')).toFixed(2)),
-    'p50 ms': Number(median(results.get('whole').map((result) => result.p50)).toFixed(2)),
-    'p99 ms': Number(median(results.get('whole').map((result) => result.p99)).toFixed(2)),
-    'k records/s': Math.round((rate('gathering') * 1e3) / recordBytes),
-  })
+  for (const shards of [1, shardsMany]) {
+    const results = await inTurn(Number(flags.rounds), {
+      bare: () => bare(kib * 1024, shards),
+      whole: () => whole(kib * 1024, shards, 1),
+      gathering: () => whole(kib * 1024, shards, 2),
+    })
+    const times = results.get('whole')
+    rows.push({
+      commit: `${kib} KiB`,
+      shards,
+      'bare binding MB/s': rounded(rate(results, 'bare')),
+      'one at a time MB/s': rounded(rate(results, 'whole')),
+      ratio: rounded(rate(results, 'whole') / rate(results, 'bare'), 2),
+      'two in flight MB/s': rounded(rate(results, 'gathering')),
+      'ratio of it': rounded(rate(results, 'gathering') / rate(results, 'bare'), 2),
+      'k records/s': rounded((rate(results, 'gathering') * 1e3) / recordBytes),
+      'p50 ms': rounded(median(times.map(({ p50 }) => p50)), 2),
+      'p99 ms': rounded(median(times.map(({ p99 }) => p99)), 2),
+      ...(hasNative
+        ? { 'C++ MB/s': rounded(native(shards === 1 ? 'RocksDB, 1 shard' : `RocksDB, ${shards} shards`, kib)) }
+        : {}),
+    })
+  }
 }
-console.log('\nin process, one shard, synced')
+console.log('\nin process, synced; a commit holds one append of the size')
 console.table(rows)
 
+// Many appends of 64 KiB wait for the disk at once, so the commits grow with the time of a sync.
+const growing = await inTurn(Number(flags.rounds), {
+  'one shard': () => whole(65536, 1, 64),
+  '64 shards': () => whole(65536 * shardsMany, shardsMany, 8),
+})
+const best = hasNative ? Math.max(...[64, 256, 1024].map((kib) => native('RocksDB, 1 shard', kib))) : undefined
+console.log('\nin process, synced, the commits free to grow (64 appends of 64 KiB in flight)')
+console.table(
+  [...growing.keys()].map((name) => ({
+    what: name,
+    'MB/s': rounded(rate(growing, name)),
+    'k records/s': rounded((rate(growing, name) * 1e3) / recordBytes),
+    ...(best ? { "C++'s best MB/s": rounded(best), ratio: rounded(rate(growing, name) / best, 2) } : {}),
+  })),
+)
+
 if (!flags['no-http']) {
-  const main = new URL('../dist/cli/main.cjs', import.meta.url).pathname
-  const daemon = spawn(process.execPath, [main, 'serve', '--data', join(folder, 'daemon'), '--port', '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const port = await new Promise((resolve) => {
-    createInterface({ input: daemon.stdout }).on('line', (line) => {
-      const ready = /ready http:\/\/[^:]+:(\d+)/.exec(line)
-      if (ready) resolve(Number(ready[1]))
-    })
-  })
-  const control = new RawClient(port)
-  await control.request(
-    'POST',
-    '/v1/streams',
-    { 'content-type': 'application/json', 'x-millrace': '1' },
-    Buffer.from(JSON.stringify({ name: 'bench', shards: 1 })),
-  )
-  control.close()
+  const daemon = await BenchDaemon.start(join(folder, 'daemon'), { MILLRACE_SPLIT_ENABLED: 'false' })
+  await daemon.v1('POST', 'streams', { name: 'bench', shards: 1 })
   const table = []
   for (const [count, connections] of [
     [1, 64],
     [100, 16],
     [1000, 4],
+    [1000, 8],
+    [1000, 16],
   ]) {
     const batch = batchOf(count)
-    const clients = Array.from({ length: connections }, () => new RawClient(port))
-    const times = []
-    const end = performance.now() + seconds * 1000
     const began = performance.now()
-    await Promise.all(
-      clients.map(async (client) => {
-        while (performance.now() < end) {
-          const start = performance.now()
-          const answer = await client.request(
-            'POST',
-            '/v1/streams/bench/records',
-            { 'content-type': 'application/octet-stream', 'x-millrace': '1' },
-            batch,
-          )
-          if (answer.status !== 200) throw new Error(`${answer.status} ${answer.body}`)
-          times.push(performance.now() - start)
-        }
-      }),
-    )
+    const times = await daemon.append('bench', batch, connections, () => performance.now() - began > seconds * 1000)
     const elapsed = (performance.now() - began) / 1000
-    for (const client of clients) client.close()
     const { p50, p99 } = summary(times)
     table.push({
       'records a request': count,
       connections,
       'requests/s': Math.round(times.length / elapsed),
       'records/s': Math.round((times.length * count) / elapsed),
-      'p50 ms': Number(p50.toFixed(2)),
-      'p99 ms': Number(p99.toFixed(2)),
+      'p50 ms': rounded(p50, 2),
+      'p99 ms': rounded(p99, 2),
     })
   }
   console.log('\nover loopback HTTP, client and daemon on the same cores, synced')
   console.table(table)
-  daemon.kill('SIGTERM')
-  await new Promise((resolve) => daemon.on('exit', resolve))
+  await daemon.stop()
 }
 process.exit(0)
