@@ -189,6 +189,10 @@ export class Commit implements CommitPath {
     this.#full = full
   }
 
+  get storageFull(): boolean {
+    return this.#full
+  }
+
   latch(keys: readonly Buffer[]): Release | Promise<Release> {
     return this.#latches.take(keys.map(rowName))
   }

@@ -109,6 +109,7 @@ export class RowCache {
       reading.stale = true
       this.#readings.delete(name)
     }
-    this.#rows.set(name, value ?? missing)
+    // Thousands of deletes that nobody reads (trimmed chunks, items of a deleted table) would drive out what is read.
+    if (value !== undefined || this.#rows.has(name)) this.#rows.set(name, value ?? missing)
   }
 }

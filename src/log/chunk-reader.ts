@@ -1,17 +1,27 @@
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { chunkIsWhole, readChunkHeader } from './format.js'
-import { chunkIndexKey, chunkKey, firstOfIndexKey, sequenceMax } from './keys.js'
-import type { Sequence, ShardId } from './types.js'
+import { chunkKey, sequenceMax } from './keys.js'
+import { type IndexRow, MarkReader } from './marks.js'
+import type { Sequence, ShardId, ShardRecords } from './types.js'
 
 const pageChunksMax = 4096
+
+/** A shard as its reader must know it. */
+export interface ReadableShard {
+  readonly id: ShardId
+  /** The oldest row of the chunk index that is kept is not below this number. */
+  readonly indexFrom: number
+}
 
 /** Reads a shard's chunks from the store, segment after segment, and checks that none is missing or damaged. */
 export class ChunkReader {
   readonly #storage: Storage
+  readonly #marks: MarkReader
 
   constructor(storage: Storage) {
     this.#storage = storage
+    this.#marks = new MarkReader(storage)
   }
 
   /**
@@ -19,7 +29,7 @@ export class ChunkReader {
    * Throws LOG_DAMAGED where a chunk is missing or not what was written.
    */
   async read(
-    shard: ShardId,
+    { id, indexFrom }: ReadableShard,
     from: Sequence,
     until: Sequence,
     bytesMax: number,
@@ -27,58 +37,58 @@ export class ChunkReader {
     const chunks: Buffer[] = []
     let bytes = 0
     let next = from
-    let entry = (await this.#indexEntry(shard, from, true)) ?? (await this.#indexEntry(shard, from, false))
-    while (entry && next <= until && bytes < bytesMax) {
+    let row = (await this.#marks.newest(id, indexFrom, from)) ?? (await this.#rowFrom(id, Math.max(from, indexFrom)))
+    while (row && next <= until && bytes < bytesMax) {
       const page = await this.#storage.page({
-        gte: chunkKey(entry.segment, shard, next),
-        lte: chunkKey(entry.segment, shard, sequenceMax),
+        gte: chunkKey(row.segment, id, next),
+        lte: chunkKey(row.segment, id, sequenceMax),
         limit: pageChunksMax,
         bytesMax: bytesMax - bytes,
       })
       for (const chunk of page.values) {
-        const last = this.#check(shard, chunk, next, chunks.length > 0)
+        const last = this.#check(id, chunk, next, chunks.length > 0)
         // What another commit added since must not be shown before it has returned.
         if (last > until) return { chunks, last: (next - 1) as Sequence }
         chunks.push(chunk)
         bytes += chunk.length
         next = (last + 1) as Sequence
       }
-      if (!page.more) entry = await this.#indexEntry(shard, (entry.first + 1) as Sequence, false)
+      // The segment is read to its end: its other rows are behind, the next one leads to another segment.
+      if (!page.more) row = await this.#rowFrom(id, Math.max(next, row.first + 1))
     }
-    if (chunks.length === 0 && from <= until) throw this.#damaged(shard, from, until, 'no chunk holds them')
+    if (chunks.length === 0 && from <= until) throw this.#damaged(id, from, until, 'no chunk holds them')
     return { chunks, last: (next - 1) as Sequence }
   }
 
-  /** The last sequence number that is stored for a shard, and undefined when it has no chunk. */
-  async lastOf(shard: ShardId): Promise<Sequence | undefined> {
-    const entry = await this.#indexEntry(shard, sequenceMax as Sequence, true)
-    if (!entry) return undefined
-    const page = await this.#storage.page({
-      gte: chunkKey(entry.segment, shard, 0),
-      lte: chunkKey(entry.segment, shard, sequenceMax),
-      reverse: true,
-      limit: 1,
-      bytesMax: 1,
-    })
-    const chunk = page.values[0]
-    if (!chunk) throw this.#damaged(shard, entry.first, entry.first, 'their segment is empty')
-    if (!chunkIsWhole(chunk))
-      throw this.#damaged(shard, entry.first, entry.first, 'the newest chunk does not match its checksum')
-    return readChunkHeader(chunk).last
+  /** How far the stored records of a shard reach, and undefined when it has no chunk. */
+  async endOf({ id, indexFrom }: ReadableShard): Promise<ShardRecords | undefined> {
+    const row = await this.#marks.newest(id, indexFrom, sequenceMax)
+    if (!row) return undefined
+    // Format 1 does not say what lies before its rows: nothing is counted for them but the newest chunk.
+    const bounds = {
+      gte: chunkKey(row.segment, id, row.mark ? row.first : 0),
+      lte: chunkKey(row.segment, id, sequenceMax),
+    }
+    let bytes = row.mark?.bytes ?? 0
+    let newest: Buffer | undefined
+    if (row.mark) {
+      for await (const { values } of this.#storage.scan({ ...bounds, bytesMax: 1 << 20 })) {
+        for (const value of values) bytes += value.length
+        newest = values[values.length - 1]
+      }
+    } else {
+      newest = (await this.#storage.page({ ...bounds, reverse: true, limit: 1, bytesMax: 1 })).values[0]
+      bytes += newest?.length ?? 0
+    }
+    if (!newest) throw this.#damaged(id, row.first, row.first, 'their segment is empty')
+    if (!chunkIsWhole(newest))
+      throw this.#damaged(id, row.first, row.first, 'the newest chunk does not match its checksum')
+    const { last, commitTime } = readChunkHeader(newest)
+    return { last, bytes, time: commitTime }
   }
 
-  async #indexEntry(
-    shard: ShardId,
-    at: Sequence,
-    backward: boolean,
-  ): Promise<{ segment: number; first: Sequence } | undefined> {
-    const page = await this.#storage.page(
-      backward
-        ? { gte: chunkIndexKey(shard, 0), lte: chunkIndexKey(shard, at), reverse: true, limit: 1, bytesMax: 1 }
-        : { gte: chunkIndexKey(shard, at), lte: chunkIndexKey(shard, sequenceMax), limit: 1, bytesMax: 1 },
-    )
-    const [key, value] = [page.keys[0], page.values[0]]
-    return key && value ? { segment: value.readUInt32BE(0), first: firstOfIndexKey(key) } : undefined
+  async #rowFrom(shard: ShardId, from: number): Promise<IndexRow | undefined> {
+    return (await this.#marks.oldest(shard, from, sequenceMax, 1))[0]
   }
 
   #check(shard: ShardId, chunk: Buffer, next: Sequence, follows: boolean): Sequence {

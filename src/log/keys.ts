@@ -32,7 +32,15 @@ export function chunkKey(segment: number, shard: ShardId, last: number): Buffer 
   return key
 }
 
-/** `chunkIndex`: family, shard u32be, first sequence number u64be -> segment u32be; one row per shard and segment. */
+/** Below every chunk of a segment, and above every one of the segment before it. */
+export function segmentKey(segment: number): Buffer {
+  const key = Buffer.allocUnsafe(5)
+  key[0] = Family.chunk
+  key.writeUInt32BE(segment, 1)
+  return key
+}
+
+/** `chunkIndex`: family, shard u32be, first sequence number u64be of a chunk -> mark (marks.ts). */
 export function chunkIndexKey(shard: ShardId, first: number): Buffer {
   const key = Buffer.allocUnsafe(13)
   key[0] = Family.chunkIndex

@@ -1,5 +1,6 @@
 import { compareHash, type Hash64, MillraceError } from '../runtime/index.js'
 import type { ChunkSampler } from './api.js'
+import { ShardExtent } from './extent.js'
 import type { ImagesKept, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
 
 /** A shard in memory: its durable description and where its records end. */
@@ -19,6 +20,8 @@ export interface ShardState {
   bytes: number
   /** Looks into its chunks as they are packed, while somebody wants to know its keys. */
   sampler: ChunkSampler | undefined
+  /** How far it reaches, as packed. */
+  readonly extent: ShardExtent
 }
 
 export interface StreamState {
@@ -74,7 +77,12 @@ export class Layout {
     if (this.#names.get(stream.name) === state) this.#names.delete(stream.name)
   }
 
-  addShard(shard: Shard, packedLast: Sequence = shard.firstSequence, visible?: Shard): ShardState {
+  addShard(
+    shard: Shard,
+    packedLast: Sequence = shard.firstSequence,
+    visible?: Shard,
+    extent = new ShardExtent(0, shard.createdAt),
+  ): ShardState {
     const state: ShardState = {
       shard,
       visible,
@@ -84,6 +92,7 @@ export class Layout {
       records: 0,
       bytes: 0,
       sampler: undefined,
+      extent,
     }
     const stream = this.#streams.get(shard.stream)
     if (!stream)
@@ -91,6 +100,16 @@ export class Layout {
     this.#shards.set(shard.id, state)
     stream.shards.push(state)
     return state
+  }
+
+  removeShard(stream: StreamState, state: ShardState): void {
+    this.#shards.delete(state.shard.id)
+    stream.shards.splice(stream.shards.indexOf(state), 1)
+  }
+
+  removeStream(stream: StreamState): void {
+    this.closeStream(stream, stream.stream)
+    this.#streams.delete(stream.stream.id)
   }
 
   /** Looks again which shards of a stream are open, after the states of many changed. */

@@ -10,6 +10,7 @@ import {
 } from './format.js'
 import { chunkIndexKey, chunkKey } from './keys.js'
 import { Layout, type ShardState, type StreamState } from './layout.js'
+import { markValue } from './marks.js'
 import type { NewRecord, Sequence } from './types.js'
 
 /** Chunk bytes after which the next segment begins (a RocksDB write buffer). */
@@ -184,12 +185,15 @@ export class ChunkPacker {
       shard,
       batches: to - from,
     })
-    if (state.segment !== this.#segment) {
+    const { extent } = state
+    if (state.segment !== this.#segment || extent.isMarkDue(context.time)) {
       state.segment = this.#segment
-      const value = Buffer.allocUnsafe(4)
-      value.writeUInt32BE(this.#segment)
+      const { bytes, time: timeBefore } = extent
+      const value = markValue(this.#segment, { previous, time: context.time, timeBefore, bytes })
       rows.push({ key: chunkIndexKey(shard, firstSequence), value })
+      extent.marked(context.time)
     }
+    extent.add(length, context.time)
     rows.push({ key: chunkKey(this.#segment, shard, last), value: chunk })
     chunks.push({ state, chunk, previous, last })
     state.packedLast = last

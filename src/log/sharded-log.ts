@@ -4,13 +4,15 @@ import { compareHash, type Hash64, hashAfter, hashBefore, MillraceError, middleO
 import type { Storage } from '../storage/index.js'
 import { type Log, type MergeGuard, type MeteredShard, type RowsInCommit, splitCutsMax } from './api.js'
 import { ChunkReader } from './chunk-reader.js'
+import { ShardExtent } from './extent.js'
 import { evenRanges, Layout, openShard, type ShardState, type StreamState } from './layout.js'
 import { ChunkPacker, type PackedChunk } from './packer.js'
 import { decodeShard, decodeStream, shardRow, streamRow } from './rows.js'
 import { takes } from './shard-lifecycle.js'
 import { TailCache } from './tail-cache.js'
-import { firstAtTime } from './time-search.js'
-import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
+import { TimeSearch } from './time-search.js'
+import { isTrimmedAway, Trimmer } from './trimmer.js'
+import type { ImagesKept, LogPage, Sequence, Shard, ShardId, ShardRecords, Stream, StreamId } from './types.js'
 
 export interface LogLimits {
   readonly chunkBytesMax: number
@@ -41,6 +43,9 @@ export class ShardedLog implements Log {
   readonly #limits: LogLimits
   readonly #layout = new Layout()
   readonly #reader: ChunkReader
+  readonly #times: TimeSearch
+  /** Takes old records out of the log. */
+  readonly trimmer: Trimmer
   readonly #tail: TailCache
   readonly #packer: ChunkPacker
   #observer: AppendObserver | undefined
@@ -54,6 +59,8 @@ export class ShardedLog implements Log {
     this.#counters = options.counters
     this.#limits = options.limits
     this.#reader = new ChunkReader(options.storage)
+    this.#times = new TimeSearch(options.storage)
+    this.trimmer = new Trimmer({ ...options, layout: this.#layout, onChanged: (state) => this.#touch(state) })
     this.#tail = new TailCache(options.limits.tailCacheBytesMax)
     this.#packer = new ChunkPacker(this.#layout, options.limits.chunkBytesMax, segment)
     options.commit.usePacker({ pack: (records, context) => this.#pack(records, context) })
@@ -91,15 +98,31 @@ export class ShardedLog implements Log {
     })) {
       for (const value of page.values) {
         const shard = decodeShard(value)
-        const last = (await this.#reader.lastOf(shard.id)) ?? shard.firstSequence
-        this.#layout.addShard(shard, last, shard)
+        const { last, bytes, time } = await this.#endOf(shard)
+        this.#layout.addShard(shard, last, shard, new ShardExtent(bytes, time))
       }
     }
     for (const stream of this.#layout.streams()) this.#layout.refresh(stream)
   }
 
+  /** How far a shard reaches; the store is asked only for those that are open. */
+  async #endOf(shard: Shard): Promise<ShardRecords> {
+    const stored = shard.records ?? (await this.#reader.endOf({ id: shard.id, indexFrom: indexFromOf(shard) }))
+    // All that there was may have been trimmed: then it ends before the low watermark.
+    const last = Math.max(shard.firstSequence, shard.lowWatermark - 1) as Sequence
+    return stored ?? { last, bytes: shard.trimmed?.bytes ?? 0, time: shard.createdAt }
+  }
+
   observe(observer: AppendObserver): void {
     this.#observer = observer
+  }
+
+  /** Bytes of the chunks that a stream keeps. */
+  bytesOf(stream: StreamId): number {
+    let bytes = 0
+    for (const { shard, extent } of this.#layout.stream(stream)?.shards ?? [])
+      bytes += extent.bytes - (shard.trimmed?.bytes ?? 0)
+    return bytes
   }
 
   get tailCacheBytes(): number {
@@ -160,22 +183,47 @@ export class ShardedLog implements Log {
   async read(id: ShardId, from: Sequence, options: { bytesMax: number }): Promise<LogPage> {
     const state = this.#state(id)
     const shard = state.visible as Shard
-    if (from < shard.lowWatermark) {
-      throw new MillraceError(
-        'TRIMMED',
-        `Shard ${id} begins at sequence number ${shard.lowWatermark}; ${from} is no longer kept.`,
-        {
-          details: { shard: id, oldest: shard.lowWatermark },
-        },
-      )
-    }
-    const position = Math.max(from, shard.firstSequence + 1) as Sequence
     const until = state.durableLast
+    // Whoever has read a sealed shard has its end, also when nothing of it is left.
+    if (shard.state === 'sealed' && from > until) return { chunks: [], next: from, ended: true }
+    this.#checkKept(state, from)
+    const position = Math.max(from, shard.firstSequence + 1) as Sequence
     if (position > until) return { chunks: [], next: position, ended: shard.state === 'sealed' }
     const { chunks, last } =
       this.#tail.read(id, position, options.bytesMax) ??
-      (await this.#reader.read(id, position, until, options.bytesMax))
+      (await this.#readStored(state, position, until, options.bytesMax))
     return { chunks, next: (last + 1) as Sequence, ended: shard.state === 'sealed' && last >= until }
+  }
+
+  async #readStored(state: ShardState, from: Sequence, until: Sequence, bytesMax: number) {
+    const shard = state.visible as Shard
+    try {
+      return await this.#reader.read({ id: shard.id, indexFrom: indexFromOf(shard) }, from, until, bytesMax)
+    } catch (error) {
+      // What was there when the read began may have been trimmed under it: that is no damage.
+      this.#checkKept(state, from)
+      throw error
+    }
+  }
+
+  /** Throws TRIMMED, with the oldest position there is, where records from a sequence number on are gone. */
+  #checkKept(state: ShardState, from: Sequence): void {
+    const shard = state.visible as Shard
+    if (from >= shard.lowWatermark) return
+    const oldest = isTrimmedAway(shard) ? this.oldest(shard.stream) : shard.lowWatermark
+    throw new MillraceError(
+      'TRIMMED',
+      `Records of shard ${shard.id} from sequence number ${from} on are no longer kept; the oldest position there is is ${oldest}.`,
+      { details: { shard: shard.id, oldest } },
+    )
+  }
+
+  /** The oldest position of a stream from which records can be read; the next number to come when it holds none. */
+  oldest(stream: StreamId): Sequence {
+    let oldest = this.nextSequence()
+    for (const shard of this.shards(stream))
+      if (!isTrimmedAway(shard) && shard.lowWatermark < oldest) oldest = shard.lowWatermark
+    return oldest
   }
 
   async sequenceAtTime(id: StreamId, timeMs: number): Promise<Sequence> {
@@ -183,13 +231,28 @@ export class ShardedLog implements Log {
     // Taken first: whatever is committed during the search has a higher number.
     let lowest = this.nextSequence()
     for (const shard of this.shards(id)) {
-      const chunkAt = async (at: Sequence) => (await this.read(shard.id, at, { bytesMax: 1 })).chunks[0] as Buffer
-      const last = this.lastSequence(shard.id)
-      const from = Math.max(shard.lowWatermark, shard.firstSequence + 1) as Sequence
-      const found = await firstAtTime(chunkAt, from, last, timeMs)
-      if (found !== undefined && found < lowest) lowest = found
+      const state = this.#layout.shard(shard.id)
+      // One that was taken away meanwhile held nothing.
+      if (!state) continue
+      const last = state.durableLast
+      const { first } = await this.placeAtTime(shard.id, timeMs)
+      if (first <= last && first < lowest) lowest = first
     }
     return lowest
+  }
+
+  /**
+   * The first sequence number of a shard whose commit time is at or after `timeMs`, and the last one before it: a reader
+   * behind that one has missed nothing. Behind its newest record when there is none.
+   */
+  async placeAtTime(id: ShardId, timeMs: number): Promise<{ first: Sequence; previous: Sequence }> {
+    const state = this.#state(id)
+    const shard = state.visible as Shard
+    const { lowWatermark } = shard
+    const last = state.durableLast
+    const found = await this.#times.firstAt({ id, indexFrom: indexFromOf(shard), lowWatermark, last }, timeMs)
+    const end = Math.max(last, shard.firstSequence)
+    return found ?? { first: (end + 1) as Sequence, previous: end as Sequence }
   }
 
   async createStream(options: {
@@ -412,6 +475,13 @@ export class ShardedLog implements Log {
     return shard
   }
 
+  /** Shows as it is now when the commit that is being packed has returned. */
+  #touch(state: ShardState): void {
+    this.#changed.shards.push(state)
+    const stream = this.#layout.stream(state.shard.stream)
+    if (stream) this.#changed.streams.add(stream)
+  }
+
   #seal(
     stream: StreamState,
     state: ShardState,
@@ -424,6 +494,8 @@ export class ShardedLog implements Log {
       children,
       lastSequence: context.takeSequence(),
       sealedAt: context.time,
+      // Its records are all packed: those of this commit go to other shards.
+      records: { last: state.packedLast, bytes: state.extent.bytes, time: state.extent.time },
     }
     this.#changed.shards.push(state)
     this.#changed.streams.add(stream)
@@ -474,6 +546,8 @@ const family = (byte: number): Buffer => Buffer.from([byte])
 
 /** A stream shows with its first durable shard. */
 const visible = (state: StreamState): boolean => state.shards.some((shard) => shard.visible !== undefined)
+
+const indexFromOf = (shard: Shard): number => shard.trimmed?.indexFrom ?? 0
 
 const sealedAlready = (id: ShardId): MillraceError => new MillraceError('CONFLICT', `Shard ${id} is sealed already.`)
 

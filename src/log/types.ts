@@ -65,7 +65,30 @@ export interface Shard {
   readonly lowWatermark: Sequence
   readonly createdAt: number
   readonly sealedAt?: number
+  /** What a sealed shard holds up to its end; absent in rows of format 1. */
+  readonly records?: ShardRecords
+  /** What has been trimmed; absent until something is. */
+  readonly trimmed?: ShardTrimmed
   readonly images: ImagesKept
+}
+
+/** How far the records of a shard reach. */
+export interface ShardRecords {
+  /** Its newest record, or the number of its making. */
+  readonly last: Sequence
+  /** Bytes of all its chunks since it was made. */
+  readonly bytes: number
+  /** Commit time of its newest record. */
+  readonly time: number
+}
+
+/** What is gone of a shard, below its low watermark. */
+export interface ShardTrimmed {
+  readonly bytes: number
+  /** No row of the chunk index below this number is needed any more. */
+  readonly indexFrom: number
+  /** Below this number nothing is left to delete. */
+  readonly sweptFrom: number
 }
 
 export interface Stream {
@@ -76,9 +99,17 @@ export interface Stream {
   readonly createdAt: number
   /** Set when the stream was deleted or its table is gone; it is readable until its records are trimmed. */
   readonly closedAt?: number
+  /** What this stream keeps instead of what the configuration says. */
+  readonly retention?: RetentionPolicy
   /** What this stream has instead of the configuration's `split` section; the balance room knows its members. */
   readonly policy?: Readonly<Record<string, unknown>>
 }
+
+/**
+ * How long records are kept: until they are older than `ms` milliseconds (by commit time) or the stream is larger than
+ * `bytes`, whichever comes first; an absent member does not bound.
+ */
+export type RetentionPolicy = 'forever' | { readonly ms?: number; readonly bytes?: number }
 
 /** A record as it is read; `key` and `body` are views into the chunk. */
 export interface LogRecord extends NewRecord {
