@@ -1,5 +1,5 @@
 import { type Commit, type Counters, Family, type RowEffect } from '../commit/index.js'
-import type { Log, Sequence, StartPosition, StreamId } from '../log/index.js'
+import type { Log, Sequence, ShardId, StartPosition, StreamId } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { DurableGroup } from './group.js'
@@ -127,6 +127,22 @@ export class DurableGroups implements Groups {
         const rows = this.#startAt(group, first ?? context.takeSequence(), group.takeLease())
         return this.changed(group, rows)
       },
+    })
+  }
+
+  /** Removes positions in shards that are gone, when no child needs them to be opened. */
+  async forget(name: string, shards: readonly ShardId[]): Promise<void> {
+    const group = this.#groups.get(name)
+    if (!group) return
+    await this.#options.commit.submit({
+      essential: true,
+      atPack: () =>
+        group.isDeleted
+          ? []
+          : this.changed(
+              group,
+              shards.map((shard) => group.drop(shard)),
+            ),
     })
   }
 

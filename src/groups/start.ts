@@ -13,7 +13,8 @@ export function joinPositions(shards: readonly Shard[], first: Sequence): Positi
   const ended = new Set<ShardId>()
   const known = new Set(shards.map((shard) => shard.id))
   for (const shard of shards) {
-    const isEnded = shard.lastSequence !== undefined && shard.lastSequence < first
+    // Joining and seeking, and nothing else, count what is trimmed as read.
+    const isEnded = shard.lastSequence !== undefined && shard.lastSequence < Math.max(first, shard.lowWatermark)
     const parentsEnded = shard.parents.every((parent) => ended.has(parent) || !known.has(parent))
     if (isEnded && parentsEnded) ended.add(shard.id)
     if (!parentsEnded) continue

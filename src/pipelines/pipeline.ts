@@ -230,7 +230,11 @@ export class Pipeline {
         `a pipeline failed: ${error.message}`,
       )
     }
-    const isFinal = error.code === 'SINK_FILE_CHANGED' || (isAttempt && this.#attempts >= limits.attemptsMax)
+    const isFinal =
+      error.code === 'SINK_FILE_CHANGED' ||
+      // What was trimmed does not come back.
+      error.code === 'TRIMMED' ||
+      (isAttempt && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
       logger.error(
         { pipeline: name, step: place.step, sequence: place.sequence, code: error.code },
