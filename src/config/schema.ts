@@ -3,6 +3,7 @@ import { z } from 'zod'
 
 const KiB = 1024
 const MiB = 1024 * KiB
+const GiB = 1024 * MiB
 
 const count = (initial: number, description: string, max = 1_000_000) =>
   z.int().min(1).max(max).default(initial).describe(description)
@@ -13,6 +14,10 @@ const bytes = (initial: number, description: string, min = KiB) =>
 const timerMsMax = 2 ** 31 - 1
 const ms = (initial: number, description: string, min = 1) =>
   z.int().min(min).max(timerMsMax).default(initial).describe(description)
+/** An age, which is no timer. */
+const age = (initial: number, description: string, min = 1) =>
+  z.int().min(min).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
+const dayMs = 24 * 60 * 60 * 1000
 
 const share = (initial: number, description: string, max = 100) =>
   z.number().min(0.01).max(max).default(initial).describe(description)
@@ -141,6 +146,10 @@ export const configSchema = z.strictObject({
         .regex(/^\d{12}$/)
         .default('000000000000')
         .describe('Account in resource names: 12 digits.'),
+      streamRetentionMs: age(
+        dayMs,
+        'What an AWS stream shows of the change log below it; one that was switched off, or whose table is gone, can be read as long.',
+      ),
     })
     .prefault({})
     .describe('What the AWS protocol shows.'),
@@ -175,6 +184,31 @@ export const configSchema = z.strictObject({
   split: splitSchema
     .prefault({})
     .describe('When shards split and merge by themselves; a stream may have other values.'),
+  retention: z
+    .strictObject({
+      ms: age(7 * dayMs, 'Age past which records of plain streams go, by commit time; 0 keeps them for ever.', 0),
+      bytes: bytes(0, 'Size past which the oldest records of a plain stream go; 0 is no bound.', 0),
+      heldBytesMax: bytes(
+        10 * GiB,
+        'What groups that hold (pipelines, bridges, others that ask for it) may keep of a stream past its retention; then it is trimmed in spite of them.',
+        0,
+      ),
+      deletedMs: age(dayMs, 'Longest time that records of a deleted plain stream are kept.', 0),
+      everyMs: ms(10_000, 'Time between two looks at what may go.', 10),
+      rowsPerCommitMax: count(1000, 'Rows that one commit of a trim deletes.'),
+    })
+    .prefault({})
+    .describe('How long plain streams keep records; each may have a policy of its own.'),
+  changeLog: z
+    .strictObject({
+      retentionMs: age(
+        7 * dayMs,
+        'Age past which records of change logs of tables go; what an AWS stream shows stays. 0 keeps them for ever.',
+        0,
+      ),
+    })
+    .prefault({})
+    .describe('Change logs of tables.'),
   groups: z
     .strictObject({
       groupsMax: count(1000, 'How many there may be, those of pipelines and bridges included.'),
