@@ -7,6 +7,7 @@ import { inUse, notFound, validation } from './aws-error.js'
 import { Gate } from './gate.js'
 import { after, tablePrefix } from './item-row.js'
 import type { KeySchema } from './values/index.js'
+import type { WindowTime } from './window-time.js'
 
 export type ViewType = 'KEYS_ONLY' | 'NEW_IMAGE' | 'OLD_IMAGE' | 'NEW_AND_OLD_IMAGES'
 
@@ -61,12 +62,13 @@ export interface CatalogueOptions {
   readonly logger: Logger
   readonly region: string
   readonly accountId: string
+  readonly windowTime: WindowTime
 }
 
-/** How long a stream that was switched off can still be read. */
-export const disabledStreamMs = 24 * 60 * 60 * 1000
 export const tablesMax = 2500
 const deleteRowsMax = 1000
+/** Rows of streams that one commit forgets. */
+const expiredStreamsMax = 1000
 const version = 1
 
 const tableKey = (id: number): Buffer => {
@@ -154,19 +156,25 @@ export class Catalogue {
     return `${this.tableArn(stream.tableName)}/stream/${stream.label}`
   }
 
-  /** Streams that are on, and those that were switched off less than 24 hours ago. */
+  /** Streams that are on, and those that were switched off, or lost their table, less than a window ago. */
   awsStreams(): AwsStream[] {
-    const now = this.#options.clock.now()
-    return [...this.#awsStreams.values()].filter(
-      (stream) => stream.disabledAt === undefined || stream.disabledAt + disabledStreamMs > now,
-    )
+    const { until } = this.#options.windowTime
+    return [...this.#awsStreams.values()].filter((stream) => !isOver(stream, until))
   }
 
   awsStream(arn: string): AwsStream | undefined {
     const stream = this.#awsStreams.get(arn)
-    if (stream?.disabledAt !== undefined && stream.disabledAt + disabledStreamMs <= this.#options.clock.now())
-      return undefined
-    return stream
+    return stream && !isOver(stream, this.#options.windowTime.until) ? stream : undefined
+  }
+
+  /** Forgets streams that can no longer be read. */
+  async expireStreams(): Promise<void> {
+    const { until } = this.#options.windowTime
+    const over = [...this.#awsStreams].filter(([, stream]) => isOver(stream, until)).slice(0, expiredStreamsMax)
+    if (over.length === 0) return
+    const rows = over.map(([, { table, label }]) => ({ key: awsStreamKey(table, label), value: undefined }))
+    await this.#options.commit.submit({ essential: true, rows })
+    for (const [arn] of over) this.#awsStreams.delete(arn)
   }
 
   async create(
@@ -401,5 +409,8 @@ export class Catalogue {
     await Promise.all(this.#deleting)
   }
 }
+
+const isOver = (stream: AwsStream, until: number): boolean =>
+  stream.disabledAt !== undefined && stream.disabledAt <= until
 
 export const logName = (table: string): string => `table:${table}`

@@ -14,6 +14,7 @@ import { type DecodedChange, decodeChange } from './change.js'
 import { array, members } from './json-bytes.js'
 import { atMost, Constraints, type Input, object, oneOf, text, whole } from './request.js'
 import { keysOf } from './table-operations.js'
+import type { WindowTime } from './window-time.js'
 
 const iteratorMs = 15 * 60 * 1000
 const pageRecordsMax = 1000
@@ -26,6 +27,7 @@ export interface StreamOperationsOptions {
   readonly clock: Clock
   readonly region: string
   readonly eventId: (sequence: number) => string
+  readonly windowTime: WindowTime
 }
 
 /** A sequence number on the wire: 1 and 20 digits, so that all have one length and sort as text and as numbers. */
@@ -159,20 +161,20 @@ export class StreamOperations {
           : `A sequence number cannot be given for the iterator type ${type}`,
       )
     }
-    const oldest = Math.max(shard.lowWatermark, shard.firstSequence)
+    const oldest = await this.#oldest(shard)
     let position: number
     if (type === 'TRIM_HORIZON') position = oldest
     else if (type === 'LATEST') position = log.lastSequence(shard.id) + 1
     else {
       const sequence = sequenceOf(wire as string, shard)
-      if (sequence < oldest) throw trimmed('The operation attempted to read past the oldest stream record in a shard')
+      if (sequence < oldest) throw pastOldest()
       position = type === 'AT_SEQUENCE_NUMBER' ? sequence : sequence + 1
     }
     return { ShardIterator: this.#iterator(arn, shard.id, position) }
   }
 
   async getRecords(input: Input): Promise<Buffer> {
-    const { clock } = this.#options
+    const { clock, windowTime } = this.#options
     const constraints = new Constraints()
     const wire = text(input, 'ShardIterator')
     constraints.check(wire !== undefined, 'shardIterator', undefined, 'Member must not be null')
@@ -202,7 +204,10 @@ export class StreamOperations {
     const { arn, shard, position, issued } = parseIterator(wire as string)
     if (clock.now() - issued > iteratorMs) throw expiredIterator('Iterator has expired')
     const stream = this.#stream(arn)
-    if (!this.#shards(stream).some((each) => each.id === shard)) throw validation('Invalid ShardIterator')
+    const { until } = windowTime
+    const read = this.#allShards(stream).find((each) => each.id === shard)
+    if (!read) throw validation('Invalid ShardIterator')
+    if (isOutside(read, until)) throw pastOldest()
     const records: Buffer[] = []
     let next = position as Sequence
     let ended = false
@@ -219,6 +224,8 @@ export class StreamOperations {
         const cursor = new ChunkCursor(chunk)
         while (cursor.next()) {
           if (cursor.sequence < next) continue
+          // Times never go back: only the first record of a page can lie before the window.
+          if (cursor.commitTime <= until) throw pastOldest()
           if (full()) {
             isCut = true
             break
@@ -254,8 +261,7 @@ export class StreamOperations {
     try {
       return await this.#options.log.read(shard, from, { bytesMax: readBytesMax })
     } catch (error) {
-      if (error instanceof MillraceError && error.code === 'TRIMMED')
-        throw trimmed('The operation attempted to read past the oldest stream record in a shard')
+      if (error instanceof MillraceError && error.code === 'TRIMMED') throw pastOldest()
       throw error
     }
   }
@@ -286,15 +292,31 @@ export class StreamOperations {
     return stream
   }
 
-  /** The shards of a window, in the order of their ids. */
+  /** The shards that a window shows, in the order of their ids: a sealed one as long as its youngest record may be seen. */
   #shards(stream: AwsStream): Shard[] {
+    const { until } = this.#options.windowTime
+    return this.#allShards(stream)
+      .filter((shard) => !isOutside(shard, until))
+      .sort((a, b) => (wireShardId(a) < wireShardId(b) ? -1 : 1))
+  }
+
+  /** The shards between the bounds of a window, whatever their age. */
+  #allShards(stream: AwsStream): Shard[] {
     return this.#options.log
       .shards(stream.stream)
       .filter(
         (shard) =>
           shard.firstSequence >= stream.first && (stream.last === undefined || shard.firstSequence <= stream.last),
       )
-      .sort((a, b) => (wireShardId(a) < wireShardId(b) ? -1 : 1))
+  }
+
+  /** The oldest sequence number of a shard from which nothing is missing. */
+  async #oldest(shard: Shard): Promise<number> {
+    const { log, windowTime } = this.#options
+    const { until } = windowTime
+    const kept = Math.max(shard.lowWatermark, shard.firstSequence)
+    if (shard.createdAt > until) return kept
+    return Math.max(kept, (await log.placeAtTime(shard.id, until + 1)).previous + 1)
   }
 
   /** A position of its own, without state in the daemon: ARN, shard, next sequence number, time of issue. */
@@ -303,6 +325,10 @@ export class StreamOperations {
     return `${arn}|1|${opaque}`
   }
 }
+
+const isOutside = (shard: Shard, until: number): boolean => shard.sealedAt !== undefined && shard.sealedAt <= until
+
+const pastOldest = () => trimmed('The operation attempted to read past the oldest stream record in a shard')
 
 const newImageName = Buffer.from(',"NewImage":')
 const oldImageName = Buffer.from(',"OldImage":')

@@ -12,6 +12,7 @@ import { checkShape } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
 import type { Item, KeySchema } from './values/index.js'
+import { WindowTime } from './window-time.js'
 import { Writer } from './writer.js'
 
 export interface TablesOptions {
@@ -25,6 +26,8 @@ export interface TablesOptions {
   readonly region: string
   readonly accountId: string
   readonly eventId: (sequence: number) => string
+  /** What an AWS stream shows of its change log, and how long a closed one can be read. */
+  readonly streamRetentionMs: number
 }
 
 export interface TableInfo {
@@ -44,14 +47,14 @@ export class Tables {
   readonly #writer: Writer
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
-  private constructor(options: TablesOptions, catalogue: Catalogue) {
+  private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
     this.#writer = new Writer(options.commit, catalogue)
     const items = new ItemOperations(options.commit, catalogue, this.#writer)
     const batches = new BatchOperations(options.commit, catalogue, this.#writer)
     const ranges = new RangeOperations(options.storage, catalogue)
     const tables = new TableOperations(catalogue)
-    const streams = new StreamOperations({ ...options, catalogue })
+    const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
       DynamoDB_20120810: {
         PutItem: (input) => items.put(input),
@@ -87,13 +90,14 @@ export class Tables {
   }
 
   static async open(options: TablesOptions): Promise<Tables> {
-    const catalogue = await Catalogue.open(options)
+    const windowTime = new WindowTime(options.commit.time, options.streamRetentionMs)
+    const catalogue = await Catalogue.open({ ...options, windowTime })
     // A reader of AWS polls a closed parent for its children until it finds them, and knows a single parent of a shard.
     options.log.guardMerges((stream) => {
       const window = catalogue.awsStreams().find((each) => each.stream === stream)
       return window && `the AWS stream ${catalogue.streamArn(window)} can still be read`
     })
-    return new Tables(options, catalogue)
+    return new Tables(options, catalogue, windowTime)
   }
 
   /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */
@@ -154,6 +158,16 @@ export class Tables {
         throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
       throw error
     }
+  }
+
+  /** Whether an AWS stream over a change log can still be read. */
+  hasWindow(stream: StreamId): boolean {
+    return this.#catalogue.awsStreams().some((window) => window.stream === stream)
+  }
+
+  /** Forgets AWS streams that can no longer be read. */
+  expireStreams(): Promise<void> {
+    return this.#catalogue.expireStreams()
   }
 
   close(): Promise<void> {

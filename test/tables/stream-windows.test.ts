@@ -43,6 +43,7 @@ async function openTables() {
     region: 'here',
     accountId: '000000000000',
     eventId: String,
+    streamRetentionMs: 24 * 60 * 60 * 1000,
   })
   const run = async <Body>(service: string, operation: string, input: Json): Promise<Body> =>
     JSON.parse((await tables.execute(service, operation, Buffer.from(JSON.stringify(input)))).toString()) as Body
