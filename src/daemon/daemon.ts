@@ -2,6 +2,7 @@ import { type Staged, stageBackup } from '../backup/index.js'
 import type { Config } from '../config/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, sleep, systemClock } from '../runtime/index.js'
 import { WorkerPool } from '../workers/index.js'
+import { Ballast } from './ballast.js'
 import { DataDirectory } from './data-directory.js'
 import { FreeSpaceWatch } from './free-space.js'
 import { closeRooms, openRooms, type Rooms } from './rooms.js'
@@ -46,13 +47,19 @@ export class Daemon {
     this.#directory = directory
     const { workers, pipelines } = options.config
     this.workers = new WorkerPool({ ...workers, stepTimeoutMs: pipelines.stepTimeoutMs, logger: options.logger })
+    const { store, commit } = options.config
     this.#space = new FreeSpaceWatch({
       path: directory.path,
-      freeBytesMin: options.config.commit.freeBytesMin,
+      freeBytesMin: commit.freeBytesMin,
+      // RocksDB's log holds two write buffers, and one commit more than fits.
+      ballast: new Ballast(directory.ballast, 2 * store.writeBufferBytes + commit.commitBytesMax, options.logger),
       clock: this.#clock,
       logger: options.logger,
       onChange: (full) => {
-        if (this.#rooms) this.#rooms.store.commit.storageFull = full
+        if (!this.#rooms) return
+        this.#rooms.store.commit.storageFull = full
+        // Whatever may go gives its space back now.
+        if (full) void this.#rooms.retention.run()
       },
     })
   }
@@ -64,7 +71,7 @@ export class Daemon {
     try {
       await daemon.#open()
     } catch (error) {
-      daemon.#space.stop()
+      await daemon.#space.stop()
       await daemon.workers.close()
       throw error
     }
@@ -108,6 +115,7 @@ export class Daemon {
   }
 
   async #open(): Promise<void> {
+    this.#space.makeRoom()
     // The path may fail while the rooms are still being built; then this opening is the one that failed.
     let poisoned: MillraceError | undefined
     const rooms = await openRooms({
@@ -188,7 +196,7 @@ export class Daemon {
     const rooms = this.#rooms
     this.#state = { state: 'stopping' }
     this.#rooms = undefined
-    this.#space.stop()
+    await this.#space.stop()
     await this.#reopening
     try {
       if (rooms) await closeRooms(rooms)

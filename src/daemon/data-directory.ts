@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeSync,
 } from 'node:fs'
@@ -16,7 +17,7 @@ import { restoredName, stagingName } from '../backup/index.js'
 import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
 /** The version of everything in a data directory. A newer daemon reads older ones; an older one refuses newer ones. */
-export const dataFormat = 1
+export const dataFormat = 2
 
 /**
  * The layout of a data directory:
@@ -29,9 +30,12 @@ export const dataFormat = 1
  *   modules/   bundles of user modules, as workers load them
  *   files/     what file sinks write
  *   RESTORED   the directory came from a backup and was not opened since
+ *   ballast    space for an opening on a full disk (ballast.ts)
  */
 export class DataDirectory {
   readonly path: string
+  /** What its stamp says. */
+  #format = dataFormat
 
   private constructor(path: string) {
     this.path = path
@@ -66,10 +70,7 @@ export class DataDirectory {
           `${path} is not empty and not a data directory of Millrace (it has ${others[0]}).`,
         )
       }
-      const file = openSync(stamp, 'wx')
-      writeSync(file, `${JSON.stringify({ format: dataFormat })}\n`)
-      fsyncSync(file)
-      closeSync(file)
+      writeStamp(stamp)
     }
     for (const name of ['store', 'native', 'modules', 'files', 'aside'])
       mkdirSync(join(path, name), { recursive: true })
@@ -95,6 +96,21 @@ export class DataDirectory {
         `${this.path} has format ${format}; this version of Millrace knows ${dataFormat}.`,
       )
     }
+    this.#format = format
+  }
+
+  /**
+   * Before the first write of this version: an older one would not know what it reads then. Written beside and renamed,
+   * so that a stop in between leaves one of the two.
+   */
+  raiseFormat(): void {
+    if (this.#format === dataFormat) return
+    const beside = join(this.path, 'MILLRACE.new')
+    rmSync(beside, { force: true })
+    writeStamp(beside)
+    renameSync(beside, join(this.path, 'MILLRACE'))
+    syncFolder(this.path)
+    this.#format = dataFormat
   }
 
   get store(): string {
@@ -114,6 +130,9 @@ export class DataDirectory {
     syncFolder(this.path)
   }
 
+  get ballast(): string {
+    return join(this.path, 'ballast')
+  }
   get native(): string {
     return join(this.path, 'native')
   }
@@ -142,6 +161,16 @@ export class DataDirectory {
     rmSync(join(this.path, stagingName), { recursive: true, force: true })
     for (const name of readdirSync(join(this.path, 'aside')))
       rmSync(join(this.path, 'aside', name), { recursive: true, force: true })
+  }
+}
+
+function writeStamp(path: string): void {
+  const file = openSync(path, 'wx')
+  try {
+    writeSync(file, `${JSON.stringify({ format: dataFormat })}\n`)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }
 

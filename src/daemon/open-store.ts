@@ -38,6 +38,7 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       blockCacheBytes: options.blockCacheBytes,
       nativeCachePath: directory.native,
     })
+    directory.raiseFormat()
     mark = new Mark(directory.mark)
     const commit = await openCommit({
       storage,

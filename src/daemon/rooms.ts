@@ -6,6 +6,7 @@ import { Bridges, openKafkajsCluster } from '../kafka/index.js'
 import { eventIds, ShardedLog, type Stream, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
+import { Retention } from '../retention/index.js'
 import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeChange, decodeKeyValue, Tables } from '../tables/index.js'
@@ -24,6 +25,7 @@ export interface Rooms {
   readonly tables: Tables
   readonly pipelines: Pipelines
   readonly bridges: Bridges
+  readonly retention: Retention
 }
 
 export interface RoomsOptions {
@@ -86,7 +88,19 @@ async function buildRooms(
   })
   const { region, accountId } = config.aws
   const eventId = eventIds(region, commit.storeId, commit.epochs)
-  const tables = await Tables.open({ storage, commit, counters, log, clock, logger, region, accountId, eventId })
+  const { streamRetentionMs } = config.aws
+  const tables = await Tables.open({
+    storage,
+    commit,
+    counters,
+    log,
+    clock,
+    logger,
+    region,
+    accountId,
+    eventId,
+    streamRetentionMs,
+  })
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
   const pipelines = await Pipelines.open({
     storage,
@@ -120,11 +134,25 @@ async function buildRooms(
     openCluster: openKafkajsCluster,
     stored: await valuesOf(storage, Family.bridge),
   })
+  const { ms, bytes, deletedMs, ...retentionLimits } = config.retention
+  const retention = new Retention({
+    log,
+    groups,
+    commit,
+    storage,
+    clock,
+    logger,
+    defaults: { ms, bytes, deletedMs, changeLogMs: config.changeLog.retentionMs, windowMs: streamRetentionMs },
+    ...retentionLimits,
+    hasWindow: (stream) => tables.hasWindow(stream),
+    expireWindows: () => tables.expireStreams(),
+  })
   producers.start()
   balancer.start()
   pipelines.start()
   bridges.start()
-  return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges }
+  retention.start()
+  return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges, retention }
 }
 
 /** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
@@ -152,7 +180,8 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
-  await Promise.all([rooms.pipelines.close(), rooms.bridges.close(), rooms.balancer.close()])
+  const { pipelines, bridges, balancer, retention } = rooms
+  await Promise.all([pipelines.close(), bridges.close(), balancer.close(), retention.close()])
   await rooms.producers.close()
   await rooms.tables.close()
   await rooms.store.commit.close()

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ensureBuilt } from '../built.js'
@@ -66,7 +66,73 @@ describe.skipIf(!mayMount)('a full disk', () => {
     await after.aws('PutItem', { TableName: tableName, Item: { id: { S: 'after' } } })
     await after.kill()
   })
+
+  it('is survived by the ballast while nobody frees space, and after a kill too; nothing acknowledged is lost', {
+    timeout: 120_000,
+  }, async () => {
+    ensureBuilt()
+    const disk = temporaryFolder()
+    expect(mount('-t', 'tmpfs', '-o', 'size=80m', 'tmpfs', disk)).toBe(true)
+    onTestFinished(() => void spawnSync('umount', ['-l', disk]))
+    const data = join(disk, 'data')
+    const env = {
+      MILLRACE_COMMIT_FREE_BYTES_MIN: '0',
+      MILLRACE_STORE_WRITE_BUFFER_BYTES: String(4 << 20),
+      MILLRACE_COMMIT_EFFECT_SET_BYTES_MAX: String(4 << 20),
+      MILLRACE_COMMIT_COMMIT_BYTES_MAX: String(4 << 20),
+      MILLRACE_LOG_LEVEL: 'silent',
+    }
+    const ballast = join(data, 'ballast')
+    const ballastBytes = 12 << 20
+    const isThere = () => existsSync(ballast) && statSync(ballast).size === ballastBytes
+    const daemon = await DaemonProcess.start({ data, env })
+    await createTable(daemon)
+    await until(isThere)
+    const filler = join(disk, 'filler')
+    const { bavail, bsize } = statfsSync(disk)
+    writeFileSync(filler, Buffer.alloc(bavail * bsize - (9 << 20)))
+    const acknowledged: string[] = []
+    const put = async (to: DaemonProcess, id: string) => {
+      const value = { B: randomBytes(75_000).toString('base64') }
+      await to.aws('PutItem', { TableName: tableName, Item: { id: { S: id }, value } })
+      acknowledged.push(id)
+    }
+    const isRefused = (to: DaemonProcess, id: string) =>
+      put(to, id).then(
+        () => false,
+        (error: AwsFailure) => ['InternalServerError', 'ServiceUnavailable'].includes(error.type),
+      )
+    for (let i = 0; !(await isRefused(daemon, `item ${i}`)); i++) expect(i).toBeLessThan(1000)
+    const state = async (of: DaemonProcess) =>
+      (await (await fetch(`${of.url}/v1/status`)).json()) as { state: string; storageFull: boolean }
+    const hasAll = async (of: DaemonProcess) => {
+      for (const id of acknowledged) {
+        const { Item } = await of.aws<{ Item?: object }>('GetItem', { TableName: tableName, Key: { id: { S: id } } })
+        expect(Item, `${id} was acknowledged`).toBeDefined()
+      }
+    }
+    await until(async () => (await state(daemon)).state === 'ready')
+    expect(isThere()).toBe(false)
+    expect((await state(daemon)).storageFull).toBe(true)
+    await hasAll(daemon)
+    // The space of the ballast is not for writers: the next opening needs it again.
+    expect(await isRefused(daemon, 'on a full disk')).toBe(true)
+    await daemon.kill()
+    const again = await DaemonProcess.start({ data, env })
+    expect(await state(again)).toMatchObject({ state: 'ready', storageFull: true })
+    await hasAll(again)
+    rmSync(filler)
+    await until(async () => !(await isRefused(again, 'after')))
+    await until(isThere)
+    await hasAll(again)
+    expect(await again.stop()).toBe(0)
+  })
 })
+
+/** A state that comes by itself; the test's own time bounds the wait. */
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 50))
+}
 
 async function restarted(daemon: DaemonProcess, data: string, env: Record<string, string>): Promise<DaemonProcess> {
   await daemon.kill()
