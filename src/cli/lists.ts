@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { Client, globals } from './client.js'
 import { printDone, printList, printOne, type Row } from './output.js'
+import { isOfRetention, retentionOf } from './retention-settings.js'
 import { registerShards } from './shards.js'
 import { settingsOf } from './stream-settings.js'
 import { wholeNumber } from './whole-number.js'
@@ -88,14 +89,15 @@ function registerStreams(program: Command): void {
   streams
     .command('set <name> <settings...>')
     .description(
-      'change what a stream has instead of the configuration: KEY=VALUE of its section split, such as target.recordsPerSecond=20000 or enabled=false; KEY=default takes it back',
+      'change what a stream has instead of the configuration: KEY=VALUE of its section split, such as target.recordsPerSecond=20000 or enabled=false; retention.ms=N, retention.bytes=N, retention=forever; KEY=default takes it back',
     )
     .action(async (name: string, settings: string[], _options: object, command: Command) => {
-      const answer = await new Client(globals(command)).call<{ policy: object }>(
-        'PATCH',
-        `streams/${encodeURIComponent(name)}`,
-        settingsOf(settings),
-      )
+      const retention = retentionOf(settings)
+      const others = settings.filter((setting) => !isOfRetention(setting))
+      const answer = await new Client(globals(command)).call<object>('PATCH', `streams/${encodeURIComponent(name)}`, {
+        ...(retention === undefined ? {} : { retention }),
+        ...(others.length === 0 ? {} : settingsOf(others)),
+      })
       printDone(`${name} is changed: ${settings.join(' ')}`, answer, globals(command).json)
     })
   streams

@@ -4,6 +4,7 @@ import type { StreamId } from '../log/index.js'
 import type { Metrics, Sample } from '../runtime/index.js'
 import { capacityMetrics } from './capacity-metrics.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
+import { retentionMetrics } from './retention-metrics.js'
 
 /** Registers a metric that is looked up in the rooms, and has no sample while there are none. */
 export type ReadRooms = (
@@ -30,6 +31,11 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     'seconds',
   )
   const commitBytes = metrics.histogram('commit_bytes', 'Size of a commit.', 'bytes')
+  const trimmedBytes = metrics.counter('trimmed_bytes_total', 'Bytes of chunks that retention took out of the log.')
+  const groupsTrimmed = metrics.counter(
+    'groups_trimmed_total',
+    'How often a group lost records that it had not read to the retention of its stream.',
+  )
   const balanced = {
     split: metrics.counter('splits_total', 'Splits of shards by what made their load, or manual.', ['reason']),
     merge: metrics.counter('merges_total', 'Merges of shards by their reason.', ['reason']),
@@ -38,7 +44,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
   const openings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
 
   return {
-    onRooms({ store, log, balancer }) {
+    onRooms({ store, log, balancer, retention }) {
       openings(1)
       store.commit.observe({
         committed({ seconds, bytes, effectSets: sets }) {
@@ -48,6 +54,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
           commitBytes(bytes)
         },
       })
+      retention.observe({ trimmed: trimmedBytes, groupTrimmed: () => groupsTrimmed(1) })
       balancer.observe(({ kind, reason }) => balanced[kind](1, { reason }))
       log.observe(({ records, bytes }) => {
         appendedRecords(records)
@@ -61,6 +68,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       watchStore(read)
       capacityMetrics(metrics, read, daemon)
       watchLog(read)
+      retentionMetrics(read)
       pipelineMetrics(read)
       watchClients(read)
       watchBridges(read)

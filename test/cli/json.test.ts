@@ -54,6 +54,10 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
     says: { streams: expect.arrayContaining([expect.objectContaining({ name: 'source' })]) },
   },
   { args: ['streams', 'show', 'table:things'], says: { name: 'table:things', kind: 'table' } },
+  {
+    args: ['streams', 'set', 'source', 'retention.ms=86400000'],
+    says: { stream: { name: 'source', retention: { ms: 86_400_000 } } },
+  },
   { args: ['shards', 'list', 'source'], says: { shards: [{ state: 'open' }] } },
   { args: ['append', 'source', 'k', '1'], says: { appended: 1 } },
   { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type ConfigInput, configSchema } from '../../src/config/index.js'
 import { Daemon } from '../../src/daemon/index.js'
-import { Metrics, silentLogger } from '../../src/runtime/index.js'
+import { type Clock, Metrics, silentLogger } from '../../src/runtime/index.js'
 import { daemonMetrics, Server } from '../../src/server/index.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
@@ -28,7 +28,7 @@ export interface Answered {
 }
 
 /** A daemon and its server in this process, on a folder and a port of its own, until the test ends. */
-export async function serve(input: ConfigInput = {}): Promise<Serving> {
+export async function serve(input: ConfigInput = {}, clock?: Clock): Promise<Serving> {
   const config = configSchema.parse({
     dataDir: join(temporaryFolder(), 'data'),
     ...input,
@@ -37,7 +37,12 @@ export async function serve(input: ConfigInput = {}): Promise<Serving> {
   })
   const metrics = new Metrics('test')
   const observed = daemonMetrics(metrics)
-  const daemon = await Daemon.open({ config, logger: silentLogger, onRooms: (rooms) => observed.onRooms(rooms) })
+  const daemon = await Daemon.open({
+    config,
+    logger: silentLogger,
+    ...(clock ? { clock } : {}),
+    onRooms: (rooms) => observed.onRooms(rooms),
+  })
   observed.watch(daemon)
   const server = new Server({ daemon, metrics, logger: silentLogger })
   const { port } = await server.listen()

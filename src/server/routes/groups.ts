@@ -1,5 +1,5 @@
 import type { Rooms } from '../../daemon/index.js'
-import { type DurableGroup, lagRecords } from '../../groups/index.js'
+import { type DurableGroup, isTrimmed, lagRecords } from '../../groups/index.js'
 import type { Sequence, StartPosition } from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, created, objectOf, ok, only, type Route, streamNamed, wholeNumberOf } from './route.js'
@@ -8,7 +8,7 @@ import { type Answer, type Call, created, objectOf, ok, only, type Route, stream
 export const groupNamePattern = /^[A-Za-z0-9_.-]{1,255}$/
 
 const shape =
-  '{name, stream, kind: "pipeline", "bridge" or "client", hold, lag: records at most, positions: [{shard, next, ended, lease}], members?: [{member, shards}], of a client group}'
+  '{name, stream, kind: "pipeline", "bridge" or "client", hold, state: "active", or "trimmed" when records that it had not read are gone and it must seek, oldest?: the oldest position there is then, lag: records at most, positions: [{shard, next, ended, lease}], members?: [{member, shards}], of a client group}'
 const startShape = '"oldest", "newest", {sequence} or {timeMs}'
 
 export const groupRoutes: readonly Route[] = [
@@ -96,11 +96,14 @@ function groupNamed({ groups }: Rooms, name: string | undefined): DurableGroup {
 }
 
 function shownGroup({ log, memberships }: Rooms, group: DurableGroup): object {
+  const isLost = isTrimmed(log, group)
   return {
     name: group.name,
     stream: log.stream(group.stream)?.name,
     kind: group.kind,
     hold: group.hold,
+    state: isLost ? 'trimmed' : 'active',
+    ...(isLost ? { oldest: log.oldest(group.stream) } : {}),
     lag: lagRecords(log, group),
     positions: group.positions(),
     ...(group.kind === 'client' ? { members: memberships.membersOf(group.name)?.view() ?? [] } : {}),

@@ -1,5 +1,6 @@
 import type { Rooms } from '../../daemon/index.js'
 import type { Stream } from '../../log/index.js'
+import { parsePolicy } from '../../retention/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { policyPatchOf } from './balance.js'
 import { type Answer, type Call, created, ok, only, type Route, streamNamed } from './route.js'
@@ -8,7 +9,7 @@ import { type Answer, type Call, created, ok, only, type Route, streamNamed } fr
 const streamNamePattern = /^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$/
 
 const shape =
-  '{name, id, kind: "plain" or "table", createdAt, closedAt?, shards, open, policy?: what it has instead of the configuration}'
+  '{name, id, kind: "plain" or "table", createdAt, closedAt?, shards, open, bytes, oldest: the oldest position there is, policy?, retention?: what it has instead of the configuration}'
 
 export const streamRoutes: readonly Route[] = [
   {
@@ -39,7 +40,7 @@ export const streamRoutes: readonly Route[] = [
     method: 'PATCH',
     path: 'streams/{name}',
     summary: 'Changes what a stream has instead of the configuration; in force at once.',
-    body: '{policy?: any part of the section `split` of the configuration; null takes a value, or all of them, back}',
+    body: '{policy?: any part of the section `split` of the configuration; null takes a value, or all of them, back; retention?: "forever", {ms?, bytes?}, or null for what the configuration says}',
     answer: '{stream, policy: in force}',
     errors: ['NOT_FOUND'],
     run: changeStream,
@@ -47,7 +48,8 @@ export const streamRoutes: readonly Route[] = [
   {
     method: 'DELETE',
     path: 'streams/{name}',
-    summary: 'Closes a plain stream for ever; refused while a group reads it.',
+    summary:
+      'Closes a plain stream for ever; refused while a group reads it. Its records go after `retention.deletedMs`.',
     answer: '{deleted: name}',
     errors: ['NOT_FOUND', 'CONFLICT'],
     run: deleteStream,
@@ -70,8 +72,13 @@ async function createStream(call: Call): Promise<Answer> {
 async function changeStream({ daemon: { rooms }, names, json }: Call): Promise<Answer> {
   const stream = streamNamed(rooms, names[0])
   const body = await json()
-  only(body, ['policy'])
+  only(body, ['policy', 'retention'])
+  const retention = body.retention === undefined ? undefined : { own: parsePolicy(body.retention) }
   if (body.policy !== undefined) await rooms.balancer.setPolicy(stream, policyPatchOf(body.policy))
+  if (retention)
+    await rooms.log.alterStream(stream.id, ({ retention: _, ...others }) =>
+      retention.own === undefined ? others : { ...others, retention: retention.own },
+    )
   const changed = streamNamed(rooms, stream.name)
   return ok({ stream: shownStream(rooms, changed), policy: rooms.balancer.policy(changed) })
 }
@@ -100,5 +107,8 @@ function shownStream({ log }: Rooms, stream: Stream): object {
     shards: shards.length,
     open: shards.filter((shard) => shard.state === 'open').length,
     policy: stream.policy,
+    bytes: log.bytesOf(stream.id),
+    oldest: log.oldest(stream.id),
+    retention: stream.retention,
   }
 }
