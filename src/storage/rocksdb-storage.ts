@@ -103,17 +103,26 @@ class RocksdbStorage implements Storage {
 
   async page(range: RangeOptions): Promise<Page> {
     return this.#run(async () => {
-      // One more than asked for says whether the range goes on.
-      const limit = Math.max(1, Math.min(range.limit, 0x7ffffffe))
-      const reader = new RangeReader(this.#binding, this.#database, { ...range, limit: limit + 1 })
-      try {
-        return await reader.page(limit)
-      } catch (error) {
-        throw storageError('read', this.#path, error as Error)
-      } finally {
-        reader.end()
-      }
+      const page = await this.#page(range)
+      // Backward, the binding seeks the upper bound and goes to the last key of all when there is nothing from there on,
+      // also when that was only because a block is damaged: then nothing is found, and no error. Forward, it is one.
+      const above = range.reverse ? (range.lte ?? range.lt) : undefined
+      if (above && page.keys.length === 0) await this.#page({ gte: above, limit: 1, bytesMax: 0, values: false })
+      return page
     })
+  }
+
+  async #page(range: RangeOptions): Promise<Page> {
+    // One more than asked for says whether the range goes on.
+    const limit = Math.max(1, Math.min(range.limit, 0x7ffffffe))
+    const reader = new RangeReader(this.#binding, this.#database, { ...range, limit: limit + 1 })
+    try {
+      return await reader.page(limit)
+    } catch (error) {
+      throw storageError('read', this.#path, error as Error)
+    } finally {
+      reader.end()
+    }
   }
 
   async *scan(range: Omit<RangeOptions, 'limit'>): AsyncGenerator<Page, void, void> {
