@@ -52,6 +52,9 @@ export function isHot(load: ShardLoad, policy: SplitPolicy): boolean {
   return load.hotMs >= policy.splitMs || load.surgeMs >= policy.surgeMs
 }
 
+/** A short burst hardly shows in a minute's average; whoever has one now is not merged, whether it can be split or not. */
+const isWarm = ({ u1, u10 }: ShardLoad, { mergeBelow }: SplitPolicy): boolean => Math.max(u1, u10) >= mergeBelow
+
 /** A pause after which the shard is looked at again: `parkMs`, and twice as long each time up to `parkMsMax`. */
 export function parked(
   shard: Pick<OpenShard, 'id' | 'park'>,
@@ -82,7 +85,7 @@ function coldPair(
     if (!a || !b || Math.min(a.ageMs, b.ageMs) < Math.max(policy.mergeAgeMs, policy.mergeMs)) continue
     // Each one's own peak: their sum may be a little above the peak of the two together, never below it.
     const together = a.u60Max + b.u60Max
-    if (together >= least) continue
+    if (together >= least || isWarm(a, policy) || isWarm(b, policy)) continue
     least = together
     coldest = { kind: 'merge', left: left.id, right: right.id, load: [a, b] }
   }

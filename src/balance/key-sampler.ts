@@ -79,7 +79,7 @@ export class KeySampler implements ChunkSampler {
     const { total } = this.#counters
     const heavy = this.#counters
       .heaviest()
-      .map(({ hi, lo, key, count, over }) => ({ hash: { hi, lo }, key, share: (count - over) / total }))
+      .map(({ hi, lo, key, count, over }) => ({ hash: { hi, lo }, key, share: total > 0 ? (count - over) / total : 0 }))
     return { points: this.#reservoir.points(), heavy }
   }
 }

@@ -57,7 +57,8 @@ export const shardPhases: { readonly [From in ShardPhase]: { readonly [On in Pha
     cool: 'calm',
     // Its pause is over and a cut helps now.
     split: 'splitting',
-    merge: undefined,
+    // With a policy that calls cold what it still calls hot.
+    merge: 'merging',
     // Its pause is over and still nothing helps: a longer one.
     park: 'parked',
     refused: undefined,

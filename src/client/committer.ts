@@ -23,7 +23,8 @@ export class Committer {
   readonly #options: CommitterOptions
   #timer: Timer | undefined
   #running: Promise<void> | undefined
-  #isDue = false
+  /** What comes after the commit that runs: one after `commitMs`, or one at once. */
+  #due: 'none' | 'later' | 'now' = 'none'
   #isClosed = false
 
   constructor(options: CommitterOptions) {
@@ -35,7 +36,7 @@ export class Committer {
     if (isUrgent) this.#begin()
     else if (!this.#timer && !this.#running)
       this.#timer = this.#options.clock.setTimeout(() => this.#begin(), this.#options.commitMs)
-    else this.#isDue = true
+    else if (this.#running && this.#due === 'none') this.#due = 'later'
   }
 
   #begin(): void {
@@ -43,16 +44,16 @@ export class Committer {
     this.#timer = undefined
     if (this.#isClosed) return
     if (this.#running) {
-      this.#isDue = true
+      this.#due = 'now'
       return
     }
     this.#running = this.#commit()
       .catch(this.#options.onError)
       .finally(() => {
         this.#running = undefined
-        if (!this.#isDue) return
-        this.#isDue = false
-        this.handled(false)
+        const due = this.#due
+        this.#due = 'none'
+        if (due !== 'none') this.handled(due === 'now')
       })
   }
 
@@ -86,12 +87,13 @@ export class Committer {
   async #send(handled: readonly Handled[]): Promise<void> {
     const { connection, clock, path, signal, onFenced } = this.#options
     const positions = handled.map(({ shard, lease, next, ended }) => ({ shard, lease, next, ended }))
-    const append = handled.flatMap(({ effects }) => [...effects].map(([stream, records]) => ({ stream, records })))
+    const append = handled.flatMap(({ effects }) =>
+      [...effects].map(([stream, texts]) => `{"stream":${JSON.stringify(stream)},"records":[${texts.join()}]}`),
+    )
+    const body = `{"positions":${JSON.stringify(positions)},"append":[${append.join()}]}`
     try {
       // The daemon takes a repetition for what it is.
-      await persistently(clock, signal, () =>
-        connection.json({ method: 'POST', path: `${path}/positions`, body: { positions, append } }),
-      )
+      await persistently(clock, signal, () => connection.json({ method: 'POST', path: `${path}/positions`, body }))
     } catch (thrown) {
       const error = asMillraceError(thrown)
       if (error.code !== 'FENCED') throw asFinal(error)

@@ -11,8 +11,8 @@ export interface Call {
   readonly method: 'GET' | 'POST' | 'DELETE'
   /** Below `/v1/`. */
   readonly path: string
-  /** JSON, or bytes as they are. */
-  readonly body?: object | Buffer
+  /** What becomes JSON, the text of it, or bytes as they are. */
+  readonly body?: object | string | Buffer
   /** How long the daemon may wait before it answers. */
   readonly waitMs?: number
   readonly signal?: AbortSignal
@@ -46,7 +46,7 @@ export class Connection {
   /** Throws what the daemon answered, as it threw it; UNREACHABLE, with an unknown outcome, when no whole answer came. */
   bytes({ method, path, body, waitMs = 0, signal }: Call): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body))
+      const bytes = body === undefined ? undefined : bytesOf(body)
       const type = Buffer.isBuffer(body) ? 'application/octet-stream' : 'application/json'
       const lost = (error: Error) => reject(unreachable(this.url, error))
       const request = this.#request(
@@ -80,6 +80,9 @@ export class Connection {
     this.#agent.destroy()
   }
 }
+
+const bytesOf = (body: object | string | Buffer): Buffer =>
+  Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
 
 /** A body of known length in one buffer, without a copy at the end. */
 function readAll(response: IncomingMessage): Promise<Buffer> {

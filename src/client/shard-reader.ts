@@ -1,7 +1,8 @@
 import { ChunkCursor } from '../log/format.js'
+import { Effects, type EffectTexts } from './effects.js'
 import type { FramePage } from './poll-frame.js'
 import { clientRecord } from './record.js'
-import type { Decode, HandlerContext, NewClientRecord } from './types.js'
+import type { Decode, HandlerContext } from './types.js'
 
 /** What a handler resolves with when the record was not handled after all, and nothing more will be. */
 export const notHandled = Symbol('not handled')
@@ -29,11 +30,8 @@ export interface Handled {
   readonly lease: number
   readonly next: number
   readonly ended: boolean
-  readonly effects: ReadonlyMap<string, readonly NewClientRecord[]>
+  readonly effects: EffectTexts
 }
-
-/** Effects that gather before the handler has to wait for a commit. */
-const effectsMax = 1000
 
 /** Hands the records of one shard to the handler, one after the other, under one lease. */
 export class ShardReader {
@@ -53,8 +51,7 @@ export class ShardReader {
   #isEnded = false
   #taken: number
   #isTakenEnded = false
-  #effects = new Map<string, NewClientRecord[]>()
-  #effectCount = 0
+  readonly #effects = new Effects()
   #state: 'reading' | 'stopping' | 'lost' = 'reading'
   #wake: () => void = () => {}
 
@@ -65,15 +62,8 @@ export class ShardReader {
     this.cursor = options.next
     this.#next = options.next
     this.#taken = options.next
-    this.#context = { shard: options.shard, append: (stream, record) => this.#effect(stream, record) }
+    this.#context = { shard: options.shard, append: (stream, record) => this.#effects.add(stream, record) }
     this.stopped = options.after.then(() => this.#run()).catch(options.onError)
-  }
-
-  #effect(stream: string, record: NewClientRecord): void {
-    const list = this.#effects.get(stream)
-    if (list) list.push(record)
-    else this.#effects.set(stream, [record])
-    this.#effectCount++
   }
 
   take(page: FramePage): void {
@@ -101,9 +91,7 @@ export class ShardReader {
     if (!hasMoved || this.#state === 'lost') return undefined
     this.#taken = this.#next
     this.#isTakenEnded = this.#isEnded
-    const effects = this.#effects
-    this.#effects = new Map()
-    this.#effectCount = 0
+    const effects = this.#effects.take()
     this.#wake()
     return { shard: this.shard, lease: this.lease, next: this.#next, ended: this.#isEnded, effects }
   }
@@ -135,8 +123,9 @@ export class ShardReader {
         if (isPromise(result) && (await result) === notHandled) return this.stop()
         if (this.#state === 'lost') return
         this.#next = cursor.sequence + 1
+        this.#effects.keep()
         if (isPromise(result)) onHandled(false)
-        while (this.#effectCount >= effectsMax && this.#state === 'reading') {
+        while (this.#effects.areMany && this.#state === 'reading') {
           // The commit may begin within the call, and wakes when it has taken the effects.
           const woken = this.#sleep()
           onHandled(true)

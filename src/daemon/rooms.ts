@@ -3,16 +3,17 @@ import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, openKafkajsCluster } from '../kafka/index.js'
-import { eventIds, ShardedLog, type Stream, type StreamId } from '../log/index.js'
+import { eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { decodeChange, decodeKeyValue, Tables } from '../tables/index.js'
+import { decodeChange, Tables } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import type { DataDirectory } from './data-directory.js'
 import { type OpenStore, openStore } from './open-store.js'
+import { showKey } from './show-key.js'
 
 /** Everything that stands on one opening of the store. After a failed write all of it is dropped and built again. */
 export interface Rooms {
@@ -161,13 +162,6 @@ async function sourceStream(source: string, log: ShardedLog, tables: Tables): Pr
   const stream = log.streamNamed(source)
   if (!stream) throw new MillraceError('NOT_FOUND', `There is no stream named ${source}.`)
   return stream.id
-}
-
-/** A record's key as people read it: of a table the partition key as DynamoDB writes it, of a plain stream its text. */
-function showKey(stream: Stream, key: Buffer): string {
-  if (stream.kind === 'table') return JSON.stringify(decodeKeyValue(key, 0).value)
-  const text = key.toString()
-  return /^[^\p{C}]*$/u.test(text) && !text.includes('\ufffd') ? text : `0x${key.toString('hex')}`
 }
 
 async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {

@@ -23,6 +23,8 @@ type ReadLog = Pick<Log, 'shard' | 'stream'> & { lastSequence(shard: ShardId): S
 
 /** What is wrong with positions before anything is queued. Throws BAD_REQUEST. */
 export function checkPositions(log: ReadLog, group: DurableGroup, positions: readonly LeasedPosition[]): void {
+  // Records without a position could not be told from a resend of theirs.
+  if (positions.length === 0) throw bad('There is no position to commit.')
   const seen = new Set<ShardId>()
   for (const { shard, next, ended } of positions) {
     if (seen.has(shard)) throw bad(`Shard ${shard} is named twice.`)

@@ -8,6 +8,8 @@ import { isTooDeep, jsonDepthMax } from './json-depth.js'
 interface RecordInput {
   readonly key: string
   readonly value: unknown
+  /** Base64, in place of the value: what is no JSON. */
+  readonly bytes?: unknown
   /** The event's time, milliseconds since 1970. */
   readonly time?: number
 }
@@ -62,12 +64,13 @@ export function parse(text: string, what: string, details?: Readonly<Record<stri
 function newRecord(input: unknown, what: string, details: Readonly<Record<string, unknown>>, now: number): NewRecord {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
     throw bad(`${what} is not an object with key and value.`, details)
-  const { key, value, time, ...rest } = input as RecordInput
+  const { key, value, bytes: raw, time, ...rest } = input as RecordInput
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined)
-    throw bad(`${what} has the unknown member ${unknown}; a record has key, value and time.`, details)
+    throw bad(`${what} has the unknown member ${unknown}; a record has key, value (or bytes) and time.`, details)
   if (typeof key !== 'string') throw bad(`${what} has a key that is not a string.`, details)
-  if (value === undefined) throw bad(`${what} has no value; null is one.`, details)
+  if (value === undefined && raw === undefined) throw bad(`${what} has no value; null is one.`, details)
+  if (value !== undefined && raw !== undefined) throw bad(`${what} has a value and bytes.`, details)
   if (time !== undefined && (!Number.isSafeInteger(time) || time < 0))
     throw bad(`${what} has a time that is not milliseconds since 1970.`, details)
   // Unpaired surrogates have no bytes of their own: several keys would become one.
@@ -78,11 +81,17 @@ function newRecord(input: unknown, what: string, details: Readonly<Record<string
     hash: hashKey(bytes),
     kind: 0,
     flags: 0,
-    codec: Codec.json,
+    codec: raw === undefined ? Codec.json : Codec.raw,
     time: time ?? now,
     key: bytes,
-    body: jsonOf(value, what, details),
+    body: raw === undefined ? jsonOf(value, what, details) : bytesOf(raw, what, details),
   }
+}
+
+function bytesOf(text: unknown, what: string, details: Readonly<Record<string, unknown>>): Buffer {
+  const bytes = typeof text === 'string' ? Buffer.from(text, 'base64') : undefined
+  if (bytes?.toString('base64') !== text) throw bad(`${what} has bytes that are not base64.`, details)
+  return bytes as Buffer
 }
 
 function jsonOf(value: unknown, what: string, details: Readonly<Record<string, unknown>>): Buffer {

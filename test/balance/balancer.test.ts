@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Balancer } from '../../src/balance/index.js'
 import { type SplitPolicy, splitSchema } from '../../src/config/index.js'
 import type { NewRecord, ShardId, Stream } from '../../src/log/index.js'
-import { hashKey, type Logger, silentLogger } from '../../src/runtime/index.js'
+import { hashAfter, hashKey, type Logger, silentLogger } from '../../src/runtime/index.js'
 import { images, type OpenedLog, openLog, record } from '../log/open-log.js'
 import { ManualClock } from '../manual-clock.js'
 import { MemoryStorage } from '../memory-storage.js'
@@ -165,6 +165,26 @@ describe('the balancer', () => {
       expect(heard.slice(1)).toEqual(kind === 'plain' ? Array.from({ length: most - 1 }, () => 'merge cold') : [])
       expect(log.openShards(stream.id)).toHaveLength(kind === 'plain' ? 1 : most)
     }
+  })
+
+  it('a burst of one key into cold shards parks its shard, merges it with nobody, and lets go of it again', async () => {
+    const { balancer, stream, log, heard, seconds } = await balanced({ target, mergeAgeMs: 60_000, mergeMs: 30_000 })
+    await balancer.split(stream, 1 as ShardId)
+    const { hi, lo } = hashKey(Buffer.from('hot'))
+    const { id } = log.route(stream.id, { hi, lo })!
+    await balancer.split(stream, id, [{ hi, lo }])
+    const alone = log.route(stream.id, { hi, lo })!
+    await balancer.split(stream, alone.id, [hashAfter({ hi, lo })])
+    await balancer.setPolicy(stream, { shardsMin: 4 })
+    await seconds(120, () => [])
+    await balancer.setPolicy(log.stream(stream.id)!, null)
+    heard.length = 0
+    await seconds(3, () => hot(220))
+    expect(heard).toContain('park unsplittable')
+    await seconds(300, () => [])
+    expect(errors).toEqual([])
+    expect(heard.filter((each) => each === 'merge cold')).toHaveLength(3)
+    expect(log.openShards(stream.id)).toHaveLength(1)
   })
 
   it('splits for what its records cost a pipeline, and not because one reads up a backlog', async () => {

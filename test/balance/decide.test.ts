@@ -188,6 +188,11 @@ describe('decide', () => {
     expect(ask([0.1, 0.1, 0.1, 0.1], {}, { ...policy, shardsMin: 4 })).toEqual([])
     expect(ask([0.1, 0.1, 0.1, 0.1], {}, { ...policy, merge: false })).toEqual([])
     expect(ask([0.1, 0.1, 0.1, 0.1], {}, policy, 599_999)).toEqual([])
+    const burst = new Map(
+      shards.map(({ id }) => [id, { ...cold(0.05), u1: id === 2 ? 3 : 0, u10: id === 2 ? 0.6 : 0 }]),
+    )
+    const layout = { shards, isMergeable: true, mergedAtMs: undefined, shardsMax: 256 }
+    expect(decide(layout, burst, new Map(), policy, now)).toMatchObject([{ kind: 'merge', left: 3, right: 4 }])
   })
 })
 

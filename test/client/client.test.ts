@@ -23,6 +23,7 @@ const numbers = (from: number, count: number) =>
 
 interface GroupShown {
   readonly lag: number
+  readonly positions: readonly { readonly next: number }[]
   readonly members: readonly { readonly shards: readonly number[] }[]
 }
 const groupOf = async ({ v1 }: Serving, name: string) =>
@@ -236,6 +237,53 @@ describe('subscribe', () => {
     }
     await doubling.close()
     expect(found.sort((a, b) => a - b)).toEqual(numbers(0, 3000).map(({ value }) => 2 * value))
+  })
+
+  it('an effect waits for the end of its handler, and goes with it when that fails', async () => {
+    const { serving, client } = await connected()
+    await client.createStream('s')
+    await client.createStream('out')
+    await client.append('s', numbers(0, 2))
+    const before = (await serving.v1('GET', 'streams/s/shards')).json as unknown as {
+      shards: { newestSequence: number }[]
+    }
+    const last = before.shards[0]!.newestSequence
+    let isCommitted = false
+    const failing = client.subscribe({ stream: 's', group: 'g', commitMs: 1 }, async ({ value }, context) => {
+      context.append('out', { key: 'a', value: `first ${value}` })
+      if (value === 0) return
+      // The position of the record before is committed while this one is still in the handler.
+      await until(async () => (await groupOf(serving, 'g')).positions[0]!.next === last)
+      isCommitted = true
+      throw new Error('this one cannot be handled')
+    })
+    await expect(failing.closed).rejects.toThrow('this one cannot be handled')
+    expect(isCommitted).toBe(true)
+    const again = client.subscribe({ stream: 's', group: 'g' }, ({ value }, context) => {
+      context.append('out', { key: 'a', value: `second ${value}` })
+      context.append('out', { key: 'b', value: new Uint8Array([0, 255]) })
+    })
+    const found: unknown[] = []
+    for await (const { value } of client.subscribe({ stream: 'out', group: 'h' })) {
+      found.push(value)
+      if (found.length === 3) break
+    }
+    await again.close()
+    expect(found).toEqual(['first 0', 'second 1', new Uint8Array([0, 255])])
+  })
+
+  it('waits for a commit when its effects are large', async () => {
+    const { client } = await connected()
+    await client.createStream('s')
+    await client.createStream('out')
+    await client.append('s', numbers(0, 300))
+    const value = 'x'.repeat(100_000)
+    const copying = client.subscribe({ stream: 's', group: 'g', commitMs: 60_000 }, ({ key }, context) =>
+      context.append('out', { key, value }),
+    )
+    let count = 0
+    for await (const _ of client.subscribe({ stream: 'out', group: 'h' })) if (++count === 280) break
+    await copying.close()
   })
 
   it('a loop that ends early reads its last record again, and no other', async () => {

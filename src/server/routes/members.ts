@@ -51,7 +51,7 @@ export const memberRoutes: readonly Route[] = [
     path: 'groups/{name}/members/{member}/positions',
     summary:
       'Commits positions, and with them in the same commit the records that they caused. All of it or nothing: a lease that is not the newest gives FENCED. Positions only go forward, and a request that moves none changes nothing, so one whose answer was lost can be sent again.',
-    body: '{positions: [{shard, lease, next, ended?}], append?: [{stream, records: [{key, value, time?}]}]}',
+    body: '{positions: at least one [{shard, lease, next, ended?}], append?: [{stream, records: [{key, value or bytes: base64, time?}]}]}',
     answer: '{moved, commit?, placed: for each of `append` [{shard, firstSequence, count}]}',
     errors: ['NOT_FOUND', 'FENCED', 'CONFLICT', 'EFFECT_TOO_LARGE', 'STORAGE_FULL', 'STORE_FAILED'],
     run: commitPositions,

@@ -27,7 +27,7 @@ export const recordRoutes: readonly Route[] = [
     method: 'POST',
     path: 'streams/{name}/records',
     summary: 'Appends records to a plain stream: all of them or none. The answer means that they are durable.',
-    body: `{records: [{key: string, value: any JSON, time?: milliseconds since 1970}]}; with \`content-type: ${ndjson}\` one record a line; with \`application/octet-stream\` one binary batch as docs/formats.md draws it`,
+    body: `{records: [{key: string, value: any JSON, or bytes: base64; time?: milliseconds since 1970}]}; with \`content-type: ${ndjson}\` one record a line; with \`application/octet-stream\` one binary batch as docs/formats.md draws it`,
     answer:
       '{count, commit, placed: [{shard, firstSequence, count}]}; for a batch with a producer also `alreadyStored`: true when it was stored before (one from before the last one gives only {alreadyStored, last})',
     errors: [
