@@ -211,7 +211,7 @@ export class BatchingProducer implements Producer {
           await this.#connection.bytes({ method: 'POST', path: `${this.#path}/records`, body: batch })
         } catch (thrown) {
           const error = asMillraceError(thrown)
-          mayBeStored ||= error.retryable && error.outcome === 'unknown'
+          mayBeStored ||= error.outcome === 'unknown'
           this.#takeRefusal(error, mayBeStored)
           throw error
         }

@@ -48,6 +48,8 @@ export class GroupMembers {
   readonly #holdings = new Map<ShardId, Holding>()
   readonly #unlisten: readonly (() => void)[]
   #timer: Timer | undefined
+  /** When the timer comes, monotonic; a session that was over before would end too late. */
+  #dueAt = Number.POSITIVE_INFINITY
   #isLooking = false
   #over: MillraceError | undefined
 
@@ -129,8 +131,7 @@ export class GroupMembers {
       end()
       member.polls--
       member.lastSeen = clock.monotonic()
-      // A timer that is there comes early enough, and looks again: the session only got longer.
-      if (!this.#timer) this.#schedule()
+      if (member.lastSeen + this.#options.limits.sessionMs < this.#dueAt) this.#schedule()
     }
   }
 
@@ -354,6 +355,7 @@ export class GroupMembers {
   #schedule(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#dueAt = Number.POSITIVE_INFINITY
     if (this.#over || this.#members.size === 0) return
     const { clock, limits } = this.#options
     let first = Number.POSITIVE_INFINITY
@@ -362,11 +364,13 @@ export class GroupMembers {
     for (const holding of this.#holdings.values())
       if (holding.state === 'askedBack') first = Math.min(first, holding.until)
     if (first === Number.POSITIVE_INFINITY) return
+    this.#dueAt = first
     this.#timer = clock.setTimeout(() => this.#tick(), Math.max(1, Math.ceil(first - clock.monotonic())))
   }
 
   #tick(): void {
     this.#timer = undefined
+    this.#dueAt = Number.POSITIVE_INFINITY
     const now = this.#options.clock.monotonic()
     const { sessionMs } = this.#options.limits
     const silent = [...this.#members.values()].filter(

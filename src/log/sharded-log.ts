@@ -1,6 +1,14 @@
 import type { BatchEffect, Commit, Counters, Packed, PackingContext, RecordEffect, RowEffect } from '../commit/index.js'
 import { Family } from '../commit/index.js'
-import { compareHash, type Hash64, hashAfter, hashBefore, MillraceError, middleOf } from '../runtime/index.js'
+import {
+  asMillraceError,
+  compareHash,
+  type Hash64,
+  hashAfter,
+  hashBefore,
+  MillraceError,
+  middleOf,
+} from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { type Log, type MergeGuard, type MeteredShard, type RowsInCommit, splitCutsMax } from './api.js'
 import { ChunkReader } from './chunk-reader.js'
@@ -349,8 +357,14 @@ export class ShardedLog implements Log {
     checkCuts(parent.shard, cuts)
     this.#admitShards(state, cuts.length + 1, 1)
     let children: Shard[] | undefined
+    let refused: MillraceError | undefined
     await this.#change((context) => {
-      if (!takes(parent.shard, 'split')) return []
+      refused = refusalOf(() => {
+        if (!takes(parent.shard, 'split')) throw sealedAlready(id)
+        // Others may have been packed since it was asked for.
+        this.#admitShards(state, cuts.length + 1, 1)
+      })
+      if (refused) return []
       const ids = Array.from({ length: cuts.length + 1 }, () => this.#takeShardId())
       const sealed = this.#seal(state, parent, ids, context)
       children = ids.map((child, i) => {
@@ -363,7 +377,7 @@ export class ShardedLog implements Log {
       this.#layout.replace(state, [parent], this.#statesOf(ids))
       return this.#rowsOfChange(state, [sealed], children, context, rows)
     })
-    if (!children) throw sealedAlready(id)
+    if (!children) throw refused
     return children
   }
 
@@ -383,13 +397,12 @@ export class ShardedLog implements Log {
     let child: Shard | undefined
     let refused: MillraceError | undefined
     await this.#change((context) => {
-      try {
+      refused = refusalOf(() => {
         for (const parent of parents) if (!takes(parent.shard, 'merge')) throw sealedAlready(parent.shard.id)
         this.#checkMerge(state)
-      } catch (error) {
-        refused = error as MillraceError
-        return []
-      }
+        this.#admitShards(state, 1, 2)
+      })
+      if (refused) return []
       const id = this.#takeShardId()
       const sealed = parents.map((parent) => this.#seal(state, parent, [id], context))
       const range = { low: lower.low, high: upper.high }
@@ -548,6 +561,16 @@ const family = (byte: number): Buffer => Buffer.from([byte])
 const visible = (state: StreamState): boolean => state.shards.some((shard) => shard.visible !== undefined)
 
 const indexFromOf = (shard: Shard): number => shard.trimmed?.indexFrom ?? 0
+
+/** Within a commit nothing may be thrown: what refuses a change is kept for who asked for it. */
+function refusalOf(check: () => void): MillraceError | undefined {
+  try {
+    check()
+    return undefined
+  } catch (error) {
+    return asMillraceError(error)
+  }
+}
 
 const sealedAlready = (id: ShardId): MillraceError => new MillraceError('CONFLICT', `Shard ${id} is sealed already.`)
 

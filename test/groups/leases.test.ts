@@ -154,6 +154,31 @@ describe('members of a group', () => {
     expect(opened.log.lastSequence(outShard.id) - outShard.firstSequence).toBe(1)
   })
 
+  it('records without a position are refused, and not taken for the resend of some', async () => {
+    const opened = await begin(1)
+    const a = await join(opened)
+    const effect = { stream: opened.stream.id, records: [record('k', 'v')] }
+    await expect(opened.members.commitPositions(a.id, [], [effect])).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  })
+
+  it('a session ends in its time also while a longer time to give back runs', async () => {
+    const opened = await begin(2, { releaseMs: 60_000 })
+    const a = await join(opened)
+    const b = await join(opened)
+    // One shard was asked back. Both wait, so that time is the only thing to come.
+    await a.poll()
+    const over = new AbortController()
+    const waiting = [a.poll({ waitMs: 100_000, signal: over.signal }), b.poll({ waitMs: 100_000 })]
+    await settle()
+    opened.members.leave(opened.members.join().id)
+    over.abort()
+    await waiting[0]
+    opened.clock.advance(memberLimits.sessionMs)
+    await settle()
+    expect(opened.members.view().map(({ member }) => member)).toEqual([b.id])
+    expect((await waiting[1])!.assigned).toHaveLength(2)
+  })
+
   it('cannot be moved beyond what is there, nor end a shard that has not ended', async () => {
     const opened = await begin(1)
     await opened.append('1')

@@ -1,7 +1,7 @@
 /**
- * Groups of members over shards that split, with members that join, leave, die, are slow and come back too late, seeks and
- * restarts of the daemon. Each member appends what it read in the commit of its position, so the output streams say what
- * counted: of every key all records once, in order, whoever read them.
+ * Groups of members over shards that split and merge, with members that join, leave, die, are slow and come back too
+ * late, seeks and restarts of the daemon. Each member appends what it read in the commit of its position, so the output
+ * streams say what counted: of every key all records once, in order, whoever read them.
  */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
@@ -40,6 +40,7 @@ class World {
   /** Group -> key -> how many counted since its last seek. */
   readonly counted = new Map<string, Map<string, number>>()
   readonly faults: string[] = []
+  readonly #marks: { readonly next: Sequence; readonly before: ReadonlyMap<string, number> }[] = []
   #number = 0
   fenced = 0
 
@@ -67,11 +68,21 @@ class World {
       return record(name, body)
     })
     await this.opened.commit.submit({ records: [{ stream: this.#source, records }] })
+    const before = new Map([...this.appended].map(([key, bodies]) => [key, bodies.length]))
+    this.#marks.push({ next: this.opened.log.nextSequence(), before })
   }
 
   async split(nth: number): Promise<void> {
     const open = this.opened.log.shards(this.#source).filter((shard) => shard.state === 'open')
     if (open.length < 10) await this.opened.log.split(open[nth % open.length]!.id)
+  }
+
+  /** A child with two parents. */
+  async merge(nth: number): Promise<void> {
+    const open = this.opened.log.openShards(this.#source).map(({ shard }) => shard.id)
+    if (open.length < 2) return
+    const left = nth % (open.length - 1)
+    await this.opened.log.merge(open[left]!, open[left + 1]!)
   }
 
   async reseal(): Promise<void> {
@@ -205,11 +216,17 @@ class World {
     }
   }
 
-  async seek(group: string): Promise<void> {
-    await this.opened.memberships.seek(group, 'oldest')
-    this.counted.set(group, new Map())
+  /** To the beginning, or to a place between two appends: then what lies before it does not come again. */
+  async seek(group: string, nth: number): Promise<void> {
+    const mark = this.#marks[nth % (this.#marks.length + 1)]
+    await this.opened.memberships.seek(group, mark ? { sequence: mark.next } : 'oldest')
+    this.counted.set(group, new Map(mark?.before))
+    this.passed.set(group, new Map(mark?.before))
     this.seeks.set(group, this.opened.log.nextSequence())
   }
+
+  /** Group -> key -> how many lie before the place of its last seek. */
+  readonly passed = new Map<string, ReadonlyMap<string, number>>()
 
   /** What an output had before the last seek is of an earlier run. */
   readonly seeks = new Map<string, Sequence>()
@@ -250,6 +267,11 @@ class World {
     }
   }
 
+  expected(group: string): Record<string, readonly string[]> {
+    const after = [...this.appended].map(([key, bodies]) => [key, bodies.slice(this.passed.get(group)?.get(key) ?? 0)])
+    return Object.fromEntries(after.filter(([, bodies]) => bodies!.length > 0))
+  }
+
   /** What the output of a group says since its last seek, by key. */
   async output(group: string): Promise<Record<string, string[]>> {
     const found: Record<string, string[]> = {}
@@ -282,6 +304,7 @@ const step = fc.oneof(
       .map((keys) => ['append', keys] as const),
   },
   { weight: 2, arbitrary: nth.map((n) => ['split', n] as const) },
+  { weight: 2, arbitrary: nth.map((n) => ['merge', n] as const) },
   { weight: 1, arbitrary: fc.constant(['reseal'] as const) },
   { weight: 3, arbitrary: fc.constantFrom(...groups).map((group) => ['join', group] as const) },
   { weight: 12, arbitrary: fc.tuple(nth, fc.constantFrom(1, 300, 1 << 20)).map((of) => ['read', of] as const) },
@@ -290,17 +313,19 @@ const step = fc.oneof(
   { weight: 1, arbitrary: nth.map((n) => ['die', n] as const) },
   { weight: 2, arbitrary: nth.map((n) => ['release', n] as const) },
   { weight: 3, arbitrary: fc.constantFrom(1000, 5000, 10_000).map((ms) => ['time', ms] as const) },
-  { weight: 1, arbitrary: fc.constantFrom(...groups).map((group) => ['seek', group] as const) },
+  { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...groups), nth).map((of) => ['seek', of] as const) },
   { weight: 1, arbitrary: fc.constant(['restart'] as const) },
 )
 
 async function take(world: World, [kind, of]: readonly [string, unknown?]): Promise<void> {
-  const reader = typeof of === 'number' ? world.pick(of) : Array.isArray(of) ? world.pick(of[0] as number) : undefined
+  const reader = typeof of === 'number' ? world.pick(of) : Array.isArray(of) ? world.pick(Number(of[0])) : undefined
   switch (kind) {
     case 'append':
       return world.append(of as number[])
     case 'split':
       return world.split(of as number)
+    case 'merge':
+      return world.merge(of as number)
     case 'reseal':
       return world.reseal()
     case 'join':
@@ -319,7 +344,7 @@ async function take(world: World, [kind, of]: readonly [string, unknown?]): Prom
       world.opened.clock.advance(of as number)
       return
     case 'seek':
-      return world.seek(of as string)
+      return world.seek(...(of as [string, number]))
     case 'restart':
       return world.restart()
   }
@@ -339,7 +364,7 @@ it('no group sees a key out of order, lost, twice, or before the parent of its s
       }
       await world.drain()
       expect(world.faults).toEqual([])
-      for (const group of groups) expect(await world.output(group)).toEqual(Object.fromEntries(world.appended))
+      for (const group of groups) expect(await world.output(group)).toEqual(world.expected(group))
       fenced += world.fenced
     }),
     { numRuns: Number(process.env.MILLRACE_TEST_SEEDS ?? 40) },

@@ -157,6 +157,10 @@ describe('a bridge', () => {
     await at.log.split(2 as ShardId)
     await at.log.split(4 as ShardId)
     append(at.log, 300)
+    const open = at.log.shards().filter((shard) => shard.state === 'open')
+    const [left, right] = open.sort((a, b) => a.low.hi - b.low.hi)
+    await at.log.merge(left!.id, right!.id)
+    append(at.log, 300)
     const durable: ShardId[][] = []
     at.cluster.onSend = (messages) => {
       const now = ended(at.commit.positions())
@@ -168,11 +172,11 @@ describe('a bridge', () => {
       return undefined
     }
     const bridge = bridgeIn(at)
-    await until(() => bridge.statistics.records === 900)
+    await until(() => bridge.statistics.records === 1200)
     await bridge.close()
     expect(bridge.statistics.lastError).toBeUndefined()
-    check(at, 900)
-    expect(ended(at.commit.positions())).toEqual([1, 2, 4])
+    check(at, 1200)
+    expect(ended(at.commit.positions())).toEqual([1, 2, left!.id, 4, right!.id].sort((a, b) => a - b))
   })
 
   test('waits for a broker that is away at the start, and catches up', async () => {

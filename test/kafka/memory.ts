@@ -143,6 +143,15 @@ export class MemoryLog implements Log {
     return children
   }
 
+  async merge(left: ShardId, right: ShardId): Promise<Shard> {
+    const [lower, upper] = [this.#seal(left), this.#seal(right)]
+    const { low, images } = lower
+    const child = this.#open({ low, high: upper.high, parents: [left, right], images })
+    for (const parent of [lower, upper]) this.#shards.set(parent.id, { ...parent, children: [child.id] })
+    this.changed()
+    return child
+  }
+
   #seal(id: ShardId): Shard {
     const sealed: Shard = {
       ...(this.#shards.get(id) as Shard),
@@ -191,7 +200,6 @@ export class MemoryLog implements Log {
   }
   reopenShards = this.createStream
   sequenceAtTime = this.createStream
-  merge = this.createStream
   guardMerges = this.createStream
   alterStream = this.createStream
   openShards = this.createStream

@@ -302,7 +302,7 @@ describe('the sharded log', () => {
     expect((await readAll(opened.log, shard)).records).toHaveLength(10)
   })
 
-  it('keeps each key in order over random appends, splits, reopenings and openings', async () => {
+  it('keeps each key in order over random appends, splits, merges, reopenings and openings', async () => {
     const step = fc.oneof(
       {
         weight: 6,
@@ -409,6 +409,15 @@ describe('the sharded log', () => {
     await log.split(log.shards(id)[0]!.id)
     await expect(log.split(log.shards(id)[1]!.id)).rejects.toMatchObject({ code: 'TOO_BUSY' })
     expect(log.shards(id)).toHaveLength(4)
+  })
+
+  it('keeps to its bounds when many splits are asked for at once', async () => {
+    const { log } = await openLog(new MemoryStorage(), temporaryFolder(), { shardsMax: 5 })
+    const { id } = await log.createStream({ name: 's', kind: 'plain', shards: 4, images })
+    const splits = await Promise.allSettled(log.shards(id).map((shard) => log.split(shard.id)))
+    expect(splits.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'rejected'])
+    expect(splits[1]).toMatchObject({ reason: { code: 'TOO_BUSY', details: { limit: 'log.shardsMax' } } })
+    expect(log.openShards(id)).toHaveLength(5)
   })
 
   it('finds a time by reading few chunks, in the cache and in the store', async () => {

@@ -94,7 +94,7 @@ async function recordsOf(name: string): Promise<{ key: string; value: unknown }[
 }
 
 describe('pipelines', () => {
-  it('filter, map, flatMap, keyed state and every sink give what a plain recomputation gives, over splits and kills', {
+  it('filter, map, flatMap, keyed state and every sink give what a plain recomputation gives, over splits, merges and kills', {
     timeout: 120_000,
   }, async () => {
     await stream('clicks', 2)
@@ -131,6 +131,15 @@ describe('pipelines', () => {
       if (round % 4 === 1) {
         const { shards } = await daemon.v1<{ shards: { id: number; state: string }[] }>('GET', 'streams/clicks/shards')
         await daemon.v1('POST', `streams/clicks/shards/${shards.find((shard) => shard.state === 'open')!.id}/split`, {})
+      }
+      if (round % 4 === 3) {
+        // A child with two parents that the pipeline may not have read to their ends yet.
+        const { shards } = await daemon.v1<{ shards: { id: number; state: string; low: string }[] }>(
+          'GET',
+          'streams/clicks/shards',
+        )
+        const open = shards.filter(({ state }) => state === 'open').sort((a, b) => (a.low < b.low ? -1 : 1))
+        await daemon.v1('POST', 'streams/clicks/shards/merge', { left: open[0]!.id, right: open[1]!.id })
       }
       if (round % 3 === 2) {
         await daemon.kill()

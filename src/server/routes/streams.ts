@@ -90,7 +90,7 @@ async function deleteStream({ daemon: { rooms }, names }: Call): Promise<Answer>
   const user = rooms.groups.list().find((group) => group.stream === stream.id)
   if (user)
     throw new MillraceError('CONFLICT', `The group ${user.name} reads the stream ${stream.name}.`, {
-      remedy: 'Delete the pipeline or bridge first.',
+      remedy: user.kind === 'client' ? 'Delete the group first.' : `Delete the ${user.kind} first.`,
     })
   await rooms.log.closeStream(stream.id)
   return ok({ deleted: stream.name })
