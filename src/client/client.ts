@@ -38,13 +38,14 @@ class DaemonClient implements Client {
     this.url = this.#connection.url
   }
 
-  append(stream: string, records: NewClientRecord | readonly NewClientRecord[]): Promise<void> {
+  // Async for what a closed client throws; the records are taken within the call.
+  async append(stream: string, records: NewClientRecord | readonly NewClientRecord[]): Promise<void> {
     let producer = this.#producers.get(stream)
     if (!producer) {
       producer = this.#makeProducer(stream, this.#options.producer ?? {})
       this.#producers.set(stream, producer)
     }
-    return producer.append(records)
+    await producer.append(records)
   }
 
   async producer(stream: string, options: ProducerOptions = {}): Promise<Producer> {

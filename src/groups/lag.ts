@@ -3,14 +3,24 @@ import type { Group } from './types.js'
 
 type ReadLog = Pick<Log, 'shards' | 'read'> & { lastSequence(shard: ShardId): Sequence }
 
-/** How many sequence numbers of its shards are not behind the group yet: an upper bound of its records. */
+/**
+ * How many sequence numbers the group is behind: an upper bound of its records. Numbers are of one row over all shards, so
+ * what several shards span together counts once.
+ */
 export function lagRecords(log: ReadLog, group: Group): number {
   const positions = new Map(group.positions().map((position) => [position.shard, position]))
-  let lag = 0
-  for (const shard of log.shards(group.stream)) {
-    const position = positions.get(shard.id)
+  const spans: { readonly from: number; readonly last: number }[] = []
+  for (const { id, firstSequence } of log.shards(group.stream)) {
+    const position = positions.get(id)
     if (position?.ended) continue
-    lag += Math.max(0, log.lastSequence(shard.id) - Math.max((position?.next ?? 0) - 1, shard.firstSequence))
+    spans.push({ from: Math.max(position?.next ?? 0, firstSequence + 1), last: log.lastSequence(id) })
+  }
+  spans.sort((a, b) => a.from - b.from)
+  let lag = 0
+  let counted = 0
+  for (const { from, last } of spans) {
+    lag += Math.max(0, last - Math.max(from - 1, counted))
+    counted = Math.max(counted, last)
   }
   return lag
 }

@@ -352,7 +352,7 @@ export class ShardedLog implements Log {
     const state = this.#streamState(parent.shard.stream)
     const { low, high, images } = parent.shard
     if (compareHash(low, high) === 0)
-      throw new MillraceError('SHARD_UNSPLITTABLE', `Shard ${id} holds the single key hash ${low.hi}:${low.lo}.`)
+      throw new MillraceError('SHARD_UNSPLITTABLE', `Shard ${id} holds the single key hash ${hashText(low)}.`)
     const cuts = at === undefined ? [middleOf(low, high)] : 'hi' in at ? [at] : at
     checkCuts(parent.shard, cuts)
     this.#admitShards(state, cuts.length + 1, 1)
