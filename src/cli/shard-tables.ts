@@ -30,11 +30,14 @@ export interface Top {
 }
 
 const keysShown = 3
+/** A longer key would push all else out of sight; --json has it. */
+const keyLengthMax = 40
+const shortened = (key: string): string => (key.length > keyLengthMax ? `${key.slice(0, keyLengthMax)}...` : key)
 const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
 const shownKeys = (keys: readonly Key[]): string =>
   keys
     .slice(0, keysShown)
-    .map(({ key, share }) => `${key} ${percent(share)}`)
+    .map(({ key, share }) => `${shortened(key)} ${percent(share)}`)
     .join(', ')
 
 export function printTop(top: Top, json: boolean): void {
@@ -67,7 +70,7 @@ function shownNext(next: Top['shards'][number]['next']): string {
     return next.key ? `not help: ${next.none} (${shownKeys([next.key])})` : `not help: ${next.none}`
   const isolated = next.isolated ?? []
   const loads = (next.pieces ?? []).map((piece) => piece.toFixed(2)).join(' ')
-  return isolated.length === 0 ? `give ${loads}` : `give ${loads}, with ${isolated.join(', ')} alone`
+  return isolated.length === 0 ? `give ${loads}` : `give ${loads}, with ${isolated.map(shortened).join(', ')} alone`
 }
 
 /** What GET /v1/streams/NAME/history answers, as far as it is shown. */

@@ -6,6 +6,7 @@ import {
   type Hash64,
   hashAfter,
   hashBefore,
+  hashText,
   MillraceError,
   middleOf,
 } from '../runtime/index.js'

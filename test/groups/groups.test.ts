@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { lagRecords } from '../../src/groups/index.js'
 import type { StartPosition } from '../../src/log/index.js'
 import { forEachRecord, type ShardId, type StreamId } from '../../src/log/index.js'
 import { images, type OpenedLog, openLog, record } from '../log/open-log.js'
@@ -33,6 +34,20 @@ async function drain({ commit, log, groups }: OpenedLog, name: string): Promise<
     if (!moved) return keys
   }
 }
+
+it('the lag of a group counts each number once, over all shards of its stream', async () => {
+  const opened = await openLog(new MemoryStorage(), temporaryFolder())
+  const stream = await opened.log.createStream({ name: 's', kind: 'plain', shards: 8, images })
+  const group = await opened.groups.create('g', stream.id, 'newest')
+  expect(lagRecords(opened.log, group)).toBe(0)
+  const keys = Array.from({ length: 50 }, (_, i) => `key ${i}`)
+  for (let i = 0; i < 4; i++) await append(opened, stream.id, keys)
+  const lag = lagRecords(opened.log, group)
+  expect(lag).toBeGreaterThanOrEqual(200)
+  expect(lag).toBeLessThan(210)
+  await drain(opened, 'g')
+  expect(lagRecords(opened.log, group)).toBe(0)
+})
 
 describe('groups', () => {
   it('a group that joins at a time gets what was committed from then on, over splits before and after it', async () => {
