@@ -42,21 +42,27 @@ class DaemonClient implements Client {
   async append(stream: string, records: NewClientRecord | readonly NewClientRecord[]): Promise<void> {
     let producer = this.#producers.get(stream)
     if (!producer) {
-      producer = this.#makeProducer(stream, this.#options.producer ?? {})
+      producer = this.#makeProducer(stream, this.#options.producer ?? {}, true)
       this.#producers.set(stream, producer)
     }
     await producer.append(records)
   }
 
   async producer(stream: string, options: ProducerOptions = {}): Promise<Producer> {
-    const producer = this.#makeProducer(stream, options)
-    await producer.open()
+    const producer = this.#makeProducer(stream, options, false)
+    try {
+      await producer.open()
+    } catch (error) {
+      this.#open.delete(producer)
+      throw error
+    }
+    producer.over.addEventListener('abort', () => this.#open.delete(producer))
     return producer
   }
 
-  #makeProducer(stream: string, options: ProducerOptions): BatchingProducer {
+  #makeProducer(stream: string, options: ProducerOptions, isPrivate: boolean): BatchingProducer {
     this.#checkOpen()
-    const producer = new BatchingProducer(this.#connection, this.#clock, stream, options)
+    const producer = new BatchingProducer(this.#connection, this.#clock, stream, options, isPrivate)
     this.#open.add(producer)
     return producer
   }

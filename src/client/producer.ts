@@ -51,6 +51,8 @@ export class BatchingProducer implements Producer {
   readonly #options: Required<Omit<ProducerOptions, 'id'>>
   readonly #path: string
   readonly #isNamed: boolean
+  /** Nobody knows its id, so nobody can open it again: it is given back at the end. */
+  readonly #isPrivate: boolean
   readonly #over = new AbortController()
   #id: number | undefined
   /** Undefined: it has to be opened (again) before the next batch, which also says whether the last one was stored. */
@@ -63,7 +65,8 @@ export class BatchingProducer implements Producer {
   #waiting: Waiting[] = []
   #failed: MillraceError | undefined
 
-  constructor(connection: Connection, clock: Clock, stream: string, options: ProducerOptions = {}) {
+  constructor(connection: Connection, clock: Clock, stream: string, options: ProducerOptions = {}, isPrivate = false) {
+    this.#isPrivate = isPrivate
     this.#connection = connection
     this.#clock = clock
     this.stream = stream
@@ -81,6 +84,11 @@ export class BatchingProducer implements Producer {
   /** Its id, for opening it again; undefined before the first batch was sent. */
   get id(): number | undefined {
     return this.#id
+  }
+
+  /** Aborted when it takes no more. */
+  get over(): AbortSignal {
+    return this.#over.signal
   }
 
   /** Bytes that are not stored yet. */
@@ -147,7 +155,15 @@ export class BatchingProducer implements Producer {
   /** Stores what is there, and takes no more. */
   async close(): Promise<void> {
     await this.flush()
+    const opened = this.#failed ? undefined : this.#opened
     this.#fail(new MillraceError('NOT_READY', 'The producer was closed.', { remedy: 'Make another one.' }))
+    if (this.#isPrivate && opened) await this.#giveBack(opened)
+  }
+
+  /** Once, and whatever comes of it: one that is not given back is forgotten when it was idle for long enough. */
+  async #giveBack({ producer, epoch }: Opened): Promise<void> {
+    const path = `${this.#path}/producers/${producer}?epoch=${epoch}`
+    await this.#connection.bytes({ method: 'DELETE', path }).catch(() => {})
   }
 
   #schedule(): void {

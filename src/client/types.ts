@@ -34,7 +34,7 @@ export interface HandlerContext {
   readonly shard: number
   /**
    * Appends to a stream in the very commit that says that this record is handled: it is there once, or not at all, whatever
-   * fails in between.
+   * fails in between. It counts when the handler has ended; what is appended later goes with a later record, or is lost.
    */
   append(stream: string, record: NewClientRecord): void
 }

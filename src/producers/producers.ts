@@ -120,6 +120,21 @@ export class Producers {
     }
   }
 
+  /** Forgets a producer that will not be used again. Throws PRODUCER_FENCED when it was opened since. */
+  async closeProducer(stream: StreamId, producer: number, epoch: number): Promise<void> {
+    const key = producerKey(stream, producer)
+    const release = await this.#options.commit.latch([key])
+    try {
+      const row = await this.#read(stream, producer)
+      if (!row) return
+      if (row.epoch !== epoch) throw fenced(producer, row, epoch)
+      await this.#options.commit.submit({ rows: [{ key, value: undefined }], essential: true })
+      this.#used.get(stream)?.delete(producer)
+    } finally {
+      release()
+    }
+  }
+
   async #writeOpened(stream: StreamId, producer: number, row: ProducerRow): Promise<OpenedProducer> {
     const { commit, counters } = this.#options
     const { time } = await commit.submit({
@@ -242,13 +257,8 @@ function storedAnswer(row: ProducerRow | undefined, sent: BatchProducer, checksu
   const { producer, number, epoch } = sent
   // Also number 1: an opening writes a row, so a producer without one is one that was forgotten, and it may have stored.
   if (!row) throw unknownProducer(producer)
+  if (epoch !== row.epoch) throw fenced(producer, row, epoch)
   const details = { producer, epoch: row.epoch, last: row.last }
-  if (epoch !== row.epoch)
-    throw new MillraceError(
-      'PRODUCER_FENCED',
-      `The producer ${producer} is in epoch ${row.epoch}; the batch is of epoch ${epoch}.`,
-      { details },
-    )
   if (number === 0) throw new MillraceError('PRODUCER_MISUSE', 'Batches are counted from 1.', { details })
   if (number === row.last + 1) return undefined
   if (number > row.last)
@@ -262,6 +272,11 @@ function storedAnswer(row: ProducerRow | undefined, sent: BatchProducer, checksu
 }
 
 const isClosed = (stream: Stream | undefined): boolean => !stream || stream.closedAt !== undefined
+
+const fenced = (producer: number, { epoch, last }: ProducerRow, asked: number): MillraceError =>
+  new MillraceError('PRODUCER_FENCED', `The producer ${producer} is in epoch ${epoch}, not in ${asked} any more.`, {
+    details: { producer, epoch, last },
+  })
 
 const unknownProducer = (producer: number): MillraceError =>
   new MillraceError(

@@ -59,6 +59,18 @@ describe('append', () => {
     expect(found).toEqual(values)
   })
 
+  it('takes nothing more when it was closed, and leaves no producer behind that nobody could use', async () => {
+    const { serving, client } = await connected({ producers: { producersMax: 1 } })
+    await client.createStream('s')
+    for (let i = 0; i < 3; i++) {
+      const each = connect({ url: serving.url })
+      await each.append('s', { key: 'k', value: i })
+      await each.close()
+      await expect(each.append('s', { key: 'k', value: i })).rejects.toMatchObject({ code: 'NOT_READY' })
+      await expect(each.append('other', { key: 'k', value: i })).rejects.toMatchObject({ code: 'NOT_READY' })
+    }
+  })
+
   it('takes all of a call or nothing', async () => {
     const { client } = await connected()
     await client.createStream('s')

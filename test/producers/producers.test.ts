@@ -161,6 +161,19 @@ describe('a producer', () => {
     await begun.producers.close()
   })
 
+  it('that is closed makes room, unless somebody opened it since', async () => {
+    const begun = await begin()
+    const { producer } = await begun.producers.openProducer(begun.stream.id)
+    await begun.producers.openProducer(begun.stream.id, producer)
+    const close = (epoch: number) => begun.producers.closeProducer(begun.stream.id, producer, epoch)
+    await expect(close(1)).rejects.toMatchObject({ code: 'PRODUCER_FENCED' })
+    expect(begun.producers.count(begun.stream.id)).toBe(1)
+    await close(2)
+    await close(2)
+    expect(begun.producers.count(begun.stream.id)).toBe(0)
+    await expect(append(begun, batch(producer, 1, 2))).rejects.toMatchObject({ code: 'PRODUCER_UNKNOWN' })
+  })
+
   it('is one of producersMax, and all of a deleted stream go', async () => {
     const begun = await begin()
     const opened = await Promise.allSettled([1, 2, 3, 4, 5].map(() => begun.producers.openProducer(begun.stream.id)))

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../runtime/index.js'
-import { ok, only, plainStream, type Route, wholeNumberOf } from './route.js'
+import { numberOf, ok, only, plainStream, type Route, wholeNumberOf } from './route.js'
 
 export const producerRoutes: readonly Route[] = [
   {
@@ -17,6 +17,20 @@ export const producerRoutes: readonly Route[] = [
       const producer = body.producer === undefined ? undefined : wholeNumberOf(body.producer, 'producer')
       if (producer === 0) throw new MillraceError('BAD_REQUEST', 'Producer 0 is nobody.')
       return ok(await rooms.producers.openProducer(stream.id, producer))
+    },
+  },
+  {
+    method: 'DELETE',
+    path: 'streams/{name}/producers/{id}',
+    summary: 'Forgets a producer that will not be used again, so that it counts no longer. Its records stay.',
+    query: { epoch: 'that of its opening (required)' },
+    answer: '{deleted: producer}',
+    errors: ['NOT_FOUND', 'CONFLICT', 'PRODUCER_FENCED'],
+    run: async ({ daemon: { rooms }, names, query }) => {
+      const stream = plainStream(rooms, names[0])
+      const producer = wholeNumberOf(Number(names[1]), 'A producer')
+      await rooms.producers.closeProducer(stream.id, producer, numberOf(query, 'epoch'))
+      return ok({ deleted: producer })
     },
   },
 ]
