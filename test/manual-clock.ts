@@ -24,6 +24,11 @@ export class ManualClock implements Clock {
     }
   }
 
+  /** Whoever waited is gone. */
+  clear(): void {
+    this.#timers = []
+  }
+
   /** Both clocks go on, and what is due runs. */
   advance(ms: number): void {
     this.wall += ms

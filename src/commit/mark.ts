@@ -23,21 +23,26 @@ export interface MarkValue {
   readonly storeId: string
 }
 
+/** Where the two slots lie. */
+export interface MarkFile {
+  /** What a slot holds, whatever that is; undefined when the file does not reach that far. */
+  read(slot: number): Buffer | undefined
+  write(slot: number, bytes: Buffer): void
+  sync(): void
+  close(): void
+}
+
 const slotBytes = 64
 const slotStride = 4096
 const magic = 0x4b4d524d
 
 export class Mark {
-  readonly #file: number
+  readonly #file: MarkFile
   readonly #slot = Buffer.alloc(slotBytes)
   #turn = 0
 
-  constructor(path: string) {
-    if (!existsSync(path)) {
-      closeSync(openSync(path, 'a'))
-      syncFolder(dirname(path))
-    }
-    this.#file = openSync(path, 'r+')
+  constructor(file: string | MarkFile) {
+    this.#file = typeof file === 'string' ? openFile(file) : file
   }
 
   /** The newest whole slot; undefined when the file is new, torn or damaged in both. */
@@ -51,8 +56,9 @@ export class Mark {
   }
 
   #readSlot(index: number): MarkValue | undefined {
-    const slot = Buffer.alloc(slotBytes)
-    if (readSync(this.#file, slot, 0, slotBytes, index * slotStride) !== slotBytes) return undefined
+    const stored = this.#file.read(index)
+    if (!stored) return undefined
+    const slot = Buffer.from(stored)
     if (slot.readUInt32LE(0) !== magic || slot[4] !== 1) return undefined
     const checksum = slot.readUInt32LE(12)
     slot.writeUInt32LE(0, 12)
@@ -79,7 +85,7 @@ export class Mark {
     slot.writeUInt32LE(Math.floor(value.commit / 0x1_0000_0000), 20)
     slot.write(value.storeId, 24, 16, 'hex')
     slot.writeUInt32LE(crc32(slot), 12)
-    writeSync(this.#file, slot, 0, slotBytes, this.#turn * slotStride)
+    this.#file.write(this.#turn, slot)
     this.#turn = 1 - this.#turn
   }
 
@@ -95,10 +101,27 @@ export class Mark {
   }
 
   sync(): void {
-    fdatasyncSync(this.#file)
+    this.#file.sync()
   }
 
   close(): void {
-    closeSync(this.#file)
+    this.#file.close()
+  }
+}
+
+function openFile(path: string): MarkFile {
+  if (!existsSync(path)) {
+    closeSync(openSync(path, 'a'))
+    syncFolder(dirname(path))
+  }
+  const file = openSync(path, 'r+')
+  return {
+    read(slot) {
+      const bytes = Buffer.alloc(slotBytes)
+      return readSync(file, bytes, 0, slotBytes, slot * slotStride) === slotBytes ? bytes : undefined
+    },
+    write: (slot, bytes) => void writeSync(file, bytes, 0, slotBytes, slot * slotStride),
+    sync: () => fdatasyncSync(file),
+    close: () => closeSync(file),
   }
 }

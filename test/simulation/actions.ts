@@ -1,0 +1,62 @@
+import fc from 'fast-check'
+import { Clients, type Choice } from './clients.js'
+import type { Simulation } from './simulation.js'
+
+const hour = 3_600_000
+
+type Act = (simulation: Simulation, clients: Clients, choice: Choice) => void
+
+/** What may happen, and how often against the others. A new action is one more line. */
+const acts = {
+  append: { weight: 20, run: (_, clients, choice) => clients.append(choice) },
+  raise: { weight: 5, run: (_, clients, choice) => clients.raise(choice) },
+  look: { weight: 4, run: (_, clients, choice) => clients.look(choice) },
+  read: { weight: 8, run: (_, clients, choice) => clients.read(choice) },
+  split: { weight: 7, run: (_, clients, choice) => clients.split(choice) },
+  reopen: { weight: 2, run: (_, clients, choice) => clients.reopen(choice) },
+  join: { weight: 3, run: (_, clients, choice) => clients.join(choice) },
+  consume: { weight: 16, run: (_, clients, choice) => clients.consume(choice) },
+  tick: { weight: 2, run: (simulation, _, { size }) => simulation.clock.advance(size) },
+  jump: { weight: 1, run: (simulation, _, { pick, size }) => simulation.jump((1 + size) * (pick % 2 ? hour : -hour)) },
+  expire: { weight: 1, run: (simulation) => simulation.checkExpiry() },
+  kill: { weight: 2, run: (simulation) => simulation.crash('kill') },
+  powerFails: { weight: 2, run: (simulation) => simulation.crash('power') },
+  writeFails: { weight: 1, run: (simulation) => simulation.failWrite() },
+  stop: { weight: 1, run: (simulation) => simulation.stop() },
+} satisfies Record<string, { weight: number; run: Act }>
+
+export type ActName = keyof typeof acts
+
+export interface Action extends Choice {
+  readonly act: ActName
+  /** Steps of the scheduler that follow. */
+  readonly steps: number
+}
+
+/** One run: what happens, and the seed of the order in which what runs beside each other goes on. */
+export interface Plan {
+  readonly seed: number
+  readonly actions: readonly Action[]
+}
+
+const names = Object.keys(acts) as ActName[]
+
+export const plans: fc.Arbitrary<Plan> = fc.record({
+  seed: fc.nat(0xffff_ffff),
+  actions: fc.array(
+    fc.record({
+      act: fc.oneof(...names.map((name) => ({ weight: acts[name].weight, arbitrary: fc.constant(name) }))),
+      pick: fc.nat(63),
+      size: fc.nat(63),
+      steps: fc.nat(7),
+    }),
+    { minLength: 1, maxLength: 90, size: 'max' },
+  ),
+})
+
+export function perform(simulation: Simulation, clients: Clients, action: Action): void {
+  const needsRooms = !['tick', 'jump', 'kill', 'powerFails', 'writeFails'].includes(action.act)
+  if (needsRooms && !simulation.rooms) return simulation.open()
+  simulation.note(`${action.act} ${action.pick} ${action.size}`)
+  ;(acts[action.act].run as Act)(simulation, clients, action)
+}

@@ -1,0 +1,59 @@
+import { type Commit, Counters, Mark, openCommit } from '../../src/commit/index.js'
+import { DurableGroups } from '../../src/groups/index.js'
+import { ShardedLog } from '../../src/log/index.js'
+import type { Clock, MillraceError } from '../../src/runtime/index.js'
+import type { Disk } from './disk.js'
+
+/** The rooms of the daemon that stand on a store, on the disk of a simulation. */
+export interface Rooms {
+  readonly commit: Commit
+  readonly log: ShardedLog
+  readonly groups: DurableGroups
+}
+
+/** Small, so that a few records meet every bound. */
+export interface Sizes {
+  readonly chunkBytesMax: number
+  readonly tailCacheBytesMax: number
+  readonly commitBytesMax: number
+}
+
+export async function openRooms(options: {
+  disk: Disk
+  clock: Clock
+  synced: boolean
+  sizes: Sizes
+  onPoisoned: (error: MillraceError) => void
+}): Promise<Rooms> {
+  const { disk, clock, synced, sizes, onPoisoned } = options
+  const storage = disk.open()
+  const commit = await openCommit({
+    storage,
+    mark: new Mark(disk.markFile()),
+    synced,
+    clock,
+    onPoisoned,
+    warn: () => {},
+    limits: {
+      effectSetBytesMax: 1 << 20,
+      commitBytesMax: sizes.commitBytesMax,
+      queueBytesMax: 64 * 1024,
+      rowWaitersMax: 100,
+      rowCacheBytesMax: 2000,
+    },
+  })
+  const counters = await Counters.open(storage)
+  const log = await ShardedLog.open({
+    storage,
+    commit,
+    counters,
+    limits: {
+      chunkBytesMax: sizes.chunkBytesMax,
+      tailCacheBytesMax: sizes.tailCacheBytesMax,
+      shardsMax: 400,
+      streamsMax: 20,
+    },
+  })
+  const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: 20 })
+  return { commit, log, groups }
+}
