@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Commit } from '../commit/index.js'
-import { type Clock, MillraceError, sleep } from '../runtime/index.js'
+import { type Clock, killPoint, MillraceError, sleep } from '../runtime/index.js'
 import { copyPrefix, filesBelow, linkOrCopy, makeEmptyFolder, syncTree } from './files.js'
 
 /** Where hard links stand while their contents are copied; a start empties it. */
@@ -96,6 +96,7 @@ async function linkWhilePaused(
     try {
       const before = stateOf(directory)
       const growing = linkAll(directory, staging)
+      killPoint('backup:linked')
       // RocksDB flushes and compacts by itself: what was linked is of one moment only when nothing changed meanwhile.
       if (growing && before === stateOf(directory)) return { growing, pausedMs: clock.monotonic() - began }
     } finally {

@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/index.js'
-import { MillraceError } from '../runtime/index.js'
+import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { CommitTime } from './commit-time.js'
 import type { Epoch } from './epochs.js'
@@ -314,6 +314,7 @@ export class Commit implements CommitPath {
       this.#closing?.resolve()
       return
     }
+    killPoint('commit:gathered')
     this.#inFlight = gathering
     const began = performance.now()
     const time = this.time.next()
@@ -325,6 +326,7 @@ export class Commit implements CommitPath {
       this.#poison(new MillraceError('INTERNAL', 'A commit could not be packed.', { cause: error, outcome: 'unknown' }))
       return
     }
+    killPoint('commit:packed')
     this.#options.storage
       .write((batch) => {
         for (const row of rows) {
@@ -379,7 +381,9 @@ export class Commit implements CommitPath {
 
   #finish(gathering: Gathering, time: number, began: number): void {
     if (this.#failed) return
+    killPoint('commit:written')
     this.#markCommit(gathering.commit, false)
+    killPoint('commit:marked')
     this.#durableNextSequence = this.#nextSequence
     for (const row of gathering.rows) {
       const name = rowName(row.key)
@@ -392,6 +396,7 @@ export class Commit implements CommitPath {
     for (const listener of this.#listeners) listener()
     this.#inFlight = undefined
     gathering.resolve({ commit: gathering.commit, time })
+    killPoint('commit:answered')
     this.#observer?.committed({
       seconds: (performance.now() - began) / 1000,
       bytes: gathering.writtenBytes,
@@ -439,8 +444,10 @@ export class Commit implements CommitPath {
     })
     if (this.#failed) return
     const { storage, mark } = this.#options
+    killPoint('close:drained')
     // An empty synced batch also syncs what a relaxed store had only handed to the kernel.
     await storage.write(() => {}, true)
+    killPoint('close:synced')
     this.#markCommit(this.#nextCommit - 1, true)
     mark.sync()
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../runtime/index.js'
-import { MillraceError } from '../runtime/index.js'
+import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { Commit, type CommitLimits } from './commit.js'
 import type { Epoch } from './epochs.js'
@@ -87,9 +87,11 @@ export async function openCommit(options: OpenCommitOptions): Promise<Commit> {
   }
   if (identity !== stored)
     await storage.write((batch) => batch.put(identityKey, Buffer.from(JSON.stringify(identity))), true)
+  killPoint('open:identified')
   // From here on a stop is an unclean one until `close` says otherwise; relaxed mode must know that even after a power
   // failure, or it would give numbers twice.
   mark.open({ commit: ledger.newest?.commit ?? 0, synced, epoch: identity.epoch, storeId: identity.storeId })
+  killPoint('open:marked')
   return new Commit({
     storage,
     ledger,

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { type Commit, type CommitLimits, Mark, openCommit } from '../commit/index.js'
 import type { Clock, Logger, MillraceError } from '../runtime/index.js'
+import { killPoint } from '../runtime/index.js'
 import { openStorage, type Storage } from '../storage/index.js'
 import type { DataDirectory } from './data-directory.js'
 
@@ -28,6 +29,7 @@ export interface OpenStore {
 export async function openStore(options: StoreOptions): Promise<OpenStore> {
   const { directory, synced, clock, limits, logger, onPoisoned } = options
   const aside = directory.linkLogsAside()
+  killPoint('open:aside')
   let storage: Storage | undefined
   let mark: Mark | undefined
   try {
@@ -39,6 +41,7 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       nativeCachePath: directory.native,
     })
     directory.raiseFormat()
+    killPoint('open:replayed')
     mark = new Mark(directory.mark)
     const commit = await openCommit({
       storage,
@@ -50,6 +53,7 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       warn: (message) => logger.warn(message),
       restored: directory.isRestored,
     })
+    killPoint('open:checked')
     directory.dropAside()
     directory.dropRestored()
     return { storage, commit, close: closer(storage, mark) }

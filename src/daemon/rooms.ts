@@ -7,7 +7,7 @@ import { eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { Retention } from '../retention/index.js'
-import { type Clock, type Logger, MillraceError, version } from '../runtime/index.js'
+import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeChange, Tables } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
@@ -148,6 +148,7 @@ async function buildRooms(
     hasWindow: (stream) => tables.hasWindow(stream),
     expireWindows: () => tables.expireStreams(),
   })
+  killPoint('open:loaded')
   producers.start()
   balancer.start()
   pipelines.start()

@@ -1,6 +1,6 @@
 import { type Commit, type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Log, Sequence, ShardId, StartPosition, StreamId } from '../log/index.js'
-import { MillraceError } from '../runtime/index.js'
+import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { DurableGroup } from './group.js'
 import { decodeGroup, decodePosition, type GroupRow, groupKey, groupRow } from './rows.js'
@@ -84,6 +84,7 @@ export class DurableGroups implements Groups {
         // At packing, so that no shard can be sealed between the look at the layout and the commit.
         atPack: (context) => {
           const rows = this.#startAt(group, first ?? context.takeSequence(), 0)
+          killPoint('group:joined')
           return [...this.changed(group, rows), counters.row()]
         },
       })

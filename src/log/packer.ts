@@ -1,4 +1,5 @@
 import type { BatchEffect, Packed, PackingContext, Placement, RecordEffect, RowEffect } from '../commit/index.js'
+import { killPoint } from '../runtime/index.js'
 import {
   batchHeaderBytes,
   chunkHeaderBytes,
@@ -174,6 +175,7 @@ export class ChunkPacker {
       at += part.bytes
       next += part.count
     }
+    killPoint('append:packed')
     const last = (next - 1) as Sequence
     const previous = state.packedLast
     sealChunk(chunk, {

@@ -7,6 +7,7 @@ import {
   hashAfter,
   hashBefore,
   hashText,
+  killPoint,
   MillraceError,
   middleOf,
 } from '../runtime/index.js'
@@ -290,6 +291,7 @@ export class ShardedLog implements Log {
     await this.#change((context) => {
       if (this.#layout.named(name)) return []
       made = { id, name, kind, createdAt: context.time }
+      killPoint('stream:created')
       const state = this.#layout.addStream(made)
       const opened = evenRanges(shards).map((range) => this.#open(state, { ...range, parents: [], images }, context))
       this.#layout.refresh(state)
@@ -307,6 +309,7 @@ export class ShardedLog implements Log {
   async closeStream(id: StreamId, rows?: RowsInCommit): Promise<void> {
     const state = this.#streamState(id)
     await this.#change((context) => {
+      killPoint('stream:closed')
       const sealed = state.open.map((shard) => this.#seal(state, shard, [], context))
       const stream: Stream =
         state.stream.closedAt === undefined ? { ...state.stream, closedAt: context.time } : state.stream
@@ -483,6 +486,7 @@ export class ShardedLog implements Log {
     context: { time: number; takeSequence(): Sequence },
     id: ShardId = this.#takeShardId(),
   ): Shard {
+    killPoint('shard:opened')
     const shard = openShard({ ...seed, id, stream: state.stream.id }, context.takeSequence(), context.time)
     this.#changed.shards.push(this.#layout.addShard(shard))
     this.#changed.streams.add(state)
@@ -502,6 +506,7 @@ export class ShardedLog implements Log {
     children: readonly ShardId[],
     context: { time: number; takeSequence(): Sequence },
   ): Shard {
+    killPoint('shard:sealed')
     state.shard = {
       ...state.shard,
       state: 'sealed',

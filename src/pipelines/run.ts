@@ -3,7 +3,7 @@ import type { BatchEffect, Commit, RecordEffect, RowEffect } from '../commit/ind
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
 import type { CellKey } from '../operators/task.js'
-import { asMillraceError, type Clock, MillraceError, type Timer } from '../runtime/index.js'
+import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import {
   barrierEffects,
   type CommittedFile,
@@ -240,7 +240,9 @@ export class PipelineRun {
     const { commit, group, row, sinks, clock } = this.#options
     // In the order of shards, so that the outputs of one barrier come in an order that can be repeated.
     const parts = barrier.parts.sort((a, b) => a.task.shard - b.task.shard)
+    killPoint('pipeline:barrier')
     const effects = await barrierEffects(this.#workOf(parts), sinks, clock.now())
+    killPoint('pipeline:effects')
     let submitted: Promise<unknown>
     const positions = parts.map((part) => part.position)
     let cells = 0
@@ -263,6 +265,7 @@ export class PipelineRun {
       effects.release()
     }
     await submitted
+    killPoint('pipeline:committed')
     group.moved(positions)
     this.#lastBarrier = clock.monotonic()
     this.#options.onCommitted(positions, cells, (performance.now() - barrier.began) / 1000)

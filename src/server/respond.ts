@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { killPoint } from '../runtime/index.js'
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
   sendBytes(response, status, 'application/json', Buffer.from(`${JSON.stringify(value)}\n`))
@@ -10,5 +11,6 @@ export function sendText(response: ServerResponse, status: number, type: string,
 
 export function sendBytes(response: ServerResponse, status: number, type: string, body: Buffer): void {
   response.writeHead(status, { 'content-type': type, 'content-length': body.length })
+  killPoint('server:answering')
   response.end(body)
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
+import { killPoint, MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
 /** What the last barrier committed of a sink's file. */
 export interface CommittedFile {
@@ -112,10 +112,12 @@ export class FileSink {
       while (written < bytes.length) {
         written += (await this.#file.write(bytes, written, bytes.length - written, this.#length + written)).bytesWritten
       }
+      killPoint('sink:written')
       await this.#file.datasync()
     } catch (error) {
       throw asSinkError(this.#path, error)
     }
+    killPoint('sink:synced')
     this.#length += bytes.length
     this.#tail = Buffer.concat([this.#tail, bytes]).subarray(-checkedBytesMax)
     return { path: this.#path, length: this.#length, checksum: crc32(this.#tail) }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Commit, type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { ImagesKept, Sequence, ShardedLog, StreamId } from '../log/index.js'
-import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
+import { type Clock, killPoint, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { inUse, notFound, validation } from './aws-error.js'
 import { Gate } from './gate.js'
@@ -302,6 +302,7 @@ export class Catalogue {
           ...(stream ? [this.#closed(stream, firstSequence, time)] : []),
         ])
       }
+      killPoint('table:deleted')
       this.#replace(before, gone)
       this.#tables.delete(name)
       return gone
@@ -400,6 +401,7 @@ export class Catalogue {
         await commit.submit({ rows: [{ key: tableKey(row.id), value: undefined }], essential: true })
         return
       }
+      killPoint('table:swept')
       await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
     }
   }

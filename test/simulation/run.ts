@@ -32,7 +32,6 @@ export async function play(plan: Plan): Promise<{ faults: readonly string[]; tra
   if (faults.length === 0) await simulation.damage()
   return {
     faults: faults.length > 0 ? faults : simulation.journal.faults,
-    stored,
     trace: simulation.journal.trace,
     seen: { records, given, crashes: simulation.crashes, shards: stored.shards.size },
   }

@@ -1,0 +1,50 @@
+/**
+ * Places of the code at which a process may be made to die, for the tests that kill a daemon just there
+ * (test/faults/kill-points.test.ts). `MILLRACE_TEST_KILL_AT=commit:written:3` ends the process with SIGKILL when it
+ * passes that place for the third time. Without the variable, passing one is a call of an empty function.
+ */
+export const killPoints = [
+  'append:packed',
+  'backup:linked',
+  'close:drained',
+  'close:synced',
+  'commit:answered',
+  'commit:gathered',
+  'commit:marked',
+  'commit:packed',
+  'commit:written',
+  'group:joined',
+  'open:aside',
+  'open:checked',
+  'open:identified',
+  'open:loaded',
+  'open:marked',
+  'open:replayed',
+  'pipeline:barrier',
+  'pipeline:committed',
+  'pipeline:effects',
+  'server:answering',
+  'shard:opened',
+  'shard:sealed',
+  'sink:synced',
+  'sink:written',
+  'stream:closed',
+  'stream:created',
+  'table:deleted',
+  'table:swept',
+] as const
+
+export type KillPoint = (typeof killPoints)[number]
+
+const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
+const wanted = `${room}:${place}`
+let left = Number(count ?? 1)
+
+function dieThere(point: KillPoint): void {
+  if (point !== wanted) return
+  left--
+  if (left === 0) process.kill(process.pid, 'SIGKILL')
+}
+
+/** The code passes this place. */
+export const killPoint: (point: KillPoint) => void = room ? dieThere : () => {}
