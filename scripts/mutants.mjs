@@ -1,63 +1,93 @@
-// Takes the guards of the commit path out of the source, one at a time, and runs the test that must notice.
-// Prints a line a mutant and `caught N of N`; exit 1 when one was not caught.   npm run mutants
-import { spawnSync } from 'node:child_process'
+// Takes the guards of the log out of the source, one at a time, and runs what must notice: the test of that guard, or the
+// simulation (test/simulation). Prints a line a mutant, `caught N of N` for the guards of the commit path, and
+// `mutants caught N of N` for all; exit 1 when one was not caught.   npm run mutants [NAME ...]
+import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { guards, others } from './mutants/list.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const atOnce = Math.min(2, availableParallelism())
+const wanted = process.argv.slice(2)
+const mutants = [...guards, ...others].filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+if (mutants.length === 0) throw new Error(`there is no mutant called ${wanted.join(' or ')}`)
 
-/** name of the guard (and of its test), file, the text that is the guard, what stands there without it */
-const mutants = [
-  ['latch', 'src/commit/commit.ts', 'return this.#latches.take(keys.map(rowName))', 'return () => void keys'],
-  ['waiting answer', 'src/commit/commit.ts', 'seen: pending.commit }', 'seen: undefined }'],
-  ['ledger', 'src/commit/ledger.ts', 'if (row.commit !== before.commit + 1) {', 'if (row.commit < 0) {'],
-  ['mark', 'src/commit/ledger.ts', 'if (newest < markedCommit) {', 'if (newest < 0) {'],
-  ['poisoning', 'src/commit/commit.ts', '    this.#failed = error\n', ''],
-  ['clock', 'src/commit/commit-time.ts', 'if (Math.abs(wall - expected) > clockJumpMs) {', 'if (wall < 0) {'],
-  ['sync', 'src/commit/commit.ts', '}, this.#options.synced)', '}, false)'],
-]
-
-const copy = mkdtempSync(join(tmpdir(), 'millrace-mutants-'))
-let caught = 0
-try {
-  for (const name of ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.mjs']) {
+/** A copy of the source that may be broken. */
+function copyOfSource() {
+  const copy = mkdtempSync(join(tmpdir(), 'millrace-mutants-'))
+  for (const name of ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.mjs'])
     cpSync(join(root, name), join(copy, name), { recursive: true })
-  }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-  const run = (name) => {
-    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
-    const args = [
-      vitest,
-      'run',
-      'test/commit/guards.test.ts',
-      '-t',
-      `guards ${name}:`,
-      '--testTimeout=5000',
-      '--reporter=json',
-    ]
-    const { status, stdout } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' })
-    const report = JSON.parse(stdout.slice(stdout.indexOf('{')))
-    return { passed: status === 0, ran: report.numPassedTests + report.numFailedTests }
-  }
-  for (const [name, file, guard, without] of mutants) {
-    const path = join(copy, file)
-    const source = readFileSync(path, 'utf8')
-    if (source.split(guard).length !== 2)
-      throw new Error(`${file} does not hold the guard of '${name}' exactly once: ${guard}`)
-    const before = run(name)
-    if (!before.passed || before.ran !== 1)
-      throw new Error(`the test of '${name}' does not pass with the guard in place`)
-    writeFileSync(path, source.replace(guard, without))
-    const after = run(name)
-    writeFileSync(path, source)
-    const isCaught = !after.passed && after.ran === 1
-    if (isCaught) caught++
-    console.log(`${isCaught ? 'caught' : 'MISSED'}  ${name}`)
-  }
-} finally {
-  rmSync(copy, { recursive: true, force: true })
+  return copy
 }
-console.log(`caught ${caught} of ${mutants.length}`)
-if (caught !== mutants.length) process.exit(1)
+
+/** Runs the tests whose titles match; `ran` is how many there are. */
+function run(copy, { file, title }) {
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
+  const args = [vitest, 'run', file, '-t', title, '--reporter=json', '--testTimeout=60000']
+  // One seed for all: what is caught today is caught tomorrow.
+  const env = { ...process.env, MILLRACE_TEST_SIMULATION_SEED: '4', MILLRACE_TEST_SIMULATION_SHRINK: 'no' }
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.on('data', (data) => (text += data))
+    child.on('error', reject)
+    child.on('close', (status) => {
+      const start = text.indexOf('{"')
+      if (start < 0) return reject(new Error(`vitest gave no report: ${text}`))
+      const report = JSON.parse(text.slice(start, text.lastIndexOf('}') + 1))
+      resolve({ passed: status === 0, ran: report.numPassedTests + report.numFailedTests })
+    })
+  })
+}
+
+/** Each test passes while the guards are there. */
+async function checkBefore(copy, list) {
+  const byFile = new Map()
+  for (const { by } of list) byFile.set(by.file, new Set([...(byFile.get(by.file) ?? []), by.title]))
+  for (const [file, titles] of byFile) {
+    const { passed, ran } = await run(copy, { file, title: `(${[...titles].join('|')})` })
+    if (!passed || ran !== titles.size)
+      throw new Error(`${ran} tests of ${file} ran with all guards in place, ${titles.size} were to pass`)
+  }
+}
+
+async function isCaught(copy, { name, file, guard, without, by }) {
+  const path = join(copy, file)
+  const source = readFileSync(path, 'utf8')
+  if (source.split(guard).length !== 2)
+    throw new Error(`${file} does not hold the guard of '${name}' exactly once: ${guard}`)
+  writeFileSync(path, source.replace(guard, () => without))
+  try {
+    const after = await run(copy, by)
+    return !after.passed && after.ran === 1
+  } finally {
+    writeFileSync(path, source)
+  }
+}
+
+const copies = []
+const caught = new Set()
+try {
+  for (let i = 0; i < atOnce; i++) copies.push(copyOfSource())
+  await checkBefore(copies[0], mutants)
+  const left = [...mutants]
+  await Promise.all(
+    copies.map(async (copy) => {
+      for (let mutant = left.shift(); mutant; mutant = left.shift()) {
+        const began = performance.now()
+        if (await isCaught(copy, mutant)) caught.add(mutant)
+        const seconds = ((performance.now() - began) / 1000).toFixed(1)
+        console.log(`${caught.has(mutant) ? 'caught' : 'MISSED'}  ${mutant.name} (${seconds} s, ${mutant.by.file})`)
+      }
+    }),
+  )
+} finally {
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true })
+}
+const count = (list) => `caught ${list.filter((each) => caught.has(each)).length} of ${list.length}`
+if (wanted.length === 0) console.log(count(guards))
+console.log(`mutants ${count(mutants)}`)
+if (caught.size !== mutants.length) process.exit(1)

@@ -2,58 +2,17 @@
  * One flipped byte anywhere in the write-ahead log, an SST or the MANIFEST: the store refuses with an error that names
  * the file or the commit, at opening or at the read, or gives the right bytes. Never a silent hole.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { Counters, Mark, openCommit } from '../../src/commit/index.js'
-import { forEachRecord, type Sequence, ShardedLog } from '../../src/log/index.js'
-import { MillraceError, systemClock } from '../../src/runtime/index.js'
-import { openStorage, type Storage } from '../../src/storage/index.js'
-import { limits } from '../commit/open-memory.js'
-import { images, logLimits, record } from '../log/open-log.js'
+import { forEachRecord, type Sequence } from '../../src/log/index.js'
+import { MillraceError } from '../../src/runtime/index.js'
+import { images, record } from '../log/open-log.js'
 import { temporaryFolder } from '../temporary-folder.js'
+import { copyStore, type Opened, openStore } from './open-store.js'
 
 const flips = Number(process.env.MILLRACE_TEST_FLIPS ?? (process.env.MILLRACE_LONG ? 2000 : 200))
 const rowKey = (i: number) => Buffer.from(`\x08row ${String(i % 700).padStart(6, '0')}`, 'latin1')
-
-interface Opened {
-  readonly storage: Storage
-  readonly log: ShardedLog
-  readonly commit: Awaited<ReturnType<typeof openCommit>>
-  close(): Promise<void>
-}
-
-async function open(folder: string, native: string): Promise<Opened> {
-  const storage = await openStorage({
-    path: join(folder, 'store'),
-    createIfMissing: true,
-    writeBufferBytes: 1 << 20,
-    blockCacheBytes: 1 << 20,
-    nativeCachePath: native,
-  })
-  const mark = new Mark(join(folder, 'mark'))
-  const close = async () => {
-    await storage.close()
-    mark.close()
-  }
-  try {
-    const commit = await openCommit({
-      storage,
-      mark,
-      synced: true,
-      clock: systemClock,
-      limits,
-      onPoisoned: () => {},
-      warn: () => {},
-    })
-    const counters = await Counters.open(storage)
-    const log = await ShardedLog.open({ storage, commit, counters, limits: { ...logLimits, tailCacheBytesMax: 0 } })
-    return { storage, commit, log, close }
-  } catch (error) {
-    await close()
-    throw error
-  }
-}
 
 /** Everything that can be read, as text: rows by range, rows by key, records of every shard. */
 async function contents({ storage, log }: Opened): Promise<string> {
@@ -89,7 +48,7 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
   mkdirSync(native)
   mkdirSync(join(original, 'store'), { recursive: true })
   let number = 0
-  let opened = await open(original, native)
+  let opened = await openStore(original, native)
   const stream = await opened.log.createStream({ name: 'clicks', kind: 'plain', shards: 2, images })
   const write = async (count: number) => {
     for (let i = 0; i < count; i++) {
@@ -106,12 +65,12 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
   await write(300)
   // An opening makes an SST of the log that it finds; what comes after stays in the log.
   await opened.close()
-  opened = await open(original, native)
+  opened = await openStore(original, native)
   await write(400)
   const right = await contents(opened)
   // As a kill would leave it: the files are copied while the store is open and still.
   const live = join(folder, 'live')
-  copy(original, live)
+  copyStore(original, live)
   await opened.close()
 
   const files = readdirSync(join(live, 'store')).filter((name) => /\.log$|\.sst$|^MANIFEST/.test(name))
@@ -127,7 +86,7 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
   for (let flip = 0; flip < flips; flip++) {
     const name = files[flip % files.length]!
     const damaged = join(folder, 'damaged')
-    copy(live, damaged)
+    copyStore(live, damaged)
     const path = join(damaged, 'store', name)
     const content = readFileSync(path)
     const at = random(content.length)
@@ -136,7 +95,7 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
     const where = `byte ${at} of ${content.length} of ${name} (seed ${seed})`
     let again: Opened | undefined
     try {
-      again = await open(damaged, native)
+      again = await openStore(damaged, native)
       const found = await contents(again)
       // Not toBe: the difference of two such texts is no message for a person.
       expect(found === right, `a silent hole after ${where}`).toBe(true)
@@ -156,11 +115,3 @@ it(`a flipped byte at each of ${flips} random offsets is never a silent hole`, {
   }
   console.log(`${flips} flips: ${JSON.stringify(outcomes)}`)
 })
-
-function copy(from: string, to: string): void {
-  mkdirSync(join(to, 'store'), { recursive: true })
-  copyFileSync(join(from, 'mark'), join(to, 'mark'))
-  for (const name of readdirSync(join(from, 'store'))) {
-    if (name !== 'LOCK') copyFileSync(join(from, 'store', name), join(to, 'store', name))
-  }
-}

@@ -21,7 +21,7 @@ const acts = {
   expire: { weight: 1, run: (simulation) => simulation.checkExpiry() },
   kill: { weight: 2, run: (simulation) => simulation.crash('kill') },
   powerFails: { weight: 2, run: (simulation) => simulation.crash('power') },
-  writeFails: { weight: 1, run: (simulation) => simulation.failWrite() },
+  writeFails: { weight: 2, run: (simulation) => simulation.failWrite() },
   stop: { weight: 1, run: (simulation) => simulation.stop() },
 } satisfies Record<string, { weight: number; run: Act }>
 

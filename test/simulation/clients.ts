@@ -119,25 +119,36 @@ export class Clients {
     this.#simulation.receipt(commit, time)
   }
 
+  /** Some clients, one after another and none waiting for the answer of the one before. */
+  raise({ pick, size }: Choice): void {
+    const simulation = this.#simulation
+    simulation.start(`raisers ${this.#number++}`, async () => {
+      for (let i = 0; i <= size % 4; i++) {
+        if (this.#rooms) this.#raise(pick)
+        await simulation.still(simulation.scheduler.pause())
+      }
+    })
+  }
+
   /** Raises a row by one, under its latch. */
-  raise({ pick }: Choice): void {
+  #raise(pick: number): void {
     const { commit } = this.#rooms as Rooms
     const simulation = this.#simulation
     const { key, row } = rowOf(pick)
     simulation.start(`raise ${this.#number++}`, async () => {
       const release = await simulation.still(commit.latch([key]))
       let written: Promise<unknown>
-      const entry = { row, to: 0, outcome: 'pending' as const }
+      let to: number
       try {
         const { value } = await simulation.still(commit.read(key))
-        const to = (value?.readUInt32LE(0) ?? 0) + 1
+        to = (value?.readUInt32LE(0) ?? 0) + 1
         written = commit.submit({ rows: [{ key, value: rowValue(to) }] })
-        entry.to = to
       } finally {
         release()
       }
       await simulation.still(written)
-      simulation.journal.raises.push({ row, to: entry.to })
+      simulation.checkRow(row, to)
+      simulation.journal.raises.push({ row, to })
     })
   }
 
@@ -161,7 +172,9 @@ export class Clients {
         }
         if (seen !== undefined) await simulation.still(commit.returned(seen))
       }
-      simulation.journal.looks.push({ row, value: value?.readUInt32LE(0) ?? 0 })
+      const number = value?.readUInt32LE(0) ?? 0
+      simulation.checkRow(row, number)
+      simulation.journal.looks.push({ row, value: number })
     })
   }
 
@@ -292,7 +305,7 @@ const recordsOf = (chunks: readonly Buffer[], from: number): StoredRecord[] =>
   chunks.flatMap((chunk) => readChunk(chunk, () => 0).records).filter(({ sequence }) => sequence >= from)
 
 const rowOf = (pick: number) => {
-  const row = `row ${pick % 3}`
+  const row = `row ${pick % 2}`
   return { row, key: Buffer.from(`\x0d${row}`, 'latin1') }
 }
 

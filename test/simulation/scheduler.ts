@@ -17,6 +17,11 @@ export class Scheduler {
     this.#waiting.push(task)
   }
 
+  /** Waits for no more than its turn. */
+  pause(): Promise<void> {
+    return new Promise((resolve) => this.add(resolve))
+  }
+
   get idle(): boolean {
     return this.#waiting.length === 0
   }

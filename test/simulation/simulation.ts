@@ -134,8 +134,7 @@ export class Simulation {
   #poisoned(life: number): void {
     if (life !== this.life) return
     this.note('poisoned')
-    this.rooms = undefined
-    // The rejections of what was queued come first.
+    // Whoever has hold of the rooms goes on using them until they are dropped.
     this.scheduler.add(() => {
       if (life === this.life) this.#end('kill')
     })
@@ -219,6 +218,13 @@ export class Simulation {
     if (most !== undefined && time > most) this.fault(`commit time followed a jump of the clock to ${time}`)
     this.#lastReceipt = { time, monotonic }
     this.#times.push(time)
+  }
+
+  /** A client was told that a row is this far: whatever happens now, it must stay so. */
+  checkRow(row: string, value: number): void {
+    if (!this.isSynced) return
+    const durable = this.disk.rows().get(`\x0d${row}`)?.readUInt32LE(0) ?? 0
+    if (durable < value) this.fault(`somebody was told that ${row} is ${value}, and what is durable is ${durable}`)
   }
 
   someTime(nth: number): number {

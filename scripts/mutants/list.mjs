@@ -1,0 +1,147 @@
+/**
+ * What is taken out of the source: the file, the text that is the guard, what stands there without it, and the test that
+ * must fail then.
+ */
+const guardTest = (name) => ({ file: 'test/commit/guards.test.ts', title: `guards ${name}:` })
+const simulation = { file: 'test/simulation/simulation.test.ts', title: 'nothing is lost, duplicated or reordered' }
+
+/** The guards of the commit path; each has a test of its name. */
+export const guards = [
+  ['latch', 'src/commit/commit.ts', 'return this.#latches.take(keys.map(rowName))', 'return () => void keys'],
+  ['waiting answer', 'src/commit/commit.ts', 'seen: pending.commit }', 'seen: undefined }'],
+  ['ledger', 'src/commit/ledger.ts', 'if (row.commit !== before.commit + 1) {', 'if (row.commit < 0) {'],
+  ['mark', 'src/commit/ledger.ts', 'if (newest < markedCommit) {', 'if (newest < 0) {'],
+  ['poisoning', 'src/commit/commit.ts', '    this.#failed = error\n', ''],
+  ['clock', 'src/commit/commit-time.ts', 'if (Math.abs(wall - expected) > clockJumpMs) {', 'if (wall < 0) {'],
+  ['sync', 'src/commit/commit.ts', '}, this.#options.synced)', '}, false)'],
+].map(([name, file, guard, without]) => ({ name, file, guard, without, by: guardTest(name) }))
+
+/** The same by the simulation, and what only it sees. */
+export const others = [
+  {
+    name: 'every commit is synced',
+    file: 'src/commit/commit.ts',
+    guard: '}, this.#options.synced)',
+    without: '}, false)',
+    by: simulation,
+  },
+  {
+    name: 'nobody is answered before the write has returned',
+    file: 'src/commit/commit.ts',
+    guard: '    this.#inFlight = gathering\n',
+    without: '    this.#inFlight = gathering\n    gathering.resolve({ commit: gathering.commit, time: this.time.next() })\n',
+    by: simulation,
+  },
+  {
+    name: 'a decider holds its latch from before the read',
+    file: 'src/commit/commit.ts',
+    guard: 'return this.#latches.take(keys.map(rowName))',
+    without: 'return () => void keys',
+    by: simulation,
+  },
+  {
+    name: 'an answer waits for what it has seen',
+    file: 'src/commit/commit.ts',
+    guard: 'seen: pending.commit }',
+    without: 'seen: undefined }',
+    by: simulation,
+  },
+  {
+    name: 'a row stays in the overlay until its newest commit has returned',
+    file: 'src/commit/commit.ts',
+    guard: 'if (this.#overlay.get(name)?.commit === gathering.commit) ',
+    without: '',
+    by: simulation,
+  },
+  {
+    name: 'a failed write ends the store',
+    file: 'src/commit/commit.ts',
+    guard: '    this.#failed = error\n',
+    without: '',
+    by: simulation,
+  },
+  {
+    name: 'the ledger is checked for gaps',
+    file: 'src/commit/ledger.ts',
+    guard: 'if (row.commit !== before.commit + 1) {',
+    without: 'if (row.commit < 0) {',
+    by: simulation,
+  },
+  {
+    name: 'the ledger is checked against the mark',
+    file: 'src/commit/ledger.ts',
+    guard: 'if (newest < markedCommit) {',
+    without: 'if (newest < 0) {',
+    by: simulation,
+  },
+  {
+    name: 'commit time does not follow a jump',
+    file: 'src/commit/commit-time.ts',
+    guard: 'if (Math.abs(wall - expected) > clockJumpMs) {',
+    without: 'if (wall < 0) {',
+    by: simulation,
+  },
+  {
+    name: 'numbers jump where their end is not known',
+    file: 'src/commit/open.ts',
+    guard: 'Math.max(behindLedger, identity.sequenceFloor) + sequenceJump',
+    without: 'Math.max(behindLedger, identity.sequenceFloor)',
+    by: simulation,
+  },
+  {
+    name: 'no number is given twice',
+    file: 'src/log/packer.ts',
+    guard: 'return { rows, count: next - context.firstSequence, chunks }',
+    without: 'return { rows, count: Math.max(0, next - context.firstSequence - 1), chunks }',
+    by: simulation,
+  },
+  {
+    name: 'ids of shards are made durable at packing',
+    file: 'src/log/sharded-log.ts',
+    guard: 'atPack: (context) => [...change(context), this.#counters.row()] })',
+    without: 'rows: [this.#counters.row()], atPack: change })',
+    by: simulation,
+  },
+  {
+    name: 'a batch that spans shards is cut',
+    file: 'src/log/packer.ts',
+    guard: 'header + 4)) !== target) {',
+    without: 'header + 4)) === -2) {',
+    by: simulation,
+  },
+  {
+    name: 'a sealed shard takes nothing',
+    file: 'src/log/sharded-log.ts',
+    guard: "if (parent.shard.state !== 'open') return []",
+    without: '',
+    by: simulation,
+  },
+  {
+    name: 'a child opens with the end of its parents',
+    file: 'src/groups/groups.ts',
+    guard: 'shard.parents.every((parent) => this.#positions.get(parent)?.ended)',
+    without: 'shard.parents.length > 0',
+    by: simulation,
+  },
+  {
+    name: 'the end of a parent is never inferred from its position',
+    file: 'src/groups/groups.ts',
+    guard: 'shard.parents.every((parent) => this.#positions.get(parent)?.ended)',
+    without: 'shard.parents.every((parent) => this.#positions.has(parent))',
+    by: simulation,
+  },
+  {
+    name: 'readers see a commit when it has returned',
+    file: 'src/log/sharded-log.ts',
+    guard: '    this.#packed = packed.chunks\n',
+    without: '    this.#packed = packed.chunks\n    this.#show()\n',
+    by: simulation,
+  },
+  {
+    name: 'the control plane has the gate alone',
+    file: 'src/tables/gate.ts',
+    guard: 'if (!this.#isExclusive && this.#waiting.length === 0) {',
+    without: 'if (this.#waiting.length >= 0) {',
+    by: { file: 'test/tables/control-and-writes.test.ts', title: 'GATE' },
+  },
+]

@@ -1,0 +1,175 @@
+/** Everything at once that a daemon can be asked for, until it is gone; and what it must know of it afterwards. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { AwsFailure, type DaemonProcess } from '../daemon-process.js'
+import type { LedgerOfWrites } from './ledger-of-writes.js'
+
+const streamName = 'clicks'
+const writers = 2
+const keysOfWriter = 4
+
+interface Shown {
+  readonly sequence: number
+  readonly key: string
+  readonly value: { readonly id: string; readonly number: number }
+}
+
+interface ShownShard {
+  readonly id: number
+  readonly state: 'open' | 'sealed'
+}
+
+/** What clients know of the records that they appended to a plain stream. */
+export class LedgerOfAppends {
+  readonly #sent = new Set<string>()
+  readonly #acknowledged = new Set<string>()
+  #number = 0
+
+  get acknowledgedRecords(): number {
+    return this.#acknowledged.size
+  }
+
+  async create(daemon: DaemonProcess): Promise<void> {
+    await daemon.v1('POST', 'streams', { name: streamName, shards: 2 })
+  }
+
+  /** Each writer has its keys, and waits for an answer before it sends more: so the order of a key is that of its numbers. */
+  async appendUntilGone(daemon: DaemonProcess): Promise<void> {
+    await Promise.all(
+      Array.from({ length: writers }, (_, writer) =>
+        untilGone(daemon, async () => {
+          const records = Array.from({ length: 1 + (this.#number % 5) }, () => {
+            const number = this.#number++
+            const key = `${writer} ${number % keysOfWriter}`
+            return { key, value: { id: `${key} ${number}`, number } }
+          })
+          for (const { value } of records) this.#sent.add(value.id)
+          await daemon.v1('POST', `streams/${streamName}/records`, { records })
+          for (const { value } of records) this.#acknowledged.add(value.id)
+        }),
+      ),
+    )
+  }
+
+  async split(daemon: DaemonProcess): Promise<void> {
+    await splitOne(daemon, streamName)
+  }
+
+  /** Reads everything. Returns what is wrong. */
+  async check(daemon: DaemonProcess): Promise<string[]> {
+    const faults: string[] = []
+    const records: Shown[] = []
+    const { shards } = await daemon.v1<{ shards: ShownShard[] }>('GET', `streams/${streamName}/shards`)
+    for (const { id } of shards) {
+      let from: number | undefined
+      for (;;) {
+        const query = `shard=${id}&limit=10000${from === undefined ? '' : `&from=${from}`}`
+        const page = await daemon.v1<{ records: Shown[]; next: number }>(
+          'GET',
+          `streams/${streamName}/records?${query}`,
+        )
+        if (page.records.length === 0) break
+        records.push(...page.records)
+        from = page.next
+      }
+    }
+    records.sort((a, b) => a.sequence - b.sequence)
+    const found = new Set<string>()
+    const last = new Map<string, number>()
+    let before = 0
+    for (const { sequence, key, value } of records) {
+      if (sequence === before) faults.push(`the sequence number ${sequence} was given twice`)
+      before = sequence
+      if (found.has(value.id)) faults.push(`${value.id} is there twice`)
+      found.add(value.id)
+      if (!this.#sent.has(value.id)) faults.push(`${value.id} was sent by nobody`)
+      if ((last.get(key) ?? -1) >= value.number) faults.push(`${value.id} comes after ${last.get(key)}`)
+      last.set(key, value.number)
+    }
+    for (const id of this.#acknowledged) if (!found.has(id)) faults.push(`${id} was acknowledged and is lost`)
+    return faults
+  }
+}
+
+async function splitOne(daemon: DaemonProcess, stream: string): Promise<void> {
+  const { shards } = await daemon.v1<{ shards: ShownShard[] }>('GET', `streams/${stream}/shards`)
+  const open = shards.filter((shard) => shard.state === 'open')
+  if (open.length < 6) await daemon.v1('POST', `streams/${stream}/shards/${open[0]!.id}/split`, {})
+}
+
+/** Repeats a client's work; ends when the daemon is gone. An answer that is an error of another kind is thrown on. */
+export async function untilGone(daemon: DaemonProcess, work: () => Promise<unknown>): Promise<void> {
+  const isGone = () => daemon.child.exitCode !== null || daemon.child.signalCode !== null
+  while (!isGone()) {
+    try {
+      await work()
+    } catch (error) {
+      // A connection that broke says nothing of the outcome; a daemon that stops says so.
+      if (isGone() || error instanceof TypeError) return
+      if (/NOT_READY|CONFLICT|ALREADY_EXISTS|NOT_FOUND|TOO_BUSY|InUse|NotFound|ServiceUnavailable/.test(String(error))) {
+        if (/NOT_READY|ServiceUnavailable/.test(String(error))) return
+        continue
+      }
+      throw error
+    }
+  }
+}
+
+export interface Load {
+  readonly writes: LedgerOfWrites
+  readonly appends: LedgerOfAppends
+  /** A pipeline that is called `passing`. */
+  readonly bundle: string
+  /** A folder for what is backed up. */
+  readonly backups: string
+}
+
+/** Tables, streams, pipelines and backups that come and go, beside each other. */
+async function controlUntilGone(daemon: DaemonProcess, { appends, bundle, backups }: Load): Promise<void> {
+  let number = 0
+  const next = () => `passing${number++ % 5}`
+  const target = join(backups, 'backup')
+  await Promise.all([
+    untilGone(daemon, async () => {
+      const TableName = next()
+      await daemon.aws('CreateTable', { TableName, ...description }).catch(orExists)
+      await daemon.aws('PutItem', { TableName, Item: { id: { S: 'x' } } })
+      await daemon.aws('DeleteTable', { TableName })
+    }),
+    untilGone(daemon, async () => {
+      const name = next()
+      await daemon.v1('POST', 'streams', { name }).catch(orExists)
+      await appends.split(daemon)
+      await daemon.v1('DELETE', `streams/${name}`)
+    }),
+    untilGone(daemon, async () => {
+      await daemon.v1('POST', 'pipelines', { bundle }).catch(orExists)
+      await daemon.v1('DELETE', 'pipelines/passing')
+    }),
+    untilGone(daemon, async () => {
+      await daemon.v1('POST', 'backup', { target }).catch(orExists)
+      rmSync(`${target}.partial`, { recursive: true, force: true })
+    }),
+  ])
+}
+
+const description = {
+  AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+  KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+  BillingMode: 'PAY_PER_REQUEST',
+}
+
+function orExists(error: unknown): void {
+  if (error instanceof TypeError) throw error
+  if (error instanceof AwsFailure ? error.type !== 'ResourceInUseException' : !/ALREADY_EXISTS|TOO_BUSY/.test(String(error)))
+    throw error
+}
+
+/** All of it, until the daemon is gone. */
+export async function loadUntilGone(daemon: DaemonProcess, load: Load): Promise<void> {
+  await Promise.all([
+    load.writes.writeUntilGone(daemon, 3),
+    load.appends.appendUntilGone(daemon),
+    controlUntilGone(daemon, load),
+  ])
+}
