@@ -59,7 +59,10 @@ async function isCaught(copy, { name, file, guard, without, by }) {
   const source = readFileSync(path, 'utf8')
   if (source.split(guard).length !== 2)
     throw new Error(`${file} does not hold the guard of '${name}' exactly once: ${guard}`)
-  writeFileSync(path, source.replace(guard, () => without))
+  writeFileSync(
+    path,
+    source.replace(guard, () => without),
+  )
   try {
     const after = await run(copy, by)
     return !after.passed && after.ran === 1

@@ -29,7 +29,8 @@ export const others = [
     name: 'nobody is answered before the write has returned',
     file: 'src/commit/commit.ts',
     guard: '    this.#inFlight = gathering\n',
-    without: '    this.#inFlight = gathering\n    gathering.resolve({ commit: gathering.commit, time: this.time.next() })\n',
+    without:
+      '    this.#inFlight = gathering\n    gathering.resolve({ commit: gathering.commit, time: this.time.next() })\n',
     by: simulation,
   },
   {

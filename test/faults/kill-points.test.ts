@@ -47,7 +47,9 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
 
   for (let cycle = 0; cycle < cycles; cycle++) {
     const point = killPoints[cycle % killPoints.length]!
-    const count = /^(open|close):/.test(point) ? 1 : 1 + Math.floor(writes.random() * (process.env.MILLRACE_LONG ? 4 : 2))
+    const count = /^(open|close):/.test(point)
+      ? 1
+      : 1 + Math.floor(writes.random() * (process.env.MILLRACE_LONG ? 4 : 2))
     await killedAt(point, count)
     daemon = await DaemonProcess.start({ data })
     expect(await writes.check(daemon), point).toEqual([])
@@ -61,7 +63,9 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
   expect(writes.checkChain(records)).toEqual([])
   while ((await daemon.v1<{ lag: number }>('GET', 'groups/pipeline:lines')).lag > 0)
     await new Promise((resolve) => setTimeout(resolve, 20))
-  const lines = readFileSync(join(data, 'files', 'lines.ndjson'), 'utf8').trim().split('\n')
+  const lines = readFileSync(join(data, 'files', 'lines.ndjson'), 'utf8')
+    .trim()
+    .split('\n')
   expect(lines).toEqual(records.map((record) => String(Number(record.dynamodb.SequenceNumber.slice(1)))))
   await daemon.kill()
   console.log(

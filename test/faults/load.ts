@@ -106,7 +106,9 @@ export async function untilGone(daemon: DaemonProcess, work: () => Promise<unkno
     } catch (error) {
       // A connection that broke says nothing of the outcome; a daemon that stops says so.
       if (isGone() || error instanceof TypeError) return
-      if (/NOT_READY|CONFLICT|ALREADY_EXISTS|NOT_FOUND|TOO_BUSY|InUse|NotFound|ServiceUnavailable/.test(String(error))) {
+      if (
+        /NOT_READY|CONFLICT|ALREADY_EXISTS|NOT_FOUND|TOO_BUSY|InUse|NotFound|ServiceUnavailable/.test(String(error))
+      ) {
         if (/NOT_READY|ServiceUnavailable/.test(String(error))) return
         continue
       }
@@ -161,7 +163,11 @@ const description = {
 
 function orExists(error: unknown): void {
   if (error instanceof TypeError) throw error
-  if (error instanceof AwsFailure ? error.type !== 'ResourceInUseException' : !/ALREADY_EXISTS|TOO_BUSY/.test(String(error)))
+  if (
+    error instanceof AwsFailure
+      ? error.type !== 'ResourceInUseException'
+      : !/ALREADY_EXISTS|TOO_BUSY/.test(String(error))
+  )
     throw error
 }
 

@@ -5,6 +5,9 @@
  *
  *   POWER_SHIM_ROOT     the folder, an absolute path
  *   POWER_SHIM_JOURNAL  the file to write to; must lie elsewhere
+ *   POWER_SHIM_FAIL     a folder elsewhere: while it holds a file `write` (or `sync`), writes to (syncs of) files of the
+ *                       store fail with EIO
+ *   POWER_SHIM_CLOCK    a file of 8 bytes, a signed number of seconds: wall time is off by so much
  *
  * A record: op u8, then inode, first number, second number u64 each, length u32, that many bytes (little-endian).
  */
@@ -19,9 +22,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum op { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, LINK, MKDIR, RMDIR };
@@ -36,6 +42,9 @@ static char appends[FD_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t number;
 
+static char fail_write[PATH_MAX], fail_sync[PATH_MAX];
+static volatile const int64_t *clock_offset;
+
 static ssize_t (*real_write)(int, const void *, size_t);
 static int (*real_open)(const char *, int, ...);
 
@@ -46,6 +55,16 @@ static int (*real_open)(const char *, int, ...);
 __attribute__((constructor)) static void start(void) {
   real_write = dlsym(RTLD_NEXT, "write");
   real_open = dlsym(RTLD_NEXT, "open");
+  const char *fail = getenv("POWER_SHIM_FAIL"), *offset = getenv("POWER_SHIM_CLOCK");
+  if (fail) {
+    snprintf(fail_write, PATH_MAX, "%s/write", fail);
+    snprintf(fail_sync, PATH_MAX, "%s/sync", fail);
+  }
+  if (offset) {
+    int fd = real_open(offset, O_RDONLY | O_CLOEXEC);
+    void *page = fd < 0 ? MAP_FAILED : mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);
+    if (page != MAP_FAILED) clock_offset = page;
+  }
   const char *folder = getenv("POWER_SHIM_ROOT"), *file = getenv("POWER_SHIM_JOURNAL");
   if (!folder || !file || !realpath(folder, root)) return;
   root_length = strlen(root);
@@ -175,6 +194,13 @@ static uint64_t of(int fd) {
   return 0;
 }
 
+/* Whether an operation on a tracked file is to fail. */
+static int fails(const char *control) {
+  if (!control[0] || access(control, F_OK) != 0) return 0;
+  errno = EIO;
+  return 1;
+}
+
 static off_t place(int fd) {
   struct stat status;
   if (appends[fd]) return fstat(fd, &status) == 0 ? status.st_size : 0;
@@ -185,6 +211,7 @@ ssize_t write(int fd, const void *data, size_t length) {
   if (!real_write) real_write = dlsym(RTLD_NEXT, "write");
   uint64_t inode = of(fd);
   if (!inode) return real_write(fd, data, length);
+  if (fails(fail_write)) return -1;
   pthread_mutex_lock(&lock);
   off_t at = place(fd);
   ssize_t n = real_write(fd, data, length);
@@ -198,6 +225,7 @@ ssize_t write(int fd, const void *data, size_t length) {
     REAL(ssize_t, #function, int, const void *, size_t, offset_type);             \
     uint64_t inode = of(fd);                                                      \
     if (!inode) return next(fd, data, length, at);                                \
+    if (fails(fail_write)) return -1;                                             \
     pthread_mutex_lock(&lock);                                                    \
     ssize_t n = next(fd, data, length, at);                                       \
     if (n > 0) record(WRITE, inode, (uint64_t)at, 0, data, (uint32_t)n);          \
@@ -220,6 +248,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
   REAL(ssize_t, "writev", int, const struct iovec *, int);
   uint64_t inode = of(fd);
   if (!inode) return next(fd, parts, count);
+  if (fails(fail_write)) return -1;
   pthread_mutex_lock(&lock);
   off_t at = place(fd);
   ssize_t n = next(fd, parts, count);
@@ -233,6 +262,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     REAL(ssize_t, #function, int, const struct iovec *, int, offset_type);        \
     uint64_t inode = of(fd);                                                      \
     if (!inode) return next(fd, parts, count, at);                                \
+    if (fails(fail_write)) return -1;                                             \
     pthread_mutex_lock(&lock);                                                    \
     ssize_t n = next(fd, parts, count, at);                                       \
     record_vector(inode, (uint64_t)at, parts, count, n);                          \
@@ -259,6 +289,7 @@ FTRUNCATE(ftruncate64, off64_t)
 static int note_sync(int fd) {
   uint64_t inode = of(fd);
   if (!inode) return 0;
+  if (fails(fail_sync)) return -1;
   pthread_mutex_lock(&lock);
   record(SYNC, inode, number, 0, NULL, 0);
   pthread_mutex_unlock(&lock);
@@ -267,12 +298,14 @@ static int note_sync(int fd) {
 
 int fsync(int fd) {
   REAL(int, "fsync", int);
-  return note_sync(fd) ? 0 : next(fd);
+  int noted = note_sync(fd);
+  return noted == 0 ? next(fd) : noted < 0 ? -1 : 0;
 }
 
 int fdatasync(int fd) {
   REAL(int, "fdatasync", int);
-  return note_sync(fd) ? 0 : next(fd);
+  int noted = note_sync(fd);
+  return noted == 0 ? next(fd) : noted < 0 ? -1 : 0;
 }
 
 /* No guarantee at all, as its manual says. */
@@ -356,5 +389,19 @@ int rmdir(const char *path) {
   int result = next(path);
   if (result == 0) note_name(RMDIR, whole, 0);
   pthread_mutex_unlock(&lock);
+  return result;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+  REAL(int, "gettimeofday", struct timeval *, void *);
+  int result = next(now, zone);
+  if (result == 0 && clock_offset) now->tv_sec += *clock_offset;
+  return result;
+}
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+  REAL(int, "clock_gettime", clockid_t, struct timespec *);
+  int result = next(id, now);
+  if (result == 0 && clock_offset && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += *clock_offset;
   return result;
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,4 +25,27 @@ export function compileShim(): string | undefined {
 /** What a process needs to run under the shim. */
 export function shimEnvironment(library: string, root: string, journal: string): Record<string, string> {
   return { LD_PRELOAD: library, POWER_SHIM_ROOT: root, POWER_SHIM_JOURNAL: journal, UV_USE_IO_URING: '0' }
+}
+
+/** The clock of a process under the shim, which the test sets. */
+export class ShimClock {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
+    this.offBy(0)
+  }
+
+  get environment(): Record<string, string> {
+    return { POWER_SHIM_CLOCK: this.#path }
+  }
+
+  /** The process has the file mapped: it is written in place. */
+  offBy(ms: number): void {
+    const seconds = Buffer.alloc(8)
+    seconds.writeBigInt64LE(BigInt(Math.round(ms / 1000)))
+    const file = openSync(this.#path, constants.O_RDWR | constants.O_CREAT)
+    writeSync(file, seconds, 0, 8, 0)
+    closeSync(file)
+  }
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Clients, type Choice } from './clients.js'
+import type { Choice, Clients } from './clients.js'
 import type { Simulation } from './simulation.js'
 
 const hour = 3_600_000

@@ -49,9 +49,12 @@ function layoutFaults({ streams, shards }: Stored): string[] {
       if (!parent) continue
       if (parent.lastSequence === undefined) faults.push(`shard ${id} has the child ${shard.id} and is open`)
       else if (parent.lastSequence >= shard.firstSequence)
-        faults.push(`shard ${id} ends at ${parent.lastSequence}, its child ${shard.id} begins at ${shard.firstSequence}`)
+        faults.push(
+          `shard ${id} ends at ${parent.lastSequence}, its child ${shard.id} begins at ${shard.firstSequence}`,
+        )
       if (!parent.children.includes(shard.id)) faults.push(`shard ${id} does not know its child ${shard.id}`)
-      if (parent.high < shard.low || shard.high < parent.low) faults.push(`shard ${shard.id} has no key of its parent ${id}`)
+      if (parent.high < shard.low || shard.high < parent.low)
+        faults.push(`shard ${shard.id} has no key of its parent ${id}`)
     }
   }
   for (const [id, { name, isClosed }] of streams) {
@@ -67,7 +70,8 @@ function rangeFaults(open: StoredShard[], name: string, isClosed: boolean): stri
   open.sort((a, b) => (a.low < b.low ? -1 : 1))
   let next = 0n
   for (const { id, low, high } of open) {
-    if (BigInt(`0x${low}`) !== next) return [`stream ${name}: shard ${id} begins at ${low}, the one below it ends elsewhere`]
+    if (BigInt(`0x${low}`) !== next)
+      return [`stream ${name}: shard ${id} begins at ${low}, the one below it ends elsewhere`]
     next = BigInt(`0x${high}`) + 1n
   }
   return next === BigInt(`0x${top}`) + 1n ? [] : [`stream ${name} has no open shard for its last keys`]
@@ -90,7 +94,8 @@ function chunkFaults({ chunks, shards }: Stored): string[] {
         if (sequence <= last) faults.push(`${body}: ${sequence} comes after ${last} in shard ${id}`)
         if (shard.lastSequence !== undefined && sequence >= shard.lastSequence)
           faults.push(`${body} at ${sequence} lies behind the end ${shard.lastSequence} of shard ${id}`)
-        if (hash < shard.low || hash > shard.high) faults.push(`${body} lies in shard ${id}, which does not have its key`)
+        if (hash < shard.low || hash > shard.high)
+          faults.push(`${body} lies in shard ${id}, which does not have its key`)
         if (owners.has(sequence)) faults.push(`${sequence} was given in shards ${owners.get(sequence)} and ${id}`)
         owners.set(sequence, id)
         last = sequence
@@ -128,8 +133,10 @@ function appendFaults(stored: Stored, journal: Journal, { isSynced }: CheckOptio
   return faults
 }
 
-const isIn = (record: StoredRecord, { shard, first, count }: { shard: number; first: number; count: number }): boolean =>
-  record.shard === shard && record.sequence >= first && record.sequence < first + count
+const isIn = (
+  record: StoredRecord,
+  { shard, first, count }: { shard: number; first: number; count: number },
+): boolean => record.shard === shard && record.sequence >= first && record.sequence < first + count
 
 /** A number that anyone was told stands for that record alone, also when the record itself is lost. */
 function numberFaults(stored: Stored, { appends, reads }: Journal): string[] {
@@ -148,7 +155,8 @@ function numberFaults(stored: Stored, { appends, reads }: Journal): string[] {
     for (const { shard, first, count } of append.placed) {
       for (let sequence = first; sequence < first + count; sequence++) {
         const owner = owners.get(sequence)
-        if (owner !== undefined && !owner.endsWith(` in ${shard}`)) faults.push(`${sequence} is ${owner}, not of ${shard}`)
+        if (owner !== undefined && !owner.endsWith(` in ${shard}`))
+          faults.push(`${sequence} is ${owner}, not of ${shard}`)
         placed.set(sequence, append.id)
       }
     }
@@ -196,7 +204,9 @@ function readFaults(stored: Stored, { reads }: Journal): string[] {
       .flatMap((chunk) => chunk.records)
       .filter(({ sequence }) => sequence >= Math.max(from, watermark) && sequence < next)
       .map(({ sequence, body }) => `${sequence} ${body}`)
-    const shown = records.filter(({ sequence }) => sequence >= watermark).map(({ sequence, body }) => `${sequence} ${body}`)
+    const shown = records
+      .filter(({ sequence }) => sequence >= watermark)
+      .map(({ sequence, body }) => `${sequence} ${body}`)
     if (kept.join() !== shown.join())
       faults.push(`a reader of shard ${shard} from ${from} to ${next} was shown [${shown}]; there is [${kept}]`)
   }

@@ -1,7 +1,14 @@
 /** What clients of the daemon do in a simulation: one function an action. */
 import type { Placement } from '../../src/commit/index.js'
 import type { Position } from '../../src/groups/index.js'
-import { Codec, encodeBatch, type NewRecord, type Sequence, type Shard, type StartPosition } from '../../src/log/index.js'
+import {
+  Codec,
+  encodeBatch,
+  type NewRecord,
+  type Sequence,
+  type Shard,
+  type StartPosition,
+} from '../../src/log/index.js'
 import type { Hash64, MillraceError } from '../../src/runtime/index.js'
 import type { Append, GroupHistory } from './journal.js'
 import type { Rooms } from './rooms.js'
@@ -20,7 +27,10 @@ export interface Choice {
 }
 
 const hexOf = ({ hi, lo }: Hash64): string => hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0')
-const hashOf = (hex: string): Hash64 => ({ hi: Number.parseInt(hex.slice(0, 8), 16), lo: Number.parseInt(hex.slice(8), 16) })
+const hashOf = (hex: string): Hash64 => ({
+  hi: Number.parseInt(hex.slice(0, 8), 16),
+  lo: Number.parseInt(hex.slice(8), 16),
+})
 
 const at = <T>(list: readonly T[], nth: number): T | undefined => list[nth % Math.max(1, list.length)]
 

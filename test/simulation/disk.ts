@@ -163,8 +163,7 @@ export class Disk {
         const snapshot = await page({ ...range, limit: Number.MAX_SAFE_INTEGER, bytesMax: Number.MAX_SAFE_INTEGER })
         // At least two pages, so that what goes over a page's end is met.
         const half = snapshot.keys.length >> 1
-        if (half > 0)
-          yield { keys: snapshot.keys.slice(0, half), values: snapshot.values.slice(0, half), more: true }
+        if (half > 0) yield { keys: snapshot.keys.slice(0, half), values: snapshot.values.slice(0, half), more: true }
         yield { keys: snapshot.keys.slice(half), values: snapshot.values.slice(half), more: false }
       },
       write: async (fill, sync) => {

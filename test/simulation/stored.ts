@@ -141,7 +141,8 @@ export class Stored {
       const chunk = readChunk(value, (id) => this.shards.get(id)?.stream ?? -1)
       this.chunks.set(shard, [...(this.chunks.get(shard) ?? []), chunk])
     }
-    for (const [key, value] of of(family.group)) this.groups.set(json<{ name: string }>(value).name, key.readUInt32BE(1))
+    for (const [key, value] of of(family.group))
+      this.groups.set(json<{ name: string }>(value).name, key.readUInt32BE(1))
     for (const [key, value] of of(family.position)) {
       const [group, shard] = [key.readUInt32BE(1), key.readUInt32BE(5)]
       this.positions.push({ group, shard, next: value.readDoubleLE(2), ended: (value[1]! & 1) === 1 })
