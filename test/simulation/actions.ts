@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import type { Choice, Clients } from './clients.js'
+import type { Choice } from './choice.js'
+import type { Clients } from './clients.js'
 import type { Simulation } from './simulation.js'
 
 const hour = 3_600_000
@@ -16,7 +17,13 @@ const acts = {
   reopen: { weight: 2, run: (_, clients, choice) => clients.reopen(choice) },
   join: { weight: 3, run: (_, clients, choice) => clients.join(choice) },
   consume: { weight: 16, run: (_, clients, choice) => clients.consume(choice) },
-  tick: { weight: 2, run: (simulation, _, { size }) => simulation.clock.advance(size) },
+  produce: { weight: 10, run: (_, clients, choice) => clients.producers.produce(choice) },
+  memberJoins: { weight: 5, run: (_, clients, choice) => clients.members.join(choice) },
+  memberPolls: { weight: 14, run: (_, clients, choice) => clients.members.poll(choice) },
+  memberLeaves: { weight: 2, run: (_, clients, choice) => clients.members.leave(choice) },
+  seek: { weight: 1, run: (_, clients, choice) => clients.members.seek(choice) },
+  merge: { weight: 4, run: (_, clients, choice) => clients.merge(choice) },
+  tick: { weight: 2, run: (simulation, _, { pick, size }) => simulation.clock.advance(pick % 2 ? size : size * 300) },
   jump: { weight: 1, run: (simulation, _, { pick, size }) => simulation.jump((1 + size) * (pick % 2 ? hour : -hour)) },
   expire: { weight: 1, run: (simulation) => simulation.checkExpiry() },
   kill: { weight: 2, run: (simulation) => simulation.crash('kill') },

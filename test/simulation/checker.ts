@@ -228,15 +228,18 @@ function groupFaults(stored: Stored, group: GroupHistory, { isSynced }: CheckOpt
   if (!stored.groups.has(group.name) || source === undefined || output === undefined) return []
   const faults: string[] = []
   const given = stored.records(output).map(({ key, body }) => {
-    const at = body.lastIndexOf('@')
-    return { key, body: body.slice(0, at), sequence: Number(body.slice(at + 1)) }
+    const [id, , lease] = body.split(/[@#]/)
+    return { key, body: id as string, lease: Number(lease ?? Number.POSITIVE_INFINITY) }
   })
+  // A group that was moved is given things again; what counts is what came after.
+  const since = given.filter(({ lease }) => lease > group.fromLease)
+  if (group.isUnknown) return []
   const bodies = new Set<string>()
-  for (const { body } of given) {
+  for (const { body } of since) {
     if (bodies.has(body)) faults.push(`group ${group.name}: duplicated: ${body}`)
     bodies.add(body)
   }
-  faults.push(...orderFaults(given, `group ${group.name}`))
+  faults.push(...orderFaults(since, `group ${group.name}`))
   if (!isSynced) return faults
   for (const record of stored.records(source)) {
     const isDue = isAfterStart(record, group)

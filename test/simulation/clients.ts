@@ -1,36 +1,20 @@
 /** What clients of the daemon do in a simulation: one function an action. */
 import type { Placement } from '../../src/commit/index.js'
 import type { Position } from '../../src/groups/index.js'
-import {
-  Codec,
-  encodeBatch,
-  type NewRecord,
-  type Sequence,
-  type Shard,
-  type StartPosition,
-} from '../../src/log/index.js'
-import type { Hash64, MillraceError } from '../../src/runtime/index.js'
+import { encodeBatch, type NewRecord, type Sequence, type Shard, type StartPosition } from '../../src/log/index.js'
+import { compareHash, type Hash64, hashAfter, type MillraceError } from '../../src/runtime/index.js'
+import type { Choice } from './choice.js'
 import type { Append, GroupHistory } from './journal.js'
+import { Members } from './members.js'
+import { Producers } from './producers.js'
+import { hashOf, hexOf, recordOf, recordsOf } from './records.js'
 import type { Rooms } from './rooms.js'
 import type { Simulation } from './simulation.js'
-import { readChunk, type StoredRecord } from './stored.js'
 
 export const sources = ['s0', 's1'] as const
 const images = { old: false, new: false }
 const keysOfClient = 4
 const groupsMax = 4
-
-/** Two numbers that an action may use as it likes. */
-export interface Choice {
-  readonly pick: number
-  readonly size: number
-}
-
-const hexOf = ({ hi, lo }: Hash64): string => hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0')
-const hashOf = (hex: string): Hash64 => ({
-  hi: Number.parseInt(hex.slice(0, 8), 16),
-  lo: Number.parseInt(hex.slice(8), 16),
-})
 
 const at = <T>(list: readonly T[], nth: number): T | undefined => list[nth % Math.max(1, list.length)]
 
@@ -44,8 +28,16 @@ export class Clients {
   #number = 0
   #groups = 0
 
+  readonly members: Members
+  readonly producers: Producers
+
   constructor(simulation: Simulation) {
     this.#simulation = simulation
+    this.members = new Members(simulation)
+    this.producers = new Producers(simulation, sources, (client, stream, size) => {
+      const sent = this.#records(client, stream, size)
+      return { records: sent.map(({ record }) => record), entries: sent.map(({ entry }) => entry) }
+    })
   }
 
   get #rooms(): Rooms | undefined {
@@ -75,7 +67,7 @@ export class Clients {
   }
 
   /** The next records of a client, of keys that nobody else writes. */
-  #records(client: number, stream: string, size: number): { record: NewRecord; entry: Append }[] {
+  #records(client: string, stream: string, size: number): { record: NewRecord; entry: Append }[] {
     return Array.from({ length: 1 + (size % 9) }, () => {
       const key = `${stream}.${client}.${this.#simulation.random.below(keysOfClient)}`
       const number = (this.#numbers.get(key) ?? 0) + 1
@@ -94,7 +86,7 @@ export class Clients {
     if (!stream) return
     const simulation = this.#simulation
     simulation.start(`append ${this.#number++}`, async () => {
-      const sent = this.#records(pick % 3, name, size)
+      const sent = this.#records(`c${pick % 3}`, name, size)
       const [records, entries] = [sent.map(({ record }) => record), sent.map(({ entry }) => entry)]
       const placed: Placement[] = []
       const effect =
@@ -211,15 +203,37 @@ export class Clients {
     return stream && at(log.shards(stream.id).filter(wanted), pick >> 3)
   }
 
-  /** In the middle, or before or after the hash of some key. */
+  /** In the middle, or at the hashes of some keys, one of which may get a shard of its own. */
   split({ pick, size }: Choice): void {
     const { log } = this.#rooms as Rooms
     const shard = this.#anyShard(pick, ({ state }) => state === 'open')
     if (!shard) return
-    const hash = at([...this.#hashes.values()], size)
+    const inside = [...this.#hashes.values()]
+      .filter((hash) => compareHash(hash, shard.low) > 0 && compareHash(hash, shard.high) <= 0)
+      .sort(compareHash)
+      .filter((hash, i, all) => i === 0 || compareHash(hash, all[i - 1] as Hash64) > 0)
+    const from = size % Math.max(1, inside.length)
+    const some = inside.slice(from, from + 1 + (size % 4))
+    const [first] = some
+    const isolated = first && compareHash(first, shard.high) < 0 ? [first, hashAfter(first)] : some
+    const cuts = size % 3 === 0 || some.length === 0 ? undefined : size % 3 === 1 ? some : isolated
     const simulation = this.#simulation
     simulation.start(`split ${this.#number++}`, async () => {
-      await simulation.still(log.split(shard.id, size % 3 === 0 ? undefined : hash))
+      await simulation.still(log.split(shard.id, cuts))
+    })
+  }
+
+  merge({ pick, size }: Choice): void {
+    const { log } = this.#rooms as Rooms
+    const stream = at(log.streams(), pick)
+    const open = stream ? log.shards(stream.id).filter(({ state }) => state === 'open') : []
+    const sorted = open.sort((a, b) => compareHash(a.low, b.low))
+    const left = size % Math.max(1, sorted.length - 1)
+    const [lower, upper] = [sorted[left], sorted[left + 1]]
+    if (!lower || !upper) return
+    const simulation = this.#simulation
+    simulation.start(`merge ${this.#number++}`, async () => {
+      await simulation.still(log.merge(lower.id, upper.id))
     })
   }
 
@@ -241,7 +255,8 @@ export class Clients {
     const stream = log.streamNamed(source)
     if (!stream || this.#groups >= groupsMax) return
     const simulation = this.#simulation
-    const name = `g${this.#groups++}`
+    const kind = size % 7 < 3 ? 'pipeline' : 'client'
+    const name = `${kind}${this.#groups++}`
     const output = `out:${name}`
     simulation.start(`join ${name}`, async () => {
       await simulation.still(log.createStream({ name: output, kind: 'plain', shards: 1 + (size % 2), images }))
@@ -253,9 +268,11 @@ export class Clients {
         start,
         before: simulation.journal.acknowledged(),
         submittedBefore: undefined,
+        fromLease: 0,
+        isUnknown: false,
       }
       simulation.journal.groups.set(name, history)
-      await simulation.still(groups.create(name, stream.id, start as StartPosition))
+      await simulation.still(groups.create(name, stream.id, start as StartPosition, { kind }))
       history.submittedBefore = new Set(simulation.journal.appends.keys())
     })
   }
@@ -276,7 +293,10 @@ export class Clients {
   /** A group reads on, and appends what it was given in the commit of its positions. */
   consume({ pick, size }: Choice): void {
     const { log, groups, commit } = this.#rooms as Rooms
-    const group = at(groups.list(), pick)
+    const group = at(
+      groups.list().filter(({ kind }) => kind === 'pipeline'),
+      pick,
+    )
     if (!group) return
     const simulation = this.#simulation
     const output = log.streamNamed(`out:${group.name}`)
@@ -300,19 +320,6 @@ export class Clients {
     })
   }
 }
-
-const recordOf = (key: string, hash: Hash64, body: string): NewRecord => ({
-  hash,
-  kind: 0,
-  flags: 0,
-  codec: Codec.raw,
-  time: 0,
-  key: Buffer.from(key),
-  body: Buffer.from(body),
-})
-
-const recordsOf = (chunks: readonly Buffer[], from: number): StoredRecord[] =>
-  chunks.flatMap((chunk) => readChunk(chunk, () => 0).records).filter(({ sequence }) => sequence >= from)
 
 const rowOf = (pick: number) => {
   const row = `row ${pick % 2}`

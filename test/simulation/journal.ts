@@ -34,11 +34,15 @@ export interface GroupHistory {
   readonly stream: string
   /** The stream to which it appends what it was given, in the commit of its position. */
   readonly output: string
-  readonly start: 'oldest' | 'newest' | { readonly sequence: number } | { readonly timeMs: number }
+  start: 'oldest' | 'newest' | { readonly sequence: number } | { readonly timeMs: number }
   /** Records that were acknowledged before it was asked for. */
   readonly before: ReadonlySet<string>
   /** Records that some client had sent when it was there; undefined while it is being made. */
   submittedBefore: ReadonlySet<string> | undefined
+  /** The lease of its newest seek: what was given under a higher one was given after it. */
+  fromLease: number
+  /** Whether a seek is under way, or was when the daemon went. */
+  isUnknown: boolean
 }
 
 export class Journal {

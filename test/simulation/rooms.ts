@@ -1,6 +1,7 @@
 import { type Commit, Counters, Mark, openCommit } from '../../src/commit/index.js'
-import { DurableGroups } from '../../src/groups/index.js'
+import { DurableGroups, Memberships } from '../../src/groups/index.js'
 import { ShardedLog } from '../../src/log/index.js'
+import { Producers } from '../../src/producers/index.js'
 import type { Clock, MillraceError } from '../../src/runtime/index.js'
 import type { Disk } from './disk.js'
 
@@ -9,6 +10,8 @@ export interface Rooms {
   readonly commit: Commit
   readonly log: ShardedLog
   readonly groups: DurableGroups
+  readonly memberships: Memberships
+  readonly producers: Producers
 }
 
 /** Small, so that a few records meet every bound. */
@@ -50,10 +53,29 @@ export async function openRooms(options: {
     limits: {
       chunkBytesMax: sizes.chunkBytesMax,
       tailCacheBytesMax: sizes.tailCacheBytesMax,
-      shardsMax: 400,
+      shardsMax: 60,
+      shardsKeptMax: 400,
       streamsMax: 20,
     },
   })
   const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: 20 })
-  return { commit, log, groups }
+  let member = 0
+  const memberships = new Memberships({
+    groups,
+    log,
+    commit,
+    clock,
+    limits: { membersMax: 8, sessionMs: 10_000, releaseMs: 5000, pollBytesMax: 1 << 20, pollsBytesMax: 8 << 20 },
+    makeId: () => `m${member++}`,
+  })
+  const producers = await Producers.open({
+    storage,
+    commit,
+    counters,
+    log,
+    clock,
+    limits: { producersMax: 50, producerIdleMs: 90 * 24 * 3_600_000 },
+    onError: () => {},
+  })
+  return { commit, log, groups, memberships, producers }
 }

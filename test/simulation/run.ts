@@ -39,9 +39,16 @@ export async function play(plan: Plan): Promise<{ faults: readonly string[]; tra
 
 /** Without further crashes, until no group has anything to read. */
 async function giveEverything(simulation: Simulation, clients: Clients): Promise<void> {
-  for (let idle = 0; idle < 2; ) {
+  for (let idle = 0, round = 0; idle < 8; round++) {
     await simulation.settle()
     if (!simulation.rooms) return
+    if (round === 0) clients.members.leaveAll()
+    if (round > 200) return simulation.fault('the groups do not come to an end')
+    // Silent members lose what they hold; those that poll do not.
+    simulation.clock.advance(6000)
+    clients.members.joinAll()
+    clients.members.pollAll()
+    clients.producers.finish()
     const before = simulation.progress
     for (let group = 0; group < 4; group++) clients.consume({ pick: group, size: 60 })
     await simulation.settle()

@@ -48,6 +48,7 @@ export interface StoredPosition {
   readonly shard: number
   readonly next: number
   readonly ended: boolean
+  readonly lease: number
 }
 
 const family = { ledger: 2, stream: 3, shard: 4, chunk: 5, group: 9, position: 10, row: 13 }
@@ -145,7 +146,13 @@ export class Stored {
       this.groups.set(json<{ name: string }>(value).name, key.readUInt32BE(1))
     for (const [key, value] of of(family.position)) {
       const [group, shard] = [key.readUInt32BE(1), key.readUInt32BE(5)]
-      this.positions.push({ group, shard, next: value.readDoubleLE(2), ended: (value[1]! & 1) === 1 })
+      this.positions.push({
+        group,
+        shard,
+        next: value.readDoubleLE(2),
+        ended: (value[1]! & 1) === 1,
+        lease: value[0] === 1 ? 0 : value.readUInt32LE(10),
+      })
     }
     for (const [key, value] of of(family.row)) this.rows.set(key.toString('latin1', 1), value.readUInt32LE(0))
   }
