@@ -58,10 +58,7 @@ async function countOf({ storage, log }: Opened, written: number): Promise<numbe
   const count = rows.filter(Boolean).length
   const whole = Array.from({ length: count }, (_, i) => i + 1)
   // Rows and records of one commit are there together, and what is there has no gap.
-  expect(
-    rows.findIndex((row) => row === undefined),
-    'a row is missing before one that is there',
-  ).toBe(count === written ? -1 : count)
+  expect(rows.indexOf(undefined), 'a row is missing before one that is there').toBe(count === written ? -1 : count)
   expect(numbers).toEqual(whole)
   return count
 }

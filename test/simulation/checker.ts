@@ -126,7 +126,7 @@ function appendFaults(stored: Stored, journal: Journal, { isSynced }: CheckOptio
       const record = found.get(append.id)
       if (!record) {
         if (isSynced) faults.push(`lost: ${append.id} was acknowledged`)
-      } else if (!append.placed.some((place) => isIn(record, place)))
+      } else if (append.placed.length > 0 && !append.placed.some((place) => isIn(record, place)))
         faults.push(`${append.id} at ${record.sequence} is not where its client was told`)
     }
   }

@@ -16,7 +16,7 @@ export interface Append {
   readonly key: string
   readonly hash: string
   outcome: Outcome
-  /** Where the records of its batch are, as the client was told. */
+  /** Where the records of its batch are, as the client was told; empty when it only learned that they are stored. */
   placed: readonly { readonly shard: number; readonly first: number; readonly count: number }[]
 }
 

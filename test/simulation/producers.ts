@@ -21,6 +21,8 @@ interface Producer {
   id: number | undefined
   epoch: number
   last: number
+  /** It began to open itself again, and does not know whether its epoch rose. */
+  isRestarting: boolean
   /** The one batch in flight. */
   sent: Sent | undefined
 }
@@ -50,6 +52,7 @@ export class Producers {
         id: undefined,
         epoch: 0,
         last: 0,
+        isRestarting: false,
         sent: undefined,
       })),
     )
@@ -62,7 +65,7 @@ export class Producers {
     if (!stream) return
     this.#run(producer, async () => {
       if (producer.id === undefined) await this.#open(producer, stream.id)
-      else if (size % 11 === 0) await this.#restart(producer, stream.id)
+      else if (size % 11 === 0 || producer.isRestarting) await this.#restart(producer, stream.id)
       if (!producer.sent) this.#fill(producer, size)
       await this.#send(producer)
     })
@@ -70,7 +73,14 @@ export class Producers {
 
   /** Until none waits for an answer. */
   finish(): void {
-    for (const producer of this.#producers) if (producer.sent) this.#run(producer, () => this.#send(producer))
+    for (const producer of this.#producers) {
+      if (!producer.sent) continue
+      this.#run(producer, async () => {
+        const stream = this.#simulation.live.log.streamNamed(producer.stream)
+        if (stream && producer.isRestarting) await this.#restart(producer, stream.id)
+        await this.#send(producer)
+      })
+    }
   }
 
   #run(producer: Producer, run: () => Promise<void>): void {
@@ -83,7 +93,7 @@ export class Producers {
         if (!isForgotten || simulation.isSynced) throw error
         // A daemon that does not sync may have forgotten what it acknowledged; then a client begins anew.
         for (const entry of producer.sent?.entries ?? []) entry.outcome = 'unknown'
-        Object.assign(producer, { id: undefined, sent: undefined })
+        Object.assign(producer, { id: undefined, isRestarting: false, sent: undefined })
       }
     })
   }
@@ -99,6 +109,7 @@ export class Producers {
     const simulation = this.#simulation
     const { producers, log } = simulation.live
     const old = producer.sent && Buffer.from(producer.sent.batch)
+    producer.isRestarting = true
     const opened = await simulation.still(producers.openProducer(stream, producer.id))
     if (old && producer.sent) {
       const { sent } = producer
@@ -119,6 +130,7 @@ export class Producers {
     } else if (opened.last !== producer.last)
       simulation.fault(`the producer ${producer.id} was at ${producer.last} and is at ${opened.last}`)
     producer.epoch = opened.epoch
+    producer.isRestarting = false
   }
 
   #fill(producer: Producer, size: number): void {
