@@ -150,14 +150,20 @@ export const others = [
     file: 'src/groups/commit-positions.ts',
     guard: 'if (!now || now.lease !== lease) return fencedError(group.name, shard, lease)',
     without: 'if (!now) return fencedError(group.name, shard, lease)',
-    by: simulation,
+    by: {
+      file: 'test/groups/leases.test.ts',
+      title: 'a commit that is queued behind the change of its lease is refused when it is packed',
+    },
   },
   {
     name: 'a seek fences who held the shards',
     file: 'src/groups/groups.ts',
-    guard: 'first ?? context.takeSequence(), group.takeLease())',
-    without: 'first ?? context.takeSequence(), 0)',
-    by: simulation,
+    guard: 'rows.push(group.put({ ...position, lease }))',
+    without: 'rows.push(group.put({ ...position, lease: group.packedPosition(position.shard)?.lease ?? lease }))',
+    by: {
+      file: 'test/groups/leases.test.ts',
+      title: 'a seek takes the shards from who holds them and gives them out again',
+    },
   },
   {
     name: 'positions are committed once',
@@ -199,6 +205,6 @@ export const others = [
     file: 'src/tables/gate.ts',
     guard: 'if (!this.#isExclusive && this.#waiting.length === 0) {',
     without: 'if (this.#waiting.length >= 0) {',
-    by: { file: 'test/tables/control-and-writes.test.ts', title: 'DeleteTable beside writes' },
+    by: { file: 'test/tables/gate.test.ts', title: 'lets nobody in while the control plane has it alone' },
   },
 ]

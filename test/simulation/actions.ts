@@ -10,7 +10,7 @@ type Act = (simulation: Simulation, clients: Clients, choice: Choice) => void
 /** What may happen, and how often against the others. A new action is one more line. */
 const acts = {
   append: { weight: 20, run: (_, clients, choice) => clients.append(choice) },
-  raise: { weight: 5, run: (_, clients, choice) => clients.raise(choice) },
+  raise: { weight: 9, run: (_, clients, choice) => clients.raise(choice) },
   look: { weight: 4, run: (_, clients, choice) => clients.look(choice) },
   read: { weight: 8, run: (_, clients, choice) => clients.read(choice) },
   split: { weight: 7, run: (_, clients, choice) => clients.split(choice) },

@@ -125,7 +125,7 @@ export class Clients {
   raise({ pick, size }: Choice): void {
     const simulation = this.#simulation
     simulation.start(`raisers ${this.#number++}`, async () => {
-      for (let i = 0; i <= size % 4; i++) {
+      for (let i = 0; i <= size % 7; i++) {
         if (this.#rooms) this.#raise(pick)
         await simulation.still(simulation.scheduler.pause())
       }
@@ -191,6 +191,7 @@ export class Clients {
     simulation.start(`read ${this.#number++}`, async () => {
       const page = await simulation.still(log.read(shard.id, from, { bytesMax: 1 + ((size * 37) % 2000) }))
       const records = recordsOf(page.chunks, from)
+      simulation.checkShown(records)
       this.#cursors.set(shard.id, page.next)
       simulation.journal.reads.push({ shard: shard.id, from, next: page.next, records })
     })
@@ -307,7 +308,9 @@ export class Clients {
       for (const { shard, next } of group.readable()) {
         simulation.checkLineage(group.name, shard)
         const page = await simulation.still(log.read(shard, next, { bytesMax: 1 + ((size * 53) % 3000) }))
-        for (const { key, hash, body, sequence } of recordsOf(page.chunks, next))
+        const records = recordsOf(page.chunks, next)
+        simulation.checkShown(records)
+        for (const { key, hash, body, sequence } of records)
           given.push(recordOf(key, hashOf(hash), `${body}@${sequence}`))
         if (page.ended || page.next > next) positions.push({ shard, next: page.next, ended: page.ended })
       }

@@ -75,6 +75,12 @@ export class Disk {
     return this.#table.values
   }
 
+  /** The value of the last row of a family. */
+  lastOf(family: number): Buffer | undefined {
+    const name = this.#table.names[this.#table.place(String.fromCharCode(family + 1)) - 1]
+    return name !== undefined && name.charCodeAt(0) === family ? this.#table.values.get(name) : undefined
+  }
+
   /** The process is gone. A write that was under way may have reached the disk, or not. */
   crash(how: Crash): void {
     this.#process++

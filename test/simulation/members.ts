@@ -109,7 +109,9 @@ export class Members {
     const output = log.streamNamed(`out:${member.group}`)
     if (!output) return simulation.fault(`the group ${member.group} is there, its stream is not`)
     const { lease } = position
-    const given = recordsOf(page.chunks, from).map(({ key, hash, body, sequence }) =>
+    const records = recordsOf(page.chunks, from)
+    simulation.checkShown(records)
+    const given = records.map(({ key, hash, body, sequence }) =>
       recordOf(key, hashOf(hash), `${body}@${sequence}#${lease}`),
     )
     const moved = { ...position, next: page.next, ended: page.ended }

@@ -11,7 +11,7 @@ import { expect, it } from 'vitest'
 import { plans } from './actions.js'
 import { play } from './run.js'
 
-const runs = Number(process.env.MILLRACE_TEST_SIMULATION_RUNS ?? (process.env.MILLRACE_LONG ? 12_000 : 600))
+const runs = Number(process.env.MILLRACE_TEST_SIMULATION_RUNS ?? (process.env.MILLRACE_LONG ? 12_000 : 1000))
 const seed = Number(process.env.MILLRACE_TEST_SIMULATION_SEED ?? Date.now() & 0x7fff_ffff)
 const path = process.env.MILLRACE_TEST_SIMULATION_PATH
 /** Looking for the smallest failing run takes longer than finding one. */
