@@ -82,10 +82,10 @@ export class DaemonProcess {
     return body as T
   }
 
-  async v1<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
+  async v1<T = Record<string, unknown>>(method: string, path: string, body?: unknown, accept?: string): Promise<T> {
     const response = await fetch(`${this.url}/v1/${path}`, {
       method,
-      headers: { 'content-type': 'application/json', 'x-millrace': '1' },
+      headers: { 'content-type': 'application/json', 'x-millrace': '1', ...(accept ? { accept } : {}) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()

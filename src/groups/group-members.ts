@@ -1,6 +1,6 @@
 import type { Commit, Placement, RecordEffect } from '../commit/index.js'
 import type { Log, Sequence, ShardId } from '../log/index.js'
-import { type Clock, MillraceError, type Timer } from '../runtime/index.js'
+import { type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { assignShards } from './assignment.js'
 import { type CommittedPositions, checkPositions, type Effect, fencedError, PositionGuard } from './commit-positions.js'
 import type { DurableGroup } from './group.js'
@@ -212,6 +212,7 @@ export class GroupMembers {
           ),
         records,
       })
+      killPoint('positions:committed')
       return { moved: true, commit: receipt.commit, placed }
     } catch (error) {
       if (guard.isStored) return { moved: false, placed: [] }
@@ -325,6 +326,7 @@ export class GroupMembers {
             [...grants.keys()].flatMap((shard) => {
               const position = group.packedReadable(shard)
               if (!position) return []
+              killPoint('lease:granted')
               const lease = group.takeLease()
               leases.set(shard, lease)
               return [group.put({ ...position, lease })]

@@ -408,6 +408,7 @@ export class ShardedLog implements Log {
       })
       if (refused) return []
       const id = this.#takeShardId()
+      killPoint('shard:merged')
       const sealed = parents.map((parent) => this.#seal(state, parent, [id], context))
       const range = { low: lower.low, high: upper.high }
       child = this.#open(state, { ...range, parents: [left, right], images: lower.images }, context, id)

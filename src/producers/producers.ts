@@ -1,6 +1,6 @@
 import { type Commit, type Counters, Family, type Placement } from '../commit/index.js'
 import { type BatchProducer, checksumOf, type Log, producerOf, type Stream, type StreamId } from '../log/index.js'
-import { type Clock, MillraceError, type Timer } from '../runtime/index.js'
+import { type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeProducer, ofProducerKey, type ProducerRow, producerKey, producerRow, type StoredAnswer } from './rows.js'
 
@@ -153,6 +153,7 @@ export class Producers {
     const { commit } = this.#options
     const release = await commit.latch([producerKey(stream.id, sent.producer)])
     try {
+      killPoint('producer:latched')
       const row = await this.#read(stream.id, sent.producer)
       const stored = storedAnswer(row, sent, checksumOf(batch))
       if (stored) return stored
@@ -166,6 +167,7 @@ export class Producers {
             : [producerRow(stream.id, sent.producer, { ...next, usedAt: time, answer: { count, commit, placed } })],
       })
       if (placed.length === 0) throw new MillraceError('NOT_FOUND', `The stream ${stream.name} was deleted.`)
+      killPoint('producer:stored')
       this.#touch(stream.id, sent.producer, receipt.time)
       return { count, commit: receipt.commit, placed, alreadyStored: false }
     } finally {

@@ -10,6 +10,7 @@ import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess, readStream } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
+import { GroupLoad } from './group-load.js'
 import { createTable, LedgerOfWrites, tableName } from './ledger-of-writes.js'
 import { LedgerOfAppends, loadUntilGone } from './load.js'
 
@@ -28,9 +29,11 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
   mkdirSync(backups)
   const writes = new LedgerOfWrites(seed)
   const appends = new LedgerOfAppends()
+  const group = new GroupLoad()
   let daemon = await DaemonProcess.start({ data })
   const streamArn = await createTable(daemon)
   await appends.create(daemon)
+  await group.create(daemon)
   const module = join(folder, 'lines.ts')
   writeFileSync(
     module,
@@ -58,6 +61,8 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
   }
 
   daemon = await DaemonProcess.start({ data })
+  await group.finish(daemon)
+  expect(await group.check(daemon)).toEqual([])
   expect(await appends.check(daemon)).toEqual([])
   const records = await readStream(daemon, streamArn)
   expect(writes.checkChain(records)).toEqual([])
@@ -81,7 +86,7 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
       return
     }
     const end = setTimeout(() => started.child.kill('SIGTERM'), point.startsWith('close:') ? 300 : reachedWithinMs)
-    await loadUntilGone(started, { writes, appends, bundle, backups })
+    await loadUntilGone(started, { writes, appends, group, bundle, backups })
     await started.exited
     clearTimeout(end)
     expect(started.child.signalCode, `the point ${point} was not passed ${count} times`).toBe('SIGKILL')

@@ -1,22 +1,33 @@
 /** Everything at once that a daemon can be asked for, until it is gone; and what it must know of it afterwards. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { Codec, encodeBatch, stampProducer } from '../../src/log/index.js'
 import { AwsFailure, type DaemonProcess } from '../daemon-process.js'
+import { record } from '../log/open-log.js'
+import type { GroupLoad } from './group-load.js'
 import type { LedgerOfWrites } from './ledger-of-writes.js'
 
 const streamName = 'clicks'
 const writers = 2
 const keysOfWriter = 4
 
-interface Shown {
+export interface Shown {
   readonly sequence: number
   readonly key: string
   readonly value: { readonly id: string; readonly number: number }
 }
 
+interface Producer {
+  readonly producer: number
+  readonly epoch: number
+  readonly last: number
+}
+
 interface ShownShard {
   readonly id: number
   readonly state: 'open' | 'sealed'
+  /** 16 hex digits. */
+  readonly low: string
 }
 
 /** What clients know of the records that they appended to a plain stream. */
@@ -24,6 +35,8 @@ export class LedgerOfAppends {
   readonly #sent = new Set<string>()
   readonly #acknowledged = new Set<string>()
   #number = 0
+  #producer: Producer | undefined
+  #batch: { readonly bytes: Buffer; readonly ids: readonly string[] } | undefined
 
   get acknowledgedRecords(): number {
     return this.#acknowledged.size
@@ -51,6 +64,34 @@ export class LedgerOfAppends {
     )
   }
 
+  /** An idempotent producer, which sends a batch again in the next life of the daemon when it was not answered in this. */
+  async produceUntilGone(daemon: DaemonProcess): Promise<void> {
+    await untilGone(daemon, async () => {
+      this.#producer ??= await daemon.v1<Producer>('POST', `streams/${streamName}/producers`, {})
+      this.#batch ??= this.#nextBatch(this.#producer)
+      const { bytes, ids } = this.#batch
+      const response = await fetch(`${daemon.url}/v1/streams/${streamName}/records`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream', 'x-millrace': '1' },
+        body: bytes,
+      })
+      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
+      for (const id of ids) this.#acknowledged.add(id)
+      this.#producer = { ...this.#producer, last: this.#producer.last + 1 }
+      this.#batch = undefined
+    })
+  }
+
+  #nextBatch({ producer, epoch, last }: Producer): { bytes: Buffer; ids: string[] } {
+    const number = this.#number++
+    const id = `producer ${number}`
+    this.#sent.add(id)
+    const value = JSON.stringify({ id, number })
+    const bytes = encodeBatch([{ ...record('producer', value), codec: Codec.json }])
+    stampProducer(bytes, { producer, number: last + 1, epoch })
+    return { bytes, ids: [id] }
+  }
+
   async split(daemon: DaemonProcess): Promise<void> {
     await splitOne(daemon, streamName)
   }
@@ -58,22 +99,7 @@ export class LedgerOfAppends {
   /** Reads everything. Returns what is wrong. */
   async check(daemon: DaemonProcess): Promise<string[]> {
     const faults: string[] = []
-    const records: Shown[] = []
-    const { shards } = await daemon.v1<{ shards: ShownShard[] }>('GET', `streams/${streamName}/shards`)
-    for (const { id } of shards) {
-      let from: number | undefined
-      for (;;) {
-        const query = `shard=${id}&limit=10000${from === undefined ? '' : `&from=${from}`}`
-        const page = await daemon.v1<{ records: Shown[]; next: number }>(
-          'GET',
-          `streams/${streamName}/records?${query}`,
-        )
-        if (page.records.length === 0) break
-        records.push(...page.records)
-        from = page.next
-      }
-    }
-    records.sort((a, b) => a.sequence - b.sequence)
+    const records = await readRecords(daemon, streamName)
     const found = new Set<string>()
     const last = new Map<string, number>()
     let before = 0
@@ -91,10 +117,31 @@ export class LedgerOfAppends {
   }
 }
 
+/** Every record of a plain stream, in the order of their numbers. */
+export async function readRecords(daemon: DaemonProcess, stream: string): Promise<Shown[]> {
+  const records: Shown[] = []
+  const { shards } = await daemon.v1<{ shards: ShownShard[] }>('GET', `streams/${stream}/shards`)
+  for (const { id } of shards) {
+    for (let from: number | undefined; ; ) {
+      const query = `shard=${id}&limit=10000${from === undefined ? '' : `&from=${from}`}`
+      const page = await daemon.v1<{ records: Shown[]; next: number }>('GET', `streams/${stream}/records?${query}`)
+      if (page.records.length === 0) break
+      records.push(...page.records)
+      from = page.next
+    }
+  }
+  return records.sort((a, b) => a.sequence - b.sequence)
+}
+
+/** Splits while there are few shards, then merges two neighbours. */
 async function splitOne(daemon: DaemonProcess, stream: string): Promise<void> {
   const { shards } = await daemon.v1<{ shards: ShownShard[] }>('GET', `streams/${stream}/shards`)
   const open = shards.filter((shard) => shard.state === 'open')
   if (open.length < 6) await daemon.v1('POST', `streams/${stream}/shards/${open[0]!.id}/split`, {})
+  else {
+    const [left, right] = open.sort((a, b) => (a.low < b.low ? -1 : 1))
+    await daemon.v1('POST', `streams/${stream}/shards/merge`, { left: left!.id, right: right!.id })
+  }
 }
 
 /** Repeats a client's work; ends when the daemon is gone. An answer that is an error of another kind is thrown on. */
@@ -107,7 +154,9 @@ export async function untilGone(daemon: DaemonProcess, work: () => Promise<unkno
       // A connection that broke says nothing of the outcome; a daemon that stops says so.
       if (isGone() || error instanceof TypeError) return
       if (
-        /NOT_READY|CONFLICT|ALREADY_EXISTS|NOT_FOUND|TOO_BUSY|InUse|NotFound|ServiceUnavailable/.test(String(error))
+        /NOT_READY|FENCED|CONFLICT|ALREADY_EXISTS|NOT_FOUND|TOO_BUSY|InUse|NotFound|ServiceUnavailable/.test(
+          String(error),
+        )
       ) {
         if (/NOT_READY|ServiceUnavailable/.test(String(error))) return
         continue
@@ -120,6 +169,7 @@ export async function untilGone(daemon: DaemonProcess, work: () => Promise<unkno
 export interface Load {
   readonly writes: LedgerOfWrites
   readonly appends: LedgerOfAppends
+  readonly group: GroupLoad
   /** A pipeline that is called `passing`. */
   readonly bundle: string
   /** A folder for what is backed up. */
@@ -176,6 +226,8 @@ export async function loadUntilGone(daemon: DaemonProcess, load: Load): Promise<
   await Promise.all([
     load.writes.writeUntilGone(daemon, 3),
     load.appends.appendUntilGone(daemon),
+    load.appends.produceUntilGone(daemon),
+    load.group.readUntilGone(daemon),
     controlUntilGone(daemon, load),
   ])
 }
