@@ -19,6 +19,8 @@ export interface GroupsOptions {
 export class DurableGroups implements Groups {
   readonly #options: GroupsOptions
   readonly #groups = new Map<string, DurableGroup>()
+  /** Names of groups that are being made: nobody may join or move one before it is durable. */
+  readonly #making = new Set<string>()
   /** Those that a commit in flight changes. */
   readonly #changing = new Set<DurableGroup>()
 
@@ -66,8 +68,9 @@ export class DurableGroups implements Groups {
     { kind = 'client', hold = kind !== 'client', rows = [] }: CreateGroup = {},
   ): Promise<DurableGroup> {
     const { commit, counters, log, groupsMax } = this.#options
-    if (this.#groups.has(name)) throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
-    if (this.#groups.size >= groupsMax)
+    if (this.#groups.has(name) || this.#making.has(name))
+      throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
+    if (this.#groups.size + this.#making.size >= groupsMax)
       throw new MillraceError('TOO_BUSY', `There are ${groupsMax} groups already.`, {
         details: { limit: 'groups.groupsMax' },
       })
@@ -75,7 +78,7 @@ export class DurableGroups implements Groups {
     this.#checkStart(start)
     const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next(), kind, hold }
     const group = new DurableGroup(row, log)
-    this.#groups.set(name, group)
+    this.#making.add(name)
     try {
       const first = await this.#firstOf(stream, start)
       await commit.submit({
@@ -88,10 +91,10 @@ export class DurableGroups implements Groups {
           return [...this.changed(group, rows), counters.row()]
         },
       })
+      this.#groups.set(name, group)
       return group
-    } catch (error) {
-      this.#groups.delete(name)
-      throw error
+    } finally {
+      this.#making.delete(name)
     }
   }
 

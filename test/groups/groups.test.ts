@@ -158,3 +158,22 @@ describe('groups', () => {
     expect(again.groups.list()).toHaveLength(2)
   })
 })
+
+it('a group that is being made can be neither joined nor moved before it is durable', async () => {
+  const storage = new MemoryStorage()
+  const { log, groups, commit } = await openLog(storage, temporaryFolder())
+  const stream = await log.createStream({ name: 'clicks', kind: 'plain', shards: 1, images })
+  await commit.submit({ records: [{ stream: stream.id, records: [record('k', 'before')] }] })
+  let letWrite = () => {}
+  storage.beforeWrite = () => new Promise((resolve) => (letWrite = resolve))
+  const making = groups.create('g', stream.id, { timeMs: 1 })
+  await expect(groups.create('g', stream.id, 'oldest')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
+  for (let i = 0; i < 20; i++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(groups.group('g')).toBeUndefined()
+    expect(groups.list()).toEqual([])
+  }
+  letWrite()
+  const made = await making
+  expect(groups.group('g')).toBe(made)
+})

@@ -5,6 +5,9 @@ import type { Simulation } from './simulation.js'
 
 const hour = 3_600_000
 
+/** A moment, a session of a member, an hour. */
+const ticks = [1, 300, 60_000] as const
+
 type Act = (simulation: Simulation, clients: Clients, choice: Choice) => void
 
 /** What may happen, and how often against the others. A new action is one more line. */
@@ -23,7 +26,8 @@ const acts = {
   memberLeaves: { weight: 2, run: (_, clients, choice) => clients.members.leave(choice) },
   seek: { weight: 1, run: (_, clients, choice) => clients.members.seek(choice) },
   merge: { weight: 4, run: (_, clients, choice) => clients.merge(choice) },
-  tick: { weight: 2, run: (simulation, _, { pick, size }) => simulation.clock.advance(pick % 2 ? size : size * 300) },
+  retain: { weight: 4, run: (simulation) => simulation.retain() },
+  tick: { weight: 3, run: (simulation, _, { pick, size }) => simulation.clock.advance(size * ticks[pick % 3]!) },
   jump: { weight: 1, run: (simulation, _, { pick, size }) => simulation.jump((1 + size) * (pick % 2 ? hour : -hour)) },
   expire: { weight: 1, run: (simulation) => simulation.checkExpiry() },
   kill: { weight: 2, run: (simulation) => simulation.crash('kill') },

@@ -2,7 +2,7 @@
  * Says what is wrong with a store, going by what clients were told (journal.ts) and by what lies on the disk (stored.ts).
  * It shares no code with the log: neither formats nor routing nor the rules of groups.
  */
-import type { GroupHistory, Journal } from './journal.js'
+import type { Append, GroupHistory, Journal } from './journal.js'
 import type { Stored, StoredRecord, StoredShard } from './stored.js'
 
 const top = 'f'.repeat(16)
@@ -125,7 +125,7 @@ function appendFaults(stored: Stored, journal: Journal, { isSynced }: CheckOptio
       if (append.stream !== name || append.outcome !== 'acknowledged') continue
       const record = found.get(append.id)
       if (!record) {
-        if (isSynced) faults.push(`lost: ${append.id} was acknowledged`)
+        if (isSynced && !isTrimmed(stored, id, append)) faults.push(`lost: ${append.id} was acknowledged`)
       } else if (append.placed.length > 0 && !append.placed.some((place) => isIn(record, place)))
         faults.push(`${append.id} at ${record.sequence} is not where its client was told`)
     }
@@ -137,6 +137,19 @@ const isIn = (
   record: StoredRecord,
   { shard, first, count }: { shard: number; first: number; count: number },
 ): boolean => record.shard === shard && record.sequence >= first && record.sequence < first + count
+
+/** Whether a record may have been trimmed: it lies below a low watermark, or in a shard that is gone. */
+function isTrimmed({ shards }: Stored, stream: number, { placed }: Append): boolean {
+  const isBelow = (shard: number, sequence: number) => {
+    const kept = shards.get(shard)
+    return kept ? sequence < kept.lowWatermark : shards.size > 0
+  }
+  if (placed.length > 0) return placed.some(({ shard, first }) => isBelow(shard, first))
+  const kept = [...shards.values()].filter((shard) => shard.stream === stream)
+  return kept.some(({ lowWatermark, firstSequence, parents }) => {
+    return lowWatermark > firstSequence || parents.some((parent) => !shards.has(parent))
+  })
+}
 
 /** A number that anyone was told stands for that record alone, also when the record itself is lost. */
 function numberFaults(stored: Stored, { appends, reads }: Journal): string[] {
@@ -243,7 +256,9 @@ function groupFaults(stored: Stored, group: GroupHistory, { isSynced }: CheckOpt
   if (!isSynced) return faults
   for (const record of stored.records(source)) {
     const isDue = isAfterStart(record, group)
-    if (isDue === true && !bodies.has(record.body)) faults.push(`group ${group.name}: lost: ${record.body}`)
+    // What is trimmed stays on the disk until it is swept.
+    const isKept = record.sequence >= (stored.shards.get(record.shard)?.lowWatermark ?? 0)
+    if (isDue === true && isKept && !bodies.has(record.body)) faults.push(`group ${group.name}: lost: ${record.body}`)
     if (isDue === false && bodies.has(record.body))
       faults.push(`group ${group.name} was given ${record.body}, from before its start`)
   }

@@ -1,6 +1,7 @@
 /** Members of groups: programs that poll, are slow, die, and commit what they read with what follows from it. */
 import type { LeasedPosition, PollPage } from '../../src/groups/index.js'
 import type { Sequence, ShardId } from '../../src/log/index.js'
+import { MillraceError } from '../../src/runtime/index.js'
 import type { Choice } from './choice.js'
 import { hashOf, recordOf, recordsOf } from './records.js'
 import type { Simulation } from './simulation.js'
@@ -81,16 +82,22 @@ export class Members {
       const { generation } = member
       const signal = new AbortController().signal
       const bytesMax = 1 + ((size * 53) % 3000)
-      const answer = await simulation.still(
-        members.poll(member.id, { cursors, bytesMax, waitMs: 0, generation, signal }),
-      )
+      const history = simulation.journal.groups.get(member.group)
+      const before = history?.fromLease
+      const asked = members.poll(member.id, { cursors, bytesMax, waitMs: 0, generation, signal })
+      const answer = await simulation.still(asked).catch((error: unknown) => {
+        // It has lost records, and has to be moved.
+        if (history && error instanceof MillraceError && error.code === 'TRIMMED') history.isUnknown = true
+        throw error
+      })
       answer.release()
       member.generation = answer.generation
       const held = new Map(answer.assigned.map((assigned) => [assigned.shard, assigned]))
       for (const [shard, { lease }] of member.leases)
         if (held.get(shard)?.lease !== lease && !answer.revoked.includes(shard)) member.leases.delete(shard)
       for (const { shard, lease, next } of answer.assigned) {
-        simulation.checkLineage(member.group, shard)
+        // An answer that a seek overtakes is of before it; what follows from it will be fenced.
+        if (history && !history.isUnknown && history.fromLease === before) simulation.checkLineage(member.group, shard)
         if (!member.leases.has(shard)) member.leases.set(shard, { shard, lease, next, ended: false })
       }
       // Some are slow, and lose their leases meanwhile.

@@ -127,8 +127,9 @@ export class Producers {
         )
         stampProducer(sent.batch, { producer: producer.id as number, number: sent.number, epoch: opened.epoch })
       }
-    } else if (opened.last !== producer.last)
+    } else if (simulation.isSynced && opened.last !== producer.last)
       simulation.fault(`the producer ${producer.id} was at ${producer.last} and is at ${opened.last}`)
+    if (!producer.sent) producer.last = opened.last
     producer.epoch = opened.epoch
     producer.isRestarting = false
   }

@@ -2,7 +2,8 @@ import { type Commit, Counters, Mark, openCommit } from '../../src/commit/index.
 import { DurableGroups, Memberships } from '../../src/groups/index.js'
 import { ShardedLog } from '../../src/log/index.js'
 import { Producers } from '../../src/producers/index.js'
-import type { Clock, MillraceError } from '../../src/runtime/index.js'
+import { Retention } from '../../src/retention/index.js'
+import type { Clock, Logger, MillraceError } from '../../src/runtime/index.js'
 import type { Disk } from './disk.js'
 
 /** The rooms of the daemon that stand on a store, on the disk of a simulation. */
@@ -12,6 +13,7 @@ export interface Rooms {
   readonly groups: DurableGroups
   readonly memberships: Memberships
   readonly producers: Producers
+  readonly retention: Retention
 }
 
 /** Small, so that a few records meet every bound. */
@@ -19,7 +21,12 @@ export interface Sizes {
   readonly chunkBytesMax: number
   readonly tailCacheBytesMax: number
   readonly commitBytesMax: number
+  /** What a stream keeps: by age and by size; 0 is for ever. */
+  readonly keptMs: number
+  readonly keptBytes: number
 }
+
+const silent = { warn: () => {}, error: () => {}, info: () => {} } as unknown as Logger
 
 export async function openRooms(options: {
   disk: Disk
@@ -77,5 +84,25 @@ export async function openRooms(options: {
     limits: { producersMax: 50, producerIdleMs: 90 * 24 * 3_600_000 },
     onError: () => {},
   })
-  return { commit, log, groups, memberships, producers }
+  const retention = new Retention({
+    log,
+    groups,
+    commit,
+    storage,
+    clock,
+    logger: silent,
+    defaults: {
+      ms: sizes.keptMs,
+      bytes: sizes.keptBytes,
+      changeLogMs: 0,
+      deletedMs: 0,
+      windowMs: 0,
+    },
+    heldBytesMax: Number.MAX_SAFE_INTEGER,
+    everyMs: 1000,
+    rowsPerCommitMax: 3,
+    hasWindow: () => false,
+    expireWindows: async () => {},
+  })
+  return { commit, log, groups, memberships, producers, retention }
 }

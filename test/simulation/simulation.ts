@@ -25,6 +25,7 @@ const refusals = new Set([
   'IO_FAILED',
   'NOT_READY',
   'FENCED',
+  'TRIMMED',
 ])
 
 /**
@@ -49,7 +50,9 @@ export class Simulation {
   crashes = 0
   /** Rises when a group has moved. */
   progress = 0
-  #lastReceipt: { readonly time: number; readonly monotonic: number } | undefined
+  /** Time of the first commit that a client was told of since the opening, and when that began. */
+  #firstReceipt: number | undefined
+  #openedAt = 0
   /** How far the wall clock was moved since the opening, NaN when that is not known. */
   #jumped = 0
   readonly #times: number[] = []
@@ -63,6 +66,8 @@ export class Simulation {
       chunkBytesMax: 300 + this.random.below(1500),
       tailCacheBytesMax: this.random.pick([0, 500, 2000, 1 << 20]),
       commitBytesMax: this.random.pick([1000, 4000, 1 << 20]),
+      keptMs: this.random.pick([0, 60_000, 30 * 60_000]),
+      keptBytes: this.random.pick([0, 500, 5000]),
     }
   }
 
@@ -119,7 +124,8 @@ export class Simulation {
     if (this.rooms || this.#isOpening || this.#isStopping) return
     this.#isOpening = true
     this.#jumped = 0
-    this.#lastReceipt = undefined
+    this.#firstReceipt = undefined
+    this.#openedAt = this.clock.monotonic()
     const { life } = this
     this.start('open', async () => {
       try {
@@ -152,6 +158,12 @@ export class Simulation {
     this.note(`crash: ${how}`)
     this.crashes++
     this.#end(how)
+  }
+
+  /** Trims what is due, and takes away what is empty. */
+  retain(): void {
+    const { retention } = this.live
+    this.start('retain', () => this.still(retention.run()))
   }
 
   /** SIGTERM: everything queued is finished, then the process ends, and after it perhaps the power. */
@@ -222,11 +234,12 @@ export class Simulation {
   receipt(commit: number, time: number): void {
     this.journal.receipts.push({ commit, time })
     const monotonic = this.clock.monotonic()
-    const before = this.#lastReceipt
-    const most = before && before.time + (monotonic - before.monotonic) + minute
-    if (before && time < before.time) this.fault(`commit time went back from ${before.time} to ${time}`)
-    if (most !== undefined && time > most) this.fault(`commit time followed a jump of the clock to ${time}`)
-    this.#lastReceipt = { time, monotonic }
+    const first = this.#firstReceipt ?? time
+    const last = this.#times.at(-1) ?? 0
+    if (this.isSynced && time < last) this.fault(`commit time went back from ${last} to ${time}`)
+    if (time > first + monotonic - this.#openedAt + minute)
+      this.fault(`commit time followed a jump of the clock to ${time}`)
+    this.#firstReceipt = first
     this.#times.push(time)
   }
 
@@ -262,10 +275,13 @@ export class Simulation {
 
   /** A shard is read for a group: every parent has the group's durable end, or the group began in the shard. */
   checkLineage(group: string, shard: number): void {
-    const { position, parents } = lineageOf(this.disk.rows(), group, shard)
-    for (const parent of parents)
-      if (!position(parent)?.ended)
+    const { position, parents, isKept } = lineageOf(this.disk.rows(), group, shard)
+    for (const parent of parents) {
+      if (position(parent)?.ended) continue
+      // Of a parent that was trimmed away the end is known as long as some child needs it to be opened.
+      if (isKept(parent) || !position(shard))
         this.fault(`group ${group} reads shard ${shard} before the end of its parent ${parent}`)
+    }
     if (parents.length === 0 && !position(shard))
       this.fault(`group ${group} reads shard ${shard}, in which it has no position`)
   }

@@ -183,6 +183,7 @@ export function lineageOf(rows: ReadonlyMap<string, Buffer>, group: string, shar
   const description = rows.get(keyOf(family.shard, stream, shard))
   return {
     parents: description ? json<StoredShardRow>(description).parents : [],
+    isKept: (of: number) => rows.has(keyOf(family.shard, stream, of)),
     position: (of: number) => {
       const value = rows.get(keyOf(family.position, id, of))
       return value && { ended: (value[1]! & 1) === 1 }
