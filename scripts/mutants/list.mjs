@@ -201,6 +201,13 @@ export const others = [
     by: simulation,
   },
   {
+    name: 'nothing is swept that can still be read',
+    file: 'src/log/trimmer.ts',
+    guard: 'const end = rows[done + 1]?.first ?? shard.lowWatermark',
+    without: 'const end = (rows[done + 1]?.first ?? shard.lowWatermark) + 3',
+    by: simulation,
+  },
+  {
     name: 'the control plane has the gate alone',
     file: 'src/tables/gate.ts',
     guard: 'if (!this.#isExclusive && this.#waiting.length === 0) {',

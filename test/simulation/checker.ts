@@ -273,9 +273,7 @@ function isAfterStart(record: StoredRecord, { start, before, submittedBefore }: 
     return submittedBefore?.has(record.body) ? undefined : true
   }
   if ('sequence' in start) return record.sequence >= start.sequence
-  // What was stored while the time was being looked up may have been passed, or not.
-  if (record.commitTime >= start.timeMs)
-    return submittedBefore?.has(record.body) && !before.has(record.body) ? undefined : true
+  if (record.commitTime >= start.timeMs) return true
   // A time that is not there yet: the group begins at the end of what is.
   return before.has(record.body) ? false : undefined
 }

@@ -260,7 +260,11 @@ export class Clients {
     const name = `${kind}${this.#groups++}`
     const output = `out:${name}`
     simulation.start(`join ${name}`, async () => {
-      await simulation.still(log.createStream({ name: output, kind: 'plain', shards: 1 + (size % 2), images }))
+      const { id } = await simulation.still(
+        log.createStream({ name: output, kind: 'plain', shards: 1 + (size % 2), images }),
+      )
+      // What a group was given is the checker's evidence.
+      await simulation.still(log.alterStream(id, (described) => ({ ...described, retention: 'forever' })))
       const start = this.#startOf(size, commit.durableNextSequence)
       const history: GroupHistory = {
         name,
