@@ -113,7 +113,7 @@ export const others = [
   {
     name: 'a sealed shard is not split again',
     file: 'src/log/sharded-log.ts',
-    guard: "if (!takes(parent.shard, 'split')) return []",
+    guard: "if (!takes(parent.shard, 'split')) throw sealedAlready(id)",
     without: '',
     by: simulation,
   },

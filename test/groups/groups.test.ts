@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { lagRecords } from '../../src/groups/index.js'
-import type { StartPosition } from '../../src/log/index.js'
+import { joinPositions, lagRecords } from '../../src/groups/index.js'
+import type { Sequence, Shard, StartPosition } from '../../src/log/index.js'
 import { forEachRecord, type ShardId, type StreamId } from '../../src/log/index.js'
 import { images, type OpenedLog, openLog, record } from '../log/open-log.js'
 import { ManualClock } from '../manual-clock.js'
@@ -176,4 +176,18 @@ it('a group that is being made can be neither joined nor moved before it is dura
   letWrite()
   const made = await making
   expect(groups.group('g')).toBe(made)
+})
+
+it('a merged child of which one parent is trimmed away waits for the other alone', () => {
+  const shard = (id: number, more: object) =>
+    ({ id, parents: [], lowWatermark: id, firstSequence: id, ...more }) as unknown as Shard
+  const shards = [
+    shard(2, { lastSequence: 5 }),
+    shard(14, { parents: [2, 3], lastSequence: 20 }),
+    shard(21, { parents: [14, 3] }),
+  ]
+  expect(joinPositions(shards, 0 as Sequence)).toEqual([
+    { shard: 2, next: 2, ended: false },
+    { shard: 3, next: 14, ended: true },
+  ])
 })
