@@ -20,15 +20,6 @@ export function metricNames(): ReadonlySet<string> {
   )
 }
 
-/** Asked for by rules and panels already, and told by the daemon from the commits on that bring what they count. */
-export const namesToCome: ReadonlySet<string> = new Set([
-  'millrace_log_bytes',
-  'millrace_trimmed_bytes_total',
-  'millrace_retention_held_bytes',
-  'millrace_group_trimmed',
-  'millrace_groups_trimmed_total',
-])
-
 /** The metrics, and the results of recording rules, that an expression asks for. */
 export const namesIn = (expression: string): readonly string[] =>
   expression.match(/\b(?:[a-z]+:)?millrace_\w+(?::\w+)?/g) ?? []
