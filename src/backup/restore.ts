@@ -9,6 +9,9 @@ import { type BackupFile, type BackupManifest, damaged, readManifest } from './m
 /** A data directory that came from a backup and was not opened since: its first opening raises the epoch. */
 export const restoredName = 'RESTORED'
 
+/** What makes a folder a data directory. It is copied last, so that nobody opens what a stop in between left. */
+const stampName = 'MILLRACE'
+
 /**
  * Copies a backup to a data directory that does not exist yet, checking the sum of every file on the way. The first
  * opening of it raises the store's epoch and lets sequence numbers jump: the original may have gone on and given the next
@@ -27,14 +30,16 @@ export async function copyBackup(from: string, to: string, onProgress: OnProgres
       .find((path) => !manifest.files.some((file) => file.path === path))
     if (extra !== undefined) throw damaged(`${extra} is not one of its files`)
     let done = 0
-    for (const file of manifest.files) {
-      copyChecked(source, target, file, (bytes) => {
-        done += bytes
-        onProgress(done)
-      })
+    const each = (bytes: number): void => {
+      done += bytes
+      onProgress(done)
     }
+    const isStamp = ({ path }: BackupFile): boolean => path === stampName
     closeSync(openSync(join(target, restoredName), 'wx'))
+    for (const file of manifest.files) if (!isStamp(file)) copyChecked(source, target, file, each)
     await syncTree(target)
+    for (const file of manifest.files.filter(isStamp)) copyChecked(source, target, file, each)
+    await syncPath(target)
     await syncPath(dirname(target))
     return manifest
   } catch (error) {

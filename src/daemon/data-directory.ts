@@ -64,6 +64,11 @@ export class DataDirectory {
     if (existsSync(stamp)) this.#checkStamp(stamp)
     else {
       const others = readdirSync(path).filter((name) => name !== 'lost+found')
+      if (others.includes(restoredName)) {
+        throw new MillraceError('DATA_DIR_FOREIGN', `${path} is what a restore that was broken off left.`, {
+          remedy: 'Remove it and restore again.',
+        })
+      }
       if (others.length > 0) {
         throw new MillraceError(
           'DATA_DIR_FOREIGN',
