@@ -54,9 +54,12 @@ export async function stageBackup({ directory, target, commit, clock }: StageOpt
   const staging = join(directory, stagingName)
   claim(staging)
   try {
-    rmSync(folder, { recursive: true, force: true })
-    mkdirSync(dirname(target), { recursive: true })
-    mkdirSync(folder)
+    makePartial(folder)
+  } catch (error) {
+    rmSync(staging, { recursive: true, force: true })
+    throw error
+  }
+  try {
     const { growing, pausedMs } = await linkWhilePaused(directory, staging, commit, clock)
     for (const path of filesBelow(staging)) {
       const bytes = growing.get(path)
@@ -73,6 +76,21 @@ export async function stageBackup({ directory, target, commit, clock }: StageOpt
     })
   } finally {
     rmSync(staging, { recursive: true, force: true })
+  }
+}
+
+/** Only one's own: what is there may be a copy that is being verified at this moment. */
+function makePartial(folder: string): void {
+  try {
+    mkdirSync(dirname(folder), { recursive: true })
+    mkdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new MillraceError('IO_FAILED', `${folder} cannot be made: ${(error as Error).message}.`, { cause: error })
+    throw new MillraceError('ALREADY_EXISTS', `${folder} exists: a backup is being made there, or was broken off.`, {
+      cause: error,
+      remedy: 'Remove it when no backup is running, or name another folder.',
+    })
   }
 }
 

@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { copyBackup, readManifest } from '../../src/backup/index.js'
 import { ensureBuilt } from '../built.js'
 import { errorOf, millrace } from '../cli/millrace.js'
 import { DaemonProcess, readStream } from '../daemon-process.js'
@@ -156,6 +157,35 @@ describe('a backup of a stopped daemon', () => {
       expect(existsSync(target)).toBe(false)
       rmSync(copy, { recursive: true })
     }
+  })
+
+  test('a restore that was broken off leaves nothing that opens as a data directory', async () => {
+    const { folder, backup } = await made()
+    const target = join(folder, 'target')
+    const early: string[] = []
+    const others = readManifest(backup).files.map(({ path }) => path)
+    await copyBackup(backup, target, () => {
+      // What a kill at this moment would leave.
+      if (!existsSync(join(target, 'RESTORED'))) early.push('RESTORED')
+      const left = others.filter((path) => !existsSync(join(target, path)))
+      if (existsSync(join(target, 'MILLRACE')) && left.length > 0) early.push(...left)
+    })
+    expect(early).toEqual([])
+    expect(others).toContain('MILLRACE')
+    rmSync(join(target, 'MILLRACE'))
+    const failed = await millrace(['serve', '--data', target, '--port', '0', '--json'])
+    expect(failed.stderr).toContain('broken off')
+    expect(failed.code).toBe(1)
+  })
+
+  test('what another backup is making, or one left that was broken off, is not touched', async () => {
+    const { folder, data } = await made()
+    mkdirSync(join(folder, 'second.partial'))
+    writeFileSync(join(folder, 'second.partial', 'theirs'), '')
+    const failed = await millrace(['backup', join(folder, 'second'), '--offline', '--data', data, '--json'])
+    expect([failed.code, errorOf(failed).code]).toEqual([1, 'ALREADY_EXISTS'])
+    expect(readdirSync(join(folder, 'second.partial'))).toEqual(['theirs'])
+    await json('backup', join(folder, 'third'), '--offline', '--data', data)
   })
 
   test('neither is written over anything', async () => {
