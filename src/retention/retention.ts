@@ -110,6 +110,7 @@ export class Retention {
   async #look(): Promise<void> {
     const { log, commit, expireWindows } = this.#options
     const now = commit.time.mayExpire() ? commit.time.next() : undefined
+    this.#forgetTold()
     const streams = log.streams()
     for (const stream of streams) if (!this.#isClosed) await this.#trim(stream, now)
     for (const stream of streams) if (!this.#isClosed) await this.#sweep(stream)
@@ -155,14 +156,19 @@ export class Retention {
     return this.#options.groups.list().filter((group) => group.stream === stream)
   }
 
+  /** Who sought since, or was made anew under its name, is told when it loses again. */
+  #forgetTold(): void {
+    const { log, groups } = this.#options
+    for (const name of this.#trimmedGroups) {
+      const group = groups.group(name)
+      if (!group || !isTrimmed(log, group)) this.#trimmedGroups.delete(name)
+    }
+  }
+
   #tellGroups(stream: Stream): void {
     const { log, logger, heldBytesMax } = this.#options
     for (const group of this.#groupsOf(stream.id)) {
-      if (!isTrimmed(log, group)) {
-        this.#trimmedGroups.delete(group.name)
-        continue
-      }
-      if (this.#trimmedGroups.has(group.name)) continue
+      if (this.#trimmedGroups.has(group.name) || !isTrimmed(log, group)) continue
       this.#trimmedGroups.add(group.name)
       this.#observer?.groupTrimmed()
       const about = { group: group.name, stream: stream.name, oldest: log.oldest(stream.id) }

@@ -105,6 +105,32 @@ describe('groups and retention', () => {
     })
   })
 
+  it('are told each time: after a seek, and when one of the same name is made anew', async () => {
+    const opened = await openRetention()
+    const { log, groups, clock, retention, said } = opened
+    let alarms = 0
+    retention.observe({ trimmed() {}, groupTrimmed: () => alarms++ })
+    const stream = await opened.stream()
+    const lose = async (key: string) => {
+      await opened.append(stream, key)
+      clock.advance(8 * day)
+      await retention.run()
+    }
+    const group = await groups.create('reader', stream, 'oldest')
+    await lose('0')
+    await lose('1')
+    expect(alarms).toBe(1)
+    await groups.seek(group, 'oldest')
+    expect(isTrimmed(log, group)).toBe(false)
+    await lose('2')
+    expect(alarms).toBe(2)
+    await groups.delete('reader')
+    await groups.create('reader', stream, 'oldest')
+    await lose('3')
+    expect(alarms).toBe(3)
+    expect(said).toHaveLength(3)
+  })
+
   it('that have read everything lose nothing, though their positions lie below the low watermark', async () => {
     const opened = await openRetention()
     const { log, groups, clock, retention, said } = opened
