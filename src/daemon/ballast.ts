@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto'
-import { existsSync, statSync, truncateSync } from 'node:fs'
+import { existsSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import type { Logger } from '../runtime/index.js'
 
@@ -32,18 +32,23 @@ export class Ballast {
 
   /** It was given away and not made again since: an empty file stays as the sign, also for the next start. */
   get isSpent(): boolean {
-    return existsSync(this.path) && !this.isThere
+    return existsSync(this.path) && this.#size() === 0
   }
 
   #size(): number {
     return existsSync(this.path) ? statSync(this.path).size : 0
   }
 
-  /** Gives the space away. */
+  /** Gives the space away, also that of one whose making a kill broke off. */
   release(): void {
+    rmSync(this.#beside, { force: true })
     if (this.#size() === 0) return
     truncateSync(this.path)
     this.#logger.warn({ bytes: this.bytes }, 'The disk is full: the ballast file is given away to open the store.')
+  }
+
+  get #beside(): string {
+    return `${this.path}.new`
   }
 
   /** Takes the space, a block at a time. Resolves when that is done, or could not be. */
@@ -59,7 +64,7 @@ export class Ballast {
   }
 
   async #make(): Promise<void> {
-    const beside = `${this.path}.new`
+    const beside = this.#beside
     try {
       const block = randomFillSync(Buffer.allocUnsafe(blockBytes))
       const file = await open(beside, 'w')
