@@ -65,14 +65,20 @@ async function importAll(file: string | undefined, target: ImportTarget): Promis
     await importFrom(input, target)
     await target.flush()
   } catch (error) {
-    if (error instanceof MillraceError || (error as NodeJS.ErrnoException).syscall === undefined) throw error
-    throw new MillraceError('NOT_FOUND', `${file} cannot be read: ${(error as Error).message}.`, {
-      cause: error,
-      remedy: 'Name a file that `millrace export` wrote.',
-    })
+    throw target.brokenOff(unreadable(error, file))
   } finally {
     progress.stop()
   }
+}
+
+/** What the system says of the input, as one of our errors. */
+function unreadable(error: unknown, file: string | undefined): MillraceError {
+  if (error instanceof MillraceError || (error as NodeJS.ErrnoException).syscall === undefined)
+    return asMillraceError(error)
+  return new MillraceError('NOT_FOUND', `${file} cannot be read: ${(error as Error).message}.`, {
+    cause: error,
+    remedy: 'Name a file that `millrace export` wrote.',
+  })
 }
 
 /** An export of chunks begins with `MRX1`; anything else is NDJSON. */
@@ -169,6 +175,8 @@ class ImportTarget {
   readonly #skip: number
   #records: NewRecord[] = []
   #bytes = 0
+  /** Records of the request whose answer has not come. */
+  #sending = 0
 
   constructor(client: Client, path: string, skip: number) {
     this.#client = client
@@ -188,26 +196,25 @@ class ImportTarget {
     this.#bytes += bytes
   }
 
+  /** What ended the import, with how far it had come: input that is damaged in its middle breaks it off, too. */
+  brokenOff(error: MillraceError): MillraceError {
+    const done = this.skipped + this.imported
+    if (done === 0 && this.#sending === 0) return error
+    const state = error.outcome === 'unknown' ? 'may or may not have been' : 'were not'
+    const next = this.#sending > 0 ? `; the next ${this.#sending} ${state}` : ''
+    return new MillraceError(error.code, `${done} records are imported${next}: ${error.message}`, {
+      cause: error,
+      outcome: error.outcome,
+      remedy: `${error.remedy} Go on with --skip ${done}.`,
+      details: { ...error.details, imported: done },
+    })
+  }
+
   async flush(): Promise<void> {
     if (this.#records.length === 0) return
-    const batch = encodeBatch(this.#records)
-    try {
-      await this.#client.send('POST', this.#path, 'application/octet-stream', batch)
-    } catch (thrown) {
-      const error = asMillraceError(thrown)
-      const done = this.skipped + this.imported
-      const state = error.outcome === 'unknown' ? 'may or may not have been' : 'were not'
-      throw new MillraceError(
-        error.code,
-        `${done} records are imported; the next ${this.#records.length} ${state}: ${error.message}`,
-        {
-          cause: error,
-          outcome: error.outcome,
-          remedy: `${error.remedy} Go on with --skip ${done}.`,
-          details: { ...error.details, imported: done },
-        },
-      )
-    }
+    this.#sending = this.#records.length
+    await this.#client.send('POST', this.#path, 'application/octet-stream', encodeBatch(this.#records))
+    this.#sending = 0
     this.imported += this.#records.length
     this.#records = []
     this.#bytes = 0

@@ -173,3 +173,20 @@ test('a table is exported with its images, and says why it cannot be imported', 
   expect(errorOf(await run('export', 'plain', '--format', 'csv', '--json')).code).toBe('USAGE')
   expect(errorOf(await run('import', 'plain', '--file', join(folder, 'none'), '--json')).code).toBe('NOT_FOUND')
 })
+
+test('an import of what is damaged in its middle says how far it came, and goes on from there', async () => {
+  await daemon.v1('POST', 'streams', { name: 'broken' })
+  const text = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => `{"key":"k","value":${from + i}}\n`).join('')
+  const input = join(folder, 'broken.ndjson')
+  writeFileSync(input, `${text(0, 10_500)}{"key":\n`)
+  const failed = await run('import', 'broken', '--file', input, '--json')
+  expect(failed.code).toBe(1)
+  const error = errorOf(failed)
+  expect(error).toMatchObject({ code: 'BAD_REQUEST' })
+  expect(error.message).toContain('10000 records are imported: Line 10501 is not JSON')
+  expect(error.remedy).toContain('--skip 10000')
+  writeFileSync(input, text(0, 10_501))
+  await run('import', 'broken', '--file', input, '--skip', '10000')
+  expect((await lines('broken')).map(({ value }) => value)).toEqual(Array.from({ length: 10_501 }, (_, i) => i))
+})
