@@ -3,6 +3,7 @@ import { lagRecords, lagSeconds } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
 import type { Metrics, Sample } from '../runtime/index.js'
 import { capacityMetrics } from './capacity-metrics.js'
+import { perStream } from './per-stream.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
 import { retentionMetrics } from './retention-metrics.js'
 
@@ -115,16 +116,13 @@ function watchStore(read: ReadRooms): void {
 
 function watchLog(read: ReadRooms): void {
   read('tail_cache_bytes', 'gauge', 'Newest chunks in memory.', [], ({ log }) => [{ value: log.tailCacheBytes }])
-  read('shards_open', 'gauge', 'Open shards.', ['stream'], ({ log }) =>
-    log.streams().map((stream) => ({
-      labels: { stream: stream.name },
-      value: log.shards(stream.id).filter((shard) => shard.state === 'open').length,
-    })),
-  )
   const ofStream = (name: string, help: string, look: (rooms: Rooms, stream: StreamId) => number) =>
-    read(name, 'gauge', help, ['stream'], (rooms) =>
-      rooms.log.streams().map((stream) => ({ labels: { stream: stream.name }, value: look(rooms, stream.id) })),
-    )
+    read(name, 'gauge', help, ['stream'], (rooms) => perStream(rooms.log.streams(), ({ id }) => look(rooms, id)))
+  ofStream(
+    'shards_open',
+    'Open shards.',
+    ({ log }, stream) => log.shards(stream).filter((shard) => shard.state === 'open').length,
+  )
   ofStream(
     'shards_unsplittable',
     'Open shards over their target that no cut helps; `millrace shards top` names their keys.',
@@ -171,10 +169,10 @@ function watchClients(read: ReadRooms): void {
     { value: memberships.pollBytes },
   ])
   read('producers', 'gauge', 'Idempotent producers that a stream knows.', ['stream'], ({ log, producers }) =>
-    log
-      .streams()
-      .filter(({ kind }) => kind === 'plain')
-      .map(({ id, name }) => ({ labels: { stream: name }, value: producers.count(id) })),
+    perStream(
+      log.streams().filter(({ kind }) => kind === 'plain'),
+      ({ id }) => producers.count(id),
+    ),
   )
 }
 

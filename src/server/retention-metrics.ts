@@ -1,6 +1,6 @@
 import { isTrimmed } from '../groups/index.js'
-import type { Stream } from '../log/index.js'
 import type { ReadRooms } from './daemon-metrics.js'
+import { perStream } from './per-stream.js'
 
 /** What retention can tell of streams and groups. */
 export function retentionMetrics(read: ReadRooms): void {
@@ -22,11 +22,4 @@ export function retentionMetrics(read: ReadRooms): void {
     ({ log, groups }) =>
       groups.list().map((group) => ({ labels: { group: group.name }, value: isTrimmed(log, group) ? 1 : 0 })),
   )
-}
-
-/** A closed stream and its successor may have one name: they are one sample. */
-function perStream(streams: readonly Stream[], look: (stream: Stream) => number) {
-  const values = new Map<string, number>()
-  for (const stream of streams) values.set(stream.name, (values.get(stream.name) ?? 0) + look(stream))
-  return [...values].map(([stream, value]) => ({ labels: { stream }, value }))
 }

@@ -41,6 +41,21 @@ describe('streams', () => {
     expect((await append(serving, 'clicks', [{ key: 'a', value: 1 }])).code).toBe('NOT_FOUND')
   })
 
+  test('of one name, the older ones deleted, are one sample of each metric', async () => {
+    const serving = await serve()
+    for (let n = 0; n < 3; n++) {
+      if (n > 0) await serving.v1('DELETE', 'streams/clicks')
+      expect((await serving.v1('POST', 'streams', { name: 'clicks' })).status).toBe(201)
+    }
+    const samples = (await (await fetch(`${serving.url}/metrics`)).text())
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => line.replace(/ [^ ]*$/, ''))
+    expect(samples.filter((sample) => sample.includes('"clicks"')).length).toBeGreaterThan(3)
+    expect(samples.filter((sample, i) => samples.indexOf(sample) !== i)).toEqual([])
+    expect((await serving.v1('GET', 'metrics?names=millrace_shards_open')).text).toContain('1')
+  })
+
   test('are not made of what is malformed', async () => {
     const serving = await serve()
     for (const body of [
