@@ -6,6 +6,7 @@ import { asMillraceError, type Logger, type Metrics, MillraceError } from '../ru
 import { AwsHandler } from './aws.js'
 import { Bodies } from './body.js'
 import { connectionMetrics } from './connection-metrics.js'
+import { Exports } from './export-output.js'
 import { type RequestMetrics, requestMetrics } from './request-metrics.js'
 import { sendBytes, sendJson, sendText } from './respond.js'
 import { routeOf, runRoute } from './routes/index.js'
@@ -23,6 +24,7 @@ export class Server {
   readonly #http: HttpServer
   readonly #aws: AwsHandler
   readonly #bodies: Bodies
+  readonly #exports: Exports
   readonly #observed: RequestMetrics
   readonly #stopping = new AbortController()
 
@@ -32,6 +34,7 @@ export class Server {
     this.#options = options
     this.#observed = requestMetrics(metrics)
     this.#bodies = new Bodies(http)
+    this.#exports = new Exports(http)
     this.#aws = new AwsHandler({
       execute: (service, operation, body) => daemon.rooms.tables.execute(service, operation, body),
       bodies: this.#bodies,
@@ -147,6 +150,7 @@ export class Server {
         response,
         query: url.searchParams,
         stopping: this.#stopping.signal,
+        exports: this.#exports,
       }
       await runRoute(match, call, this.#bodies)
     } catch (error) {

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import {
   type ExportShard,
   encodeFrame,
@@ -10,6 +9,7 @@ import {
   type Stream,
 } from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
+import type { Output } from '../export-output.js'
 import { shownRecord } from '../records.js'
 import { type Call, numberOf, type Route, streamNamed } from './route.js'
 
@@ -29,7 +29,7 @@ export const exportRoutes: readonly Route[] = [
       untilTime: 'in place of `until`: the commit time behind the last',
     },
     answer: 'the records',
-    errors: ['NOT_FOUND', 'TRIMMED', 'LOG_DAMAGED'],
+    errors: ['NOT_FOUND', 'TRIMMED', 'LOG_DAMAGED', 'TOO_BUSY'],
     run: exportStream,
   },
 ]
@@ -37,12 +37,13 @@ export const exportRoutes: readonly Route[] = [
 async function exportStream(call: Call): Promise<undefined> {
   const { log } = call.daemon.rooms
   const stream = streamNamed(call.daemon.rooms, call.names[0])
-  const shards = await rangesOf(log, stream, call.query)
-  const output = new Output(call.response, call.stopping)
   const { accept = binary } = call.request.headers
-  if (accept === ndjson) await exportLines(log, shards, output)
-  else if (accept === binary || accept.includes('*/*')) await exportChunks(log, stream, shards, output)
-  else throw new MillraceError('BAD_REQUEST', `An export is ${binary} or ${ndjson}, not ${accept}.`)
+  if (accept !== ndjson && accept !== binary && !accept.includes('*/*'))
+    throw new MillraceError('BAD_REQUEST', `An export is ${binary} or ${ndjson}, not ${accept}.`)
+  await call.exports.run(call.response, call.stopping, async (output) => {
+    const shards = await rangesOf(log, stream, call.query)
+    await (accept === ndjson ? exportLines(log, shards, output) : exportChunks(log, stream, shards, output))
+  })
   return undefined
 }
 
@@ -134,52 +135,5 @@ async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) =
     }
     if (chunks.length > 0) await take(chunks)
     if (isLast) return
-  }
-}
-
-/** An answer that is longer than memory: each write waits until the client has taken what came before. */
-class Output {
-  readonly #response: ServerResponse
-  readonly #stopping: AbortSignal
-
-  constructor(response: ServerResponse, stopping: AbortSignal) {
-    this.#response = response
-    this.#stopping = stopping
-  }
-
-  begin(type: string): void {
-    this.#response.writeHead(200, { 'content-type': type })
-  }
-
-  /** Throws NOT_READY when the client is gone or the daemon stops: the answer breaks off then. */
-  async write(piece: Buffer): Promise<void> {
-    this.#check()
-    if (!this.#response.write(piece)) await this.#drained()
-    this.#check()
-  }
-
-  #check(): void {
-    if (this.#stopping.aborted) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
-    if (this.#response.destroyed) throw new MillraceError('NOT_READY', 'The client is gone.')
-  }
-
-  #drained(): Promise<void> {
-    const response = this.#response
-    const stopping = this.#stopping
-    return new Promise((resolve) => {
-      const done = (): void => {
-        response.off('drain', done)
-        response.off('close', done)
-        stopping.removeEventListener('abort', done)
-        resolve()
-      }
-      response.on('drain', done)
-      response.on('close', done)
-      stopping.addEventListener('abort', done)
-    })
-  }
-
-  end(): void {
-    this.#response.end()
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Daemon, Rooms } from '../../daemon/index.js'
 import type { Stream } from '../../log/index.js'
 import { type ErrorCode, type Metrics, MillraceError } from '../../runtime/index.js'
+import type { Exports } from '../export-output.js'
 
 /** What a route is given. */
 export interface Call {
@@ -14,6 +15,7 @@ export interface Call {
   readonly names: readonly string[]
   /** Aborted when the daemon begins to stop: waits end then. */
   readonly stopping: AbortSignal
+  readonly exports: Exports
   body(): Promise<Buffer>
   json(): Promise<Record<string, unknown>>
 }
