@@ -82,7 +82,12 @@ export const errorKinds = {
   },
   IO_FAILED: { status: 500, retryable: true, remedy: 'Look at the disk and its permissions.' },
   FORMAT_INVALID: { status: 400, retryable: false, remedy: 'Send the format that docs/formats.md describes.' },
-  TRIMMED: { status: 410, retryable: false, remedy: 'Seek to the oldest sequence number that the message names.' },
+  TRIMMED: {
+    status: 410,
+    retryable: false,
+    remedy:
+      'Seek to the oldest position that the message names (`millrace groups seek NAME --to oldest`); a pipeline or bridge is deleted and made again with `--start oldest`.',
+  },
   FENCED: {
     status: 409,
     retryable: false,
