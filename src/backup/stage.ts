@@ -9,7 +9,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Commit } from '../commit/index.js'
 import { type Clock, killPoint, MillraceError, sleep } from '../runtime/index.js'
 import { copyPrefix, filesBelow, linkOrCopy, makeEmptyFolder, syncTree } from './files.js'
@@ -44,12 +44,15 @@ export interface Staged {
  * change, and of those that grow (write-ahead log, manifest, outputs of file sinks) the length of that moment is noted and
  * copied afterwards. Throws ALREADY_EXISTS, BAD_REQUEST, TOO_BUSY, IO_FAILED or STORE_FAILED; nothing is left then.
  */
-export async function stageBackup({ directory, target, commit, clock }: StageOptions): Promise<Staged> {
-  if (!isAbsolute(target))
-    throw new MillraceError('BAD_REQUEST', `The target of a backup is an absolute path, not ${target}.`)
+export async function stageBackup(options: StageOptions): Promise<Staged> {
+  const { directory, commit, clock } = options
+  if (!isAbsolute(options.target) || options.target.includes('\0'))
+    throw new MillraceError('BAD_REQUEST', `The target of a backup is an absolute path, not ${options.target}.`)
+  // Without `..` and a slash at its end: what is compared and gets a suffix is the folder itself.
+  const target = resolve(options.target)
   if (`${target}/`.startsWith(`${directory}/`))
     throw new MillraceError('BAD_REQUEST', `${target} lies in the data directory itself.`)
-  if (existsSync(target)) makeEmptyFolder(target)
+  checkTarget(target)
   const folder = target + partialSuffix
   const staging = join(directory, stagingName)
   claim(staging)
@@ -79,13 +82,24 @@ export async function stageBackup({ directory, target, commit, clock }: StageOpt
   }
 }
 
+/** Throws ALREADY_EXISTS when something is there that is not an empty folder. */
+function checkTarget(target: string): void {
+  if (!existsSync(target)) return
+  if (!statSync(target).isDirectory())
+    throw new MillraceError('ALREADY_EXISTS', `${target} is a file.`, {
+      remedy: 'Name a folder that does not exist yet.',
+    })
+  makeEmptyFolder(target)
+}
+
 /** Only one's own: what is there may be a copy that is being verified at this moment. */
 function makePartial(folder: string): void {
   try {
     mkdirSync(dirname(folder), { recursive: true })
     mkdirSync(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+    const isThere = existsSync(folder) && (error as NodeJS.ErrnoException).code === 'EEXIST'
+    if (!isThere)
       throw new MillraceError('IO_FAILED', `${folder} cannot be made: ${(error as Error).message}.`, { cause: error })
     throw new MillraceError('ALREADY_EXISTS', `${folder} exists: a backup is being made there, or was broken off.`, {
       cause: error,

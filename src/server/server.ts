@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { consoleAsset, consoleHeaders } from '../console/index.js'
@@ -35,6 +36,8 @@ export class Server {
     this.#observed = requestMetrics(metrics)
     this.#bodies = new Bodies(http)
     this.#exports = new Exports(http)
+    // Every request that waits listens to it, and there are at most `connectionsMax` of them.
+    setMaxListeners(0, this.#stopping.signal)
     this.#aws = new AwsHandler({
       execute: (service, operation, body) => daemon.rooms.tables.execute(service, operation, body),
       bodies: this.#bodies,

@@ -279,6 +279,23 @@ describe('a bridge', () => {
     check(at, 20)
   })
 
+  test('that was overtaken by retention fails, says so and what helps, and passes over nothing', async () => {
+    const at = world()
+    append(at.log, 100)
+    at.log.trim(1 as ShardId, at.log.nextSequence())
+    append(at.log, 100)
+    const bridge = bridgeIn(at)
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await until(() => bridge.state.kind === 'failed')
+      const { error } = bridge.state as Extract<BridgeState, { kind: 'failed' }>
+      expect(error.code).toBe('TRIMMED')
+      expect(error.remedy).toContain('deleted and made again with `--start oldest`')
+      expect(at.cluster.log).toEqual([])
+      await bridge.resume()
+    }
+    await bridge.close()
+  })
+
   test('drains a source that was deleted, and ends', async () => {
     const at = world()
     append(at.log, 100)

@@ -163,6 +163,11 @@ export class MemoryLog implements Log {
     return sealed
   }
 
+  /** Records below a number are no longer kept. */
+  trim(id: ShardId, to: Sequence): void {
+    this.#shards.set(id, { ...(this.#shards.get(id) as Shard), lowWatermark: to })
+  }
+
   async closeStream(): Promise<void> {
     for (const shard of this.shards()) if (shard.state === 'open') this.#seal(shard.id)
     this.#stream = { ...this.#stream, closedAt: this.commitTime }
