@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Position } from '../../src/groups/index.js'
-import { Bridge, type BridgeRecord } from '../../src/kafka/bridge.js'
+import { Bridge, type BridgeRecord, type BridgeState } from '../../src/kafka/bridge.js'
 import { type BridgeRequest, checkBridgeRequest, type KafkaMessage, partitionOf } from '../../src/kafka/index.js'
 import type { ShardId } from '../../src/log/index.js'
 import { MillraceError, systemClock } from '../../src/runtime/index.js'
