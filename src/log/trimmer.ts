@@ -1,5 +1,5 @@
 import { type Commit, Family, type RowEffect } from '../commit/index.js'
-import { MillraceError } from '../runtime/index.js'
+import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { chunkKey, segmentKey, shardKey, streamKey } from './keys.js'
 import type { Layout, ShardState, StreamState } from './layout.js'
@@ -113,6 +113,7 @@ export class Trimmer {
           this.#options.onChanged(state)
           rows.push(shardRow(after))
         }
+        if (rows.length > 0) killPoint('trim:raised')
         return rows
       },
     })
@@ -183,7 +184,10 @@ export class Trimmer {
       chunk = 0
     }
     if (done === count && !isPageFull) index = indexFrom
-    if (deletes.length > 0) await this.#options.commit.submit({ essential: true, rows: deletes })
+    if (deletes.length > 0) {
+      await this.#options.commit.submit({ essential: true, rows: deletes })
+      killPoint('trim:swept')
+    }
     this.#swept.set(shard.id, { index, chunk })
     for (const { segment, bytes } of freed) this.#countFreed(segment, bytes)
     return index >= indexFrom
@@ -223,6 +227,7 @@ export class Trimmer {
           gone.push(stream.stream.id)
           rows.push({ key: streamKey(stream.stream.id), value: undefined })
         }
+        if (rows.length > 0) killPoint('trim:removed')
         return rows
       },
     })

@@ -37,6 +37,9 @@ export const killPoints = [
   'stream:created',
   'table:deleted',
   'table:swept',
+  'trim:raised',
+  'trim:removed',
+  'trim:swept',
 ] as const
 
 export type KillPoint = (typeof killPoints)[number]

@@ -79,7 +79,13 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
 
   /** Resolves when the daemon has killed itself there; fails when it never came to that place. */
   async function killedAt(point: string, count: number): Promise<void> {
-    const env = { MILLRACE_TEST_KILL_AT: `${point}:${count}`, MILLRACE_LOG_LEVEL: 'silent' }
+    const env = {
+      MILLRACE_TEST_KILL_AT: `${point}:${count}`,
+      MILLRACE_LOG_LEVEL: 'silent',
+      // Streams that were deleted go at once: what is trimmed is theirs.
+      MILLRACE_RETENTION_EVERY_MS: '50',
+      MILLRACE_RETENTION_DELETED_MS: '1',
+    }
     const started = await DaemonProcess.start({ data, env }).catch((error: Error) => error)
     if (started instanceof Error) {
       expect(started.message, point).toContain('ended with null')

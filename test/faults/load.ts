@@ -191,6 +191,7 @@ async function controlUntilGone(daemon: DaemonProcess, { appends, bundle, backup
     untilGone(daemon, async () => {
       const name = next()
       await daemon.v1('POST', 'streams', { name }).catch(orExists)
+      await daemon.v1('POST', `streams/${name}/records`, { records: [{ key: 'x', value: 1 }] })
       await appends.split(daemon)
       await daemon.v1('DELETE', `streams/${name}`)
     }),
