@@ -19,8 +19,8 @@ export interface GroupsOptions {
 export class DurableGroups implements Groups {
   readonly #options: GroupsOptions
   readonly #groups = new Map<string, DurableGroup>()
-  /** Names of groups that are being made: nobody may join or move one before it is durable. */
-  readonly #making = new Set<string>()
+  /** Groups that are being made, by name: nobody may join or move one before it is durable. */
+  readonly #making = new Map<string, Promise<DurableGroup>>()
   /** Those that a commit in flight changes. */
   readonly #changing = new Set<DurableGroup>()
 
@@ -61,41 +61,48 @@ export class DurableGroups implements Groups {
     return this.#groups.get(name)
   }
 
-  async create(
-    name: string,
-    stream: StreamId,
-    start: StartPosition,
-    { kind = 'client', hold = kind !== 'client', rows = [] }: CreateGroup = {},
-  ): Promise<DurableGroup> {
-    const { commit, counters, log, groupsMax } = this.#options
-    if (this.#groups.has(name) || this.#making.has(name))
-      throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
+  async create(name: string, stream: StreamId, start: StartPosition, options: CreateGroup = {}): Promise<DurableGroup> {
+    // "It exists" rests on a commit that is still on its way: the answer waits for it, and whoever gets it may join.
+    for (let making = this.#making.get(name); making; making = this.#making.get(name)) await making.catch(() => {})
+    const { log, groupsMax } = this.#options
+    if (this.#groups.has(name)) throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
     if (this.#groups.size + this.#making.size >= groupsMax)
       throw new MillraceError('TOO_BUSY', `There are ${groupsMax} groups already.`, {
         details: { limit: 'groups.groupsMax' },
       })
     if (!log.stream(stream)) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${stream}.`)
     this.#checkStart(start)
-    const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next(), kind, hold }
-    const group = new DurableGroup(row, log)
-    this.#making.add(name)
+    const making = this.#make(name, stream, start, options)
+    this.#making.set(name, making)
     try {
-      const first = await this.#firstOf(stream, start)
-      await commit.submit({
-        essential: true,
-        rows: [groupRow(row), ...rows],
-        // At packing, so that no shard can be sealed between the look at the layout and the commit.
-        atPack: (context) => {
-          const rows = this.#startAt(group, first ?? context.takeSequence(), 0)
-          killPoint('group:joined')
-          return [...this.changed(group, rows), counters.row()]
-        },
-      })
-      this.#groups.set(name, group)
-      return group
+      return await making
     } finally {
       this.#making.delete(name)
     }
+  }
+
+  async #make(
+    name: string,
+    stream: StreamId,
+    start: StartPosition,
+    { kind = 'client', hold = kind !== 'client', rows = [] }: CreateGroup,
+  ): Promise<DurableGroup> {
+    const { commit, counters, log } = this.#options
+    const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next(), kind, hold }
+    const group = new DurableGroup(row, log)
+    const first = await this.#firstOf(stream, start)
+    await commit.submit({
+      essential: true,
+      rows: [groupRow(row), ...rows],
+      // At packing, so that no shard can be sealed between the look at the layout and the commit.
+      atPack: (context) => {
+        const rows = this.#startAt(group, first ?? context.takeSequence(), 0)
+        killPoint('group:joined')
+        return [...this.changed(group, rows), counters.row()]
+      },
+    })
+    this.#groups.set(name, group)
+    return group
   }
 
   async delete(name: string, rows: readonly RowEffect[] = []): Promise<void> {
