@@ -130,7 +130,7 @@ export const configSchema = z.strictObject({
       connectionsMax: count(4096, 'Connections that may be open.'),
       requestTimeoutMs: ms(60_000, 'Time for a request to arrive whole.'),
       pollMsMax: ms(20_000, 'Longest wait of a long poll.', 0),
-      exportsMax: count(32, 'Exports that are answered at one time; each holds a few MiB.'),
+      exportsMax: count(16, 'Exports that are answered at one time; each holds a few MiB.'),
       exportStalledMsMax: ms(300_000, 'An export of which its client takes nothing for so long is broken off.'),
       stopMsMax: ms(10_000, 'At a stop, connections whose request is not answered by then are cut.', 0),
     })

@@ -13,7 +13,8 @@ import type { Output } from '../export-output.js'
 import { shownRecord } from '../records.js'
 import { type Call, numberOf, type Route, streamNamed } from './route.js'
 
-const pageBytesMax = 1 << 20
+const pageBytesMax = 4 << 20
+const pieceBytesMin = 64 * 1024
 const ndjson = 'application/x-ndjson'
 const binary = 'application/octet-stream'
 
@@ -89,14 +90,39 @@ async function exportChunks(log: Log, stream: Stream, shards: readonly ExportSha
   let bytes = 0
   for (const shard of shards) {
     await eachPage(log, shard, async (page) => {
-      const piece = page.length === 1 ? (page[0] as Buffer) : Buffer.concat(page)
       chunks += page.length
-      bytes += piece.length
-      await output.write(piece)
+      for (const piece of piecesOf(page)) {
+        bytes += piece.length
+        await output.write(piece)
+      }
     })
   }
   await output.write(encodeFrame({ chunks, bytes }))
   output.end()
+}
+
+/** Small chunks go together, or each would be a write of its own; large ones go as they are, since a copy costs more. */
+function piecesOf(chunks: readonly Buffer[]): readonly Buffer[] {
+  const pieces: Buffer[] = []
+  let small: Buffer[] = []
+  let smallBytes = 0
+  const join = (): void => {
+    if (small.length > 0) pieces.push(small.length === 1 ? (small[0] as Buffer) : Buffer.concat(small, smallBytes))
+    small = []
+    smallBytes = 0
+  }
+  for (const chunk of chunks) {
+    if (chunk.length >= pieceBytesMin) {
+      join()
+      pieces.push(chunk)
+      continue
+    }
+    small.push(chunk)
+    smallBytes += chunk.length
+    if (smallBytes >= pieceBytesMin) join()
+  }
+  join()
+  return pieces
 }
 
 async function exportLines(log: Log, shards: readonly ExportShard[], output: Output): Promise<void> {
