@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module'
 import { connect as connectSocket, type Socket } from 'node:net'
-import kafkajs, { type Admin, type Producer } from 'kafkajs'
+import type { Admin, Kafka, Producer } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import type {
@@ -11,7 +12,9 @@ import type {
   KafkaProducerClient,
 } from './types.js'
 
-const { CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs
+/** Loaded with the first cluster: a daemon without bridges starts without it. */
+const require = createRequire(import.meta.url)
+const kafkajs = (): typeof import('kafkajs') => require('kafkajs') as typeof import('kafkajs')
 
 /** A connection attempt; the client's own default of one second is short for a busy machine. */
 const connectionTimeoutMs = 5_000
@@ -55,7 +58,8 @@ const logTo =
   ({ namespace, label, log }: { namespace: string; label: string; log: { message: string } }): void =>
     logger.debug({ kafka: { ...log, namespace, level: label } }, `kafkajs: ${log.message}`)
 
-function client(options: ClusterOptions, sockets: Sockets): InstanceType<typeof Kafka> {
+function client(options: ClusterOptions, sockets: Sockets): Kafka {
+  const { Kafka, logLevel } = kafkajs()
   return new Kafka({
     brokers: [...options.brokers],
     clientId: options.clientId,
@@ -90,7 +94,7 @@ class KafkajsProducer implements KafkaProducerClient {
       answers = await this.#producer.sendBatch({
         acks: -1,
         timeout: requestTimeoutMs,
-        compression: compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
+        compression: compression === 'gzip' ? kafkajs().CompressionTypes.GZIP : kafkajs().CompressionTypes.None,
         topicMessages: [
           {
             topic,
@@ -157,7 +161,7 @@ class KafkajsAdmin implements KafkaAdmin {
       const configNames = ['max.message.bytes']
       const { resources } = await this.#admin.describeConfigs({
         includeSynonyms: false,
-        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames }],
+        resources: [{ type: kafkajs().ConfigResourceTypes.TOPIC, name: topic, configNames }],
       })
       const value = Number(resources[0]?.configEntries[0]?.configValue)
       return Number.isSafeInteger(value) && value > 0 ? value : undefined

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Message, type Plugin } from 'esbuild'
+import type { Message, Plugin } from 'esbuild'
 import { MillraceError } from '../runtime/index.js'
 
 /** What `import ... from 'millrace'` means in a user's module: the pipeline API of this version, bundled in. */
@@ -28,6 +28,8 @@ export async function bundleModule(file: string): Promise<string> {
       remedy: 'Name the module that exports the pipeline.',
     })
   try {
+    // Loaded when it is needed: a daemon starts without it.
+    const { build } = await import('esbuild')
     const { outputFiles } = await build({
       entryPoints: [resolve(file)],
       // Paths in the bundle are relative to the module's own folder, so that the same module gives the same text anywhere.

@@ -303,7 +303,9 @@ describe('a pipeline that fails', () => {
     expect(failed.error!.code).toBe('SINK_FILE_CHANGED')
     await daemon.kill()
     daemon = await DaemonProcess.start({ data, env })
-    expect((await show('lines')).state).toBe('failed')
+    // The kill may have come before the failure was durable: then it fails again.
+    await until(async () => (await show('lines')).state === 'failed')
+    expect((await show('lines')).error!.code).toBe('SINK_FILE_CHANGED')
   })
 })
 
