@@ -12,8 +12,9 @@ import {
   middleOf,
 } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { type Log, type MergeGuard, type MeteredShard, type RowsInCommit, splitCutsMax } from './api.js'
+import type { Log, MergeGuard, MeteredShard, RowsInCommit } from './api.js'
 import { ChunkReader } from './chunk-reader.js'
+import { checkCuts } from './cuts.js'
 import { ShardExtent } from './extent.js'
 import { evenRanges, Layout, openShard, type ShardState, type StreamState } from './layout.js'
 import { ChunkPacker, type PackedChunk } from './packer.js'
@@ -580,21 +581,6 @@ function refusalOf(check: () => void): MillraceError | undefined {
 }
 
 const sealedAlready = (id: ShardId): MillraceError => new MillraceError('CONFLICT', `Shard ${id} is sealed already.`)
-
-/** Throws BAD_REQUEST. */
-function checkCuts({ id, low, high }: Shard, cuts: readonly Hash64[]): void {
-  if (cuts.length < 1 || cuts.length > splitCutsMax)
-    throw new MillraceError('BAD_REQUEST', `A split has 1 to ${splitCutsMax} cuts, not ${cuts.length}.`)
-  cuts.forEach((cut, i) => {
-    if (compareHash(cut, low) <= 0 || compareHash(cut, high) > 0)
-      throw new MillraceError(
-        'BAD_REQUEST',
-        `A cut must lie above the first hash of shard ${id} and not above its last one.`,
-      )
-    if (i > 0 && compareHash(cuts[i - 1] as Hash64, cut) >= 0)
-      throw new MillraceError('BAD_REQUEST', 'The cuts must ascend.')
-  })
-}
 
 const whileKept = 'deleted streams and sealed shards count while their records are kept'
 
