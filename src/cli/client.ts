@@ -2,7 +2,7 @@ import { get as httpGet, type IncomingMessage } from 'node:http'
 import { get as httpsGet } from 'node:https'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/index.js'
-import { type ErrorCode, errorKinds, MillraceError, type Outcome } from '../runtime/index.js'
+import { answeredError, MillraceError, type Outcome } from '../runtime/index.js'
 
 export interface GlobalOptions {
   readonly data?: string
@@ -48,7 +48,7 @@ export class Client {
       const parts: Buffer[] = []
       for await (const piece of pieces) parts.push(piece)
       const text = Buffer.concat(parts).toString()
-      throw errorOf(this.url, response.statusCode ?? 0, text, parsed(text))
+      throw errorOf(this.url, response.statusCode ?? 0, text)
     }
     try {
       for await (const piece of pieces) yield piece
@@ -87,7 +87,7 @@ export class Client {
     }
     const answer = parsed(text)
     if (response.ok && answer !== undefined) return answer as T
-    throw errorOf(this.url, response.status, text, answer)
+    throw errorOf(this.url, response.status, text)
   }
 }
 
@@ -120,22 +120,9 @@ function parsed(text: string): unknown {
   }
 }
 
-interface ErrorBody {
-  readonly error?: {
-    readonly code: ErrorCode
-    readonly message: string
-    readonly remedy: string
-    readonly outcome: Outcome
-    readonly details: Record<string, unknown>
-  }
-}
-
-function errorOf(url: string, status: number, text: string, answer: unknown): MillraceError {
-  const error = (answer as ErrorBody | undefined)?.error
-  if (error && error.code in errorKinds) {
-    const { code, message, remedy, outcome, details } = error
-    return new MillraceError(code, message, { remedy, outcome, details })
-  }
+function errorOf(url: string, status: number, text: string): MillraceError {
+  const error = answeredError(text)
+  if (error) return error
   return new MillraceError(
     'UNREACHABLE',
     `What answers at ${url} is no Millrace daemon: ${status} ${text.slice(0, 100)}.`,

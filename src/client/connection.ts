@@ -1,6 +1,6 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
-import { type ErrorCode, errorKinds, MillraceError, type Outcome } from '../runtime/errors.js'
+import { answeredError, MillraceError } from '../runtime/errors.js'
 
 /** Connections that one client keeps; each poll that waits has one. */
 const socketsMax = 256
@@ -113,27 +113,9 @@ function unreachable(url: string, error: Error): MillraceError {
   })
 }
 
-interface ErrorBody {
-  readonly error?: {
-    readonly code: ErrorCode
-    readonly message: string
-    readonly remedy: string
-    readonly outcome: Outcome
-    readonly details: Record<string, unknown>
-  }
-}
-
 function errorOf(url: string, status: number, text: string): MillraceError {
-  let error: ErrorBody['error']
-  try {
-    error = (JSON.parse(text) as ErrorBody).error
-  } catch {
-    // What is no JSON is no answer of a daemon.
-  }
-  if (error && error.code in errorKinds) {
-    const { code, message, remedy, outcome, details } = error
-    return new MillraceError(code, message, { remedy, outcome, details })
-  }
+  const error = answeredError(text)
+  if (error) return error
   return new MillraceError('UNREACHABLE', `What answers at ${url} is no Millrace: ${status} ${text.slice(0, 100)}.`, {
     outcome: 'unknown',
   })

@@ -204,3 +204,18 @@ export function asMillraceError(thrown: unknown): MillraceError {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return new MillraceError('INTERNAL', message, { cause: thrown, outcome: 'unknown' })
 }
+
+/** The error that the native API answered with (`toJSON`), as it was thrown there; undefined when the text is none. */
+export function answeredError(text: string): MillraceError | undefined {
+  let error:
+    | { code: string; message: string; remedy: string; outcome: Outcome; details: Record<string, unknown> }
+    | undefined
+  try {
+    error = (JSON.parse(text) as { error?: typeof error } | null)?.error
+  } catch {
+    // What is no JSON is no answer of a daemon.
+  }
+  if (!error || !Object.hasOwn(errorKinds, error.code)) return undefined
+  const { code, message, remedy, outcome, details } = error
+  return new MillraceError(code as ErrorCode, message, { remedy, outcome, details })
+}
