@@ -125,20 +125,24 @@ export class DurableGroups implements Groups {
 
   /**
    * Moves a whole group by the join rule and raises every lease in that commit, so that nothing that a member was about
-   * to commit counts any more. Throws BAD_REQUEST, NOT_FOUND.
+   * to commit counts any more. Returns the lease that was taken for that: who holds a shard at the new place has a higher
+   * one. Throws BAD_REQUEST, NOT_FOUND.
    */
-  async seek(group: DurableGroup, to: StartPosition): Promise<void> {
+  async seek(group: DurableGroup, to: StartPosition): Promise<number> {
     this.#checkStart(to)
     // Only a time is waited for: what is submitted after any other call is queued behind it.
     const first = isTime(to) ? await this.#firstOf(group.stream, to) : this.#numberOf(to)
+    let lease = 0
     await this.#options.commit.submit({
       essential: true,
       guard: () => (group.isDeleted ? goneError(group.name) : undefined),
       atPack: (context) => {
-        const rows = this.#startAt(group, first ?? context.takeSequence(), group.takeLease())
+        lease = group.takeLease()
+        const rows = this.#startAt(group, first ?? context.takeSequence(), lease)
         return this.changed(group, rows)
       },
     })
+    return lease
   }
 
   /** Removes positions in shards that are gone, when no child needs them to be opened. */
