@@ -174,9 +174,9 @@ export const others = [
   },
   {
     name: 'a batch that is sent again is not stored again',
-    file: 'src/producers/producers.ts',
-    guard: 'if (number === row.last + 1) return undefined',
-    without: 'if (number >= row.last) return undefined',
+    file: 'src/producers/producer-lifecycle.ts',
+    guard: "again: { to: 'stored', reply: 'storedAnswer' },",
+    without: "again: { to: 'stored', reply: 'store' },",
     by: simulation,
   },
   {
@@ -188,9 +188,9 @@ export const others = [
   },
   {
     name: 'an older epoch of a producer is refused',
-    file: 'src/producers/producers.ts',
-    guard: 'if (epoch !== row.epoch)',
-    without: 'if (epoch > row.epoch)',
+    file: 'src/producers/producer-lifecycle.ts',
+    guard: 'if (row.epoch !== epoch)',
+    without: 'if (row.epoch < epoch)',
     by: simulation,
   },
   {
