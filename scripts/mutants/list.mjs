@@ -208,6 +208,23 @@ export const others = [
     by: simulation,
   },
   {
+    name: 'a trim looks again at who started since',
+    file: 'src/log/trimmer.ts',
+    guard: 'if (floor !== undefined && floor <= to.previous) continue',
+    without: 'if (floor === undefined && floor) continue',
+    by: simulation,
+  },
+  {
+    name: 'a start takes the low watermark that is packed',
+    file: 'src/groups/groups.ts',
+    guard: 'lowWatermark: log.packedLowWatermark(shard.id) }',
+    without: 'lowWatermark: shard.lowWatermark }',
+    by: {
+      file: 'test/retention/start-race.test.ts',
+      title: 'a group that seeks the oldest record beside a trim can read on',
+    },
+  },
+  {
     name: 'the control plane has the gate alone',
     file: 'src/tables/gate.ts',
     guard: 'if (!this.#isExclusive && this.#waiting.length === 0) {',

@@ -171,6 +171,11 @@ export class ShardedLog implements Log {
     return this.#layout.shard(id)?.visible
   }
 
+  /** At packing: from which number on a shard is kept, with what this commit and the one in flight trim. */
+  packedLowWatermark(id: ShardId): Sequence {
+    return this.#state(id).shard.lowWatermark
+  }
+
   route(stream: StreamId, hash: Hash64): Shard | undefined {
     const open = this.#layout.stream(stream)?.open ?? []
     return open[Layout.find(open, hash.hi, hash.lo)]?.shard

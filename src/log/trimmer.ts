@@ -14,6 +14,9 @@ export interface Cut {
   readonly to: Sequence
 }
 
+/** Asked at packing: from which number on somebody who came after the cuts were decided needs a shard. */
+export type LateFloor = (shard: Shard) => Sequence | undefined
+
 export interface TrimmerOptions {
   readonly storage: Storage
   readonly commit: Commit
@@ -90,9 +93,10 @@ export class Trimmer {
 
   /**
    * Raises low watermarks, all in one commit: readers below them get TRIMMED from then on. Each goes to the newest mark
-   * at or below `to`. Returns the bytes that went out of reach; `sweep` deletes them.
+   * at or below `to`. Returns the bytes that went out of reach; `sweep` deletes them. A shard that somebody needs from
+   * below its cut by then is left as it is: the next look decides with them in view.
    */
-  async trim(wanted: readonly Cut[]): Promise<number> {
+  async trim(wanted: readonly Cut[], lateFloor: LateFloor = () => undefined): Promise<number> {
     const cuts: { state: ShardState; to: Mark }[] = []
     for (const { shard, to } of wanted) {
       const mark = await this.markAt(shard, to)
@@ -106,6 +110,8 @@ export class Trimmer {
         const rows: RowEffect[] = []
         for (const { state, to } of cuts) {
           const before = state.shard
+          const floor = lateFloor(before)
+          if (floor !== undefined && floor <= to.previous) continue
           const after = this.#options.layout.shard(before.id) === state ? this.#raised(state, to) : undefined
           if (!after) continue
           bytes += (after.trimmed?.bytes ?? 0) - (before.trimmed?.bytes ?? 0)
