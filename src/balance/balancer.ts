@@ -120,6 +120,7 @@ export class Balancer implements LoadSink {
       for (const id of before ?? []) if (!balance.shards.has(id)) this.#shards.delete(id)
       for (const [id, watched] of balance.shards) this.#shards.set(id, watched)
     }
+    this.#history.keepOnly(present)
     for (const [id, balance] of this.#streams) {
       if (present.has(id)) continue
       balance.follow([], random)
