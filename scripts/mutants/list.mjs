@@ -98,7 +98,7 @@ export const others = [
   },
   {
     name: 'ids of shards are made durable at packing',
-    file: 'src/log/sharded-log.ts',
+    file: 'src/log/layout-changer.ts',
     guard: 'atPack: (context) => [...change(context), this.#counters.row()] })',
     without: 'rows: [this.#counters.row()], atPack: change })',
     by: simulation,
@@ -112,14 +112,14 @@ export const others = [
   },
   {
     name: 'a sealed shard is not split again',
-    file: 'src/log/sharded-log.ts',
+    file: 'src/log/layout-changer.ts',
     guard: "if (!takes(parent.shard, 'split')) throw sealedAlready(id)",
     without: '',
     by: simulation,
   },
   {
     name: 'a merge seals both parents',
-    file: 'src/log/sharded-log.ts',
+    file: 'src/log/layout-changer.ts',
     guard: 'const sealed = parents.map((parent) => this.#seal(state, parent, [id], context))',
     without: 'const sealed = parents.slice(1).map((parent) => this.#seal(state, parent, [id], context))',
     by: simulation,
