@@ -5,6 +5,7 @@ import { type Clock, killPoint, type Logger, MillraceError } from '../runtime/in
 import type { Storage } from '../storage/index.js'
 import { inUse, notFound, validation } from './aws-error.js'
 import { Gate } from './gate.js'
+import { type Index, isFilling } from './indexes/definition.js'
 import { tablePrefix } from './item-row.js'
 import { sweepSome } from './sweep.js'
 import type { KeySchema } from './values/index.js'
@@ -47,6 +48,10 @@ export interface TableRow {
   readonly latestLabel?: string
   /** A pipeline or a bridge needs the log, with both images. */
   readonly isFollowed: boolean
+  /** Secondary indexes, in the order in which they were asked for. */
+  readonly indexes?: readonly Index[]
+  /** The number that the next index gets. */
+  readonly nextIndex?: number
   /** Rows that are being derived from the items that there were: each job, and the last item row done in base64. */
   readonly backfills?: Readonly<Record<string, string>>
   /** Prefixes, in hexadecimal, of rows that are being removed. */
@@ -184,7 +189,10 @@ export class Catalogue {
   }
 
   async create(
-    wanted: Pick<TableRow, 'name' | 'schema' | 'billing' | 'throughput' | 'deletionProtection' | 'tableClass'>,
+    wanted: Pick<
+      TableRow,
+      'name' | 'schema' | 'billing' | 'throughput' | 'deletionProtection' | 'tableClass' | 'indexes' | 'nextIndex'
+    >,
     view: ViewType | undefined,
   ): Promise<TableRow> {
     const { commit, counters } = this.#options
@@ -296,6 +304,12 @@ export class Catalogue {
       if (before.deletionProtection) {
         throw validation(
           `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
+        )
+      }
+      if (before.indexes?.some((index) => isFilling(before, index))) {
+        throw inUse(
+          'Attempt to change a resource which is still in use: ' +
+            'Cannot delete table while indexes are being created, updated, or deleted.',
         )
       }
       gone = { ...before, state: 'deleting' }

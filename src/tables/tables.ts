@@ -6,6 +6,7 @@ import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
 import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
 import { Catalogue } from './catalogue.js'
+import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
@@ -52,11 +53,12 @@ export class Tables {
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
     this.#writer = new Writer(options.commit, catalogue)
-    this.#backfills = new Backfills({ ...options, catalogue, derivers: {} })
-    const items = new ItemOperations(options.commit, catalogue, this.#writer)
-    const batches = new BatchOperations(options.commit, catalogue, this.#writer)
-    const ranges = new RangeOperations(options.storage, catalogue)
-    const tables = new TableOperations(catalogue)
+    this.#backfills = new Backfills({ ...options, catalogue, derivers: { index: deriveEntry } })
+    const collections = new ItemCollections(options.storage)
+    const items = new ItemOperations(options.commit, catalogue, this.#writer, collections)
+    const batches = new BatchOperations(options.commit, catalogue, this.#writer, collections)
+    const ranges = new RangeOperations(options.storage, options.commit, catalogue)
+    const tables = new TableOperations(catalogue, this.#backfills)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
       DynamoDB_20120810: {
