@@ -2,7 +2,13 @@ import type { Commit } from '../commit/index.js'
 import type { Storage } from '../storage/index.js'
 import { validation } from './aws-error.js'
 import type { Catalogue, TableRow } from './catalogue.js'
-import { conditionPaths, ExpressionContext, type KeyConditions, parseKeyCondition } from './expressions/index.js'
+import {
+  attributeConditionsOf,
+  conditionPaths,
+  ExpressionContext,
+  type KeyConditions,
+  readKeyCondition,
+} from './expressions/index.js'
 import {
   conditionsOf,
   indexConditionsMax,
@@ -40,15 +46,16 @@ export class RangeOperations {
     }
     const common = rangeCommon(input)
     refuseLegacy(input)
+    const startItem = startItemOf(input)
     const context = new ExpressionContext(placeholders(input))
     const keyText = text(input, 'KeyConditionExpression')
     if (keyText === undefined)
       throw validation('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.')
-    const startItem = startItemOf(input)
+    const keyCondition = readKeyCondition(keyText, context)
     const filter = filterOf(input, context)
     const projection = projectionOf(input, context)
-    const found = parseKeyCondition(keyText, context, common.index === undefined ? undefined : indexConditionsMax)
     context.checkAllUsed()
+    const found = attributeConditionsOf(keyCondition, common.index === undefined ? undefined : indexConditionsMax)
     const row = this.#row(common.table)
     const target = targetOf(row, common.index, common.reading.consistent)
     const startKey = startItem && new StartKey(startItem, target, false)
@@ -79,8 +86,8 @@ export class RangeOperations {
     const { segment, total } = segmentOfScan(input)
     refuseLegacy(input)
     refuseLonePlaceholders(input, ['FilterExpression', 'ProjectionExpression'])
-    refuseHalfSegment({ segment, total })
     const startItem = startItemOf(input)
+    refuseHalfSegment({ segment, total })
     const context = new ExpressionContext(placeholders(input))
     const filter = filterOf(input, context)
     const projection = projectionOf(input, context)

@@ -20,7 +20,7 @@ import {
   text,
   whole,
 } from './request.js'
-import { checkItem, type Item } from './values/index.js'
+import { checkItem, type Item, ValidationError } from './values/index.js'
 
 const segmentsMax = 1_000_000
 const indexNameLengthMin = 3
@@ -74,10 +74,20 @@ export function projectionOf(input: Input, context: ExpressionContext): Projecti
   return projection === undefined ? undefined : parseProjection(projection, context)
 }
 
+/** ExclusiveStartKey, each value for itself. AWS says whose fault it is, but for some. */
 export function startItemOf(input: Input): Item | undefined {
   const given = object(input, 'ExclusiveStartKey')
-  return given && checkItem(given).item
+  if (!given) return undefined
+  try {
+    return checkItem(given).item
+  } catch (error) {
+    if (!(error instanceof ValidationError) || error.variant !== 'validation' || isUnnamed.test(error.message))
+      throw error
+    throw validation(`The provided starting key is invalid: ${error.message}`)
+  }
 }
+
+const isUnnamed = /contains duplicates|number set|numeric value|significant digits|number with magnitude/
 
 export interface Segment {
   readonly segment: number | undefined

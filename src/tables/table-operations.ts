@@ -111,13 +111,13 @@ export class TableOperations {
     constraints.done()
     refuseUnsupported(input)
     const protection = flag(input, 'DeletionProtectionEnabled')
-    const changesIndexes = updates.actions.length > 0
+    const changesIndexes = updates.given === 'entries'
     if (!billing && !tableClass && !throughput && !view && protection === undefined && !changesIndexes) {
       throw validation(
         'At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required',
       )
     }
-    if (updates.isEmpty)
+    if (updates.given === 'empty')
       throw validation('One or more parameter values were invalid: List of GlobalSecondaryIndexUpdates is empty')
     done()
     if (updates.actions.some(({ kind }) => kind !== 'update')) {

@@ -151,7 +151,7 @@ test('a table that cannot be what is asked for is refused, not made as something
     [{ Tags: [{ Key: 'a', Value: 'b' }] }, 'Tags is not supported'],
     [{ SSESpecification: { Enabled: true } }, 'SSESpecification is not supported'],
     [{ ResourcePolicy: '{}' }, 'ResourcePolicy is not supported'],
-    [{ LocalSecondaryIndexes: [{}] }, 'LocalSecondaryIndexes is not supported'],
+    [{ LocalSecondaryIndexes: [{}] }, "Value null at 'localSecondaryIndexes.1.member.indexName'"],
     [{ TableName: undefined }, "The parameter 'TableName' is required"],
     [{ TableName: 'ab' }, 'Member must have length greater than or equal to 3'],
     [{ AttributeDefinitions: undefined }, "Value null at 'attributeDefinitions'"],

@@ -10,12 +10,14 @@ export {
 export { evaluateCondition } from './evaluate.js'
 export {
   type AttributeConditions,
+  attributeConditionsOf,
   compositeKeyConditionOf,
   type KeyCondition,
   type KeyConditions,
   type KeyOperator,
   keyConditionOf,
   parseKeyCondition,
+  readKeyCondition,
 } from './key-condition.js'
 export { listIndexMax } from './names.js'
 export type { Path, PathList } from './paths.js'

@@ -37,13 +37,22 @@ interface AttributeCondition {
 export type AttributeConditions = ReadonlyMap<string, AttributeCondition>
 
 /** The grammar is that of conditions; what of it a key condition may use is checked after the parse, as on AWS. */
-export function parseKeyCondition(
-  text: string,
-  context: ExpressionContext,
+export function parseKeyCondition(text: string, context: ExpressionContext): AttributeConditions {
+  return attributeConditionsOf(readKeyCondition(text, context))
+}
+
+/** The first part of parseKeyCondition: what comes before the other expressions of a request are looked at. */
+export function readKeyCondition(text: string, context: ExpressionContext): Condition {
+  return readCondition('KeyConditionExpression', text, context)
+}
+
+/** The second part, when the names and values of all expressions are known to be used. */
+export function attributeConditionsOf(
+  condition: Condition,
   conditionsMax: number = conditionsOfTwoMax,
 ): AttributeConditions {
   const found = new Map<string, AttributeCondition>()
-  collect(readCondition('KeyConditionExpression', text, context), found)
+  collect(condition, found)
   if (found.size > conditionsMax) throw tooMany()
   return found
 }
@@ -68,6 +77,7 @@ export function keyConditionOf(
   if (found.size > keys) throw new ValidationError('Query key condition not supported')
   const hash = found.get(schema.hash.name)
   if (hash === undefined) throw missed(schema.hash)
+  checkTypes(schema.hash, hash)
   if (hash.operator !== '=') throw new ValidationError('Query key condition not supported')
   checkValues(schema.hash, hash, 'hash')
   const key = hash.values[0] as AttributeValue
@@ -205,6 +215,11 @@ function readOperands(operands: readonly Operand[]): readonly [string, readonly 
 }
 
 function checkValues(attribute: KeyAttribute, condition: AttributeCondition, role: 'hash' | 'range'): void {
+  checkTypes(attribute, condition)
+  for (const value of condition.values) checkKeyValue(attribute, value, role)
+}
+
+function checkTypes(attribute: KeyAttribute, condition: AttributeCondition): void {
   for (const value of condition.values) {
     const wrongPrefix = condition.operator === 'begins_with' && attribute.type === 'N'
     if (!(attribute.type in value) || wrongPrefix) {
@@ -212,7 +227,6 @@ function checkValues(attribute: KeyAttribute, condition: AttributeCondition, rol
         'One or more parameter values were invalid: Condition parameter type does not match schema type',
       )
     }
-    checkKeyValue(attribute, value, role)
   }
 }
 

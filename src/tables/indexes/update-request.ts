@@ -12,8 +12,8 @@ export type IndexAction =
 /** GlobalSecondaryIndexUpdates and what belongs to it. */
 export interface IndexUpdates {
   readonly actions: readonly IndexAction[]
-  /** Given, and empty: which is nothing, and a fault beside anything else. */
-  readonly isEmpty: boolean
+  /** Whether the member is there, with entries or without: empty it is nothing, and a fault beside anything else. */
+  readonly given: 'entries' | 'empty' | undefined
   /** AttributeDefinitions, if they are given. */
   readonly definitions: readonly Definition[] | undefined
 }
@@ -31,8 +31,9 @@ export function readIndexUpdates(
   )
   const isGiven = list(input, 'AttributeDefinitions') !== undefined
   const definitions = isGiven ? readGivenDefinitions(input, constraints) : undefined
-  const isEmpty = list(input, 'GlobalSecondaryIndexUpdates')?.length === 0
-  return { updates: { actions, isEmpty, definitions }, done: () => checkEntries(entries, actions) }
+  const given =
+    entries.length > 0 ? 'entries' : list(input, 'GlobalSecondaryIndexUpdates') === undefined ? undefined : 'empty'
+  return { updates: { actions, given, definitions }, done: () => checkEntries(entries, actions) }
 }
 
 function entryOf(given: unknown): Entry {
