@@ -139,7 +139,7 @@ export class BatchOperations {
       const place = itemKey(id, schema, key).row.toString('latin1')
       if (seen.has(place)) throw validation('Provided list of item keys contains duplicates')
       seen.add(place)
-      if (decision.kind === 'put') checkIndexedItem(row, decision, undefined)
+      if (decision.kind === 'put') checkIndexedItem(row, decision)
       return { ...write, row, key }
     })
   }

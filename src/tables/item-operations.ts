@@ -143,12 +143,12 @@ export class ItemOperations {
       const old = before.item()
       if (condition && !evaluateCondition(condition, old ?? empty))
         return { kind: 'refuse', returnItem: common.returnItem }
-      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key), isUpdate: true }
+      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key), updated: [] }
       const result = applyUpdate(update, old ?? key, old !== undefined)
       touched = result.touched
       const size = itemSize(result.item)
       if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
-      return { kind: 'put', item: result.item, size, isUpdate: true }
+      return { kind: 'put', item: result.item, size, updated: updateTopLevelNames(update) }
     }
     const written = await this.#writer.write(common.table, key, true, decide)
     return this.#answer(row, common, key, written, attributesOf(common.returns, written, touched))

@@ -16,8 +16,8 @@ export interface Present {
 
 /** What shall become of the row. */
 export type Decision =
-  /** `isUpdate`: an update expression made the item, for which AWS has other words when it cannot be. */
-  | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly isUpdate?: boolean }
+  /** `updated`: what an update expression wrote of it, for which AWS has other words when it cannot be. */
+  | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
   | { readonly kind: 'delete' }
   | { readonly kind: 'refuse'; readonly returnItem: boolean }
 
@@ -177,14 +177,12 @@ export class Writer {
         },
       }
     }
+    if (row.indexes) checkIndexedItem(row, decision)
     const json = Buffer.from(JSON.stringify(decision.item))
     if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
     const value = encodeItem(json, decision.size, this.#stamp())
     const rows: RowEffect[] = [{ key: key.row, value }]
-    if (row.indexes) {
-      checkIndexedItem(row, decision, before.item())
-      rows.push(...indexEffects(row, key, before.item(), { item: decision.item, value }))
-    }
+    if (row.indexes) rows.push(...indexEffects(row, key, before.item(), { item: decision.item, value }))
     const image = { json, size: decision.size }
     return {
       effects: {

@@ -8,7 +8,6 @@ import {
   type KeyAttribute,
   typeOf,
   ValidationError,
-  valuesEqual,
 } from '../values/index.js'
 import type { Index } from './definition.js'
 import { type KeyFault, keyFaultOf, sizeFaultOf } from './entry.js'
@@ -25,27 +24,26 @@ export function checkIndexKeys(row: TableRow, item: Item): void {
   check(row, item, undefined, faultOfItem)
 }
 
-/** An item as an update expression made it: what it did not touch may be as it was before the index. */
-export function checkUpdatedIndexKeys(row: TableRow, item: Item, before: Item | undefined): void {
-  check(row, item, before, faultOfUpdate)
+/** An item as an update expression made it: what this did not write may be as it was before the index. */
+export function checkUpdatedIndexKeys(row: TableRow, item: Item, written: readonly string[]): void {
+  check(row, item, written, faultOfUpdate)
 }
 
-function check(row: TableRow, item: Item, before: Item | undefined, text: Fault): void {
+function check(row: TableRow, item: Item, written: readonly string[] | undefined, text: Fault): void {
   for (const index of row.indexes ?? []) {
     for (const kind of ['hash', 'range'] as const) {
       const values: AttributeValue[] = []
-      let isTouched = false
+      let isWritten = false
       for (const attribute of index[kind]) {
         const value = attributeOf(item, attribute.name)
         if (value === undefined) continue
         values.push(value)
-        const old = before && attributeOf(before, attribute.name)
-        if (old !== undefined && valuesEqual(old, value)) continue
-        isTouched = true
+        if (written && !written.includes(attribute.name)) continue
+        isWritten = true
         const fault = keyFaultOf(attribute, value)
         if (fault) throw new ValidationError(text(index, attribute, value, fault))
       }
-      if (!isTouched) continue
+      if (!isWritten) continue
       const fault = sizeFaultOf(kind, values)
       if (fault)
         throw new ValidationError(text(index, index[kind][0] as KeyAttribute, values[0] as AttributeValue, fault))
