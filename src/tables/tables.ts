@@ -4,16 +4,17 @@ import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
 import { BatchOperations } from './batch-operations.js'
-import { Catalogue } from './catalogue.js'
+import { Catalogue, type Table } from './catalogue.js'
 import { ItemOperations } from './item-operations.js'
+import { itemKey } from './item-row.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
 import { checkShape } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
-import type { Item, KeySchema } from './values/index.js'
+import { type Item, itemSize, type KeySchema, keyOf } from './values/index.js'
 import { WindowTime } from './window-time.js'
-import { Writer } from './writer.js'
+import { type Target, Writer } from './writer.js'
 
 export interface TablesOptions {
   readonly storage: Storage
@@ -144,19 +145,23 @@ export class Tables {
   }
 
   /**
-   * Puts and deletes of one table as one effect set, for sinks; the rows are latched until the release, which the caller
-   * calls after its submit. Throws NOT_FOUND.
+   * Puts into any tables as one effect set, for sinks; the rows are latched until the release, which the caller calls after
+   * its submit. Of several items with one key the last one counts. Throws NOT_FOUND.
    */
   async prepare(
-    name: string,
-    writes: readonly ({ readonly put: Item } | { readonly delete: Item })[],
+    puts: ReadonlyMap<string, readonly Item[]>,
   ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+    const targets: Target[] = []
+    for (const [name, items] of puts) {
+      const table = this.#catalogue.find(name)
+      if (!table) throw tableNotFound(name)
+      targets.push(...putTargets(table, items))
+    }
     try {
-      return await this.#writer.prepare(name, writes)
+      return await this.#writer.prepare(targets)
     } catch (error) {
-      if (error instanceof AwsError)
-        throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
-      throw error
+      if (!(error instanceof AwsError)) throw error
+      throw tableNotFound([...puts.keys()].find((name) => !this.#catalogue.find(name)) ?? [...puts.keys()].join(', '))
     }
   }
 
@@ -173,4 +178,20 @@ export class Tables {
   close(): Promise<void> {
     return this.#catalogue.close()
   }
+}
+
+const tableNotFound = (name: string): MillraceError =>
+  new MillraceError('NOT_FOUND', `There is no table named ${name}.`)
+
+/** Of several puts of one item the last one counts: they would otherwise decide on the same old row. */
+function putTargets(table: Table, items: readonly Item[]): Iterable<Target> {
+  const { id, schema } = table.row
+  const targets = new Map<string, Target>()
+  for (const item of items) {
+    const keyAttributes = keyOf(item, schema)
+    const decision = { kind: 'put', item, size: itemSize(item) } as const
+    const row = itemKey(id, schema, keyAttributes).row.toString('latin1')
+    targets.set(row, { table, keyAttributes, decide: () => decision })
+  }
+  return targets.values()
 }
