@@ -3,15 +3,14 @@ import { validation } from './aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue } from './catalogue.js'
 import {
-  applyUpdate,
   ExpressionContext,
   evaluateCondition,
+  type PathList,
   parseCondition,
   parseProjection,
   parseUpdate,
   project,
   updatedAttributes,
-  updateTopLevelNames,
 } from './expressions/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
@@ -27,7 +26,8 @@ import {
   tableName,
   text,
 } from './request.js'
-import { checkItem, type Item, itemBytesMax, itemSize, type KeySchema, keyOf } from './values/index.js'
+import { refuseKeyUpdates, updatedItem } from './update-decision.js'
+import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf } from './values/index.js'
 import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
 
 const empty: Item = {}
@@ -107,24 +107,14 @@ export class ItemOperations {
     context.checkAllUsed()
     const schema = this.#schema(common.table)
     const key = keyOf(given, schema, true)
-    for (const name of update ? updateTopLevelNames(update) : []) {
-      if (name === schema.hash.name || name === schema.range?.name) {
-        throw validation(
-          `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
-        )
-      }
-    }
-    let touched: Parameters<typeof updatedAttributes>[0] | undefined
+    refuseKeyUpdates(update, schema)
+    let touched: PathList | undefined
     const decide = (before: Present): Decision => {
-      const old = before.item()
-      if (condition && !evaluateCondition(condition, old ?? empty))
+      if (condition && !evaluateCondition(condition, before.item() ?? empty))
         return { kind: 'refuse', returnItem: common.returnItem }
-      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key) }
-      const result = applyUpdate(update, old ?? key, old !== undefined)
-      touched = result.touched
-      const size = itemSize(result.item)
-      if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
-      return { kind: 'put', item: result.item, size }
+      const updated = updatedItem(update, key, before)
+      touched = updated.touched
+      return { kind: 'put', item: updated.item, size: updated.size }
     }
     const written = await this.#writer.write(common.table, key, true, decide)
     return answer(common, written, attributesOf(common.returns, written, touched))
@@ -201,11 +191,7 @@ function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefine
   return condition
 }
 
-function attributesOf(
-  returns: ReturnValues,
-  written: Written,
-  touched: Parameters<typeof updatedAttributes>[0] | undefined,
-): Buffer | undefined {
+function attributesOf(returns: ReturnValues, written: Written, touched: PathList | undefined): Buffer | undefined {
   const json = (item: Item | undefined): Buffer | undefined =>
     item && Object.keys(item).length > 0 ? Buffer.from(JSON.stringify(item)) : undefined
   switch (returns) {

@@ -23,8 +23,9 @@ export type Decision =
 
 export interface Written {
   readonly before: Present
-  /** The item after it; undefined when it was deleted. */
+  /** The item after it; undefined when it was deleted, or only looked at. */
   readonly after: Item | undefined
+  /** Bytes of the larger of the two, by AWS's count. */
   readonly size: number
 }
 
@@ -33,14 +34,14 @@ export interface Target {
   readonly table: Table
   /** Its key attributes, checked against the table's key. */
   readonly keyAttributes: Item
-  /** Decides on the row; must not throw. */
+  /** Decides on the row. What it throws ends all, with nothing done. */
   readonly decide: (before: Present) => Decision
 }
 
 /** Many rows, decided on. */
 export interface ManyPrepared {
-  /** What was there and what was decided, target by target. */
-  readonly outcomes: readonly { readonly before: Present; readonly decision: Decision }[]
+  /** What was there and what becomes of it, target by target. */
+  readonly outcomes: readonly Written[]
   /** Without rows and records when any target was refused. */
   readonly effects: { readonly rows: readonly RowEffect[]; readonly records: readonly (RecordEffect | BatchEffect)[] }
   /** The newest queued commit that the decisions rest on: an answer without an effect waits for it. */
@@ -133,19 +134,18 @@ export class Writer {
       const keys = targets.map(({ table: { row }, keyAttributes }) => itemKey(row.id, row.schema, keyAttributes))
       releases.push(await this.#commit.latch(keys.map(({ row }) => row)))
       const found = await Promise.all(keys.map((key) => this.#read(key)))
-      const outcomes = targets.map(({ decide }, i) => {
-        const before = (found[i] as Found).present
-        return { before, decision: decide(before) }
-      })
+      const decisions = targets.map(({ decide }, i) => decide((found[i] as Found).present))
       const effects: { rows: RowEffect[]; records: (RecordEffect | BatchEffect)[] } = { rows: [], records: [] }
-      if (!outcomes.some(({ decision }) => decision.kind === 'refuse')) {
+      if (!decisions.some(({ kind }) => kind === 'refuse')) {
         targets.forEach(({ table, keyAttributes }, i) => {
-          const { before, decision } = outcomes[i] as (typeof outcomes)[number]
+          const before = (found[i] as Found).present
+          const decision = decisions[i] as Decision
           const made = this.#prepare(table, keys[i] as ItemKey, keyAttributes, before, decision, true).effects
           for (const row of made?.rows ?? []) effects.rows.push(row)
           for (const record of made?.records ?? []) effects.records.push(record)
         })
       }
+      const outcomes = decisions.map((decision, i) => writtenOf((found[i] as Found).present, decision))
       return { outcomes, effects, seen: newestOf(found), release }
     } catch (error) {
       release()
@@ -265,8 +265,8 @@ function presentOf(value: Buffer): Present {
 function writtenOf(before: Present, decision: Decision): Written {
   if (decision.kind === 'put')
     return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
-  const after = decision.kind === 'keep' ? before.item() : undefined
-  return { before, after, size: before.stored?.size ?? 0 }
+  // What was only looked at is not parsed for an answer that does not show it.
+  return { before, after: undefined, size: before.stored?.size ?? 0 }
 }
 
 /** The same by value: 1.0 is 1, and sets have no order. Equal bytes spare the comparison. */

@@ -1,0 +1,32 @@
+import { validation } from './aws-error.js'
+import { applyUpdate, type PathList, type Update, updateTopLevelNames } from './expressions/index.js'
+import { type Item, itemBytesMax, itemSize, type KeySchema } from './values/index.js'
+import type { Present } from './writer.js'
+
+/** Refuses an update that writes an attribute of the key. */
+export function refuseKeyUpdates(update: Update | undefined, schema: KeySchema): void {
+  for (const name of update ? updateTopLevelNames(update) : []) {
+    if (name !== schema.hash.name && name !== schema.range?.name) continue
+    throw validation(
+      `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
+    )
+  }
+}
+
+export interface Updated {
+  readonly item: Item
+  /** Bytes by AWS's count. */
+  readonly size: number
+  /** What the update wrote; undefined when there is no update. */
+  readonly touched: PathList | undefined
+}
+
+/** The item after an update, which makes it of its key when there is none. Throws ValidationException. */
+export function updatedItem(update: Update | undefined, key: Item, before: Present): Updated {
+  const old = before.item()
+  if (!update) return { item: old ?? key, size: before.stored?.size ?? itemSize(key), touched: undefined }
+  const { item, touched } = applyUpdate(update, old ?? key, old !== undefined)
+  const size = itemSize(item)
+  if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
+  return { item, size, touched }
+}
