@@ -98,15 +98,20 @@ export function describedTableName(input: Input, options: { created?: boolean } 
 }
 
 /** The table's name of a request; an ARN is taken for its last part. Adds to the constraints that it fails. */
-export function tableName(input: Input, constraints: Constraints, options: { created?: boolean } = {}): string {
+export function tableName(
+  input: Input,
+  constraints: Constraints,
+  options: { created?: boolean; member?: string } = {},
+): string {
   const name = text(input, 'TableName')
+  const member = options.member ?? 'tableName'
   if (name === undefined) {
-    constraints.check(false, 'tableName', undefined, 'Member must not be null')
+    constraints.check(false, member, undefined, 'Member must not be null')
     return ''
   }
   const arn = options.created ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
-  checkTableName(name, 'tableName', constraints, options.created ? tableNameLengthMin : 1)
+  checkTableName(name, member, constraints, options.created ? tableNameLengthMin : 1)
   return name
 }
 

@@ -53,6 +53,13 @@ const table = {
   DeletionProtectionEnabled: 'boolean',
 } as const
 
+const transacted = {
+  TableName: 'text',
+  ConditionExpression: 'text',
+  ...expressions,
+  ReturnValuesOnConditionCheckFailure: 'text',
+} as const
+
 /** By operation; what is not named is not looked at, as on AWS. */
 const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   PutItem: { ...write, Item: 'item' },
@@ -85,6 +92,32 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
         ConsistentRead: 'boolean',
         ProjectionExpression: 'text',
         ExpressionAttributeNames: texts,
+      }),
+    },
+    ReturnConsumedCapacity: 'text',
+  },
+  TransactWriteItems: {
+    TransactItems: {
+      list: structure('TransactWriteItem', {
+        ConditionCheck: structure('ConditionCheck', { ...transacted, Key: 'item' }),
+        Put: structure('Put', { ...transacted, Item: 'item' }),
+        Delete: structure('Delete', { ...transacted, Key: 'item' }),
+        Update: structure('Update', { ...transacted, Key: 'item', UpdateExpression: 'text' }),
+      }),
+    },
+    ReturnConsumedCapacity: 'text',
+    ReturnItemCollectionMetrics: 'text',
+    ClientRequestToken: 'text',
+  },
+  TransactGetItems: {
+    TransactItems: {
+      list: structure('TransactGetItem', {
+        Get: structure('Get', {
+          TableName: 'text',
+          Key: 'item',
+          ProjectionExpression: 'text',
+          ExpressionAttributeNames: texts,
+        }),
       }),
     },
     ReturnConsumedCapacity: 'text',

@@ -12,6 +12,7 @@ import { type Input, parseInput } from './request.js'
 import { checkShape } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
+import { TransactionOperations, Transactions } from './transactions/index.js'
 import { type Item, itemSize, type KeySchema, keyOf } from './values/index.js'
 import { WindowTime } from './window-time.js'
 import { type Target, Writer } from './writer.js'
@@ -46,6 +47,7 @@ type Operation = (input: Input) => Promise<Buffer | object>
 export class Tables {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
+  readonly #transactions: Transactions
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
@@ -55,6 +57,8 @@ export class Tables {
     const batches = new BatchOperations(options.commit, catalogue, this.#writer)
     const ranges = new RangeOperations(options.storage, catalogue)
     const tables = new TableOperations(catalogue)
+    this.#transactions = new Transactions({ ...options, catalogue, writer: this.#writer })
+    const transactions = new TransactionOperations(this.#transactions)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
       DynamoDB_20120810: {
@@ -64,6 +68,8 @@ export class Tables {
         DeleteItem: (input) => items.delete(input),
         BatchWriteItem: (input) => batches.write(input),
         BatchGetItem: (input) => batches.get(input),
+        TransactWriteItems: (input) => transactions.write(input),
+        TransactGetItems: (input) => transactions.get(input),
         Query: (input) => ranges.query(input),
         Scan: (input) => ranges.scan(input),
         CreateTable: (input) => tables.create(input),
@@ -175,8 +181,8 @@ export class Tables {
     return this.#catalogue.expireStreams()
   }
 
-  close(): Promise<void> {
-    return this.#catalogue.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#catalogue.close(), this.#transactions.close()])
   }
 }
 

@@ -1,2 +1,4 @@
 export type { CancellationReason, TransactAction, TransactGet } from './actions.js'
-export { actionsMax, Transactions, transactionBytesMax } from './transactions.js'
+export { type ClientToken, digestOf } from './tokens.js'
+export { TransactionOperations } from './transaction-operations.js'
+export { actionsMax, type Transacted, Transactions, transactionFactor } from './transactions.js'

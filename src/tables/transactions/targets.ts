@@ -1,6 +1,6 @@
 import { validation } from '../aws-error.js'
 import type { Catalogue, Table } from '../catalogue.js'
-import { evaluateCondition } from '../expressions/index.js'
+import { evaluateCondition, type Update } from '../expressions/index.js'
 import { itemKey } from '../item-row.js'
 import { refuseKeyUpdates, updatedItem } from '../update-decision.js'
 import { attributeOf, type Item, type KeySchema, keyOf } from '../values/index.js'
@@ -17,36 +17,43 @@ interface Named {
   /** An item, or a key. */
   readonly given: Item
   readonly isKey: boolean
+  readonly update?: Update | undefined
 }
+
+type KeyOrReason = { readonly key: Item } | { readonly reason: CancellationReason }
 
 /**
- * The rows of a transaction's actions, held against their tables in AWS's order: the tables must be there, no key may be
- * empty, no two actions may be on one item; then the first action with a wrong key cancels the transaction.
+ * The keys of a transaction's actions, held against their tables as AWS does it: no key may be empty, no two actions may be
+ * on one item; then the first action with a wrong key cancels the transaction, before any condition is looked at.
  */
-function keyAttributesOf(named: readonly Named[], check: (index: number) => void): Item[] {
+function keysOf(named: readonly Named[]): Item[] {
   for (const { table, given } of named) refuseEmptyKeys(given, table.row.schema)
-  let fault: { readonly index: number; readonly reason: CancellationReason } | undefined
+  const keys = named.map(keyOrReason)
   const seen = new Set<string>()
-  const keys = named.map(({ table: { row }, given, isKey }, index) => {
-    try {
-      const key = keyOf(given, row.schema, isKey)
-      const place = itemKey(row.id, row.schema, key).row.toString('latin1')
-      if (seen.has(place)) throw new SecondOperation()
-      seen.add(place)
-      check(index)
-      return key
-    } catch (error) {
-      if (error instanceof SecondOperation)
-        throw validation('Transaction request cannot include multiple operations on one item')
-      fault ??= { index, reason: reasonOf(error) }
-      return empty
-    }
+  keys.forEach((each, i) => {
+    if (!('key' in each)) return
+    const { id, schema } = (named[i] as Named).table.row
+    const place = itemKey(id, schema, each.key).row.toString('latin1')
+    if (seen.has(place)) throw validation('Transaction request cannot include multiple operations on one item')
+    seen.add(place)
   })
-  if (fault) throw cancelled(named.map((_, index) => (index === fault?.index ? fault.reason : undefined)))
-  return keys
+  const wrong = keys.findIndex((each) => 'reason' in each)
+  return keys.map((each) => {
+    if ('key' in each) return each.key
+    throw cancelled(keys.map((_, i) => (i === wrong ? each.reason : undefined)))
+  })
 }
 
-class SecondOperation extends Error {}
+function keyOrReason({ table, given, isKey, update }: Named): KeyOrReason {
+  const { schema } = table.row
+  try {
+    const key = keyOf(given, schema, isKey)
+    refuseKeyUpdates(update, schema)
+    return { key }
+  } catch (error) {
+    return { reason: reasonOf(error) }
+  }
+}
 
 /** An empty value of a key is a fault of the request, other faults of keys are one of the action. */
 function refuseEmptyKeys(given: Item, schema: KeySchema): void {
@@ -72,25 +79,25 @@ function tableOf(catalogue: Catalogue, name: string): Table {
 /** The targets of gets. Throws ResourceNotFoundException, ValidationException, TransactionCanceledException. */
 export function getTargets(gets: readonly TransactGet[], catalogue: Catalogue): Target[] {
   const named = gets.map(({ table, key }) => ({ table: tableOf(catalogue, table), given: key, isKey: true }))
-  const keys = keyAttributesOf(named, () => {})
-  return named.map(({ table }, i) => ({ table, keyAttributes: keys[i] as Item, decide: () => keep }))
+  return keysOf(named).map((keyAttributes, i) => ({
+    table: (named[i] as Named).table,
+    keyAttributes,
+    decide: () => keep,
+  }))
 }
 
-/** The targets of actions; `reasons` gets what each has against the transaction when it is decided on. */
+/** The targets of actions; `reasons` gets what each has against the transaction when it is decided on. Throws as getTargets. */
 export function actionTargets(
   actions: readonly TransactAction[],
   catalogue: Catalogue,
   reasons: (CancellationReason | undefined)[],
 ): Target[] {
-  const named = actions.map((action) => ({
-    table: tableOf(catalogue, action.table),
-    given: action.kind === 'put' ? action.item : action.key,
-    isKey: action.kind !== 'put',
-  }))
-  const keys = keyAttributesOf(named, (index) => {
-    const action = actions[index] as TransactAction
-    if (action.kind === 'update') refuseKeyUpdates(action.update, (named[index] as Named).table.row.schema)
+  const named = actions.map((action): Named => {
+    const table = tableOf(catalogue, action.table)
+    if (action.kind === 'put') return { table, given: action.item, isKey: false }
+    return { table, given: action.key, isKey: true, update: action.kind === 'update' ? action.update : undefined }
   })
+  const keys = keysOf(named)
   return actions.map((action, i) => {
     const keyAttributes = keys[i] as Item
     const decide = (before: Present): Decision => {
