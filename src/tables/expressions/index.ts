@@ -1,5 +1,6 @@
 export { applyUpdate } from './apply-update.js'
-export { type Condition, conditionPaths, inOperandsMax, type Operand, parseCondition } from './condition.js'
+export { type Condition, conditionPaths, type Operand, parseCondition } from './condition.js'
+export { ConditionBuilder, inOperandsMax } from './condition-builder.js'
 export {
   ExpressionContext,
   type Placeholders,
@@ -10,7 +11,16 @@ export {
 export { evaluateCondition } from './evaluate.js'
 export { type KeyCondition, type KeyOperator, keyConditionOf, parseKeyCondition } from './key-condition.js'
 export { listIndexMax } from './names.js'
-export type { Path, PathList } from './paths.js'
+export { type Path, type PathList, readPath } from './paths.js'
 export { type Projection, parseProjection, project, updatedAttributes } from './projection.js'
-export { expressionBytesMax, expressionNestingMax, expressionOperatorsMax } from './reader.js'
-export { parseUpdate, type Update, updateTopLevelNames } from './update.js'
+export { expressionBytesMax, expressionError, expressionNestingMax, expressionOperatorsMax } from './reader.js'
+export {
+  type Action,
+  appendedLists,
+  parseUpdate,
+  type SetValue,
+  sumOf,
+  type Update,
+  updateOf,
+  updateTopLevelNames,
+} from './update.js'
