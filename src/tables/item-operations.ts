@@ -15,13 +15,13 @@ import {
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
+import { checkLegacy, expectedCondition, legacyProjection, legacyUpdate, refuseMixed } from './legacy/index.js'
 import {
   Constraints,
   flag,
   type Input,
   oneOf,
   placeholders,
-  refuseLegacy,
   refuseLonePlaceholders,
   tableName,
   text,
@@ -57,7 +57,7 @@ export class ItemOperations {
     const common = writeCommon(input, 'Item', 'item')
     if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
       throw validation('Return values set to invalid value')
-    refuseLegacy(input)
+    refuseMixed('PutItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item, size } = checkItem(input.Item)
     if (size > itemBytesMax) throw validation('Item size has exceeded the maximum allowed size')
@@ -80,7 +80,7 @@ export class ItemOperations {
     const common = writeCommon(input, 'Key', 'key')
     if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
       throw validation('Return values set to invalid value')
-    refuseLegacy(input)
+    refuseMixed('DeleteItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
     const condition = conditionOf(input)
@@ -95,15 +95,17 @@ export class ItemOperations {
 
   async update(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Key', 'key')
-    refuseLegacy(input)
+    refuseMixed('UpdateItem', input)
     refuseLonePlaceholders(input, ['UpdateExpression', 'ConditionExpression'])
     const { item: given } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
     const updateText = text(input, 'UpdateExpression')
     const conditionText = text(input, 'ConditionExpression')
-    const update = updateText === undefined ? undefined : parseUpdate(updateText, context)
+    const update = updateText === undefined ? legacyUpdate(input) : parseUpdate(updateText, context)
     const condition =
-      conditionText === undefined ? undefined : parseCondition('ConditionExpression', conditionText, context)
+      conditionText === undefined
+        ? expectedCondition(input)
+        : parseCondition('ConditionExpression', conditionText, context)
     context.checkAllUsed()
     const schema = this.#schema(common.table)
     const key = keyOf(given, schema, true)
@@ -125,14 +127,15 @@ export class ItemOperations {
     const table = tableName(input, constraints)
     constraints.check(input.Key !== undefined && input.Key !== null, 'key', undefined, 'Member must not be null')
     const show = showCapacity(input, constraints)
+    checkLegacy(input, constraints)
     constraints.done()
-    refuseLegacy(input)
+    refuseMixed('GetItem', input)
     refuseLonePlaceholders(input, ['ProjectionExpression'])
     const consistent = flag(input, 'ConsistentRead') ?? false
     const { item } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
     const projectionText = text(input, 'ProjectionExpression')
-    const projection = projectionText === undefined ? undefined : parseProjection(projectionText, context)
+    const projection = projectionText === undefined ? legacyProjection(input) : parseProjection(projectionText, context)
     context.checkAllUsed()
     const found = this.#catalogue.find(table)
     if (!found) throw resourceNotFound()
@@ -178,13 +181,14 @@ function writeCommon(input: Input, required: string, member: string): WriteCommo
   const show = showCapacity(input, constraints)
   // There are no item collections without local secondary indexes: the member is checked, and nothing is shown.
   oneOf(input, 'ReturnItemCollectionMetrics', 'returnItemCollectionMetrics', ['SIZE', 'NONE'], constraints)
+  checkLegacy(input, constraints)
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show }
 }
 
 function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefined {
   const conditionText = text(input, 'ConditionExpression')
-  if (conditionText === undefined) return undefined
+  if (conditionText === undefined) return expectedCondition(input)
   const context = new ExpressionContext(placeholders(input))
   const condition = parseCondition('ConditionExpression', conditionText, context)
   context.checkAllUsed()

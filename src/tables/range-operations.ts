@@ -3,6 +3,7 @@ import { validation } from './aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
 import {
+  type AttributeConditions,
   type Condition,
   conditionPaths,
   ExpressionContext,
@@ -18,6 +19,7 @@ import {
 import { after, decodeItem, itemKey, keyAttributesOf, parseItem, partitionStart, segmentRange } from './item-row.js'
 import { array, members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
+import { checkLegacy, legacyKeyConditions, legacyReading, refuseMixed, refuseUnindexed } from './legacy/index.js'
 import {
   atMost,
   Constraints,
@@ -26,7 +28,6 @@ import {
   object,
   oneOf,
   placeholders,
-  refuseLegacy,
   refuseLonePlaceholders,
   tableName,
   text,
@@ -79,24 +80,28 @@ export class RangeOperations {
       )
     }
     const common = rangeCommon(input)
-    refuseLegacy(input)
+    refuseMixed('Query', input)
+    refuseLonePlaceholders(input, ['KeyConditionExpression', 'FilterExpression', 'ProjectionExpression'])
+    const legacy = legacyReading(input, 'QueryFilter')
     const context = new ExpressionContext(placeholders(input))
     const keyText = text(input, 'KeyConditionExpression')
-    if (keyText === undefined)
+    if (keyText === undefined && (input.KeyConditions ?? undefined) === undefined)
       throw validation('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.')
     const startItem = startItemOf(input)
     const filterText = text(input, 'FilterExpression')
-    const filter = filterText === undefined ? undefined : parseCondition('FilterExpression', filterText, context)
-    const projection = projectionOf(input, context)
-    const conditions = parseKeyCondition(keyText, context)
+    const filter = filterText === undefined ? legacy.filter : parseCondition('FilterExpression', filterText, context)
+    const projection = projectionOf(input, context) ?? legacy.projection
+    const conditions =
+      keyText === undefined ? (legacyKeyConditions(input) as AttributeConditions) : parseKeyCondition(keyText, context)
     context.checkAllUsed()
     const row = this.#row(common.table)
     const { schema } = row
+    refuseUnindexed(conditions)
     const condition = keyConditionOf(conditions, schema)
     for (const [name] of filter ? conditionPaths(filter) : []) {
       if (name === schema.hash.name || name === schema.range?.name) {
         throw validation(
-          `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
+          `${legacy.filter ? 'QueryFilter' : 'Filter Expression'} can only contain non-primary key attributes: Primary key attribute: ${name}`,
         )
       }
     }
@@ -137,8 +142,9 @@ export class RangeOperations {
       )
     }
     constraints.done()
-    refuseLegacy(input)
+    refuseMixed('Scan', input)
     refuseLonePlaceholders(input, ['FilterExpression', 'ProjectionExpression'])
+    const legacy = legacyReading(input, 'ScanFilter')
     if (segment !== undefined && total === undefined)
       throw validation(
         'The TotalSegments parameter is required but was not present in the request when Segment parameter is present',
@@ -155,8 +161,8 @@ export class RangeOperations {
     const startItem = startItemOf(input)
     const context = new ExpressionContext(placeholders(input))
     const filterText = text(input, 'FilterExpression')
-    const filter = filterText === undefined ? undefined : parseCondition('FilterExpression', filterText, context)
-    const projection = projectionOf(input, context)
+    const filter = filterText === undefined ? legacy.filter : parseCondition('FilterExpression', filterText, context)
+    const projection = projectionOf(input, context) ?? legacy.projection
     context.checkAllUsed()
     const row = this.#row(common.table)
     refusePathsInKeys([...(projection?.paths ?? []), ...(filter ? conditionPaths(filter) : [])], row.schema)
@@ -243,21 +249,22 @@ function rangeCommon(input: Input) {
     constraints,
   )
   const show = showCapacity(input, constraints)
+  checkLegacy(input, constraints)
   constraints.done()
   if (text(input, 'IndexName') !== undefined)
     throw validation(`The table does not have the specified index: ${text(input, 'IndexName')}`)
-  const hasProjection = input.ProjectionExpression !== undefined && input.ProjectionExpression !== null
+  const projected = ['ProjectionExpression', 'AttributesToGet'].find((name) => (input[name] ?? undefined) !== undefined)
   if (select === 'ALL_PROJECTED_ATTRIBUTES')
     throw validation(
       'One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName',
     )
-  if (select === 'SPECIFIC_ATTRIBUTES' && !hasProjection)
+  if (select === 'SPECIFIC_ATTRIBUTES' && !projected)
     throw validation(
       'Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
     )
-  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && hasProjection)
+  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && projected)
     throw validation(
-      `Cannot specify the ProjectionExpression when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`,
+      `Cannot specify the ${projected} when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`,
     )
   return {
     table,

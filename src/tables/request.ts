@@ -193,35 +193,3 @@ export function refuseLonePlaceholders(input: Input, expressions: readonly strin
     )
   }
 }
-
-const legacyParameters = [
-  'Expected',
-  'AttributeUpdates',
-  'ConditionalOperator',
-  'KeyConditions',
-  'QueryFilter',
-  'ScanFilter',
-  'AttributesToGet',
-]
-const expressionParameters = [
-  'UpdateExpression',
-  'ConditionExpression',
-  'KeyConditionExpression',
-  'FilterExpression',
-  'ProjectionExpression',
-]
-
-/** Parameters from before expressions are not there yet: better a refusal than a wrong answer. */
-export function refuseLegacy(input: Input): void {
-  const given = (names: readonly string[]) => names.filter((name) => input[name] !== undefined && input[name] !== null)
-  const legacy = given(legacyParameters)
-  if (legacy.length === 0) return
-  const expressions = given(expressionParameters)
-  if (expressions.length > 0) {
-    throw validation(
-      'Can not use both expression and non-expression parameters in the same request: ' +
-        `Non-expression parameters: {${legacy.join(', ')}} Expression parameters: {${expressions.join(', ')}}`,
-    )
-  }
-  throw validation(`The legacy parameter ${legacy[0]} is not supported by this version of Millrace; use an expression`)
-}

@@ -1,5 +1,5 @@
 import { validation } from './aws-error.js'
-import { applyUpdate, type PathList, type Update, updateTopLevelNames } from './expressions/index.js'
+import { applyUpdate, OperandTypeError, type PathList, type Update, updateTopLevelNames } from './expressions/index.js'
 import { type Item, itemBytesMax, itemSize, type KeySchema } from './values/index.js'
 import type { Present } from './writer.js'
 
@@ -25,8 +25,17 @@ export interface Updated {
 export function updatedItem(update: Update | undefined, key: Item, before: Present): Updated {
   const old = before.item()
   if (!update) return { item: old ?? key, size: before.stored?.size ?? itemSize(key), touched: undefined }
-  const { item, touched } = applyUpdate(update, old ?? key, old !== undefined)
+  const { item, touched } = applied(update, old ?? key, old !== undefined)
   const size = itemSize(item)
   if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
   return { item, size, touched }
+}
+
+function applied(update: Update, item: Item, exists: boolean): ReturnType<typeof applyUpdate> {
+  try {
+    return applyUpdate(update, item, exists)
+  } catch (error) {
+    if (update.isLegacy && error instanceof OperandTypeError) throw validation('Type mismatch for attribute to update')
+    throw error
+  }
 }

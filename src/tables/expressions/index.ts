@@ -1,4 +1,4 @@
-export { applyUpdate } from './apply-update.js'
+export { applyUpdate, OperandTypeError } from './apply-update.js'
 export { type Condition, conditionPaths, type Operand, parseCondition } from './condition.js'
 export { ConditionBuilder, inOperandsMax } from './condition-builder.js'
 export {
@@ -9,10 +9,16 @@ export {
   referenceBytesMax,
 } from './context.js'
 export { evaluateCondition } from './evaluate.js'
-export { type KeyCondition, type KeyOperator, keyConditionOf, parseKeyCondition } from './key-condition.js'
+export {
+  type AttributeConditions,
+  type KeyCondition,
+  type KeyOperator,
+  keyConditionOf,
+  parseKeyCondition,
+} from './key-condition.js'
 export { listIndexMax } from './names.js'
 export { type Path, type PathList, readPath } from './paths.js'
-export { type Projection, parseProjection, project, updatedAttributes } from './projection.js'
+export { type Projection, parseProjection, project, projectionOfPaths, updatedAttributes } from './projection.js'
 export { expressionBytesMax, expressionError, expressionNestingMax, expressionOperatorsMax } from './reader.js'
 export {
   type Action,

@@ -28,6 +28,8 @@ export interface Update {
   /** What is done there, path by path. */
   readonly actions: readonly Action[]
   readonly tree: PathTree
+  /** Made of AttributeUpdates, for which AWS has other words where operands do not fit. */
+  readonly isLegacy?: boolean
 }
 
 /** Passes in AWS's order: syntax, names, sections, references, overlapping paths, operands of ADD and DELETE, of SET. */
