@@ -153,7 +153,7 @@ const version = 1
 const digestBytes = 32
 const headerBytes = 1 + 6 + digestBytes
 
-const tokenKey = (text: string): Buffer => Buffer.concat([Buffer.from([Family.token]), Buffer.from(text)])
+export const tokenKey = (text: string): Buffer => Buffer.concat([Buffer.from([Family.token]), Buffer.from(text)])
 const tokenText = (key: Buffer): string => key.toString('utf8', 1)
 
 /** Version u8, when it is over (milliseconds since 1970) u48be, SHA-256 of the request, read units by table as JSON. */

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Family } from '../../../src/commit/index.js'
-import { decodeToken, digestOf, encodeToken, tokenMs } from '../../../src/tables/transactions/tokens.js'
+import { decodeToken, digestOf, encodeToken, tokenKey, tokenMs } from '../../../src/tables/transactions/tokens.js'
 import { ManualClock } from '../../manual-clock.js'
 import { temporaryFolder } from '../../temporary-folder.js'
 import { type OpenTables, openTables } from '../open-tables.js'
@@ -141,13 +142,14 @@ test('tokens that are over are removed', async () => {
   await opened.close()
 })
 
-test('the row of a token, byte by byte', () => {
+test('the row of a token is the vector of docs/formats.md', () => {
   const digest = digestOf(['TransactWriteItems', [{ b: 1, a: 2 }]])
   expect(digest.equals(digestOf(['TransactWriteItems', [{ a: 2, b: 1 }]]))).toBe(true)
   expect(digest.toString('hex')).toBe('262e213f1d61dcd37e191403bbfb893af31791311a3b1c55ece55fd4ef7ac2f5')
-  const row = encodeToken(0x0102_0304_0506, digest, [['counts', 8]])
-  expect(row.toString('hex')).toBe(
-    `01010203040506${digest.toString('hex')}${Buffer.from('[["counts",8]]').toString('hex')}`,
-  )
-  expect(decodeToken(row)).toEqual({ expiresAt: 0x0102_0304_0506, digest, units: [['counts', 8]] })
+  const expiresAt = Date.parse('2026-01-01T00:10:00Z')
+  const same = Buffer.alloc(32, 0xab)
+  const row = encodeToken(expiresAt, same, [['orders', 8]])
+  const vector = /```token\n([^`]*)```/.exec(readFileSync('docs/formats.md', 'utf8'))![1]!.replace(/\s/g, '')
+  expect(tokenKey('token').toString('hex') + row.toString('hex')).toBe(vector)
+  expect(decodeToken(row)).toEqual({ expiresAt, digest: same, units: [['orders', 8]] })
 })
