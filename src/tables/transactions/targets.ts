@@ -3,7 +3,7 @@ import type { Catalogue, Table } from '../catalogue.js'
 import { evaluateCondition, type Update } from '../expressions/index.js'
 import { itemKey } from '../item-row.js'
 import { refuseKeyUpdates, updatedItem } from '../update-decision.js'
-import { attributeOf, type Item, type KeySchema, keyOf } from '../values/index.js'
+import { attributeOf, checkKeyValue, type Item, type KeySchema, keyOf } from '../values/index.js'
 import { type Decision, type Present, resourceNotFound, type Target } from '../writer.js'
 import type { CancellationReason, TransactAction, TransactGet } from './actions.js'
 import { cancelled, reasonOf } from './cancellation.js'
@@ -56,17 +56,11 @@ function keyOrReason({ table, given, isKey, update }: Named): KeyOrReason {
 }
 
 /** An empty value of a key is a fault of the request, other faults of keys are one of the action. */
-function refuseEmptyKeys(given: Item, schema: KeySchema): void {
-  for (const attribute of [schema.hash, schema.range]) {
-    const value = attribute && attributeOf(given, attribute.name)
-    const type =
-      value &&
-      ('S' in value ? (value.S === '' ? 'string' : undefined) : 'B' in value && value.B === '' ? 'binary' : undefined)
-    if (!attribute || !type || !(attribute.type in (value as object))) continue
-    throw validation(
-      'One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ' +
-        `${type} value. Key: ${attribute.name}`,
-    )
+function refuseEmptyKeys(given: Item, { hash, range }: KeySchema): void {
+  for (const attribute of range ? [hash, range] : [hash]) {
+    const value = attributeOf(given, attribute.name)
+    const isEmpty = value && (('S' in value && value.S === '') || ('B' in value && value.B === ''))
+    if (isEmpty && attribute.type in value) checkKeyValue(attribute, value, 'hash')
   }
 }
 
