@@ -234,7 +234,7 @@ export const others = [
   {
     name: 'a token is kept in the commit of its transaction',
     file: 'src/tables/transactions/transactions.ts',
-    guard: ', ...moreRows(outcomes)]',
+    guard: ', ...moreRows(written)]',
     without: ']',
     by: { file: 'test/tables/transactions/tokens.test.ts', title: 'a transaction is done once for its token' },
   },

@@ -1,5 +1,15 @@
 import { AwsError, notFound, validation } from './aws-error.js'
+import type { Backfills } from './backfill.js'
 import type { Catalogue, TableRow, ViewType } from './catalogue.js'
+import {
+  describeIndexes,
+  type IndexChange,
+  indexesOfTable,
+  keyAttributesOfTable,
+  readIndexes,
+  readIndexUpdates,
+  updateIndexes,
+} from './indexes/index.js'
 import { keySchemaOf, readKeySchema } from './key-schema.js'
 import {
   atMost,
@@ -14,7 +24,7 @@ import {
   text,
   whole,
 } from './request.js'
-import type { KeyAttribute, KeySchema } from './values/index.js'
+import type { KeySchema } from './values/index.js'
 
 const capacityUnitsMax = 1_000_000_000_000
 const views: readonly ViewType[] = ['NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGES', 'KEYS_ONLY']
@@ -22,15 +32,18 @@ const views: readonly ViewType[] = ['NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGE
 /** CreateTable, DescribeTable, UpdateTable, DeleteTable, ListTables and what tools ask beside them. */
 export class TableOperations {
   readonly #catalogue: Catalogue
+  readonly #backfills: Backfills
 
-  constructor(catalogue: Catalogue) {
+  constructor(catalogue: Catalogue, backfills: Backfills) {
     this.#catalogue = catalogue
+    this.#backfills = backfills
   }
 
   async create(input: Input): Promise<object> {
     describedTableName(input, { created: true })
     const constraints = new Constraints()
     const { elements, definitions } = readKeySchema(input, constraints)
+    const wantedIndexes = readIndexes(input, constraints)
     const name = tableName(input, constraints, { created: true })
     const billing =
       oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints) ?? 'PROVISIONED'
@@ -46,7 +59,9 @@ export class TableOperations {
     }
     if (billing === 'PAY_PER_REQUEST' && throughput) throw notOnDemand()
     refuseOutOfBounds(throughput)
-    const schema = keySchemaOf(elements, definitions)
+    const hasIndexes = wantedIndexes.local !== undefined || wantedIndexes.global !== undefined
+    const schema = keySchemaOf(elements, definitions, hasIndexes)
+    const indexes = indexesOfTable(wantedIndexes, schema, definitions, billing)
     const wanted = {
       name,
       schema,
@@ -54,9 +69,10 @@ export class TableOperations {
       throughput: throughput ?? { read: 0, write: 0 },
       deletionProtection: flag(input, 'DeletionProtectionEnabled') ?? false,
       ...(tableClass ? { tableClass } : {}),
+      ...(indexes.length > 0 ? { indexes, nextIndex: indexes.length + 1 } : {}),
     }
     const row = await this.#catalogue.create(wanted, view === 'off' ? undefined : view)
-    return { TableDescription: { ...this.describe(row), TableStatus: 'CREATING' } }
+    return { TableDescription: { ...this.describe(row, { isNew: true }), TableStatus: 'CREATING' } }
   }
 
   async describeTable(input: Input): Promise<object> {
@@ -91,13 +107,25 @@ export class TableOperations {
     const tableClass = oneOf(input, 'TableClass', 'tableClass', ['STANDARD', 'STANDARD_INFREQUENT_ACCESS'], constraints)
     const throughput = throughputOf(input, constraints)
     const view = viewOf(input, constraints)
+    const { updates, done } = readIndexUpdates(input, constraints)
     constraints.done()
     refuseUnsupported(input)
     const protection = flag(input, 'DeletionProtectionEnabled')
-    if (!billing && !tableClass && !throughput && !view && protection === undefined) {
+    const changesIndexes = updates.given === 'entries'
+    if (!billing && !tableClass && !throughput && !view && protection === undefined && !changesIndexes) {
       throw validation(
         'At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required',
       )
+    }
+    if (updates.given === 'empty')
+      throw validation('One or more parameter values were invalid: List of GlobalSecondaryIndexUpdates is empty')
+    done()
+    if (updates.actions.some(({ kind }) => kind !== 'update')) {
+      if (throughput) throw validation('You cannot create or delete index while updating table IOPS')
+      if (view) throw validation('You cannot create or delete index while changing stream status')
+      if (protection !== undefined)
+        throw validation('DeletionProtection modification must be the only operation in the request')
+      if (tableClass) throw validation('TableClass modification must be the only operation in the request')
     }
     const before = this.#row(input)
     if (billing === 'PROVISIONED' && before.billing !== 'PROVISIONED' && !throughput)
@@ -108,18 +136,28 @@ export class TableOperations {
     refuseOutOfBounds(throughput)
     if (throughput && before.billing === 'PROVISIONED') refuseSameThroughput(before.throughput, throughput)
     let row = before
+    let changes: readonly IndexChange[] = []
     if (view === 'off') row = await this.#catalogue.disableStream(name)
     else if (view) row = await this.#catalogue.enableStream(name, view)
-    if (billing || tableClass || throughput || protection !== undefined) {
-      row = await this.#catalogue.change(name, (present) => ({
-        ...present,
-        ...(billing ? { billing } : {}),
-        ...(tableClass ? { tableClass } : {}),
-        ...(throughput ? { throughput } : billing === 'PAY_PER_REQUEST' ? { throughput: { read: 0, write: 0 } } : {}),
-        ...(protection === undefined ? {} : { deletionProtection: protection }),
-      }))
+    if (billing || tableClass || throughput || protection !== undefined || changesIndexes) {
+      row = await this.#catalogue.change(name, (present) => {
+        const indexed = updateIndexes(present, updates, { billing: billing ?? present.billing })
+        changes = indexed.changes
+        return {
+          ...indexed.row,
+          ...(billing ? { billing } : {}),
+          ...(tableClass ? { tableClass } : {}),
+          ...(throughput ? { throughput } : billing === 'PAY_PER_REQUEST' ? { throughput: { read: 0, write: 0 } } : {}),
+          ...(protection === undefined ? {} : { deletionProtection: protection }),
+        }
+      })
     }
-    return { TableDescription: { ...this.describe(row), TableStatus: 'UPDATING' } }
+    // Described before the backfill begins, which may be done at once.
+    const onlyThroughput = changesIndexes && changes.every(({ status }) => status === 'UPDATING')
+    const description = { ...this.describe(row, { changes }), TableStatus: onlyThroughput ? 'ACTIVE' : 'UPDATING' }
+    const table = this.#catalogue.find(name)
+    if (table) this.#backfills.wake(table)
+    return { TableDescription: description }
   }
 
   async describeTimeToLive(input: Input): Promise<object> {
@@ -148,17 +186,16 @@ export class TableOperations {
     return { Tags: [] }
   }
 
-  describe(row: TableRow): object {
-    const { hash, range } = row.schema
-    const keys: KeyAttribute[] = range ? [hash, range] : [hash]
+  describe(row: TableRow, options: Parameters<typeof describeIndexes>[2] = {}): object {
     const view =
       row.label === undefined
         ? undefined
         : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view
     return {
-      AttributeDefinitions: keys
-        .map(({ name, type }) => ({ AttributeName: name, AttributeType: type }))
-        .sort((a, b) => (a.AttributeName < b.AttributeName ? -1 : 1)),
+      AttributeDefinitions: keyAttributesOfTable(row).map(({ name, type }) => ({
+        AttributeName: name,
+        AttributeType: type,
+      })),
       TableName: row.name,
       KeySchema: keysOf(row.schema),
       TableStatus: 'ACTIVE',
@@ -181,6 +218,7 @@ export class TableOperations {
             LatestStreamLabel: row.latestLabel,
             LatestStreamArn: this.#catalogue.streamArn({ tableName: row.name, label: row.latestLabel }),
           }),
+      ...describeIndexes(row, this.#catalogue.tableArn(row.name), options),
       ...(view ? { StreamSpecification: { StreamEnabled: true, StreamViewType: view } } : {}),
       ...(row.tableClass ? { TableClassSummary: { TableClass: row.tableClass } } : {}),
       DeletionProtectionEnabled: row.deletionProtection,
@@ -235,9 +273,6 @@ function refuseSameThroughput(before: Throughput, wanted: Throughput): void {
 /** What is asked for and not there yet is refused: a table without its index would answer wrongly. */
 function refuseUnsupported(input: Input): void {
   for (const name of [
-    'LocalSecondaryIndexes',
-    'GlobalSecondaryIndexes',
-    'GlobalSecondaryIndexUpdates',
     'ReplicaUpdates',
     'GlobalTableWitnessUpdates',
     'MultiRegionConsistency',

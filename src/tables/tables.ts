@@ -3,8 +3,10 @@ import type { ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
+import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
 import { Catalogue, type Table } from './catalogue.js'
+import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
 import { itemKey } from './item-row.js'
 import { RangeOperations } from './range-operations.js'
@@ -48,17 +50,20 @@ export class Tables {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
   readonly #transactions: Transactions
+  readonly #backfills: Backfills
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
     this.#writer = new Writer(options.commit, catalogue)
-    const items = new ItemOperations(options.commit, catalogue, this.#writer)
-    const batches = new BatchOperations(options.commit, catalogue, this.#writer)
-    const ranges = new RangeOperations(options.storage, catalogue)
-    const tables = new TableOperations(catalogue)
+    this.#backfills = new Backfills({ ...options, catalogue, derivers: { index: deriveEntry } })
+    const collections = new ItemCollections(options.storage)
+    const items = new ItemOperations(options.commit, catalogue, this.#writer, collections)
+    const batches = new BatchOperations(options.commit, catalogue, this.#writer, collections)
+    const ranges = new RangeOperations(options.storage, options.commit, catalogue)
+    const tables = new TableOperations(catalogue, this.#backfills)
     this.#transactions = new Transactions({ ...options, catalogue, writer: this.#writer })
-    const transactions = new TransactionOperations(this.#transactions)
+    const transactions = new TransactionOperations(this.#transactions, collections)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
       DynamoDB_20120810: {
@@ -182,7 +187,8 @@ export class Tables {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#catalogue.close(), this.#transactions.close()])
+    await Promise.all([this.#backfills.close(), this.#transactions.close()])
+    await this.#catalogue.close()
   }
 }
 

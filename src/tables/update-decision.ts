@@ -1,7 +1,7 @@
 import { validation } from './aws-error.js'
 import { applyUpdate, OperandTypeError, type PathList, type Update, updateTopLevelNames } from './expressions/index.js'
 import { type Item, itemBytesMax, itemSize, type KeySchema } from './values/index.js'
-import type { Present } from './writer.js'
+import type { Decision, Present } from './writer.js'
 
 /** Refuses an update that writes an attribute of the key. */
 export function refuseKeyUpdates(update: Update | undefined, schema: KeySchema): void {
@@ -13,22 +13,24 @@ export function refuseKeyUpdates(update: Update | undefined, schema: KeySchema):
   }
 }
 
-export interface Updated {
-  readonly item: Item
-  /** Bytes by AWS's count. */
-  readonly size: number
-  /** What the update wrote; undefined when there is no update. */
-  readonly touched: PathList | undefined
-}
-
-/** The item after an update, which makes it of its key when there is none. Throws ValidationException. */
-export function updatedItem(update: Update | undefined, key: Item, before: Present): Updated {
+/**
+ * What an update makes of an item, or of its key when there is none, and the paths that it wrote; those are undefined when
+ * there is no update. Throws ValidationException.
+ */
+export function updateDecision(
+  update: Update | undefined,
+  key: Item,
+  before: Present,
+): { readonly decision: Decision; readonly touched: PathList | undefined } {
   const old = before.item()
-  if (!update) return { item: old ?? key, size: before.stored?.size ?? itemSize(key), touched: undefined }
+  if (!update) {
+    const size = before.stored?.size ?? itemSize(key)
+    return { decision: { kind: 'put', item: old ?? key, size, updated: [] }, touched: undefined }
+  }
   const { item, touched } = applied(update, old ?? key, old !== undefined)
   const size = itemSize(item)
   if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
-  return { item, size, touched }
+  return { decision: { kind: 'put', item, size, updated: updateTopLevelNames(update) }, touched }
 }
 
 function applied(update: Update, item: Item, exists: boolean): ReturnType<typeof applyUpdate> {

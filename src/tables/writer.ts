@@ -1,8 +1,9 @@
 import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../commit/index.js'
 import { Codec, type NewRecord, RecordKind } from '../log/index.js'
 import { conditionFailed, notFound } from './aws-error.js'
-import type { Catalogue, Table } from './catalogue.js'
+import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
+import { checkIndexedItem, indexEffects } from './indexes/index.js'
 import { decodeItem, encodeItem, type ItemKey, itemKey, parseItem, type StoredItem } from './item-row.js'
 import { type Item, itemSize, itemsEqual } from './values/index.js'
 
@@ -15,7 +16,8 @@ export interface Present {
 
 /** What shall become of the row. */
 export type Decision =
-  | { readonly kind: 'put'; readonly item: Item; readonly size: number }
+  /** `updated`: what an update expression wrote of it, for which AWS has other words when it cannot be. */
+  | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
   | { readonly kind: 'delete' }
   /** It stays as it is: what was only to be looked at. */
   | { readonly kind: 'keep' }
@@ -88,7 +90,7 @@ export class Writer {
       const release = latched instanceof Promise ? await latched : latched
       try {
         const read =
-          needsBefore || table.row.log !== undefined ? await this.#read(key) : { present: absent, seen: undefined }
+          needsBefore || needsOldItem(table.row) ? await this.#read(key) : { present: absent, seen: undefined }
         const decision = decide(read.present)
         if (decision.kind === 'refuse') {
           outcome = { written: undefined, refused: true, returnItem: decision.returnItem, before: read.present }
@@ -177,9 +179,10 @@ export class Writer {
     const { row } = table
     const old = before.stored
     if (decision.kind === 'delete') {
-      const mayExist = old !== undefined || !(hasRead || row.log !== undefined)
+      const mayExist = old !== undefined || !(hasRead || needsOldItem(row))
       if (!mayExist) return { effects: undefined }
-      const rows = [{ key: key.row, value: undefined }]
+      const rows: RowEffect[] = [{ key: key.row, value: undefined }]
+      if (row.indexes) rows.push(...indexEffects(row, key, before.item(), undefined))
       return {
         effects: {
           rows,
@@ -188,9 +191,12 @@ export class Writer {
         },
       }
     }
+    if (row.indexes) checkIndexedItem(row, decision)
     const json = Buffer.from(JSON.stringify(decision.item))
     if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
-    const rows = [{ key: key.row, value: encodeItem(json, decision.size, this.#stamp()) }]
+    const value = encodeItem(json, decision.size, this.#stamp())
+    const rows: RowEffect[] = [{ key: key.row, value }]
+    if (row.indexes) rows.push(...indexEffects(row, key, before.item(), { item: decision.item, value }))
     const image = { json, size: decision.size }
     return {
       effects: {
@@ -247,6 +253,9 @@ function newestOf(found: readonly Found[]): number | undefined {
   for (const { seen } of found) if (seen !== undefined && (newest === undefined || seen > newest)) newest = seen
   return newest
 }
+
+/** What a write derives from the item as it was is not known without it. */
+const needsOldItem = (row: TableRow): boolean => row.log !== undefined || row.indexes !== undefined
 
 const absent: Present = { stored: undefined, item: () => undefined }
 

@@ -11,10 +11,14 @@ export {
 export { evaluateCondition } from './evaluate.js'
 export {
   type AttributeConditions,
+  attributeConditionsOf,
+  compositeKeyConditionOf,
   type KeyCondition,
+  type KeyConditions,
   type KeyOperator,
   keyConditionOf,
   parseKeyCondition,
+  readKeyCondition,
 } from './key-condition.js'
 export { listIndexMax } from './names.js'
 export { type Path, type PathList, readPath } from './paths.js'
@@ -29,4 +33,5 @@ export {
   type Update,
   updateOf,
   updateTopLevelNames,
+  writtenTypes,
 } from './update.js'

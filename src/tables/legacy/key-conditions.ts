@@ -13,14 +13,16 @@ const keyOperators: Readonly<Record<string, KeyOperator>> = {
   BEGINS_WITH: 'begins_with',
 }
 
+/** Conditions on a key of one hash attribute and at most one range attribute. */
+const conditionsOfTwoMax = 2
+
 /**
- * KeyConditions, by attribute, as those of a KeyConditionExpression; undefined when there are none. The caller refuses what
- * no key can be asked for (refuseUnindexed) when it has found the table. Throws ValidationError.
+ * KeyConditions, by attribute, as those of a KeyConditionExpression. The caller refuses what no key can be asked for
+ * (refuseUnindexed) when it has found the table. Throws ValidationError.
  */
-export function legacyKeyConditions(input: Input): AttributeConditions | undefined {
-  if ((input.KeyConditions ?? undefined) === undefined) return undefined
+export function legacyKeyConditions(input: Input, conditionsMax: number = conditionsOfTwoMax): AttributeConditions {
   const comparisons = comparisonsOf(input, 'KeyConditions')
-  if (comparisons.length < 1 || comparisons.length > 2)
+  if (comparisons.length < 1 || comparisons.length > conditionsMax)
     throw new ValidationError('Conditions can be of length 1 or 2 only')
   return new Map(
     comparisons.map(({ attribute, operator, values }) => [

@@ -32,6 +32,7 @@ export interface CancellationReason {
     | 'ConditionalCheckFailed'
     | 'DuplicateItem'
     | 'ItemCollectionSizeLimitExceeded'
+    | 'ResourceNotFound'
     | 'TransactionConflict'
     | 'ValidationError'
   readonly Message?: string

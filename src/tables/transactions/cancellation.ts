@@ -1,5 +1,5 @@
 import { AwsError } from '../aws-error.js'
-import { ValidationError } from '../values/index.js'
+import { EmptyKeyError, ValidationError } from '../values/index.js'
 import type { CancellationReason } from './actions.js'
 
 const none: CancellationReason = { Code: 'None' }
@@ -13,8 +13,12 @@ export function cancelled(reasons: readonly (CancellationReason | undefined)[]):
   })
 }
 
-/** What was wrong with an action, as its reason. Rethrows what is no fault of the request. */
+/**
+ * What was wrong with an action, as its reason. Rethrows what is none: an empty value of a key is a fault of the whole
+ * request.
+ */
 export function reasonOf(thrown: unknown): CancellationReason {
+  if (thrown instanceof EmptyKeyError) throw thrown
   const isValidation =
     thrown instanceof ValidationError || (thrown instanceof AwsError && thrown.type.endsWith('#ValidationException'))
   if (!isValidation) throw thrown

@@ -1,9 +1,10 @@
 import { validation } from '../aws-error.js'
-import type { Catalogue, Table } from '../catalogue.js'
-import { evaluateCondition, type Update } from '../expressions/index.js'
+import type { Catalogue, Table, TableRow } from '../catalogue.js'
+import { evaluateCondition } from '../expressions/index.js'
+import { checkIndexedItem, checkIndexKeysOfUpdate } from '../indexes/index.js'
 import { itemKey } from '../item-row.js'
-import { refuseKeyUpdates, updatedItem } from '../update-decision.js'
-import { attributeOf, checkKeyValue, type Item, type KeySchema, keyOf } from '../values/index.js'
+import { refuseKeyUpdates, updateDecision } from '../update-decision.js'
+import { type Item, keyOf } from '../values/index.js'
 import { type Decision, type Present, resourceNotFound, type Target } from '../writer.js'
 import type { CancellationReason, TransactAction, TransactGet } from './actions.js'
 import { cancelled, reasonOf } from './cancellation.js'
@@ -14,20 +15,16 @@ const refuse: Decision = { kind: 'refuse', returnItem: false }
 
 interface Named {
   readonly table: Table
-  /** An item, or a key. */
-  readonly given: Item
-  readonly isKey: boolean
-  readonly update?: Update | undefined
+  readonly action: TransactAction | (TransactGet & { readonly kind: 'get' })
 }
 
 type KeyOrReason = { readonly key: Item } | { readonly reason: CancellationReason }
 
 /**
  * The keys of a transaction's actions, held against their tables as AWS does it: no key may be empty, no two actions may be
- * on one item; then the first action with a wrong key cancels the transaction, before any condition is looked at.
+ * on one item; then the first action that its table cannot take cancels the transaction, before any condition is looked at.
  */
 function keysOf(named: readonly Named[]): Item[] {
-  for (const { table, given } of named) refuseEmptyKeys(given, table.row.schema)
   const keys = named.map(keyOrReason)
   const seen = new Set<string>()
   keys.forEach((each, i) => {
@@ -44,23 +41,21 @@ function keysOf(named: readonly Named[]): Item[] {
   })
 }
 
-function keyOrReason({ table, given, isKey, update }: Named): KeyOrReason {
-  const { schema } = table.row
+function keyOrReason({ table: { row }, action }: Named): KeyOrReason {
   try {
-    const key = keyOf(given, schema, isKey)
-    refuseKeyUpdates(update, schema)
+    if (action.kind === 'put') {
+      const key = keyOf(action.item, row.schema)
+      checkIndexedItem(row, action)
+      return { key }
+    }
+    const key = keyOf(action.key, row.schema, true)
+    if (action.kind === 'update' && action.update) {
+      refuseKeyUpdates(action.update, row.schema)
+      checkIndexKeysOfUpdate(row, action.update)
+    }
     return { key }
   } catch (error) {
     return { reason: reasonOf(error) }
-  }
-}
-
-/** An empty value of a key is a fault of the request, other faults of keys are one of the action. */
-function refuseEmptyKeys(given: Item, { hash, range }: KeySchema): void {
-  for (const attribute of range ? [hash, range] : [hash]) {
-    const value = attributeOf(given, attribute.name)
-    const isEmpty = value && (('S' in value && value.S === '') || ('B' in value && value.B === ''))
-    if (isEmpty && attribute.type in value) checkKeyValue(attribute, value, 'hash')
   }
 }
 
@@ -72,7 +67,7 @@ function tableOf(catalogue: Catalogue, name: string): Table {
 
 /** The targets of gets. Throws ResourceNotFoundException, ValidationException, TransactionCanceledException. */
 export function getTargets(gets: readonly TransactGet[], catalogue: Catalogue): Target[] {
-  const named = gets.map(({ table, key }) => ({ table: tableOf(catalogue, table), given: key, isKey: true }))
+  const named = gets.map((get): Named => ({ table: tableOf(catalogue, get.table), action: { ...get, kind: 'get' } }))
   return keysOf(named).map((keyAttributes, i) => ({
     table: (named[i] as Named).table,
     keyAttributes,
@@ -86,35 +81,33 @@ export function actionTargets(
   catalogue: Catalogue,
   reasons: (CancellationReason | undefined)[],
 ): Target[] {
-  const named = actions.map((action): Named => {
-    const table = tableOf(catalogue, action.table)
-    if (action.kind === 'put') return { table, given: action.item, isKey: false }
-    return { table, given: action.key, isKey: true, update: action.kind === 'update' ? action.update : undefined }
-  })
+  const named = actions.map((action): Named => ({ table: tableOf(catalogue, action.table), action }))
   const keys = keysOf(named)
   return actions.map((action, i) => {
+    const { table } = named[i] as Named
     const keyAttributes = keys[i] as Item
     const decide = (before: Present): Decision => {
       try {
         if (!action.condition || evaluateCondition(action.condition, before.item() ?? empty))
-          return decisionOf(action, keyAttributes, before)
+          return decisionOf(action, table.row, keyAttributes, before)
         reasons[i] = failureOf(action, before)
       } catch (error) {
         reasons[i] = reasonOf(error)
       }
       return refuse
     }
-    return { table: (named[i] as Named).table, keyAttributes, decide }
+    return { table, keyAttributes, decide }
   })
 }
 
-function decisionOf(action: TransactAction, key: Item, before: Present): Decision {
+function decisionOf(action: TransactAction, row: TableRow, key: Item, before: Present): Decision {
   switch (action.kind) {
     case 'put':
       return { kind: 'put', item: action.item, size: action.size }
     case 'update': {
-      const { item, size } = updatedItem(action.update, key, before)
-      return { kind: 'put', item, size }
+      const { decision } = updateDecision(action.update, key, before)
+      if (row.indexes && decision.kind === 'put') checkIndexedItem(row, decision)
+      return decision
     }
     case 'delete':
       return { kind: 'delete' }

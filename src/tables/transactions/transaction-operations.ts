@@ -1,37 +1,56 @@
-import { readUnits, type ShowCapacity, writeUnits } from '../capacity.js'
+import { readUnits } from '../capacity.js'
 import { project } from '../expressions/index.js'
+import type { ItemCollections } from '../indexes/index.js'
 import { parseItem, type StoredItem } from '../item-row.js'
 import { array, members } from '../json-bytes.js'
 import type { Input } from '../request.js'
-import type { Written } from '../writer.js'
-import type { TransactGet } from './actions.js'
+import type { TransactAction, TransactGet } from './actions.js'
+import { capacities, writtenUnits } from './capacities.js'
 import { getRequest } from './get-request.js'
 import { digestOf } from './tokens.js'
-import { type Transactions, transactionFactor } from './transactions.js'
+import { type TransactedItem, type Transactions, transactionFactor } from './transactions.js'
 import { refuseBytes, writeRequest } from './write-request.js'
 
 /** TransactWriteItems and TransactGetItems: a parsed request in, the answer's bytes out. */
 export class TransactionOperations {
   readonly #transactions: Transactions
+  readonly #collections: ItemCollections
 
-  constructor(transactions: Transactions) {
+  constructor(transactions: Transactions, collections: ItemCollections) {
     this.#transactions = transactions
+    this.#collections = collections
   }
 
   async write(input: Input): Promise<Buffer> {
-    const { actions, token, show } = writeRequest(input)
+    const { actions, token, show, showMetrics } = writeRequest(input)
     const once =
       token === undefined ? undefined : { text: token, digest: digestOf(['TransactWriteItems', input.TransactItems]) }
     const done = await this.#transactions.write(actions, once)
-    const consumed =
-      'repeated' in done
-        ? capacities(show, done.repeated, 'ReadCapacityUnits')
-        : capacities(
-            show,
-            actions.map(({ table }, i) => [table, transactionFactor * writeUnits((done.written[i] as Written).size)]),
-            'WriteCapacityUnits',
-          )
-    return members([['ConsumedCapacity', consumed]])
+    if ('repeated' in done) return members([['ConsumedCapacity', capacities(show, done.repeated, 'ReadCapacityUnits')]])
+    const units = show === 'NONE' ? [] : writtenUnits(actions, done.written)
+    const metrics = showMetrics ? await this.#metrics(actions, done.written) : undefined
+    return members([
+      ['ConsumedCapacity', capacities(show, units, 'WriteCapacityUnits')],
+      ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
+    ])
+  }
+
+  /** Of each item collection that was written to, by table; undefined when no table has any. */
+  async #metrics(
+    actions: readonly TransactAction[],
+    written: readonly TransactedItem[],
+  ): Promise<Record<string, object[]> | undefined> {
+    const metrics: Record<string, object[]> = {}
+    const seen = new Set<string>()
+    for (const [i, { kind, table }] of actions.entries()) {
+      const { row, key } = written[i] as TransactedItem
+      const collection = JSON.stringify([table, key[row.schema.hash.name]])
+      if (kind === 'check' || seen.has(collection)) continue
+      seen.add(collection)
+      const found = await this.#collections.of(row, key)
+      if (found) metrics[table] = [...(metrics[table] ?? []), found]
+    }
+    return Object.keys(metrics).length > 0 ? metrics : undefined
   }
 
   async get(input: Input): Promise<Buffer> {
@@ -49,20 +68,4 @@ export class TransactionOperations {
 function response({ projection }: TransactGet, stored: StoredItem | undefined): Buffer {
   const item = stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
   return members([['Item', item]])
-}
-
-/** What each table's items cost together, in the order in which the tables are first named. */
-function capacities(
-  show: ShowCapacity,
-  units: readonly (readonly [table: string, units: number])[],
-  kind: 'ReadCapacityUnits' | 'WriteCapacityUnits',
-): Buffer | undefined {
-  if (show === 'NONE') return undefined
-  const sums = new Map<string, number>()
-  for (const [table, used] of units) sums.set(table, (sums.get(table) ?? 0) + used)
-  const shown = [...sums].map(([TableName, used]) => {
-    const both = { CapacityUnits: used, [kind]: used }
-    return { TableName, ...both, ...(show === 'INDEXES' ? { Table: both } : {}) }
-  })
-  return Buffer.from(JSON.stringify(shown))
 }

@@ -1,8 +1,9 @@
 import type { Commit, RowEffect } from '../../commit/index.js'
 import { readUnits } from '../capacity.js'
-import type { Catalogue } from '../catalogue.js'
+import type { Catalogue, TableRow } from '../catalogue.js'
 import type { StoredItem } from '../item-row.js'
-import type { Writer, Written } from '../writer.js'
+import type { Item } from '../values/index.js'
+import type { Target, Writer, Written } from '../writer.js'
 import type { CancellationReason, TransactAction, TransactGet } from './actions.js'
 import { cancelled } from './cancellation.js'
 import { actionTargets, getTargets } from './targets.js'
@@ -21,8 +22,15 @@ export interface TransactionsOptions extends TokensOptions {
   readonly writer: Writer
 }
 
+/** What a transaction did to one item. */
+export interface TransactedItem extends Written {
+  readonly row: TableRow
+  /** Its key attributes. */
+  readonly key: Item
+}
+
 /** What a transaction did to each item, or what reading its items again costs when it was done before. */
-export type Transacted = { readonly written: readonly Written[] } | { readonly repeated: ReadUnits }
+export type Transacted = { readonly written: readonly TransactedItem[] } | { readonly repeated: ReadUnits }
 
 /**
  * Transactions over any tables: all of it, in one commit, or nothing. Serialisable: the rows of a transaction stay latched
@@ -57,16 +65,19 @@ export class Transactions {
 
   async #run(
     actions: readonly TransactAction[],
-    moreRows: (written: readonly Written[]) => readonly RowEffect[] = () => [],
-  ): Promise<readonly Written[]> {
+    moreRows: (written: readonly TransactedItem[]) => readonly RowEffect[] = () => [],
+  ): Promise<readonly TransactedItem[]> {
     const reasons: (CancellationReason | undefined)[] = actions.map(() => undefined)
-    const { outcomes, effects, seen, release } = await this.#writer.prepare(
-      actionTargets(actions, this.#catalogue, reasons),
-    )
+    const targets = actionTargets(actions, this.#catalogue, reasons)
+    const { outcomes, effects, seen, release } = await this.#writer.prepare(targets)
+    const written = outcomes.map((outcome, i): TransactedItem => {
+      const { table, keyAttributes } = targets[i] as Target
+      return { ...outcome, row: table.row, key: keyAttributes }
+    })
     const isCancelled = reasons.some((reason) => reason !== undefined)
     let durable: Promise<unknown> | undefined
     try {
-      const rows = isCancelled ? [] : [...effects.rows, ...moreRows(outcomes)]
+      const rows = isCancelled ? [] : [...effects.rows, ...moreRows(written)]
       if (rows.length > 0) durable = this.#commit.submit({ rows, records: effects.records })
       else if (seen !== undefined) durable = this.#commit.returned(seen)
     } finally {
@@ -74,7 +85,7 @@ export class Transactions {
     }
     await durable
     if (isCancelled) throw cancelled(reasons)
-    return outcomes
+    return written
   }
 
   /**
@@ -94,10 +105,10 @@ export class Transactions {
 }
 
 /** A repetition is charged for reading, by the same sizes as the first time. */
-function readUnitsOf(actions: readonly TransactAction[], written: readonly Written[]): ReadUnits {
+function readUnitsOf(actions: readonly TransactAction[], written: readonly TransactedItem[]): ReadUnits {
   const units = new Map<string, number>()
   actions.forEach(({ table }, i) => {
-    const { size } = written[i] as Written
+    const { size } = written[i] as TransactedItem
     units.set(table, (units.get(table) ?? 0) + transactionFactor * readUnits(size, true))
   })
   return [...units]

@@ -1,6 +1,7 @@
 import { validation } from '../aws-error.js'
 import { type ShowCapacity, showCapacity } from '../capacity.js'
 import { type Condition, ExpressionContext, parseCondition, parseUpdate, type Update } from '../expressions/index.js'
+import { showCollectionMetrics } from '../indexes/index.js'
 import {
   Constraints,
   type Input,
@@ -22,7 +23,7 @@ export interface WriteRequest {
   readonly actions: readonly TransactAction[]
   readonly token: string | undefined
   readonly show: ShowCapacity
-  readonly showCollections: boolean
+  readonly showMetrics: boolean
 }
 
 /** A request of TransactWriteItems, checked as far as it can be without its tables, in AWS's order. */
@@ -31,13 +32,7 @@ export function writeRequest(input: Input): WriteRequest {
   const token = text(input, 'ClientRequestToken')
   checkToken(token, constraints)
   const show = showCapacity(input, constraints)
-  const metrics = oneOf(
-    input,
-    'ReturnItemCollectionMetrics',
-    'returnItemCollectionMetrics',
-    ['SIZE', 'NONE'],
-    constraints,
-  )
+  const showMetrics = showCollectionMetrics(input, constraints)
   const items = transactItems(input, constraints)
   const given = items.map((item, i) => givenActions(item, `transactItems.${i + 1}.member`, constraints))
   constraints.done()
@@ -48,7 +43,7 @@ export function writeRequest(input: Input): WriteRequest {
     return action
   })
   refuseBytes(bytes)
-  return { actions, token, show, showCollections: metrics === 'SIZE' }
+  return { actions, token, show, showMetrics }
 }
 
 function checkToken(token: string | undefined, constraints: Constraints): void {
