@@ -231,4 +231,28 @@ export const others = [
     without: 'if (this.#waiting.length >= 0) {',
     by: { file: 'test/tables/gate.test.ts', title: 'lets nobody in while the control plane has it alone' },
   },
+  {
+    name: 'the rows of a transaction are latched before it reads',
+    file: 'src/tables/writer.ts',
+    guard: 'releases.push(await this.#commit.latch(keys.map(({ row }) => row)))',
+    without: '',
+    by: {
+      file: 'test/tables/transactions/serialisable.test.ts',
+      title: 'of transactions that decide at once on what the other writes, the second sees the first',
+    },
+  },
+  {
+    name: 'a transaction that reads waits for what it has seen',
+    file: 'src/tables/transactions/transactions.ts',
+    guard: '    if (seen !== undefined) await this.#commit.returned(seen)\n',
+    without: '',
+    by: { file: 'test/tables/transactions/serialisable.test.ts', title: 'what a transaction rests on is durable' },
+  },
+  {
+    name: 'a token is kept in the commit of its transaction',
+    file: 'src/tables/transactions/transactions.ts',
+    guard: ', ...moreRows(written)]',
+    without: ']',
+    by: { file: 'test/tables/transactions/tokens.test.ts', title: 'a transaction is done once for its token' },
+  },
 ]
