@@ -50,6 +50,7 @@ class Follower {
           const cursor = new ChunkCursor(chunk)
           while (cursor.next()) if (cursor.sequence >= next && cursor.kind === 0) this.records++
         }
+        page.release?.()
         this.#next.set(shard, page.next)
         if (page.chunks.length > 0) this.again = true
       }

@@ -47,6 +47,7 @@ export async function inProcess(folder: string): Promise<BenchTarget> {
               records++
               return undefined
             })
+          page.release?.()
           if (page.chunks.length === 0) break
           from = page.next
         }

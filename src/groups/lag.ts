@@ -37,8 +37,9 @@ export async function lagSeconds(log: ReadLog, group: Group, now: number): Promi
     .slice(0, shardsMax)
   let oldest = now
   for (const { shard, next } of behind) {
-    const { chunks } = await log.read(shard, next, { bytesMax: 1 })
+    const { chunks, release } = await log.read(shard, next, { bytesMax: 1 })
     if (chunks[0]) oldest = Math.min(oldest, readChunkHeader(chunks[0]).commitTime)
+    release?.()
   }
   return (now - oldest) / 1000
 }

@@ -32,6 +32,8 @@ export interface PollPage {
   readonly next: Sequence
   /** The shard is sealed and nothing is left behind `next`: commit the position with `ended`. */
   readonly ended: boolean
+  /** When no byte of the chunks is looked at any more; see LogPage. */
+  readonly release?: () => void
 }
 
 export interface PollAnswer {
@@ -102,10 +104,10 @@ export async function readPages(
   for (let i = 0; i < cursors.length && left > 0; i++) {
     const [shard, from] = cursors[(first + i) % cursors.length] as readonly [ShardId, Sequence]
     if (!hasMore(log, shard, from)) continue
-    const { chunks, next, ended } = await log.read(shard, from, { bytesMax: left })
-    if (chunks.length === 0 && !ended) continue
-    for (const chunk of chunks) left -= chunk.length
-    pages.push({ shard, chunks, next, ended })
+    const page = await log.read(shard, from, { bytesMax: left })
+    if (page.chunks.length === 0 && !page.ended) continue
+    for (const chunk of page.chunks) left -= chunk.length
+    pages.push({ shard, ...page })
   }
   return pages
 }

@@ -1,5 +1,6 @@
 import type { BatchEffect, Packed, PackingContext, Placement, RecordEffect, RowEffect } from '../commit/index.js'
 import { killPoint } from '../runtime/index.js'
+import type { ChunkMemory } from './chunk-memory.js'
 import {
   batchHeaderBytes,
   chunkHeaderBytes,
@@ -46,11 +47,13 @@ export interface PackedChunk {
 export class ChunkPacker {
   readonly #layout: Layout
   readonly #chunkBytesMax: number
+  readonly #memory: ChunkMemory
   #segment: number
   #segmentBytes = 0
 
-  constructor(layout: Layout, chunkBytesMax: number, segment: number) {
+  constructor(layout: Layout, chunkBytesMax: number, segment: number, memory: ChunkMemory) {
     this.#layout = layout
+    this.#memory = memory
     this.#chunkBytesMax = chunkBytesMax
     this.#segment = segment
   }
@@ -160,7 +163,7 @@ export class ChunkPacker {
   ): number {
     let length = chunkHeaderBytes
     for (let i = from; i < to; i++) length += (parts[i] as Part).bytes
-    const chunk = Buffer.allocUnsafeSlow(length)
+    const chunk = this.#memory.take(length)
     const shard = state.shard.id
     let at = chunkHeaderBytes
     let next = firstSequence

@@ -13,6 +13,7 @@ import {
 } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import type { Log, MergeGuard, MeteredShard, RowsInCommit } from './api.js'
+import { ChunkMemory } from './chunk-memory.js'
 import { ChunkReader } from './chunk-reader.js'
 import { checkCuts } from './cuts.js'
 import { ShardExtent } from './extent.js'
@@ -72,8 +73,9 @@ export class ShardedLog implements Log {
     this.#reader = new ChunkReader(options.storage)
     this.#times = new TimeSearch(options.storage)
     this.trimmer = new Trimmer({ ...options, layout: this.#layout, onChanged: (state) => this.#touch(state) })
-    this.#tail = new TailCache(options.limits.tailCacheBytesMax)
-    this.#packer = new ChunkPacker(this.#layout, options.limits.chunkBytesMax, segment)
+    const memory = new ChunkMemory()
+    this.#tail = new TailCache(options.limits.tailCacheBytesMax, memory)
+    this.#packer = new ChunkPacker(this.#layout, options.limits.chunkBytesMax, segment, memory)
     options.commit.usePacker({ pack: (records, context) => this.#pack(records, context) })
     options.commit.onReturned(() => this.#show())
   }
@@ -200,10 +202,10 @@ export class ShardedLog implements Log {
     this.#checkKept(state, from)
     const position = Math.max(from, shard.firstSequence + 1) as Sequence
     if (position > until) return { chunks: [], next: position, ended: shard.state === 'sealed' }
-    const { chunks, last } =
+    const { last, ...page } =
       this.#tail.read(id, position, options.bytesMax) ??
       (await this.#readStored(state, position, until, options.bytesMax))
-    return { chunks, next: (last + 1) as Sequence, ended: shard.state === 'sealed' && last >= until }
+    return { ...page, next: (last + 1) as Sequence, ended: shard.state === 'sealed' && last >= until }
   }
 
   async #readStored(state: ShardState, from: Sequence, until: Sequence, bytesMax: number) {

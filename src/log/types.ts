@@ -125,4 +125,9 @@ export interface LogPage {
   readonly next: Sequence
   /** True when the shard is sealed and nothing is left behind `next`: the reader has its SHARD_END. */
   readonly ended: boolean
+  /**
+   * Says that no byte of the chunks is looked at any more, so that their memory may be written again; no view of them may
+   * be left. A reader that does not call it leaves them to the garbage collector.
+   */
+  readonly release?: () => void
 }

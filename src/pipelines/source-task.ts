@@ -100,6 +100,7 @@ export class SourceTask {
       target.set(chunk, at)
       at += chunk.length
     }
+    page.release?.()
     this.#inFlight++
     this.handle?.send(buffer, lengths, from)
     this.#options.onRead(bytes)

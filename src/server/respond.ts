@@ -2,7 +2,11 @@ import type { ServerResponse } from 'node:http'
 import { killPoint } from '../runtime/index.js'
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  sendBytes(response, status, 'application/json', Buffer.from(`${JSON.stringify(value)}\n`))
+  const body = `${JSON.stringify(value)}\n`
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+  killPoint('server:answering')
+  // A text goes out in one write with the head; bytes take a second one.
+  response.end(body)
 }
 
 export function sendText(response: ServerResponse, status: number, type: string, text: string): void {

@@ -95,13 +95,13 @@ export class Server {
     const path = request.url ?? '/'
     if (path === '/') return this.#aws.handle(request, response)
     try {
-      await this.#route(request, response, urlOf(path))
+      await this.#route(request, response, targetOf(path))
     } catch (thrown) {
       this.#fail(request, response, thrown)
     }
   }
 
-  async #route(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  async #route(request: IncomingMessage, response: ServerResponse, url: Target): Promise<void> {
     const { pathname } = url
     if (pathname === '/') return this.#aws.handle(request, response)
     if (pathname.startsWith('/v1/')) return this.#native(request, response, url)
@@ -137,7 +137,7 @@ export class Server {
     sendBytes(response, 200, asset.type, asset.body)
   }
 
-  async #native(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  async #native(request: IncomingMessage, response: ServerResponse, url: Target): Promise<void> {
     const { daemon, metrics } = this.#options
     checkCaller(request, daemon.config.listen)
     const match = routeOf(url.pathname.slice('/v1/'.length), request.method)
@@ -188,8 +188,14 @@ export class Server {
   }
 }
 
+type Target = Pick<URL, 'pathname' | 'searchParams'>
+
+/** A path that a URL would show as it is: most are, and parsing one takes longer than routing it. */
+const plainPath = /^(?:\/[\w-][\w.-]*)+$/
+
 /** Throws BAD_REQUEST. */
-function urlOf(path: string): URL {
+function targetOf(path: string): Target {
+  if (plainPath.test(path)) return { pathname: path, searchParams: new URLSearchParams() }
   try {
     return new URL(path.startsWith('/') ? `http://daemon${path}` : path)
   } catch {

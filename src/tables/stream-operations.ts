@@ -244,6 +244,8 @@ export class StreamOperations {
         }
         if (isCut) break
       }
+      // Each record was copied.
+      page.release?.()
       if (!isCut) {
         next = page.next
         ended = page.ended

@@ -1,13 +1,14 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
+import { ChunkMemory } from '../../src/log/chunk-memory.js'
 import type { Sequence, ShardId } from '../../src/log/index.js'
 import { TailCache } from '../../src/log/tail-cache.js'
 
 it('keeps no chunk alive that it has given up', () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const cache = new TailCache(10_000)
+  const cache = new TailCache(10_000, new ChunkMemory())
   const chunks: WeakRef<Buffer>[] = []
   for (let i = 0; i < 500; i++) {
     const chunk = Buffer.allocUnsafeSlow(1000)

@@ -43,15 +43,28 @@ interface Match {
   readonly names: readonly string[]
 }
 
-const patterns = routes.map((route) => ({ route, parts: route.path.split('/') }))
+interface Pattern {
+  readonly route: Route
+  readonly parts: readonly string[]
+}
+
+/** By number of parts and the first one, which is a name in every route. */
+const patterns = new Map<string, Pattern[]>()
+for (const route of routes) {
+  const parts = route.path.split('/')
+  const place = placeOf(parts)
+  patterns.set(place, [...(patterns.get(place) ?? []), { route, parts }])
+}
+
+function placeOf(parts: readonly string[]): string {
+  return `${parts.length} ${parts[0]}`
+}
 
 /** Finds the route of a path below /v1/. Throws NOT_FOUND, or BAD_REQUEST for a method that the path does not have. */
 export function routeOf(path: string, method: string | undefined): Match {
   const parts = path.split('/').map(decode)
-  const matching = patterns.filter(
-    (pattern) =>
-      pattern.parts.length === parts.length &&
-      pattern.parts.every((part, i) => (part.startsWith('{') ? parts[i] !== '' : part === parts[i])),
+  const matching = (patterns.get(placeOf(parts)) ?? []).filter((pattern) =>
+    pattern.parts.every((part, i) => (part.startsWith('{') ? parts[i] !== '' : part === parts[i])),
   )
   const wanted = method === 'HEAD' ? 'GET' : method
   const match = matching.find(({ route }) => route.method === wanted)
@@ -93,6 +106,7 @@ function objectOf(body: Buffer): Record<string, unknown> {
 }
 
 function decode(part: string): string {
+  if (!part.includes('%')) return part
   try {
     return decodeURIComponent(part)
   } catch {

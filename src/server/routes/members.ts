@@ -130,7 +130,7 @@ function cursorsOf(value: unknown, cursorsMax: number): ReadonlyMap<ShardId, Seq
 
 function shownPoll(answer: PollAnswer, cursors: ReadonlyMap<ShardId, Sequence>): object {
   const { generation, assigned, revoked } = answer
-  const pages = answer.pages.map(({ shard, chunks, next, ended }) => {
+  const pages = answer.pages.map(({ shard, chunks, next, ended, release }) => {
     const records: object[] = []
     for (const chunk of chunks) {
       forEachRecord(chunk, cursors.get(shard) as Sequence, (record) => {
@@ -138,6 +138,7 @@ function shownPoll(answer: PollAnswer, cursors: ReadonlyMap<ShardId, Sequence>):
         return true
       })
     }
+    release?.()
     return { shard, next, ended, records }
   })
   answer.release()
@@ -153,6 +154,10 @@ function sendFrame(response: ServerResponse, answer: PollAnswer): void {
   if (response.destroyed) return release()
   // The chunks are the cache's own; they count as held until the kernel has them.
   response.once('close', release)
+  // Of a connection that broke, the system may not be through with them.
+  response.once('finish', () => {
+    for (const page of answer.pages) page.release?.()
+  })
   response.writeHead(200, { 'content-type': frame, 'content-length': head.length + bytes })
   response.cork()
   response.write(head)
