@@ -7,6 +7,7 @@ import {
 } from '../values/index.js'
 import { type Condition, type Operand, operandsOf, readCondition } from './condition.js'
 import type { ExpressionContext } from './context.js'
+import { expressionError } from './reader.js'
 
 export type KeyOperator = '=' | '<' | '<=' | '>' | '>=' | 'BETWEEN' | 'begins_with'
 
@@ -30,14 +31,18 @@ export type AttributeConditions = ReadonlyMap<string, AttributeCondition>
 export function parseKeyCondition(text: string, context: ExpressionContext): AttributeConditions {
   const found = new Map<string, AttributeCondition>()
   collect(readCondition('KeyConditionExpression', text, context), found)
-  if (found.size > 2) throw new ValidationError('Conditions can be of length 1 or 2 only')
   return found
 }
 
 /** What the conditions ask of a table's keys. */
 export function keyConditionOf(found: AttributeConditions, schema: KeySchema): KeyCondition {
   const keys = schema.range === undefined ? 1 : 2
-  if (found.size > keys) throw new ValidationError('Query key condition not supported')
+  if (found.size > keys && found.size <= 2) throw new ValidationError('Query key condition not supported')
+  if (found.size > keys) {
+    throw new ValidationError(
+      `The number of query conditions (${found.size}) exceeds the number of key attributes defined in the schema (${keys})`,
+    )
+  }
   const hash = found.get(schema.hash.name)
   if (hash === undefined) throw missed(schema.hash)
   if (hash.operator !== '=') throw new ValidationError('Query key condition not supported')
@@ -59,7 +64,7 @@ function collect(condition: Condition, found: Map<string, AttributeCondition>): 
   }
   const read = readAttributeCondition(condition)
   if (found.has(read.name)) {
-    throw new ValidationError('KeyConditionExpressions must only contain one condition per key')
+    throw expressionError('KeyConditionExpression', 'KeyConditionExpressions must only contain one condition per key')
   }
   found.set(read.name, read)
 }
