@@ -98,7 +98,11 @@ export function describedTableName(input: Input, options: { created?: boolean } 
 }
 
 /** The table's name of a request; an ARN is taken for its last part. Adds to the constraints that it fails. */
-export function tableName(input: Input, constraints: Constraints, options: { created?: boolean } = {}): string {
+export function tableName(
+  input: Input,
+  constraints: Constraints,
+  options: { created?: boolean; lengthMin?: number } = {},
+): string {
   const name = text(input, 'TableName')
   if (name === undefined) {
     constraints.check(false, 'tableName', undefined, 'Member must not be null')
@@ -106,7 +110,7 @@ export function tableName(input: Input, constraints: Constraints, options: { cre
   }
   const arn = options.created ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
-  checkTableName(name, 'tableName', constraints, options.created ? tableNameLengthMin : 1)
+  checkTableName(name, 'tableName', constraints, options.lengthMin ?? (options.created ? tableNameLengthMin : 1))
   return name
 }
 
