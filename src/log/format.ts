@@ -8,8 +8,8 @@
  * a body: a filter on kind, key or time walks the record headers.
  */
 import { crc32 } from 'node:zlib'
-import { shiftCrc32 } from './crc.js'
 import { MillraceError } from '../runtime/errors.js'
+import { shiftCrc32 } from './crc.js'
 import type { Codec, LogRecord, NewRecord, RecordKind, Sequence } from './types.js'
 
 export const chunkHeaderBytes = 64
