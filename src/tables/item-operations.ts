@@ -3,15 +3,14 @@ import { validation } from './aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
 import {
-  applyUpdate,
   ExpressionContext,
   evaluateCondition,
+  type PathList,
   parseCondition,
   parseProjection,
   parseUpdate,
   project,
   updatedAttributes,
-  updateTopLevelNames,
 } from './expressions/index.js'
 import {
   checkIndexKeysOfUpdate,
@@ -22,18 +21,19 @@ import {
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
+import { checkLegacy, expectedCondition, legacyProjection, legacyUpdate, refuseMixed } from './legacy/index.js'
 import {
   Constraints,
   flag,
   type Input,
   oneOf,
   placeholders,
-  refuseLegacy,
   refuseLonePlaceholders,
   tableName,
   text,
 } from './request.js'
-import { checkItem, type Item, itemBytesMax, itemSize, keyOf } from './values/index.js'
+import { refuseKeyUpdates, updateDecision } from './update-decision.js'
+import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from './values/index.js'
 import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
 
 const empty: Item = {}
@@ -63,9 +63,8 @@ export class ItemOperations {
 
   async put(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Item', 'item')
-    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
-      throw validation('Return values set to invalid value')
-    refuseLegacy(input)
+    refuseReturnsOfUpdate(common.returns)
+    refuseMixed('PutItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item, size } = checkItem(input.Item)
     if (size > itemBytesMax) throw validation('Item size has exceeded the maximum allowed size')
@@ -93,9 +92,8 @@ export class ItemOperations {
 
   async delete(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Key', 'key')
-    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
-      throw validation('Return values set to invalid value')
-    refuseLegacy(input)
+    refuseReturnsOfUpdate(common.returns)
+    refuseMixed('DeleteItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
     const condition = conditionOf(input)
@@ -116,39 +114,31 @@ export class ItemOperations {
   }
 
   async update(input: Input): Promise<Buffer> {
-    const common = writeCommon(input, 'Key', 'key')
-    refuseLegacy(input)
+    const common = writeCommon(input, 'Key', 'key', true)
+    refuseMixed('UpdateItem', input)
     refuseLonePlaceholders(input, ['UpdateExpression', 'ConditionExpression'])
     const { item: given } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
     const updateText = text(input, 'UpdateExpression')
     const conditionText = text(input, 'ConditionExpression')
-    const update = updateText === undefined ? undefined : parseUpdate(updateText, context)
+    const update = updateText === undefined ? legacyUpdate(input) : parseUpdate(updateText, context)
     const condition =
-      conditionText === undefined ? undefined : parseCondition('ConditionExpression', conditionText, context)
+      conditionText === undefined
+        ? expectedCondition(input)
+        : parseCondition('ConditionExpression', conditionText, context)
     context.checkAllUsed()
     const row = this.#row(common.table)
     const { schema } = row
     const key = keyOf(given, schema, true)
-    for (const name of update ? updateTopLevelNames(update) : []) {
-      if (name === schema.hash.name || name === schema.range?.name) {
-        throw validation(
-          `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
-        )
-      }
-    }
+    refuseKeyUpdates(update, schema)
     if (update) checkIndexKeysOfUpdate(row, update)
-    let touched: Parameters<typeof updatedAttributes>[0] | undefined
+    let touched: PathList | undefined
     const decide = (before: Present): Decision => {
-      const old = before.item()
-      if (condition && !evaluateCondition(condition, old ?? empty))
+      if (condition && !evaluateCondition(condition, before.item() ?? empty))
         return { kind: 'refuse', returnItem: common.returnItem }
-      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key), updated: [] }
-      const result = applyUpdate(update, old ?? key, old !== undefined)
-      touched = result.touched
-      const size = itemSize(result.item)
-      if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
-      return { kind: 'put', item: result.item, size, updated: updateTopLevelNames(update) }
+      const decided = updateDecision(update, key, before)
+      touched = decided.touched
+      return decided.decision
     }
     const written = await this.#writer.write(common.table, key, true, decide)
     return this.#answer(row, common, key, written, attributesOf(common.returns, written, touched))
@@ -176,14 +166,15 @@ export class ItemOperations {
     const table = tableName(input, constraints)
     constraints.check(input.Key !== undefined && input.Key !== null, 'key', undefined, 'Member must not be null')
     const show = showCapacity(input, constraints)
+    checkLegacy(input, constraints)
     constraints.done()
-    refuseLegacy(input)
+    refuseMixed('GetItem', input)
     refuseLonePlaceholders(input, ['ProjectionExpression'])
     const consistent = flag(input, 'ConsistentRead') ?? false
     const { item } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
     const projectionText = text(input, 'ProjectionExpression')
-    const projection = projectionText === undefined ? undefined : parseProjection(projectionText, context)
+    const projection = projectionText === undefined ? legacyProjection(input) : parseProjection(projectionText, context)
     context.checkAllUsed()
     const found = this.#catalogue.find(table)
     if (!found) throw resourceNotFound()
@@ -210,15 +201,13 @@ interface WriteCommon {
   readonly showMetrics: boolean
 }
 
-function writeCommon(input: Input, required: string, member: string): WriteCommon {
+function writeCommon(input: Input, required: string, member: string, isUpdate = false): WriteCommon {
+  const isThere = input[required] !== undefined && input[required] !== null
+  if (isThere) refuseAlone(input, isUpdate)
   const constraints = new Constraints()
+  const show = showCapacity(input, constraints)
+  const showMetrics = showCollectionMetrics(input, constraints)
   const table = tableName(input, constraints)
-  constraints.check(
-    input[required] !== undefined && input[required] !== null,
-    member,
-    undefined,
-    'Member must not be null',
-  )
   const returns = oneOf(input, 'ReturnValues', 'returnValues', returnValues, constraints) ?? 'NONE'
   const onFailure = oneOf(
     input,
@@ -227,26 +216,47 @@ function writeCommon(input: Input, required: string, member: string): WriteCommo
     ['ALL_OLD', 'NONE'],
     constraints,
   )
-  const show = showCapacity(input, constraints)
-  const showMetrics = showCollectionMetrics(input, constraints)
+  constraints.check(isThere, member, undefined, 'Member must not be null')
+  checkLegacy(input, constraints)
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showMetrics }
 }
 
+/** What the newer layer looks at first and answers by itself, whatever else is wrong; without a Key or Item it is not asked. */
+function refuseAlone(input: Input, isUpdate: boolean): void {
+  if (input.TableName === '') {
+    throw new ValidationError(
+      "Value at 'TableName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    )
+  }
+  const returns = text(input, 'ReturnValues')
+  if (isUpdate && returns !== undefined && !(returnValues as readonly string[]).includes(returns)) {
+    // The misspelling is AWS's.
+    throw new ValidationError(
+      'Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]',
+    )
+  }
+}
+
+function refuseReturnsOfUpdate(returns: ReturnValues): void {
+  if (returns !== 'NONE' && returns !== 'ALL_OLD')
+    throw new ValidationError(
+      'ReturnValues can only be ALL_OLD or NONE',
+      'validation',
+      'Return values set to invalid value',
+    )
+}
+
 function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefined {
   const conditionText = text(input, 'ConditionExpression')
-  if (conditionText === undefined) return undefined
+  if (conditionText === undefined) return expectedCondition(input)
   const context = new ExpressionContext(placeholders(input))
   const condition = parseCondition('ConditionExpression', conditionText, context)
   context.checkAllUsed()
   return condition
 }
 
-function attributesOf(
-  returns: ReturnValues,
-  written: Written,
-  touched: Parameters<typeof updatedAttributes>[0] | undefined,
-): Buffer | undefined {
+function attributesOf(returns: ReturnValues, written: Written, touched: PathList | undefined): Buffer | undefined {
   const json = (item: Item | undefined): Buffer | undefined =>
     item && Object.keys(item).length > 0 ? Buffer.from(JSON.stringify(item)) : undefined
   switch (returns) {

@@ -5,17 +5,19 @@ import type { Storage } from '../storage/index.js'
 import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
 import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
-import { Catalogue } from './catalogue.js'
+import { Catalogue, type Table } from './catalogue.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
+import { itemKey } from './item-row.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
 import { checkShape } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
-import type { Item, KeySchema } from './values/index.js'
+import { TransactionOperations, Transactions } from './transactions/index.js'
+import { type Item, itemSize, type KeySchema, keyOf } from './values/index.js'
 import { WindowTime } from './window-time.js'
-import { Writer } from './writer.js'
+import { type Target, Writer } from './writer.js'
 
 export interface TablesOptions {
   readonly storage: Storage
@@ -47,6 +49,7 @@ type Operation = (input: Input) => Promise<Buffer | object>
 export class Tables {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
+  readonly #transactions: Transactions
   readonly #backfills: Backfills
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
@@ -59,6 +62,8 @@ export class Tables {
     const batches = new BatchOperations(options.commit, catalogue, this.#writer, collections)
     const ranges = new RangeOperations(options.storage, options.commit, catalogue)
     const tables = new TableOperations(catalogue, this.#backfills)
+    this.#transactions = new Transactions({ ...options, catalogue, writer: this.#writer })
+    const transactions = new TransactionOperations(this.#transactions, collections)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
       DynamoDB_20120810: {
@@ -68,6 +73,8 @@ export class Tables {
         DeleteItem: (input) => items.delete(input),
         BatchWriteItem: (input) => batches.write(input),
         BatchGetItem: (input) => batches.get(input),
+        TransactWriteItems: (input) => transactions.write(input),
+        TransactGetItems: (input) => transactions.get(input),
         Query: (input) => ranges.query(input),
         Scan: (input) => ranges.scan(input),
         CreateTable: (input) => tables.create(input),
@@ -115,7 +122,7 @@ export class Tables {
       const answer = await (run[operation] as Operation)(input)
       return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
     } catch (error) {
-      throw asAwsError(error)
+      throw asAwsError(error, operation)
     }
   }
 
@@ -149,19 +156,23 @@ export class Tables {
   }
 
   /**
-   * Puts and deletes of one table as one effect set, for sinks; the rows are latched until the release, which the caller
-   * calls after its submit. Throws NOT_FOUND.
+   * Puts into any tables as one effect set, for sinks; the rows are latched until the release, which the caller calls after
+   * its submit. Of several items with one key the last one counts. Throws NOT_FOUND.
    */
   async prepare(
-    name: string,
-    writes: readonly ({ readonly put: Item } | { readonly delete: Item })[],
+    puts: ReadonlyMap<string, readonly Item[]>,
   ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+    const targets: Target[] = []
+    for (const [name, items] of puts) {
+      const table = this.#catalogue.find(name)
+      if (!table) throw tableNotFound(name)
+      targets.push(...putTargets(table, items))
+    }
     try {
-      return await this.#writer.prepare(name, writes)
+      return await this.#writer.prepare(targets)
     } catch (error) {
-      if (error instanceof AwsError)
-        throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
-      throw error
+      if (!(error instanceof AwsError)) throw error
+      throw tableNotFound([...puts.keys()].find((name) => !this.#catalogue.find(name)) ?? [...puts.keys()].join(', '))
     }
   }
 
@@ -176,7 +187,23 @@ export class Tables {
   }
 
   async close(): Promise<void> {
-    await this.#backfills.close()
+    await Promise.all([this.#backfills.close(), this.#transactions.close()])
     await this.#catalogue.close()
   }
+}
+
+const tableNotFound = (name: string): MillraceError =>
+  new MillraceError('NOT_FOUND', `There is no table named ${name}.`)
+
+/** Of several puts of one item the last one counts: they would otherwise decide on the same old row. */
+function putTargets(table: Table, items: readonly Item[]): Iterable<Target> {
+  const { id, schema } = table.row
+  const targets = new Map<string, Target>()
+  for (const item of items) {
+    const keyAttributes = keyOf(item, schema)
+    const decision = { kind: 'put', item, size: itemSize(item) } as const
+    const row = itemKey(id, schema, keyAttributes).row.toString('latin1')
+    targets.set(row, { table, keyAttributes, decide: () => decision })
+  }
+  return targets.values()
 }

@@ -33,6 +33,11 @@ export class ExpressionContext {
   private readonly usedValues = new Set<string>()
   private size = 0
 
+  /** Bytes of all names and values. */
+  get bytes(): number {
+    return this.size
+  }
+
   /** Checks the names, then the values. Throws ValidationError. */
   constructor(placeholders: Placeholders) {
     if (placeholders.names !== undefined) this.readNames(placeholders.names)
@@ -86,7 +91,9 @@ export class ExpressionContext {
     } catch (thrown) {
       if (!(thrown instanceof ValidationError) || thrown.variant === 'serialization') throw thrown
       throw new ValidationError(
-        `ExpressionAttributeValues contains invalid value: ${thrown.message} for key ${reference}`,
+        thrown.message,
+        'validation',
+        `ExpressionAttributeValues contains invalid value: ${thrown.older} for key ${reference}`,
       )
     }
   }

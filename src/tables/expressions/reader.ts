@@ -17,9 +17,11 @@ export type ExpressionKind =
   | 'KeyConditionExpression'
   | 'UpdateExpression'
   | 'ProjectionExpression'
+  /** A PartiQL statement: the same checks, and messages that name no parameter. */
+  | 'Statement'
 
 export function expressionError(kind: ExpressionKind, message: string): ValidationError {
-  return new ValidationError(`Invalid ${kind}: ${message}`)
+  return new ValidationError(kind === 'Statement' ? message : `Invalid ${kind}: ${message}`)
 }
 
 /** Walks over an expression's tokens for a parser, and keeps the limits that hold for all of them. */
@@ -39,7 +41,9 @@ export class ExpressionReader {
     if (text === '') throw this.error('The expression can not be empty;')
     const size = Buffer.byteLength(text)
     if (size > expressionBytesMax) {
-      throw this.error(`Expression size has exceeded the maximum allowed size; expression size: ${size}`)
+      const message = `Invalid ${kind}: Expression size has exceeded the maximum allowed size;`
+      const older = kind === 'UpdateExpression' ? message : `${message} expression size: ${size}`
+      throw new ValidationError(message, 'validation', older)
     }
     this.tokens = tokenise(text)
   }
