@@ -81,6 +81,7 @@ class Application {
             'Nesting Levels have exceeded supported limits: ' +
               'Attributes in the item have nested levels beyond supported limit',
             'item',
+            'Nesting Levels have exceeded supported limits',
           )
         }
         return value
