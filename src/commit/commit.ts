@@ -206,6 +206,13 @@ export class Commit implements CommitPath {
     return { value, seen: undefined }
   }
 
+  async readMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
+    const pending = keys.map((key) => this.#overlay.get(rowName(key)))
+    const durable = await this.#cache.getMany(keys.filter((_, i) => pending[i] === undefined))
+    let next = 0
+    return pending.map((queued) => (queued ? queued.value : durable[next++]))
+  }
+
   readDurable(key: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
     return this.#cache.get(rowName(key), key)
   }

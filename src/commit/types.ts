@@ -87,6 +87,8 @@ export type Release = () => void
 export interface CommitPath {
   /** For deciders, under the row's latch: durable state and queued effects. */
   read(key: Buffer): Promise<Decided> | Decided
+  /** As `read`, of many rows that are latched, where nobody is answered. */
+  readMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]>
   /** For answers to clients: durable state only. */
   readDurable(key: Buffer): Promise<Buffer | undefined> | Buffer | undefined
   readDurableMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]>

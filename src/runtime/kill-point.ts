@@ -35,6 +35,7 @@ export const killPoints = [
   'sink:written',
   'stream:closed',
   'stream:created',
+  'table:backfilled',
   'table:deleted',
   'table:swept',
   'trim:raised',

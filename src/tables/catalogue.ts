@@ -5,7 +5,8 @@ import { type Clock, killPoint, type Logger, MillraceError } from '../runtime/in
 import type { Storage } from '../storage/index.js'
 import { inUse, notFound, validation } from './aws-error.js'
 import { Gate } from './gate.js'
-import { after, tablePrefix } from './item-row.js'
+import { tablePrefix } from './item-row.js'
+import { sweepSome } from './sweep.js'
 import type { KeySchema } from './values/index.js'
 import type { WindowTime } from './window-time.js'
 
@@ -46,6 +47,10 @@ export interface TableRow {
   readonly latestLabel?: string
   /** A pipeline or a bridge needs the log, with both images. */
   readonly isFollowed: boolean
+  /** Rows that are being derived from the items that there were: each job, and the last item row done in base64. */
+  readonly backfills?: Readonly<Record<string, string>>
+  /** Prefixes, in hexadecimal, of rows that are being removed. */
+  readonly removals?: readonly string[]
 }
 
 export interface Table {
@@ -66,10 +71,11 @@ export interface CatalogueOptions {
 }
 
 export const tablesMax = 2500
-const deleteRowsMax = 1000
 /** Rows of streams that one commit forgets. */
 const expiredStreamsMax = 1000
 const version = 1
+/** The rows of a table that go with it: its items and what is derived from them. */
+const familiesOfItems = [Family.item, Family.index, Family.expiry]
 
 const tableKey = (id: number): Buffer => {
   const key = Buffer.allocUnsafe(5)
@@ -86,7 +92,7 @@ const awsStreamKey = (table: number, label: string): Buffer => {
 }
 
 const encode = (value: unknown): Buffer => Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(value))])
-const tableEffect = (row: TableRow): RowEffect => ({ key: tableKey(row.id), value: encode(row) })
+export const tableEffect = (row: TableRow): RowEffect => ({ key: tableKey(row.id), value: encode(row) })
 const awsStreamEffect = (stream: AwsStream): RowEffect => ({
   key: awsStreamKey(stream.table, stream.label),
   value: encode(stream),
@@ -393,17 +399,11 @@ export class Catalogue {
 
   async #deleteAll(row: TableRow): Promise<void> {
     const { storage, commit } = this.#options
-    const prefix = tablePrefix(row.id)
-    const range = { gte: prefix, lt: after(prefix), limit: deleteRowsMax, bytesMax: 1 << 20, values: false }
-    while (!this.#isClosed) {
-      const { keys } = await storage.page(range)
-      if (keys.length === 0) {
-        await commit.submit({ rows: [{ key: tableKey(row.id), value: undefined }], essential: true })
-        return
-      }
-      killPoint('table:swept')
-      await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
+    for (const family of familiesOfItems) {
+      const prefix = tablePrefix(row.id, family)
+      while (await sweepSome(storage, commit, prefix)) if (this.#isClosed) return
     }
+    await commit.submit({ rows: [{ key: tableKey(row.id), value: undefined }], essential: true })
   }
 
   async close(): Promise<void> {

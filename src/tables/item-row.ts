@@ -57,9 +57,10 @@ export function segmentRange(table: number, segment: number, total: number): { g
   return { gte: bound(segment), lt: bound(segment + 1) }
 }
 
-export function tablePrefix(table: number): Buffer {
+/** Where the rows of a table begin, by default its items. */
+export function tablePrefix(table: number, family: Family = Family.item): Buffer {
   const prefix = Buffer.allocUnsafe(5)
-  prefix[0] = Family.item
+  prefix[0] = family
   prefix.writeUInt32BE(table, 1)
   return prefix
 }

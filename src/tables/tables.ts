@@ -3,6 +3,7 @@ import type { ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
+import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
 import { Catalogue } from './catalogue.js'
 import { ItemOperations } from './item-operations.js'
@@ -45,11 +46,13 @@ type Operation = (input: Input) => Promise<Buffer | object>
 export class Tables {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
+  readonly #backfills: Backfills
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
     this.#writer = new Writer(options.commit, catalogue)
+    this.#backfills = new Backfills({ ...options, catalogue, derivers: {} })
     const items = new ItemOperations(options.commit, catalogue, this.#writer)
     const batches = new BatchOperations(options.commit, catalogue, this.#writer)
     const ranges = new RangeOperations(options.storage, catalogue)
@@ -170,7 +173,8 @@ export class Tables {
     return this.#catalogue.expireStreams()
   }
 
-  close(): Promise<void> {
-    return this.#catalogue.close()
+  async close(): Promise<void> {
+    await this.#backfills.close()
+    await this.#catalogue.close()
   }
 }
