@@ -138,6 +138,11 @@ export class ShardedLog implements Log {
     return bytes
   }
 
+  /** Open shards that one stream may have. */
+  get shardsMax(): number {
+    return this.#limits.shardsMax
+  }
+
   get tailCacheBytes(): number {
     return this.#tail.bytes
   }

@@ -2,6 +2,7 @@ import type { Storage } from '../storage/index.js'
 import { validation } from './aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
+import type { Throttle } from './control/throttle.js'
 import {
   type Condition,
   conditionPaths,
@@ -65,10 +66,12 @@ interface Reading {
 export class RangeOperations {
   readonly #storage: Storage
   readonly #catalogue: Catalogue
+  readonly #throttle: Throttle
 
-  constructor(storage: Storage, catalogue: Catalogue) {
+  constructor(storage: Storage, catalogue: Catalogue, throttle: Throttle) {
     this.#storage = storage
     this.#catalogue = catalogue
+    this.#throttle = throttle
   }
 
   async query(input: Input): Promise<Buffer> {
@@ -186,6 +189,7 @@ export class RangeOperations {
 
   async #read(reading: Reading): Promise<Buffer> {
     const { row, reverse, limit, filter, projection, countOnly } = reading
+    this.#throttle.admit(row, 'read')
     const items: Buffer[] = []
     let count = 0
     let scanned = 0
@@ -220,7 +224,9 @@ export class RangeOperations {
       if (last) bounds = continueFrom(reading.bounds, last, reverse)
     }
     const next = isFull && last ? Buffer.from(JSON.stringify(keyAttributesOf(last, row.schema))) : undefined
-    const consumed = capacity(reading.show, row.name, readUnits(bytes, reading.consistent))
+    const units = readUnits(bytes, reading.consistent)
+    this.#throttle.take(row, 'read', units)
+    const consumed = capacity(reading.show, row.name, units)
     return members([
       ['Items', countOnly ? undefined : array(items)],
       ['Count', Buffer.from(String(count))],

@@ -51,7 +51,12 @@ const table = {
   StreamSpecification: structure('StreamSpecification', { StreamEnabled: 'boolean', StreamViewType: 'text' }),
   TableClass: 'text',
   DeletionProtectionEnabled: 'boolean',
+  SSESpecification: structure('SSESpecification', { Enabled: 'boolean', SSEType: 'text', KMSMasterKeyId: 'text' }),
+  OnDemandThroughput: structure('OnDemandThroughput', { MaxReadRequestUnits: 'long', MaxWriteRequestUnits: 'long' }),
+  WarmThroughput: structure('WarmThroughput', { ReadUnitsPerSecond: 'long', WriteUnitsPerSecond: 'long' }),
 } as const
+const tags: Shape = { list: structure('Tag', { Key: 'text', Value: 'text' }) }
+const ofTable = { TableName: 'text' } as const
 
 /** By operation; what is not named is not looked at, as on AWS. */
 const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
@@ -94,10 +99,37 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   CreateTable: {
     ...table,
     KeySchema: { list: structure('KeySchemaElement', { AttributeName: 'text', KeyType: 'text' }) },
+    Tags: tags,
   },
   UpdateTable: table,
-  DescribeTable: { TableName: 'text' },
-  DeleteTable: { TableName: 'text' },
+  DescribeTable: ofTable,
+  DeleteTable: ofTable,
+  TagResource: { ResourceArn: 'text', Tags: tags },
+  UntagResource: { ResourceArn: 'text', TagKeys: { list: 'text' } },
+  ListTagsOfResource: { ResourceArn: 'text', NextToken: 'text' },
+  UpdateTimeToLive: {
+    ...ofTable,
+    TimeToLiveSpecification: structure('TimeToLiveSpecification', { AttributeName: 'text', Enabled: 'boolean' }),
+  },
+  DescribeTimeToLive: ofTable,
+  DescribeContinuousBackups: ofTable,
+  UpdateContinuousBackups: {
+    ...ofTable,
+    PointInTimeRecoverySpecification: structure('PointInTimeRecoverySpecification', {
+      PointInTimeRecoveryEnabled: 'boolean',
+      RecoveryPeriodInDays: 'integer',
+    }),
+  },
+  DescribeKinesisStreamingDestination: ofTable,
+  EnableKinesisStreamingDestination: { ...ofTable, StreamArn: 'text' },
+  DisableKinesisStreamingDestination: { ...ofTable, StreamArn: 'text' },
+  UpdateKinesisStreamingDestination: {
+    ...ofTable,
+    StreamArn: 'text',
+    UpdateKinesisStreamingConfiguration: structure('UpdateKinesisStreamingConfiguration', {
+      ApproximateCreationDateTimePrecision: 'text',
+    }),
+  },
   ListTables: { ExclusiveStartTableName: 'text', Limit: 'integer' },
   ListStreams: { TableName: 'text', Limit: 'integer', ExclusiveStartStreamArn: 'text' },
   DescribeStream: {

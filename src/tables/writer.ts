@@ -1,10 +1,21 @@
-import type { Commit, EffectSet, Release } from '../commit/index.js'
-import { Codec, type NewRecord, RecordKind } from '../log/index.js'
+import type { Commit, EffectSet, Release, RowEffect } from '../commit/index.js'
+import { Codec, type NewRecord, RecordFlag, RecordKind } from '../log/index.js'
 import { conditionFailed, notFound } from './aws-error.js'
-import type { Catalogue, Table } from './catalogue.js'
+import { writeUnits } from './capacity.js'
+import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
-import { decodeItem, encodeItem, type ItemKey, itemKey, parseItem, type StoredItem } from './item-row.js'
-import { type Item, itemSize, itemsEqual, setAttribute } from './values/index.js'
+import type { Throttle } from './control/throttle.js'
+import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from './expiry/expiry-row.js'
+import {
+  decodeItem,
+  encodeItem,
+  type ItemKey,
+  itemKey,
+  keyAttributesOf,
+  parseItem,
+  type StoredItem,
+} from './item-row.js'
+import { attributeOf, type Item, itemSize, itemsEqual, setAttribute } from './values/index.js'
 
 /** What a decider sees of the row that it decides on. */
 export interface Present {
@@ -16,7 +27,8 @@ export interface Present {
 /** What shall become of the row. */
 export type Decision =
   | { readonly kind: 'put'; readonly item: Item; readonly size: number }
-  | { readonly kind: 'delete' }
+  /** `byService`: by the daemon itself, since its time to live is over. */
+  | { readonly kind: 'delete'; readonly byService?: boolean }
   | { readonly kind: 'refuse'; readonly returnItem: boolean }
 
 export interface Written {
@@ -34,12 +46,20 @@ interface Prepared {
 export class Writer {
   readonly #commit: Commit
   readonly #catalogue: Catalogue
+  readonly #throttle: Throttle
+  #onExpiry: (table: number, seconds: number) => void = () => {}
   #stampMs = 0
   #stampCounter = 0
 
-  constructor(commit: Commit, catalogue: Catalogue) {
+  constructor(commit: Commit, catalogue: Catalogue, throttle: Throttle) {
     this.#commit = commit
     this.#catalogue = catalogue
+    this.#throttle = throttle
+  }
+
+  /** Tells of each item that is written with a time at which it expires (seconds since 1970). */
+  observeExpiry(onExpiry: (table: number, seconds: number) => void): void {
+    this.#onExpiry = onExpiry
   }
 
   /**
@@ -53,6 +73,7 @@ export class Writer {
     decide: (before: Present) => Decision,
   ): Promise<Written> {
     const table = this.#table(name)
+    this.#throttle.admit(table.row, 'write')
     const shared = table.gate.share()
     const releaseTable = shared instanceof Promise ? await shared : shared
     let outcome: { written: Written | undefined; refused: boolean; returnItem: boolean; before: Present }
@@ -64,7 +85,7 @@ export class Writer {
       const release = latched instanceof Promise ? await latched : latched
       try {
         const read =
-          needsBefore || table.row.log !== undefined ? await this.#read(key) : { present: absent, seen: undefined }
+          needsBefore || readsAlways(table.row) ? await this.#read(key) : { present: absent, seen: undefined }
         const decision = decide(read.present)
         if (decision.kind === 'refuse') {
           outcome = { written: undefined, refused: true, returnItem: decision.returnItem, before: read.present }
@@ -86,9 +107,47 @@ export class Writer {
     } finally {
       releaseTable()
     }
+    const { written, before: found } = outcome
+    this.#throttle.take(table.row, 'write', writeUnits(written?.size ?? found.stored?.size ?? 0))
     if (durable) await durable
     if (outcome.refused) throw conditionFailed(outcome.returnItem ? outcome.before.item() : undefined)
     return outcome.written as Written
+  }
+
+  /**
+   * Deletes an item whose time to live is over: the version that is there under its latch, when that still expires at
+   * these seconds. Gives whether it did. An expiry row that no item belongs to goes.
+   */
+  async expire(table: Table, seconds: number, itemRow: Buffer): Promise<boolean> {
+    const shared = table.gate.share()
+    const releaseTable = shared instanceof Promise ? await shared : shared
+    let durable: Promise<unknown> | undefined
+    let isDeleted = false
+    try {
+      const { row } = table
+      const attribute = row.expiry?.attribute
+      if (attribute === undefined || !this.#catalogue.has(table)) return false
+      const latched = this.#commit.latch([itemRow])
+      const release = latched instanceof Promise ? await latched : latched
+      try {
+        const keyAttributes = keyAttributesOf(itemRow, row.schema)
+        const key = itemKey(row.id, row.schema, keyAttributes)
+        const { present } = await this.#read(key)
+        const item = present.item()
+        isDeleted = item !== undefined && expirySecondsOf(attributeOf(item, attribute)) === seconds
+        const { effects } = isDeleted
+          ? this.#prepare(table, key, keyAttributes, present, { kind: 'delete', byService: true }, true)
+          : { effects: { rows: [{ key: expiryKey(row.id, seconds, itemRow), value: undefined }] } }
+        // Without a record of it, a deletion only gives space back.
+        if (effects) durable = this.#commit.submit({ ...effects, essential: row.log === undefined })
+      } finally {
+        release()
+      }
+    } finally {
+      releaseTable()
+    }
+    if (durable) await durable
+    return isDeleted
   }
 
   /**
@@ -163,20 +222,26 @@ export class Writer {
     const { row } = table
     const old = before.stored
     if (decision.kind === 'delete') {
-      const mayExist = old !== undefined || !(hasRead || row.log !== undefined)
+      const mayExist = old !== undefined || !(hasRead || readsAlways(row))
       if (!mayExist) return { effects: undefined }
-      const rows = [{ key: key.row, value: undefined }]
+      const rows = [{ key: key.row, value: undefined }, ...this.#derived(table, key, before, undefined)]
+      const flags = decision.byService ? RecordFlag.service : 0
       return {
         effects: {
           rows,
           records:
-            row.log === undefined || !old ? [] : this.#record(table, key, keyAttributes, 'remove', undefined, old),
+            row.log === undefined || !old
+              ? []
+              : this.#record(table, key, keyAttributes, 'remove', undefined, old, flags),
         },
       }
     }
     const json = Buffer.from(JSON.stringify(decision.item))
     if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
-    const rows = [{ key: key.row, value: encodeItem(json, decision.size, this.#stamp()) }]
+    const rows = [
+      { key: key.row, value: encodeItem(json, decision.size, this.#stamp()) },
+      ...this.#derived(table, key, before, decision.item),
+    ]
     const image = { json, size: decision.size }
     return {
       effects: {
@@ -187,6 +252,14 @@ export class Writer {
     }
   }
 
+  /** The rows that follow from those of items. */
+  #derived({ row }: Table, key: ItemKey, before: Present, after: Item | undefined): readonly RowEffect[] {
+    if (row.expiry?.attribute === undefined) return []
+    const effects = expiryEffects(row, key, before.item(), after)
+    for (const { key: made, value } of effects) if (value) this.#onExpiry(row.id, decodeExpiryKey(made).seconds)
+    return effects
+  }
+
   #record(
     table: Table,
     key: ItemKey,
@@ -194,13 +267,14 @@ export class Writer {
     kind: 'insert' | 'modify' | 'remove',
     image: ImageBytes | undefined,
     old: StoredItem | undefined,
+    flags = 0,
   ) {
     const kept = this.#catalogue.images(table.row)
     const keys = { json: Buffer.from(JSON.stringify(keyAttributes)), size: itemSize(keyAttributes) }
     const record: NewRecord = {
       hash: key.hash,
       kind: RecordKind[kind],
-      flags: 0,
+      flags,
       codec: Codec.dynamoJsonChange,
       time: this.#commit.time.next(),
       key: key.encoded,
@@ -222,6 +296,9 @@ export class Writer {
     return { ms: this.#stampMs, counter: this.#stampCounter }
   }
 }
+
+/** Whether every write must know the item as it was: for its record, or for rows that follow from it. */
+const readsAlways = ({ log, expiry }: TableRow): boolean => log !== undefined || expiry?.attribute !== undefined
 
 const absent: Present = { stored: undefined, item: () => undefined }
 
