@@ -17,7 +17,7 @@ import {
   refuseOutOfBounds,
   throughputOnDemand,
 } from './control/throughput.js'
-import { readUpdate, refuseMixture, TableUpdates } from './control/update-table.js'
+import { readUpdate, refuseMixture, refuseThroughput, TableUpdates } from './control/update-table.js'
 import { partitionsFor, readWarm, refuseColdTable, warmOf } from './control/warm-throughput.js'
 import { keySchemaOf, readKeySchema } from './key-schema.js'
 import {
@@ -142,7 +142,7 @@ export class TableOperations {
     const wanted = readUpdate(input, constraints)
     refuseUnsupported(input)
     refuseMixture(wanted, false)
-    if (wanted.billing === 'PAY_PER_REQUEST' && wanted.throughput) throw throughputOnDemand()
+    refuseThroughput(wanted)
     refuseBusy(this.#row(input), this.#now())
     return { TableDescription: await this.#updates.run(name, wanted) }
   }

@@ -96,18 +96,32 @@ export function describeOnDemand(units: Units | undefined): object {
   }
 }
 
-/** What a change of the provisioned throughput leaves behind. Days are those of UTC, as on AWS. */
+/**
+ * What a change of the provisioned throughput leaves behind. Days are those of UTC, as on AWS. `now` is when it was begun:
+ * it is done a millisecond later, since programs look for the one time after the other.
+ */
 export function rememberChange(
   details: TableDetails | undefined,
   before: Throughput,
   wanted: Throughput,
   now: number,
-): Partial<TableDetails> {
+): TableDetails {
+  const doneAt = now + 1
   const isIncrease = wanted.read > before.read || wanted.write > before.write
   const isDecrease = wanted.read < before.read || wanted.write < before.write
   return {
-    ...(isIncrease ? { increasedAt: now } : {}),
-    ...(isDecrease ? { decreasedAt: now, decreases: decreasesToday(details, now) + 1 } : {}),
+    ...(isIncrease ? { increasedAt: doneAt } : {}),
+    ...(isDecrease ? { decreasedAt: doneAt, decreases: decreasesToday(details, now) + 1 } : {}),
+  }
+}
+
+/** ProvisionedThroughput while a change is on its way: the old values and counts, and when it was begun. */
+export function describeChange(before: TableRow, wanted: Throughput, now: number): object {
+  const { increasedAt, decreasedAt } = rememberChange(before.details, before.throughput, wanted, now)
+  return {
+    ...describeThroughput(before, now),
+    ...(increasedAt === undefined ? {} : { LastIncreaseDateTime: now / 1000 }),
+    ...(decreasedAt === undefined ? {} : { LastDecreaseDateTime: now / 1000 }),
   }
 }
 

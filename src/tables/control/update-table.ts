@@ -16,7 +16,7 @@ import { readTableClass } from './table-class.js'
 import type { TableDetails, Units } from './table-details.js'
 import { refuseBusy } from './table-status.js'
 import {
-  describeThroughput,
+  describeChange,
   mergeOnDemand,
   readOnDemand,
   readThroughput,
@@ -83,6 +83,14 @@ export function refuseMixture(wanted: WantedUpdate, hasIndexes: boolean): void {
   if (stream && (billing || throughput)) throw invalid('You cannot modify stream status while updating table IOPS')
 }
 
+/** What can be said about a change of the throughput before the table is looked for. */
+export function refuseThroughput({ billing, throughput }: WantedUpdate): void {
+  if (billing === 'PROVISIONED' && !throughput)
+    throw invalid('ProvisionedThroughput must be specified when BillingMode is PROVISIONED')
+  refuseOutOfBounds(throughput)
+  if (billing === 'PAY_PER_REQUEST' && throughput) throw throughputOnDemand()
+}
+
 /** Carries out what an UpdateTable asks for, indexes apart. */
 export class TableUpdates {
   readonly #catalogue: Catalogue
@@ -102,19 +110,20 @@ export class TableUpdates {
     if (wanted.stream) return this.#stream(name, wanted.stream)
     if (wanted.warm) return this.#warm(name, wanted.warm)
     let before: TableRow | undefined
+    let now = 0
     const after = await this.#catalogue.change(name, (row) => {
       before = row
-      refuseBusy(row, this.#now())
-      return this.#busy(this.#changed(row, wanted))
+      now = this.#now()
+      refuseBusy(row, now)
+      return this.#busy(this.#changed(row, wanted, now))
     })
-    const now = this.#now()
     const old = before as TableRow
     return {
       ...describeTable(this.#catalogue, after, now),
       TableStatus: 'UPDATING',
       // Until a change of the throughput is done, the old one is shown.
       ...(wanted.throughput && old.billing === 'PROVISIONED'
-        ? { ProvisionedThroughput: describeThroughput({ ...after, throughput: old.throughput }, now) }
+        ? { ProvisionedThroughput: describeChange(old, wanted.throughput, now) }
         : {}),
       ...(wanted.encryption
         ? describeEncryption(after.details?.encryption ?? old.details?.encryption, 'UPDATING')
@@ -152,7 +161,7 @@ export class TableUpdates {
     }
   }
 
-  #changed(row: TableRow, wanted: WantedUpdate): TableRow {
+  #changed(row: TableRow, wanted: WantedUpdate, now: number): TableRow {
     const { tableClass, protection, encryption } = wanted
     if (encryption) {
       const key = encryptionOf(encryption, this.#home)
@@ -162,36 +171,7 @@ export class TableUpdates {
     }
     if (tableClass) return { ...row, tableClass }
     if (protection !== undefined) return { ...row, deletionProtection: protection }
-    return this.#billed(row, wanted)
-  }
-
-  #billed(row: TableRow, { billing: wantedBilling, throughput, onDemand }: WantedUpdate): TableRow {
-    const billing = wantedBilling ?? row.billing
-    if (wantedBilling === 'PROVISIONED' && !throughput)
-      throw invalid('ProvisionedThroughput must be specified when BillingMode is PROVISIONED')
-    if (throughput && billing === 'PAY_PER_REQUEST') throw throughputOnDemand()
-    refuseOutOfBounds(throughput)
-    refuseOnDemand(onDemand, billing, true)
-    const now = this.#now()
-    const warm = warmOf(row)
-    if (billing === 'PAY_PER_REQUEST') {
-      const maxima = onDemand ? mergeOnDemand(row.details?.onDemand, onDemand) : row.details?.onDemand
-      const switched = row.billing === billing ? {} : { onDemandAt: now, warm }
-      const { onDemand: _, ...details } = row.details ?? {}
-      const changed = { ...row, details, billing, throughput: { read: 0, write: 0 } }
-      return withDetails(changed, { ...switched, ...(maxima ? { onDemand: maxima } : {}) })
-    }
-    if (!throughput) return row
-    if (row.billing === 'PROVISIONED') {
-      refuseSameThroughput(row.throughput, throughput)
-      return withDetails(
-        { ...row, throughput },
-        { warm, ...rememberChange(row.details, row.throughput, throughput, now) },
-      )
-    }
-    const { onDemand: _, ...details } = row.details ?? {}
-    const onDemandAt = details.onDemandAt ?? row.createdAt
-    return withDetails({ ...row, details, billing, throughput }, { warm, onDemandAt })
+    return billed(row, wanted, now)
   }
 
   /** UPDATING for as long as it is configured; a table that did not change is neither. */
@@ -203,3 +183,29 @@ export class TableUpdates {
 }
 
 const withDetails = (row: TableRow, more: TableDetails): TableRow => ({ ...row, details: { ...row.details, ...more } })
+
+/** A table's row with another billing or throughput. */
+function billed(row: TableRow, { billing: wantedBilling, throughput, onDemand }: WantedUpdate, now: number): TableRow {
+  const billing = wantedBilling ?? row.billing
+  if (throughput && billing === 'PAY_PER_REQUEST') throw throughputOnDemand()
+  refuseOnDemand(onDemand, billing, true)
+  const warm = warmOf(row)
+  if (billing === 'PAY_PER_REQUEST') {
+    const maxima = onDemand ? mergeOnDemand(row.details?.onDemand, onDemand) : row.details?.onDemand
+    const switched = row.billing === billing ? {} : { onDemandAt: now, warm }
+    const { onDemand: _, ...details } = row.details ?? {}
+    const changed = { ...row, details, billing, throughput: { read: 0, write: 0 } }
+    return withDetails(changed, { ...switched, ...(maxima ? { onDemand: maxima } : {}) })
+  }
+  if (!throughput) return row
+  if (row.billing === 'PROVISIONED') {
+    refuseSameThroughput(row.throughput, throughput)
+    return withDetails(
+      { ...row, throughput },
+      { warm, ...rememberChange(row.details, row.throughput, throughput, now) },
+    )
+  }
+  const { onDemand: _, ...details } = row.details ?? {}
+  const onDemandAt = details.onDemandAt ?? row.createdAt
+  return withDetails({ ...row, details, billing, throughput }, { warm, onDemandAt })
+}

@@ -38,15 +38,21 @@ test('throughput is changed, and what became of it is described by days of UTC',
     ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5, NumberOfDecreasesToday: 0 },
     WarmThroughput: { ReadUnitsPerSecond: 10, WriteUnitsPerSecond: 5, Status: 'ACTIVE' },
   })
-  await set(4, 5)
+  expect((await set(4, 5)).body.TableDescription.ProvisionedThroughput).toEqual({
+    ReadCapacityUnits: 10,
+    WriteCapacityUnits: 5,
+    NumberOfDecreasesToday: 0,
+    LastIncreaseDateTime: (start + 1001) / 1000,
+    LastDecreaseDateTime: (start + 1000) / 1000,
+  })
   clock.advance(1000)
   await set(3, 6)
   expect((await describe(asked, TableName)).ProvisionedThroughput).toEqual({
     ReadCapacityUnits: 3,
     WriteCapacityUnits: 6,
     NumberOfDecreasesToday: 2,
-    LastIncreaseDateTime: (start + 2000) / 1000,
-    LastDecreaseDateTime: (start + 2000) / 1000,
+    LastIncreaseDateTime: (start + 2001) / 1000,
+    LastDecreaseDateTime: (start + 2001) / 1000,
   })
   // What a table was ready for, it stays ready for.
   expect((await describe(asked, TableName)).WarmThroughput).toMatchObject({
