@@ -144,7 +144,7 @@ test('what was due before a stop goes after it, and rows agree with items all th
 })
 
 test('nothing is deleted while the clock is not believed', async () => {
-  const { clock, commit, tables, create, ttl, put, keys } = await openExpiry()
+  const { storage, folder, clock, commit, tables, create, ttl, put, keys, close } = await openExpiry()
   await create('jumped')
   await ttl('jumped', 'until')
   await put('jumped', 'a', { until: n(Math.floor(clock.wall / 1000) + 3600) })
@@ -154,6 +154,18 @@ test('nothing is deleted while the clock is not believed', async () => {
   commit.time.confirm()
   await tables.sweeper.run()
   expect(await keys('jumped')).toEqual([])
+
+  // A start by a clock that is days ahead of the last commit: it may be right, and is looked at for ten minutes.
+  const now = Math.floor(clock.wall / 1000)
+  await put('jumped', 'b', { until: n(now + 3600) })
+  await close()
+  clock.advance(3 * 24 * 3_600_000)
+  const second = await openExpiry({ storage, folder, clock })
+  await second.tables.sweeper.run()
+  expect(await second.keys('jumped')).toEqual(['b'])
+  clock.advance(600_000)
+  await second.tables.sweeper.run()
+  expect(await second.keys('jumped')).toEqual([])
 })
 
 test('on a full disk deletions that a log would record wait, and say how long; others give space back', async () => {
