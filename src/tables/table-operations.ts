@@ -38,6 +38,8 @@ export interface TableOperationsOptions {
   readonly home: Home
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Called with the number of a table that was deleted. */
+  readonly onDeleted: (table: number) => void
 }
 
 /** CreateTable, DescribeTable, UpdateTable, DeleteTable, ListTables. */
@@ -46,9 +48,11 @@ export class TableOperations {
   readonly #settings: ControlSettings
   readonly #home: Home
   readonly #now: () => number
+  readonly #onDeleted: (table: number) => void
   readonly #updates: TableUpdates
 
-  constructor({ catalogue, settings, home, now }: TableOperationsOptions) {
+  constructor({ catalogue, settings, home, now, onDeleted }: TableOperationsOptions) {
+    this.#onDeleted = onDeleted
     this.#catalogue = catalogue
     this.#settings = settings
     this.#home = home
@@ -119,7 +123,9 @@ export class TableOperations {
   async delete(input: Input): Promise<object> {
     const row = this.#row(input)
     refuseDeletion(row, this.#now())
-    return { TableDescription: this.describe(await this.#catalogue.delete(row.name)) }
+    const gone = await this.#catalogue.delete(row.name)
+    this.#onDeleted(gone.id)
+    return { TableDescription: this.describe(gone) }
   }
 
   async list(input: Input): Promise<object> {

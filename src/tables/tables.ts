@@ -100,10 +100,17 @@ export class Tables {
     const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle)
     const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle)
     const ranges = new RangeOperations(options.storage, catalogue, throttle)
-    const tables = new TableOperations({ catalogue, settings, home: this.#home, now })
+    const tables = new TableOperations({
+      catalogue,
+      settings,
+      home: this.#home,
+      now,
+      onDeleted: (id) => throttle.forget(id),
+    })
     const tags = new TagOperations(catalogue, this.#home, now)
     const changeMs = options.ttl?.changeMs ?? expiryDefaults.changeMs
-    const timeToLive = new TimeToLive({ catalogue, backfills: this.#backfills, clock, changeMs })
+    const onSwitched = (id: number) => this.sweeper.forget(id)
+    const timeToLive = new TimeToLive({ catalogue, backfills: this.#backfills, clock, changeMs, onSwitched })
     const absent = new AbsentFeatures(catalogue, this.#home)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {

@@ -60,7 +60,10 @@ export class ItemCounts {
 
   async #look(): Promise<void> {
     const { catalogue, clock, countMs } = this.#options
-    for (const table of [...catalogue.tables()]) {
+    const tables = [...catalogue.tables()]
+    const ids = new Set(tables.map(({ row }) => row.id))
+    for (const id of this.#countedAt.keys()) if (!ids.has(id)) this.#countedAt.delete(id)
+    for (const table of tables) {
       const { id, createdAt, details } = table.row
       const last = Math.max(this.#countedAt.get(id) ?? 0, details?.counted?.at ?? createdAt)
       if (clock.now() - last >= countMs) await this.#count(table)

@@ -3,11 +3,11 @@ import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } f
 import type { Storage } from '../../storage/index.js'
 import type { Catalogue, Table } from '../catalogue.js'
 import type { Writer } from '../writer.js'
-import { decodeExpiryKey, expiryStart } from './expiry-row.js'
+import { decodeExpiryKey, expirySecondsMax, expiryStart } from './expiry-row.js'
 
 /** What expired longer ago than five years stays for good, as on AWS. */
 export const expiredSecondsMax = Math.round(5 * 365.2425 * 24 * 60 * 60)
-/** Between two looks that begin with the oldest rows; the others begin where the one before ended. */
+/** Between two looks at everything; the others look only where something is known to be due. */
 const wholeLookMs = 10_000
 const pageBytesMax = 1 << 20
 /** Bytes of the items that one batch deletes, since their old images may go into the log. */
@@ -41,7 +41,7 @@ interface Place {
  */
 export class Sweeper {
   readonly #options: SweeperOptions
-  /** By table: rows below this time are known to be gone, but for those of writes that are told to `lower`. */
+  /** By table: the earliest time that a row of it has, as far as is known. A table that is not here is looked at whole. */
   readonly #floors = new Map<number, number>()
   #wholeLookAt = Number.NEGATIVE_INFINITY
   /** The oldest time that is due and not worked off. */
@@ -64,10 +64,15 @@ export class Sweeper {
     return this.#oldest === undefined ? 0 : Math.max(0, now / 1000 - this.#oldest)
   }
 
-  /** An item with this time is being written: one that is due already is found by the next look. */
+  /** A row with this time is there, or is being written. */
   lower(table: number, seconds: number): void {
     const floor = this.#floors.get(table)
     if (floor !== undefined && seconds < floor) this.#floors.set(table, seconds)
+  }
+
+  /** Rows of a table were made that nobody told of. */
+  forget(table: number): void {
+    this.#floors.delete(table)
   }
 
   /** A look every `sweepMs`. */
@@ -110,19 +115,22 @@ export class Sweeper {
       this.#wholeLookAt = clock.monotonic()
       this.#floors.clear()
     }
-    let places = tables.map((table) => this.#placeOf(table, now))
+    let places = tables.flatMap((table) => this.#placeOf(table, now) ?? [])
     // What was queued when the floors were taken is in the store when it is read.
-    await commit.settled()
+    if (places.length > 0) await commit.settled()
     while (places.length > 0 && !this.#isClosed) places = await this.#turn(places)
     if (!this.#isClosed) this.#oldest = undefined
   }
 
-  #placeOf(table: Table, now: number): Place {
-    const { id } = table.row
+  /** Undefined when nothing of the table is due. What is written from here on lowers its floor again. */
+  #placeOf(table: Table, now: number): Place | undefined {
+    const { id, backfills } = table.row
     const until = Math.ceil(now / 1000)
-    const oldest = Math.max(0, until - expiredSecondsMax)
-    const floor = Math.max(oldest, this.#floors.get(id) ?? 0)
-    this.#floors.set(id, until)
+    // Rows that a backfill makes are not told of.
+    if (backfills) this.forget(id)
+    const floor = Math.max(0, until - expiredSecondsMax, this.#floors.get(id) ?? 0)
+    if (floor >= until) return undefined
+    if (!backfills) this.#floors.set(id, Number.POSITIVE_INFINITY)
     return { table, from: { gte: expiryStart(id, floor) }, until }
   }
 
@@ -143,16 +151,20 @@ export class Sweeper {
   async #batch(place: Place): Promise<{ readonly seconds: number | undefined; readonly more: boolean }> {
     const { storage, commit, writer, rowsAtOnceMax } = this.#options
     const { table, until } = place
-    const range = { ...place.from, lt: expiryStart(table.row.id, until), limit: rowsAtOnceMax, bytesMax: pageBytesMax }
-    const page = await storage.page({ ...range, values: false })
-    if (page.keys.length === 0) return { seconds: undefined, more: false }
-    const due = page.keys.map(decodeExpiryKey)
+    const { id } = table.row
+    const range = { ...place.from, lt: expiryStart(id, expirySecondsMax + 1), limit: rowsAtOnceMax }
+    const page = await storage.page({ ...range, bytesMax: pageBytesMax, values: false })
+    const found = page.keys.map(decodeExpiryKey)
+    const due = found.filter(({ seconds }) => seconds < until)
+    const next = found[due.length]
+    if (next) this.lower(id, next.seconds)
+    if (due.length === 0) return { seconds: undefined, more: false }
     const { seconds } = due[0] as (typeof due)[number]
     // Read together, which the decisions then find in the row cache.
     const items = await commit.readDurableMany(due.map(({ itemRow }) => itemRow))
     const rows = due.slice(0, fitting(items))
     const last = page.keys[rows.length - 1] as Buffer
-    const more = page.more || rows.length < due.length
+    const more = rows.length < due.length || (page.more && next === undefined)
     this.#oldest = Math.min(seconds, this.#oldest ?? seconds)
     const outcomes = await Promise.allSettled(rows.map((row) => writer.expire(table, row.seconds, row.itemRow)))
     const deleted = outcomes.filter((outcome) => outcome.status === 'fulfilled' && outcome.value).length

@@ -19,6 +19,8 @@ export interface TimeToLiveOptions {
   readonly clock: Clock
   /** Time that must lie between two changes; 0 is none. */
   readonly changeMs: number
+  /** Called with the number of a table whose time to live was switched. */
+  readonly onSwitched: (table: number) => void
 }
 
 /** UpdateTimeToLive and DescribeTimeToLive. */
@@ -30,7 +32,7 @@ export class TimeToLive {
   }
 
   async update(input: Input): Promise<object> {
-    const { catalogue, backfills, clock } = this.#options
+    const { catalogue, backfills, clock, onSwitched } = this.#options
     const { attribute, isOn } = readSpecification(input)
     const { name } = requestedTable(catalogue, input)
     for (;;) {
@@ -43,6 +45,7 @@ export class TimeToLive {
         return isOn ? switchedOn(row, attribute, clock.now()) : switchedOff(row, attribute, clock.now())
       })
       const table = catalogue.get(name) as Table
+      onSwitched(table.row.id)
       backfills.wake(table)
       const settled = backfills.settled(table)
       await (isRemoving ? settled : Promise.race([settled, sleep(clock, settleMs)]))

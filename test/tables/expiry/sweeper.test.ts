@@ -205,3 +205,45 @@ test('looks come by themselves, every sweepMs', async () => {
   expect(await keys('timed')).toEqual([])
   await tables.close()
 })
+
+test('a table of which nothing is due costs no look, and every write that changes this is seen', async () => {
+  const { clock, storage, tables, create, ttl, put, keys, run } = await openExpiry()
+  for (const name of ['idle', 'next', 'none']) {
+    await create(name)
+    await ttl(name, 'until')
+  }
+  const now = Math.floor(clock.wall / 1000)
+  await put('idle', 'far', { until: n(now + 1000) })
+  await put('next', 'a', { until: n(now + 2) })
+  await tables.sweeper.run()
+  let pages = 0
+  const page = storage.page.bind(storage)
+  storage.page = (range) => {
+    pages++
+    return page(range)
+  }
+  clock.advance(1000)
+  await tables.sweeper.run()
+  expect(pages).toBe(0)
+  // Sooner than what was known, due at once, and where there was nothing.
+  await put('idle', 'sooner', { until: n(now + 2) })
+  await put('next', 'past', { until: n(now - 5) })
+  await put('none', 'first', { until: n(now + 3) })
+  await tables.sweeper.run()
+  expect([await keys('next'), pages > 0]).toEqual([['a'], true])
+  clock.advance(1500)
+  await tables.sweeper.run()
+  expect(await keys('idle')).toEqual(['far'])
+  expect(await keys('next')).toEqual([])
+  await run('UpdateItem', {
+    TableName: 'idle',
+    Key: { pk: { S: 'far' } },
+    UpdateExpression: 'SET #u = :n',
+    ExpressionAttributeNames: { '#u': 'until' },
+    ExpressionAttributeValues: { ':n': n(now + 3) },
+  })
+  clock.advance(1000)
+  await tables.sweeper.run()
+  expect(await keys('idle')).toEqual([])
+  expect(await keys('none')).toEqual([])
+})

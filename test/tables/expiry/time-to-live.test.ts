@@ -31,6 +31,21 @@ test('items that were there before are covered, switching off takes the rows awa
   expect(expiryTimes()).toEqual([...Array.from({ length: 499 }, () => now + 5000), now + 6000])
 })
 
+test('what is due when its table is given a time to live goes with the next look', async () => {
+  const { clock, tables, create, ttl, put, keys } = await openExpiry()
+  await create('due')
+  const now = Math.floor(clock.wall / 1000)
+  await put('due', 'a', { one: n(now - 60), two: n(now + 60) })
+  await put('due', 'b', { one: n(now + 60), two: n(now - 60) })
+  await ttl('due', 'one')
+  await tables.sweeper.run()
+  expect(await keys('due')).toEqual(['b'])
+  await ttl('due', 'one', false)
+  await ttl('due', 'two')
+  await tables.sweeper.run()
+  expect(await keys('due')).toEqual([])
+})
+
 test('a backfill that was cut off goes on, and the status says so meanwhile', async () => {
   const first = await openExpiry()
   await first.create('cut')
