@@ -55,6 +55,16 @@ export class MemoryStorage implements Storage {
     return { keys, values, more: keys.length < names.length }
   }
 
+  async approximateSize(from: Buffer, to: Buffer): Promise<number> {
+    const { keys, values } = await this.page({
+      gte: from,
+      lt: to,
+      limit: Number.MAX_SAFE_INTEGER,
+      bytesMax: Number.MAX_SAFE_INTEGER,
+    })
+    return [...keys, ...values].reduce((sum, { length }) => sum + length, 0)
+  }
+
   async *scan(range: Omit<RangeOptions, 'limit'>): AsyncGenerator<Page, void, void> {
     yield await this.page({ ...range, limit: Number.MAX_SAFE_INTEGER, bytesMax: Number.MAX_SAFE_INTEGER })
   }

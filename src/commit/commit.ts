@@ -3,6 +3,7 @@ import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { CommitTime } from './commit-time.js'
 import type { Epoch } from './epochs.js'
+import { Family } from './families.js'
 import { Latches } from './latches.js'
 import type { Ledger } from './ledger.js'
 import type { Mark } from './mark.js'
@@ -229,7 +230,7 @@ export class Commit implements CommitPath {
     gathering.bytes += bytes
     this.#queuedBytes += bytes
     for (const row of effects.rows ?? []) {
-      this.#overlay.set(rowName(row.key), { commit: gathering.commit, value: row.value })
+      if (isReadByKey(row)) this.#overlay.set(rowName(row.key), { commit: gathering.commit, value: row.value })
     }
     if (!this.#inFlight && !this.#scheduled) {
       // What else this turn of the event loop brings joins the same commit.
@@ -393,6 +394,7 @@ export class Commit implements CommitPath {
     killPoint('commit:marked')
     this.#durableNextSequence = this.#nextSequence
     for (const row of gathering.rows) {
+      if (!isReadByKey(row)) continue
       const name = rowName(row.key)
       // A newer commit may have queued the row again: then the overlay keeps that one.
       if (this.#overlay.get(name)?.commit === gathering.commit) this.#overlay.delete(name)
@@ -465,6 +467,9 @@ function acceptedBy({ refused }: Gathering, effects: EffectSet, receipt: Receipt
   if (refusal) throw refusal
   return receipt
 }
+
+/** Entries of indexes are read in ranges alone: in the overlay and the cache they would only take the place of items. */
+const isReadByKey = ({ key }: RowEffect): boolean => key[0] !== Family.index
 
 const rowName = (key: Buffer): string => key.toString('latin1')
 const nothing = (): void => {}

@@ -24,7 +24,7 @@ export const Family = {
   shape: 0x11,
   /** Reserved: pipeline timers. */
   timer: 0x12,
-  /** Reserved: secondary indexes of tables. */
+  /** Entries of secondary indexes of tables. */
   index: 0x13,
   /** Items by the time at which they expire. */
   expiry: 0x14,

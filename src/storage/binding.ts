@@ -45,6 +45,7 @@ export interface Binding {
   db_get(database: Database, key: Buffer, options: object, done: Done<Buffer>): void
   db_get_many(database: Database, keys: readonly Buffer[], options: object, done: Done<(Buffer | undefined)[]>): void
   db_compact_range(database: Database, from: Buffer, to: Buffer, done: Done): void
+  db_approximate_size(database: Database, from: Buffer, to: Buffer, done: Done<number>): void
   db_get_property(database: Database, name: string): string
   iterator_init(database: Database, options: IteratorOptions): NativeIterator
   /** Gives [value, key, value, key, ...] with the first entry last; one call at a time. */

@@ -200,6 +200,12 @@ class RocksdbStorage implements Storage {
     )
   }
 
+  approximateSize(from: Buffer, to: Buffer): Promise<number> {
+    return this.#run(() =>
+      promised('read', this.#path, (done) => this.#binding.db_approximate_size(this.#database, from, to, done)),
+    )
+  }
+
   property(name: string): string {
     this.#checkOpen()
     return this.#binding.db_get_property(this.#database, name)

@@ -41,6 +41,8 @@ export interface Storage {
   write(fill: (batch: StorageBatch) => void, sync: boolean): Promise<void>
   /** Gives space back; runs beside everything else. */
   compactRange(from: Buffer, to: Buffer): Promise<void>
+  /** About how many bytes lie in a range on the disk, compressed; what was written last may not count yet. */
+  approximateSize(from: Buffer, to: Buffer): Promise<number>
   /** A RocksDB property, such as `rocksdb.stats`. */
   property(name: string): string
   close(): Promise<void>

@@ -3,7 +3,7 @@ import { type Clock, killPoint, type Logger, MillraceError, type Timer } from '.
 import type { Storage } from '../storage/index.js'
 import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { tableEffect } from './catalogue.js'
-import { after, decodeItem, type StoredItem, tablePrefix } from './item-row.js'
+import { after, tablePrefix } from './item-row.js'
 import { sweepSome } from './sweep.js'
 
 /*
@@ -24,8 +24,8 @@ const pageBytesMax = 1 << 20
 /** How long to leave a busy or full store alone. */
 const retryMs = 1000
 
-/** The rows that belong to an item as it is stored, whatever of them is there already. Pure. */
-export type Derive = (row: TableRow, subject: string, key: Buffer, item: StoredItem) => readonly RowEffect[]
+/** The rows that belong to an item's row, given by key and value, whatever of them is there already. Pure. */
+export type Derive = (row: TableRow, subject: string, key: Buffer, value: Buffer) => readonly RowEffect[]
 
 export interface BackfillOptions {
   readonly storage: Storage
@@ -128,7 +128,7 @@ export class Backfills {
       const values = await this.#options.commit.readMany(keys)
       const rows = keys.flatMap((key, i) => {
         const value = values[i]
-        return value ? this.#derive(row, job, key, decodeItem(value)) : []
+        return value ? this.#derive(row, job, key, value) : []
       })
       const last = keys[keys.length - 1]
       if (!more || !last) return { row: withoutBackfill(row, job), rows }
@@ -136,11 +136,11 @@ export class Backfills {
     })
   }
 
-  #derive(row: TableRow, job: string, key: Buffer, item: StoredItem): readonly RowEffect[] {
+  #derive(row: TableRow, job: string, key: Buffer, value: Buffer): readonly RowEffect[] {
     const at = job.indexOf(':')
     const derive = this.#options.derivers[job.slice(0, at)]
     if (!derive) throw new MillraceError('INTERNAL', `Nothing knows how to do the job ${job} of a table.`)
-    return derive(row, job.slice(at + 1), key, item)
+    return derive(row, job.slice(at + 1), key, value)
   }
 
   /**

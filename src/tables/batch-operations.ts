@@ -1,10 +1,11 @@
 import type { Commit } from '../commit/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { validation } from './aws-error.js'
-import { capacity, readUnits, showCapacity, writeUnits } from './capacity.js'
+import { addIndexUnits, capacity, type IndexUnits, readUnits, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
 import { isThrottled, type Throttle } from './control/throttle.js'
 import { ExpressionContext, type Projection, parseProjection, project } from './expressions/index.js'
+import { checkIndexedItem, type ItemCollections, indexWriteUnits, showCollectionMetrics } from './indexes/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { array, members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
@@ -14,7 +15,6 @@ import {
   type Input,
   list,
   object,
-  oneOf,
   placeholders,
   refuseLegacy,
   refuseLonePlaceholders,
@@ -22,7 +22,7 @@ import {
   text,
 } from './request.js'
 import { checkItem, type Item, itemBytesMax, keyOf, keyOfBatchItem } from './values/index.js'
-import { type Decision, resourceNotFound, type Writer, type Written } from './writer.js'
+import { type Decision, resourceNotFound, type Writer } from './writer.js'
 
 const writesMax = 25
 const readsMax = 100
@@ -54,19 +54,21 @@ export class BatchOperations {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
   readonly #throttle: Throttle
+  readonly #collections: ItemCollections
 
-  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, throttle: Throttle) {
+  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, throttle: Throttle, collections: ItemCollections) {
     this.#commit = commit
     this.#catalogue = catalogue
     this.#writer = writer
     this.#throttle = throttle
+    this.#collections = collections
   }
 
   async write(input: Input): Promise<Buffer> {
     const requests = requestItems(input, 'BatchWriteItem')
     const constraints = new Constraints()
     const show = showCapacity(input, constraints)
-    oneOf(input, 'ReturnItemCollectionMetrics', 'returnItemCollectionMetrics', ['SIZE', 'NONE'], constraints)
+    const showMetrics = showCollectionMetrics(input, constraints)
     const named = Object.keys(requests).map((name) => ({
       name,
       table: tableName({ TableName: name }, constraints),
@@ -83,13 +85,17 @@ export class BatchOperations {
     const outcomes = await Promise.allSettled(
       keyed.map(({ table, key, decision }) => this.#writer.write(table, key, show !== 'NONE', () => decision)),
     )
-    const units = new Map<string, number>()
+    const units = new Map<string, { table: number; indexes?: IndexUnits | undefined }>()
     const unprocessed = new Map<string, unknown[]>()
     let refused: unknown
     outcomes.forEach((outcome, i) => {
-      const { named: name, table, request } = writes[i] as BatchWrite
+      const { named: name, table, request, row, key } = keyed[i] as (typeof keyed)[number]
       if (outcome.status === 'fulfilled') {
-        units.set(table, (units.get(table) ?? 0) + writeUnits((outcome.value as Written).size))
+        const used = units.get(table)
+        units.set(table, {
+          table: (used?.table ?? 0) + writeUnits(outcome.value.size),
+          indexes: addIndexUnits(used?.indexes, show === 'NONE' ? undefined : indexWriteUnits(row, key, outcome.value)),
+        })
         return
       }
       if (!isTooBusy(outcome.reason) && !isThrottled(outcome.reason)) throw outcome.reason
@@ -98,10 +104,30 @@ export class BatchOperations {
     })
     // As on AWS: what found no room is named, and only when nothing found any is it an error.
     if (refused !== undefined && units.size === 0) throw refused
-    const consumed = show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used))
+    const consumed =
+      show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used.table, used.indexes))
+    const metrics = showMetrics ? await this.#metrics(keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')) : {}
     return Buffer.from(
-      JSON.stringify({ UnprocessedItems: Object.fromEntries(unprocessed), ConsumedCapacity: consumed }),
+      JSON.stringify({
+        UnprocessedItems: Object.fromEntries(unprocessed),
+        ...(Object.keys(metrics).length > 0 ? { ItemCollectionMetrics: metrics } : {}),
+        ConsumedCapacity: consumed,
+      }),
     )
+  }
+
+  /** Of each item collection that was written to, by table. */
+  async #metrics(writes: readonly { named: string; row: TableRow; key: Item }[]): Promise<Record<string, object[]>> {
+    const metrics: Record<string, object[]> = {}
+    const seen = new Set<string>()
+    for (const { named, row, key } of writes) {
+      const collection = JSON.stringify([named, key[row.schema.hash.name]])
+      if (seen.has(collection)) continue
+      seen.add(collection)
+      const found = await this.#collections.of(row, key)
+      if (found) metrics[named] = [...(metrics[named] ?? []), found]
+    }
+    return metrics
   }
 
   /** With their keys; all tables must be there, and no two writes may be of one item. */
@@ -109,13 +135,15 @@ export class BatchOperations {
     const rows = writes.map(({ table }) => this.#row(table))
     const seen = new Set<string>()
     return writes.map((write, i) => {
-      const { id, schema } = rows[i] as TableRow
+      const row = rows[i] as TableRow
+      const { id, schema } = row
       const { attributes, decision } = write
       const key = decision.kind === 'put' ? keyOfBatchItem(attributes, schema) : keyOf(attributes, schema, true)
       const place = itemKey(id, schema, key).row.toString('latin1')
       if (seen.has(place)) throw validation('Provided list of item keys contains duplicates')
       seen.add(place)
-      return { ...write, key }
+      if (decision.kind === 'put') checkIndexedItem(row, decision)
+      return { ...write, row, key }
     })
   }
 
@@ -129,8 +157,9 @@ export class BatchOperations {
     if (reads.reduce((sum, { keys }) => sum + keys.length, 0) > readsMax)
       throw validation('Too many items requested for the BatchGetItem call')
     const rows = reads.map(({ table, checked, projection }) => {
-      const { id, schema } = this.#row(table)
-      refusePathsInKeys(projection?.paths ?? [], schema)
+      const row = this.#row(table)
+      const { id, schema } = row
+      refusePathsInKeys(projection?.paths ?? [], row)
       const keys = checked.map((key) => itemKey(id, schema, keyOf(key, schema, true)).row)
       if (new Set(keys.map((key) => key.toString('latin1'))).size !== keys.length)
         throw validation('Provided list of item keys contains duplicates')

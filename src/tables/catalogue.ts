@@ -9,6 +9,7 @@ import type { TableDetails } from './control/table-details.js'
 import { refuseDeletion, statusOf } from './control/table-status.js'
 import { widen } from './control/widen.js'
 import { Gate } from './gate.js'
+import { type Index, isFilling } from './indexes/definition.js'
 import { tablePrefix } from './item-row.js'
 import { sweepSome } from './sweep.js'
 import type { KeySchema } from './values/index.js'
@@ -55,6 +56,10 @@ export interface TableRow {
   readonly details?: TableDetails
   /** The time to live, while it is on; `changedAt` stays when it is off. Milliseconds since 1970. */
   readonly expiry?: { readonly attribute?: string; readonly changedAt: number }
+  /** Secondary indexes, in the order in which they were asked for. */
+  readonly indexes?: readonly Index[]
+  /** The number that the next index gets. */
+  readonly nextIndex?: number
   /** Rows that are being derived from the items that there were: each job, and the last item row done in base64. */
   readonly backfills?: Readonly<Record<string, string>>
   /** Prefixes, in hexadecimal, of rows that are being removed. */
@@ -215,7 +220,15 @@ export class Catalogue {
   async create(
     wanted: Pick<
       TableRow,
-      'name' | 'schema' | 'billing' | 'throughput' | 'deletionProtection' | 'tableClass' | 'details'
+      | 'name'
+      | 'schema'
+      | 'billing'
+      | 'throughput'
+      | 'deletionProtection'
+      | 'tableClass'
+      | 'details'
+      | 'indexes'
+      | 'nextIndex'
     >,
     view: ViewType | undefined,
   ): Promise<TableRow> {
@@ -341,6 +354,12 @@ export class Catalogue {
       if (before.deletionProtection) {
         throw validation(
           `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
+        )
+      }
+      if (before.indexes?.some((index) => isFilling(before, index))) {
+        throw inUse(
+          'Attempt to change a resource which is still in use: ' +
+            'Cannot delete table while indexes are being created, updated, or deleted.',
         )
       }
       gone = { ...before, state: 'deleting' }

@@ -1,7 +1,7 @@
 import type { Commit } from '../commit/index.js'
 import { validation } from './aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from './capacity.js'
-import type { Catalogue } from './catalogue.js'
+import type { Catalogue, TableRow } from './catalogue.js'
 import type { Throttle } from './control/throttle.js'
 import {
   applyUpdate,
@@ -14,6 +14,12 @@ import {
   updatedAttributes,
   updateTopLevelNames,
 } from './expressions/index.js'
+import {
+  checkIndexKeysOfUpdate,
+  type ItemCollections,
+  indexWriteUnits,
+  showCollectionMetrics,
+} from './indexes/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
@@ -28,7 +34,7 @@ import {
   tableName,
   text,
 } from './request.js'
-import { checkItem, type Item, itemBytesMax, itemSize, type KeySchema, keyOf } from './values/index.js'
+import { checkItem, type Item, itemBytesMax, itemSize, keyOf } from './values/index.js'
 import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
 
 const empty: Item = {}
@@ -42,18 +48,20 @@ export class ItemOperations {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
   readonly #throttle: Throttle
+  readonly #collections: ItemCollections
 
-  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, throttle: Throttle) {
+  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, throttle: Throttle, collections: ItemCollections) {
     this.#commit = commit
     this.#catalogue = catalogue
     this.#writer = writer
     this.#throttle = throttle
+    this.#collections = collections
   }
 
-  #schema(name: string): KeySchema {
+  #row(name: string): TableRow {
     const table = this.#catalogue.find(name)
     if (!table) throw resourceNotFound()
-    return table.row.schema
+    return table.row
   }
 
   async put(input: Input): Promise<Buffer> {
@@ -65,7 +73,8 @@ export class ItemOperations {
     const { item, size } = checkItem(input.Item)
     if (size > itemBytesMax) throw validation('Item size has exceeded the maximum allowed size')
     const condition = conditionOf(input)
-    const key = keyOf(item, this.#schema(common.table))
+    const row = this.#row(common.table)
+    const key = keyOf(item, row.schema)
     const written = await this.#writer.write(
       common.table,
       key,
@@ -76,7 +85,13 @@ export class ItemOperations {
           ? { kind: 'refuse', returnItem: common.returnItem }
           : { kind: 'put', item, size },
     )
-    return answer(common, written, common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined)
+    return this.#answer(
+      row,
+      common,
+      key,
+      written,
+      common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined,
+    )
   }
 
   async delete(input: Input): Promise<Buffer> {
@@ -87,13 +102,20 @@ export class ItemOperations {
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
     const condition = conditionOf(input)
-    const key = keyOf(item, this.#schema(common.table), true)
+    const row = this.#row(common.table)
+    const key = keyOf(item, row.schema, true)
     const written = await this.#writer.write(common.table, key, true, (before) =>
       condition && !evaluateCondition(condition, before.item() ?? empty)
         ? { kind: 'refuse', returnItem: common.returnItem }
         : { kind: 'delete' },
     )
-    return answer(common, written, common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined)
+    return this.#answer(
+      row,
+      common,
+      key,
+      written,
+      common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined,
+    )
   }
 
   async update(input: Input): Promise<Buffer> {
@@ -108,7 +130,8 @@ export class ItemOperations {
     const condition =
       conditionText === undefined ? undefined : parseCondition('ConditionExpression', conditionText, context)
     context.checkAllUsed()
-    const schema = this.#schema(common.table)
+    const row = this.#row(common.table)
+    const { schema } = row
     const key = keyOf(given, schema, true)
     for (const name of update ? updateTopLevelNames(update) : []) {
       if (name === schema.hash.name || name === schema.range?.name) {
@@ -117,20 +140,38 @@ export class ItemOperations {
         )
       }
     }
+    if (update) checkIndexKeysOfUpdate(row, update)
     let touched: Parameters<typeof updatedAttributes>[0] | undefined
     const decide = (before: Present): Decision => {
       const old = before.item()
       if (condition && !evaluateCondition(condition, old ?? empty))
         return { kind: 'refuse', returnItem: common.returnItem }
-      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key) }
+      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key), updated: [] }
       const result = applyUpdate(update, old ?? key, old !== undefined)
       touched = result.touched
       const size = itemSize(result.item)
       if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
-      return { kind: 'put', item: result.item, size }
+      return { kind: 'put', item: result.item, size, updated: updateTopLevelNames(update) }
     }
     const written = await this.#writer.write(common.table, key, true, decide)
-    return answer(common, written, attributesOf(common.returns, written, touched))
+    return this.#answer(row, common, key, written, attributesOf(common.returns, written, touched))
+  }
+
+  async #answer(
+    row: TableRow,
+    common: WriteCommon,
+    key: Item,
+    written: Written,
+    attributes: Buffer | undefined,
+  ): Promise<Buffer> {
+    const units = common.show === 'NONE' ? undefined : indexWriteUnits(row, key, written)
+    const consumed = capacity(common.show, common.table, writeUnits(written.size), units)
+    const metrics = common.showMetrics ? await this.#collections.of(row, key) : undefined
+    return members([
+      ['Attributes', attributes],
+      ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
+      ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
+    ])
   }
 
   async get(input: Input): Promise<Buffer> {
@@ -149,7 +190,7 @@ export class ItemOperations {
     context.checkAllUsed()
     const found = this.#catalogue.find(table)
     if (!found) throw resourceNotFound()
-    refusePathsInKeys(projection?.paths ?? [], found.row.schema)
+    refusePathsInKeys(projection?.paths ?? [], found.row)
     const key = itemKey(found.row.id, found.row.schema, keyOf(item, found.row.schema, true))
     this.#throttle.admit(found.row, 'read')
     const read = this.#commit.readDurable(key.row)
@@ -172,6 +213,7 @@ interface WriteCommon {
   readonly returns: ReturnValues
   readonly returnItem: boolean
   readonly show: ShowCapacity
+  readonly showMetrics: boolean
 }
 
 function writeCommon(input: Input, required: string, member: string): WriteCommon {
@@ -192,10 +234,9 @@ function writeCommon(input: Input, required: string, member: string): WriteCommo
     constraints,
   )
   const show = showCapacity(input, constraints)
-  // There are no item collections without local secondary indexes: the member is checked, and nothing is shown.
-  oneOf(input, 'ReturnItemCollectionMetrics', 'returnItemCollectionMetrics', ['SIZE', 'NONE'], constraints)
+  const showMetrics = showCollectionMetrics(input, constraints)
   constraints.done()
-  return { table, returns, returnItem: onFailure === 'ALL_OLD', show }
+  return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showMetrics }
 }
 
 function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefined {
@@ -226,12 +267,4 @@ function attributesOf(
     default:
       return undefined
   }
-}
-
-function answer(common: WriteCommon, written: Written, attributes: Buffer | undefined): Buffer {
-  const consumed = capacity(common.show, common.table, writeUnits(written.size))
-  return members([
-    ['Attributes', attributes],
-    ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
-  ])
 }

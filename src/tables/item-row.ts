@@ -33,6 +33,9 @@ export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
   return { row, hash, encoded: row.subarray(prefixBytes) }
 }
 
+/** The encoded partition key and sort key of an item row. */
+export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(prefixBytes)
+
 /** Where the items of one partition key begin. */
 export function partitionStart(table: number, partition: Buffer): Buffer {
   return Buffer.concat([partitionPrefix(table, hashKey(partition)), partition])
@@ -47,12 +50,13 @@ function partitionPrefix(table: number, hash: Hash64): Buffer {
   return prefix
 }
 
-/** The items of a table whose key hash lies in a segment: lower bound inclusive, upper bound exclusive. */
-export function segmentRange(table: number, segment: number, total: number): { gte: Buffer; lt: Buffer } {
+/** The rows behind a prefix whose key hash, which follows it, lies in a segment: lower bound inclusive, upper exclusive. */
+export function segmentRange(prefix: Buffer, segment: number, total: number): { gte: Buffer; lt: Buffer } {
   const bound = (index: number): Buffer => {
-    if (index === total) return after(tablePrefix(table))
-    const hash = ((1n << 64n) * BigInt(index)) / BigInt(total)
-    return partitionPrefix(table, { hi: Number(hash >> 32n), lo: Number(hash & 0xffff_ffffn) })
+    if (index === total) return after(prefix)
+    const key = Buffer.concat([prefix, Buffer.alloc(8)])
+    key.writeBigUInt64BE(((1n << 64n) * BigInt(index)) / BigInt(total), prefix.length)
+    return key
   }
   return { gte: bound(segment), lt: bound(segment + 1) }
 }
@@ -107,6 +111,15 @@ export function encodeItem(json: Buffer, size: number, stamp: { ms: number; coun
   value.writeUInt16BE(stamp.counter, 8)
   value[10] = 0
   value[11] = codecDynamoJson
+  value.writeUInt32BE(size, 12)
+  json.copy(value, valueHeaderBytes)
+  return value
+}
+
+/** A value with the version, clock and origin of another. */
+export function encodeEntry(json: Buffer, size: number, like: Buffer): Buffer {
+  const value = Buffer.allocUnsafe(valueHeaderBytes + json.length)
+  like.copy(value, 0, 0, 12)
   value.writeUInt32BE(size, 12)
   json.copy(value, valueHeaderBytes)
   return value

@@ -20,6 +20,9 @@ export function parseInput(body: Buffer): Input {
   return value as Input
 }
 
+/** AWS names no more of them in one answer. */
+const faultsMax = 10
+
 /** Faults of the model's constraints, which AWS counts and answers together. */
 export class Constraints {
   readonly #faults: string[] = []
@@ -32,9 +35,9 @@ export class Constraints {
   }
 
   done(): void {
-    const count = this.#faults.length
-    if (count > 0)
-      throw validation(`${count} validation error${count === 1 ? '' : 's'} detected: ${this.#faults.join('; ')}`)
+    const shown = this.#faults.slice(0, faultsMax)
+    const count = shown.length
+    if (count > 0) throw validation(`${count} validation error${count === 1 ? '' : 's'} detected: ${shown.join('; ')}`)
   }
 }
 

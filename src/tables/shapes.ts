@@ -41,6 +41,17 @@ const range = {
   ...expressions,
   ReturnConsumedCapacity: 'text',
 } as const
+const throughputs = {
+  ProvisionedThroughput: structure('ProvisionedThroughput', { ReadCapacityUnits: 'long', WriteCapacityUnits: 'long' }),
+  OnDemandThroughput: structure('OnDemandThroughput', { MaxReadRequestUnits: 'long', MaxWriteRequestUnits: 'long' }),
+  WarmThroughput: structure('WarmThroughput', { ReadUnitsPerSecond: 'long', WriteUnitsPerSecond: 'long' }),
+} as const
+const keySchema: Shape = { list: structure('KeySchemaElement', { AttributeName: 'text', KeyType: 'text' }) }
+const index = {
+  IndexName: 'text',
+  KeySchema: keySchema,
+  Projection: structure('Projection', { ProjectionType: 'text', NonKeyAttributes: { list: 'text' } }),
+} as const
 const table = {
   TableName: 'text',
   AttributeDefinitions: {
@@ -98,10 +109,21 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   Scan: { ...range, Segment: 'integer', TotalSegments: 'integer' },
   CreateTable: {
     ...table,
-    KeySchema: { list: structure('KeySchemaElement', { AttributeName: 'text', KeyType: 'text' }) },
+    KeySchema: keySchema,
+    LocalSecondaryIndexes: { list: structure('LocalSecondaryIndex', index) },
+    GlobalSecondaryIndexes: { list: structure('GlobalSecondaryIndex', { ...index, ...throughputs }) },
     Tags: tags,
   },
-  UpdateTable: table,
+  UpdateTable: {
+    ...table,
+    GlobalSecondaryIndexUpdates: {
+      list: structure('GlobalSecondaryIndexUpdate', {
+        Update: structure('UpdateGlobalSecondaryIndexAction', { IndexName: 'text', ...throughputs }),
+        Create: structure('CreateGlobalSecondaryIndexAction', { ...index, ...throughputs }),
+        Delete: structure('DeleteGlobalSecondaryIndexAction', { IndexName: 'text' }),
+      }),
+    },
+  },
   DescribeTable: ofTable,
   DeleteTable: ofTable,
   TagResource: { ResourceArn: 'text', Tags: tags },

@@ -1,4 +1,5 @@
 import { validation } from './aws-error.js'
+import type { Backfills } from './backfill.js'
 import type { Catalogue, TableRow } from './catalogue.js'
 import { describeTable } from './control/description.js'
 import { encryptionOf, readEncryption } from './control/encryption.js'
@@ -17,8 +18,15 @@ import {
   refuseOutOfBounds,
   throughputOnDemand,
 } from './control/throughput.js'
-import { readUpdate, refuseMixture, refuseThroughput, TableUpdates } from './control/update-table.js'
+import {
+  readUpdate,
+  refuseLayoutMixture,
+  refuseMixture,
+  refuseThroughput,
+  TableUpdates,
+} from './control/update-table.js'
 import { partitionsFor, readWarm, refuseColdTable, warmOf } from './control/warm-throughput.js'
+import { indexesOfTable, readIndexes, readIndexUpdates } from './indexes/index.js'
 import { keySchemaOf, readKeySchema } from './key-schema.js'
 import {
   atMost,
@@ -34,6 +42,7 @@ import {
 
 export interface TableOperationsOptions {
   readonly catalogue: Catalogue
+  readonly backfills: Backfills
   readonly settings: ControlSettings
   readonly home: Home
   /** Milliseconds since 1970. */
@@ -51,19 +60,20 @@ export class TableOperations {
   readonly #onDeleted: (table: number) => void
   readonly #updates: TableUpdates
 
-  constructor({ catalogue, settings, home, now, onDeleted }: TableOperationsOptions) {
+  constructor({ catalogue, backfills, settings, home, now, onDeleted }: TableOperationsOptions) {
     this.#onDeleted = onDeleted
     this.#catalogue = catalogue
     this.#settings = settings
     this.#home = home
     this.#now = now
-    this.#updates = new TableUpdates(catalogue, settings, home, now)
+    this.#updates = new TableUpdates({ catalogue, backfills, settings, home, now })
   }
 
   async create(input: Input): Promise<object> {
     describedTableName(input, { created: true })
     const constraints = new Constraints()
     const { elements, definitions } = readKeySchema(input, constraints)
+    const wantedIndexes = readIndexes(input, constraints)
     const name = tableName(input, constraints, { created: true })
     const billing =
       oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints) ?? 'PROVISIONED'
@@ -80,7 +90,9 @@ export class TableOperations {
     }
     if (billing === 'PAY_PER_REQUEST' && throughput) throw throughputOnDemand()
     refuseOutOfBounds(throughput)
-    const schema = keySchemaOf(elements, definitions)
+    const hasIndexes = wantedIndexes.local !== undefined || wantedIndexes.global !== undefined
+    const schema = keySchemaOf(elements, definitions, hasIndexes)
+    const indexes = indexesOfTable(wantedIndexes, schema, definitions, billing)
     const wanted = {
       name,
       schema,
@@ -88,6 +100,7 @@ export class TableOperations {
       throughput: throughput ?? { read: 0, write: 0 },
       deletionProtection: flag(input, 'DeletionProtectionEnabled') ?? false,
       ...(tableClass ? { tableClass } : {}),
+      ...(indexes.length > 0 ? { indexes, nextIndex: indexes.length + 1 } : {}),
     }
     const details = {
       ...this.#detailsOf(input, wanted),
@@ -145,12 +158,17 @@ export class TableOperations {
     const name = describedTableName(input)
     const constraints = new Constraints()
     tableName({ TableName: name }, constraints)
+    const { updates, done } = readIndexUpdates(input, constraints)
     const wanted = readUpdate(input, constraints)
     refuseUnsupported(input)
-    refuseMixture(wanted, false)
+    refuseMixture(wanted, updates)
+    if (updates.given === 'empty')
+      throw validation('One or more parameter values were invalid: List of GlobalSecondaryIndexUpdates is empty')
+    done()
+    refuseLayoutMixture(wanted, updates)
     refuseThroughput(wanted)
     refuseBusy(this.#row(input), this.#now())
-    return { TableDescription: await this.#updates.run(name, wanted) }
+    return { TableDescription: await this.#updates.run(name, wanted, updates) }
   }
 
   describe(row: TableRow): object {
@@ -164,15 +182,7 @@ export class TableOperations {
 
 /** What is asked for and not there yet is refused: a table without its index would answer wrongly. */
 function refuseUnsupported(input: Input): void {
-  for (const name of [
-    'LocalSecondaryIndexes',
-    'GlobalSecondaryIndexes',
-    'GlobalSecondaryIndexUpdates',
-    'ReplicaUpdates',
-    'GlobalTableWitnessUpdates',
-    'MultiRegionConsistency',
-    'ResourcePolicy',
-  ]) {
+  for (const name of ['ReplicaUpdates', 'GlobalTableWitnessUpdates', 'MultiRegionConsistency', 'ResourcePolicy']) {
     const value = input[name]
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
     throw validation(`${name} is not supported by this version of Millrace; LIMITATIONS.md lists what is not there yet`)

@@ -15,6 +15,7 @@ import { Throttle } from './control/throttle.js'
 import { deriveExpiry } from './expiry/expiry-row.js'
 import { Sweeper } from './expiry/sweeper.js'
 import { TimeToLive } from './expiry/time-to-live.js'
+import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
@@ -93,15 +94,17 @@ export class Tables {
     const settings = { ...controlDefaults, ...options.control }
     const throttle = new Throttle(settings.throttle, clock, (name) => catalogue.tableArn(name))
     this.#writer = new Writer(options.commit, catalogue, throttle)
-    this.#backfills = new Backfills({ ...options, catalogue, derivers: { expiry: deriveExpiry } })
+    this.#backfills = new Backfills({ ...options, catalogue, derivers: { expiry: deriveExpiry, index: deriveEntry } })
+    const collections = new ItemCollections(options.storage)
     this.#counts = new ItemCounts({ ...options, catalogue, countMs: settings.countMs })
     this.sweeper = new Sweeper({ ...options, ...expiryDefaults, ...options.ttl, catalogue, writer: this.#writer })
     this.#writer.observeExpiry((table, seconds) => this.sweeper.lower(table, seconds))
-    const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle)
-    const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle)
-    const ranges = new RangeOperations(options.storage, catalogue, throttle)
+    const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle, collections)
+    const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle, collections)
+    const ranges = new RangeOperations(options.storage, options.commit, catalogue, throttle)
     const tables = new TableOperations({
       catalogue,
+      backfills: this.#backfills,
       settings,
       home: this.#home,
       now,

@@ -6,6 +6,7 @@ import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
 import type { Throttle } from './control/throttle.js'
 import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from './expiry/expiry-row.js'
+import { checkIndexedItem, indexEffects } from './indexes/index.js'
 import {
   decodeItem,
   encodeItem,
@@ -26,7 +27,8 @@ export interface Present {
 
 /** What shall become of the row. */
 export type Decision =
-  | { readonly kind: 'put'; readonly item: Item; readonly size: number }
+  /** `updated`: what an update expression wrote of it, for which AWS has other words when it cannot be. */
+  | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
   /** `byService`: by the daemon itself, since its time to live is over. */
   | { readonly kind: 'delete'; readonly byService?: boolean }
   | { readonly kind: 'refuse'; readonly returnItem: boolean }
@@ -85,7 +87,7 @@ export class Writer {
       const release = latched instanceof Promise ? await latched : latched
       try {
         const read =
-          needsBefore || readsAlways(table.row) ? await this.#read(key) : { present: absent, seen: undefined }
+          needsBefore || needsOldItem(table.row) ? await this.#read(key) : { present: absent, seen: undefined }
         const decision = decide(read.present)
         if (decision.kind === 'refuse') {
           outcome = { written: undefined, refused: true, returnItem: decision.returnItem, before: read.present }
@@ -222,7 +224,7 @@ export class Writer {
     const { row } = table
     const old = before.stored
     if (decision.kind === 'delete') {
-      const mayExist = old !== undefined || !(hasRead || readsAlways(row))
+      const mayExist = old !== undefined || !(hasRead || needsOldItem(row))
       if (!mayExist) return { effects: undefined }
       const rows = [{ key: key.row, value: undefined }, ...this.#derived(table, key, before, undefined)]
       const flags = decision.byService ? RecordFlag.service : 0
@@ -236,12 +238,12 @@ export class Writer {
         },
       }
     }
+    if (row.indexes) checkIndexedItem(row, decision)
     const json = Buffer.from(JSON.stringify(decision.item))
     if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
-    const rows = [
-      { key: key.row, value: encodeItem(json, decision.size, this.#stamp()) },
-      ...this.#derived(table, key, before, decision.item),
-    ]
+    const value = encodeItem(json, decision.size, this.#stamp())
+    const after = { item: decision.item, value }
+    const rows: RowEffect[] = [{ key: key.row, value }, ...this.#derived(table, key, before, after)]
     const image = { json, size: decision.size }
     return {
       effects: {
@@ -253,11 +255,17 @@ export class Writer {
   }
 
   /** The rows that follow from those of items. */
-  #derived({ row }: Table, key: ItemKey, before: Present, after: Item | undefined): readonly RowEffect[] {
-    if (row.expiry?.attribute === undefined) return []
-    const effects = expiryEffects(row, key, before.item(), after)
-    for (const { key: made, value } of effects) if (value) this.#onExpiry(row.id, decodeExpiryKey(made).seconds)
-    return effects
+  #derived(
+    { row }: Table,
+    key: ItemKey,
+    before: Present,
+    after: { readonly item: Item; readonly value: Buffer } | undefined,
+  ): readonly RowEffect[] {
+    if (row.indexes === undefined && row.expiry?.attribute === undefined) return []
+    const old = before.item()
+    const times = expiryEffects(row, key, old, after?.item)
+    for (const { key: made, value } of times) if (value) this.#onExpiry(row.id, decodeExpiryKey(made).seconds)
+    return row.indexes ? [...indexEffects(row, key, old, after), ...times] : times
   }
 
   #record(
@@ -298,7 +306,8 @@ export class Writer {
 }
 
 /** Whether every write must know the item as it was: for its record, or for rows that follow from it. */
-const readsAlways = ({ log, expiry }: TableRow): boolean => log !== undefined || expiry?.attribute !== undefined
+const needsOldItem = ({ log, indexes, expiry }: TableRow): boolean =>
+  log !== undefined || indexes !== undefined || expiry?.attribute !== undefined
 
 const absent: Present = { stored: undefined, item: () => undefined }
 

@@ -3,8 +3,10 @@
  * and the one whose outcome is unknown, if any.
  */
 import type { DaemonProcess, StreamRecord } from '../daemon-process.js'
+import { indexFaults } from './index-agreement.js'
 
 export const tableName = 'faults'
+const indexName = 'byValue'
 const keyCount = 40
 
 interface Known {
@@ -95,7 +97,7 @@ export class LedgerOfWrites {
       known.acknowledged = found
       known.unknown = undefined
     }
-    return faults
+    return [...faults, ...(await indexFaults(daemon, tableName, indexName, 'value'))]
   }
 
   /** The records of a key are a chain (old image = the new image before), and its end is the row. Returns what is wrong. */
@@ -123,8 +125,18 @@ export class LedgerOfWrites {
 export async function createTable(daemon: DaemonProcess): Promise<string> {
   const { TableDescription } = await daemon.aws<{ TableDescription: { LatestStreamArn: string } }>('CreateTable', {
     TableName: tableName,
-    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+    AttributeDefinitions: [
+      { AttributeName: 'id', AttributeType: 'S' },
+      { AttributeName: 'value', AttributeType: 'S' },
+    ],
     KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: indexName,
+        KeySchema: [{ AttributeName: 'value', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'ALL' },
+      },
+    ],
     BillingMode: 'PAY_PER_REQUEST',
     StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
   })

@@ -189,6 +189,15 @@ async function controlUntilGone(daemon: DaemonProcess, { appends, bundle, backup
       await daemon.aws('DeleteTable', { TableName })
     }),
     untilGone(daemon, async () => {
+      const TableName = 'indexed'
+      await daemon.aws('CreateTable', { TableName, ...description }).catch(orExists)
+      await daemon.aws('PutItem', { TableName, Item: { id: { S: 'x' }, by: { S: 'y' } } })
+      await daemon.aws('UpdateTable', { TableName, ...createdIndex }).catch(orUnchanged)
+      await daemon.aws('PutItem', { TableName, Item: { id: { S: 'y' }, by: { S: 'y' } } })
+      await daemon.aws('UpdateTable', { TableName, ...deletedIndex }).catch(orUnchanged)
+      await daemon.aws('DeleteTable', { TableName })
+    }),
+    untilGone(daemon, async () => {
       const name = next()
       await daemon.v1('POST', 'streams', { name }).catch(orExists)
       await daemon.v1('POST', `streams/${name}/records`, { records: [{ key: 'x', value: 1 }] })
@@ -210,6 +219,25 @@ const description = {
   AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
   KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
   BillingMode: 'PAY_PER_REQUEST',
+}
+
+const createdIndex = {
+  AttributeDefinitions: [{ AttributeName: 'by', AttributeType: 'S' }],
+  GlobalSecondaryIndexUpdates: [
+    {
+      Create: {
+        IndexName: 'index',
+        KeySchema: [{ AttributeName: 'by', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'KEYS_ONLY' },
+      },
+    },
+  ],
+}
+const deletedIndex = { GlobalSecondaryIndexUpdates: [{ Delete: { IndexName: 'index' } }] }
+
+/** The life before may have made or removed the index already. */
+function orUnchanged(error: unknown): void {
+  if (!(error instanceof AwsFailure)) throw error
 }
 
 function orExists(error: unknown): void {

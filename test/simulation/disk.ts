@@ -191,6 +191,7 @@ export class Disk {
         })
       },
       compactRange: async () => {},
+      approximateSize: async () => 0,
       property: () => '',
       close: async () => {},
     }

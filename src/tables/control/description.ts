@@ -1,20 +1,25 @@
 import type { Catalogue, TableRow } from '../catalogue.js'
-import type { KeyAttribute, KeySchema } from '../values/index.js'
+import { describeIndexes, type IndexChange, keyAttributesOfTable } from '../indexes/index.js'
+import type { KeySchema } from '../values/index.js'
 import { describeEncryption } from './encryption.js'
 import { statusOf } from './table-status.js'
 import { describeOnDemand, describeThroughput } from './throughput.js'
 import { describeWarm, warmOf } from './warm-throughput.js'
 
-/** TableDescription, as DescribeTable shows it at a time (milliseconds since 1970). */
-export function describeTable(catalogue: Catalogue, row: TableRow, now: number): object {
-  const { hash, range } = row.schema
-  const keys: KeyAttribute[] = range ? [hash, range] : [hash]
+/** TableDescription, as DescribeTable shows it at a time (milliseconds since 1970); `changes`: of its indexes. */
+export function describeTable(
+  catalogue: Catalogue,
+  row: TableRow,
+  now: number,
+  changes: readonly IndexChange[] = [],
+): object {
   const status = statusOf(row, now)
   const { details } = row
   return {
-    AttributeDefinitions: keys
-      .map(({ name, type }) => ({ AttributeName: name, AttributeType: type }))
-      .sort((a, b) => (a.AttributeName < b.AttributeName ? -1 : 1)),
+    AttributeDefinitions: keyAttributesOfTable(row).map(({ name, type }) => ({
+      AttributeName: name,
+      AttributeType: type,
+    })),
     TableName: row.name,
     KeySchema: keysOf(row.schema),
     TableStatus: status,
@@ -26,6 +31,7 @@ export function describeTable(catalogue: Catalogue, row: TableRow, now: number):
     TableId: row.uuid,
     ...describeBilling(row, status === 'CREATING'),
     ...describeStream(catalogue, row),
+    ...describeIndexes(row, catalogue.tableArn(row.name), { isNew: status === 'CREATING', changes }),
     ...describeEncryption(details?.encryption),
     ...(row.tableClass ? { TableClassSummary: { TableClass: row.tableClass } } : {}),
     ...describeOnDemand(details?.onDemand),

@@ -1,5 +1,7 @@
 import { validation } from '../aws-error.js'
+import type { Backfills } from '../backfill.js'
 import type { Catalogue, TableRow, ViewType } from '../catalogue.js'
+import { type IndexChange, type IndexUpdates, updateIndexes } from '../indexes/index.js'
 import { type Constraints, flag, type Input, oneOf } from '../request.js'
 import { describeTable } from './description.js'
 import {
@@ -29,7 +31,7 @@ import {
 } from './throughput.js'
 import { describeWarm, partitionsFor, readWarm, refuseColder, warmOf } from './warm-throughput.js'
 
-/** What an UpdateTable asks for, indexes apart. */
+/** What an UpdateTable asks for beside its indexes. */
 export interface WantedUpdate {
   readonly billing: TableRow['billing'] | undefined
   readonly throughput: Throughput | undefined
@@ -62,8 +64,9 @@ export function readUpdate(input: Input, constraints: Constraints): WantedUpdate
 
 const invalid = (what: string): Error => validation(`One or more parameter values were invalid: ${what}`)
 
-/** Which changes may come together, as AWS has it. `hasIndexes`: whether indexes are updated in the same request. */
-export function refuseMixture(wanted: WantedUpdate, hasIndexes: boolean): void {
+/** Which changes may come together, as AWS has it. */
+export function refuseMixture(wanted: WantedUpdate, updates: IndexUpdates): void {
+  const hasIndexes = updates.given === 'entries'
   const { billing, throughput, onDemand, warm, tableClass, stream, encryption, protection } = wanted
   const given = [billing ?? throughput, onDemand, warm, tableClass, stream, encryption, protection]
   const count = given.filter((each) => each !== undefined).length + (hasIndexes ? 1 : 0)
@@ -83,6 +86,22 @@ export function refuseMixture(wanted: WantedUpdate, hasIndexes: boolean): void {
   if (stream && (billing || throughput)) throw invalid('You cannot modify stream status while updating table IOPS')
 }
 
+/** What may not come together with an index that is made or taken off. */
+export function refuseLayoutMixture({ throughput, stream }: WantedUpdate, { actions }: IndexUpdates): void {
+  if (actions.every(({ kind }) => kind === 'update')) return
+  if (throughput) throw invalid('You cannot create or delete index while updating table IOPS')
+  if (stream) throw invalid('You cannot create or delete index while changing stream status')
+}
+
+export interface TableUpdatesOptions {
+  readonly catalogue: Catalogue
+  readonly backfills: Backfills
+  readonly settings: ControlSettings
+  readonly home: Home
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
 /** What can be said about a change of the throughput before the table is looked for. */
 export function refuseThroughput({ billing, throughput }: WantedUpdate): void {
   if (billing === 'PROVISIONED' && !throughput)
@@ -91,36 +110,47 @@ export function refuseThroughput({ billing, throughput }: WantedUpdate): void {
   if (billing === 'PAY_PER_REQUEST' && throughput) throw throughputOnDemand()
 }
 
-/** Carries out what an UpdateTable asks for, indexes apart. */
+/** Carries out what an UpdateTable asks for. */
 export class TableUpdates {
   readonly #catalogue: Catalogue
+  readonly #backfills: Backfills
   readonly #settings: ControlSettings
   readonly #home: Home
   readonly #now: () => number
 
-  constructor(catalogue: Catalogue, settings: ControlSettings, home: Home, now: () => number) {
+  constructor({ catalogue, backfills, settings, home, now }: TableUpdatesOptions) {
     this.#catalogue = catalogue
+    this.#backfills = backfills
     this.#settings = settings
     this.#home = home
     this.#now = now
   }
 
   /** Gives the description that AWS answers with: the table on its way, mostly with its old values. */
-  async run(name: string, wanted: WantedUpdate): Promise<object> {
-    if (wanted.stream) return this.#stream(name, wanted.stream)
+  async run(name: string, wanted: WantedUpdate, updates: IndexUpdates): Promise<object> {
+    const hasIndexes = updates.given === 'entries'
     if (wanted.warm) return this.#warm(name, wanted.warm)
+    if (wanted.stream) {
+      await this.#stream(name, wanted.stream)
+      if (!hasIndexes) return this.#streamed(name)
+    }
     let before: TableRow | undefined
+    let changes: readonly IndexChange[] = []
     let now = 0
     const after = await this.#catalogue.change(name, (row) => {
       before = row
       now = this.#now()
       refuseBusy(row, now)
-      return this.#busy(this.#changed(row, wanted, now))
+      const indexed = updateIndexes(row, updates, { billing: wanted.billing ?? row.billing })
+      changes = indexed.changes
+      return this.#busy(this.#changed(indexed.row, wanted, now))
     })
     const old = before as TableRow
-    return {
-      ...describeTable(this.#catalogue, after, now),
-      TableStatus: 'UPDATING',
+    const onlyIndexes = hasIndexes && changes.every(({ status }) => status === 'UPDATING') && !wanted.billing
+    // Described before the backfill begins, which may be done at once.
+    const description = {
+      ...describeTable(this.#catalogue, after, now, changes),
+      TableStatus: onlyIndexes && !wanted.throughput ? 'ACTIVE' : 'UPDATING',
       // Until a change of the throughput is done, the old one is shown.
       ...(wanted.throughput && old.billing === 'PROVISIONED'
         ? { ProvisionedThroughput: describeChange(old, wanted.throughput, now) }
@@ -129,16 +159,19 @@ export class TableUpdates {
         ? describeEncryption(after.details?.encryption ?? old.details?.encryption, 'UPDATING')
         : {}),
     }
+    const table = this.#catalogue.get(name)
+    if (table) this.#backfills.wake(table)
+    return description
   }
 
-  async #stream(name: string, wanted: ViewType | 'off'): Promise<object> {
+  async #stream(name: string, wanted: ViewType | 'off'): Promise<void> {
     const refuse = (row: TableRow) => refuseBusy(row, this.#now())
-    let row =
-      wanted === 'off'
-        ? await this.#catalogue.disableStream(name, refuse)
-        : await this.#catalogue.enableStream(name, wanted, refuse)
-    if (wanted !== 'off') await this.#catalogue.widen(row)
-    if (this.#settings.updateMs > 0) row = await this.#catalogue.change(name, (present) => this.#busy(present))
+    if (wanted === 'off') await this.#catalogue.disableStream(name, refuse)
+    else await this.#catalogue.widen(await this.#catalogue.enableStream(name, wanted, refuse))
+  }
+
+  async #streamed(name: string): Promise<object> {
+    const row = await this.#catalogue.change(name, (present) => this.#busy(present))
     return { ...describeTable(this.#catalogue, row, this.#now()), TableStatus: 'UPDATING' }
   }
 

@@ -1,7 +1,7 @@
 import { Family, type RowEffect } from '../../commit/index.js'
 import type { Derive } from '../backfill.js'
 import type { TableRow } from '../catalogue.js'
-import { type ItemKey, parseItem } from '../item-row.js'
+import { decodeItem, type ItemKey, parseItem } from '../item-row.js'
 import { type AttributeValue, attributeOf, type Item } from '../values/index.js'
 
 /**
@@ -71,5 +71,5 @@ const jobStart = 'expiry:'
 export const expiryJob = (attribute: string): string => jobStart + attribute
 
 /** The row of an item that was there before its table had a time to live. */
-export const deriveExpiry: Derive = (row, attribute, key, item) =>
-  row.expiry?.attribute === attribute ? expiryEffects(row, { row: key }, undefined, parseItem(item)) : []
+export const deriveExpiry: Derive = (row, attribute, key, value) =>
+  row.expiry?.attribute === attribute ? expiryEffects(row, { row: key }, undefined, parseItem(decodeItem(value))) : []

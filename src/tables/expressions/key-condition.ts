@@ -17,6 +17,16 @@ export interface KeyCondition {
   readonly range?: { readonly operator: KeyOperator; readonly values: readonly AttributeValue[] }
 }
 
+/** What a query asks of a key of one or several attributes of each kind. */
+export interface KeyConditions {
+  /** A value for each hash attribute. */
+  readonly hash: readonly AttributeValue[]
+  /** Values of the first range attributes. */
+  readonly equal: readonly AttributeValue[]
+  /** What the next range attribute must fulfil. */
+  readonly range?: KeyCondition['range']
+}
+
 interface AttributeCondition {
   readonly name: string
   readonly operator: KeyOperator
@@ -28,21 +38,50 @@ export type AttributeConditions = ReadonlyMap<string, AttributeCondition>
 
 /** The grammar is that of conditions; what of it a key condition may use is checked after the parse, as on AWS. */
 export function parseKeyCondition(text: string, context: ExpressionContext): AttributeConditions {
+  return attributeConditionsOf(readKeyCondition(text, context))
+}
+
+/** The first part of parseKeyCondition: what comes before the other expressions of a request are looked at. */
+export function readKeyCondition(text: string, context: ExpressionContext): Condition {
+  return readCondition('KeyConditionExpression', text, context)
+}
+
+/** The second part, when the names and values of all expressions are known to be used. */
+export function attributeConditionsOf(
+  condition: Condition,
+  conditionsMax: number = conditionsOfTwoMax,
+): AttributeConditions {
   const found = new Map<string, AttributeCondition>()
-  collect(readCondition('KeyConditionExpression', text, context), found)
-  if (found.size > 2) throw new ValidationError('Conditions can be of length 1 or 2 only')
+  collect(condition, found)
+  if (found.size > conditionsMax) throw tooMany()
   return found
 }
 
-/** What the conditions ask of a table's keys. */
-export function keyConditionOf(found: AttributeConditions, schema: KeySchema): KeyCondition {
+/** Conditions on a key of one hash attribute and at most one range attribute. */
+const conditionsOfTwoMax = 2
+
+const tooMany = (): ValidationError => new ValidationError('Conditions can be of length 1 or 2 only')
+
+/**
+ * What the conditions ask of a table's keys. `visit` is called with each attribute of the key before its condition is
+ * looked at: AWS checks a starting key attribute by attribute too.
+ */
+export function keyConditionOf(
+  found: AttributeConditions,
+  schema: KeySchema,
+  visit: (attribute: KeyAttribute) => void = () => {},
+): KeyCondition {
+  visit(schema.hash)
+  if (found.size > conditionsOfTwoMax) throw tooMany()
   const keys = schema.range === undefined ? 1 : 2
   if (found.size > keys) throw new ValidationError('Query key condition not supported')
   const hash = found.get(schema.hash.name)
   if (hash === undefined) throw missed(schema.hash)
+  checkTypes(schema.hash, hash)
   if (hash.operator !== '=') throw new ValidationError('Query key condition not supported')
   checkValues(schema.hash, hash, 'hash')
   const key = hash.values[0] as AttributeValue
+  if (schema.range) visit(schema.range)
   if (found.size === 1) return { hash: key }
 
   const rangeKey = schema.range as KeyAttribute
@@ -50,6 +89,55 @@ export function keyConditionOf(found: AttributeConditions, schema: KeySchema): K
   if (range === undefined) throw missed(rangeKey)
   checkValues(rangeKey, range, 'range')
   return { hash: key, range: { operator: range.operator, values: range.values } }
+}
+
+/**
+ * What the conditions ask of a key of several attributes: a value for each hash attribute, and values for the range
+ * attributes from the left on, of which only the last may have another condition.
+ */
+export function compositeKeyConditionOf(
+  found: AttributeConditions,
+  hash: readonly KeyAttribute[],
+  range: readonly KeyAttribute[],
+  visit: (attribute: KeyAttribute) => void = () => {},
+): KeyConditions {
+  for (const attribute of [...hash, ...range]) visit(attribute)
+  const known = new Set([...hash, ...range].map(({ name }) => name))
+  const missed = hash.filter(({ name }) => found.get(name)?.operator !== '=').map(({ name }) => name)
+  if (missed.length > 0) {
+    throw new ValidationError(
+      `HASH key attributes ${missed.join(', ')} must have equality conditions specified in the query`,
+    )
+  }
+  for (const name of found.keys()) {
+    if (!known.has(name)) throw new ValidationError('Query key condition not supported')
+  }
+  const conditions = range.map(({ name }) => found.get(name))
+  const last = conditions.findLastIndex((condition) => condition !== undefined)
+  refuseGaps(range, conditions)
+  for (const attribute of hash) checkValues(attribute, found.get(attribute.name) as AttributeCondition, 'hash')
+  conditions.forEach((condition, i) => {
+    if (condition) checkValues(range[i] as KeyAttribute, condition, 'range')
+  })
+  const end = conditions[last]
+  const equal = conditions.slice(0, end?.operator === '=' ? last + 1 : Math.max(last, 0))
+  return {
+    hash: hash.map(({ name }) => found.get(name)?.values[0] as AttributeValue),
+    equal: equal.map((condition) => condition?.values[0] as AttributeValue),
+    ...(end && end.operator !== '=' ? { range: { operator: end.operator, values: end.values } } : {}),
+  }
+}
+
+function refuseGaps(range: readonly KeyAttribute[], conditions: readonly (AttributeCondition | undefined)[]): void {
+  for (let i = 1; i < conditions.length; i++) {
+    if (!conditions[i]) continue
+    const before = range.slice(0, i).filter((_, j) => conditions[j]?.operator !== '=')
+    if (before.length === 0) continue
+    throw new ValidationError(
+      `RANGE key attributes ${before.map(({ name }) => name).join(', ')} must have equality conditions specified in the ` +
+        `query because a condition is present on key attribute ${range[i]?.name}`,
+    )
+  }
 }
 
 function collect(condition: Condition, found: Map<string, AttributeCondition>): void {
@@ -127,6 +215,11 @@ function readOperands(operands: readonly Operand[]): readonly [string, readonly 
 }
 
 function checkValues(attribute: KeyAttribute, condition: AttributeCondition, role: 'hash' | 'range'): void {
+  checkTypes(attribute, condition)
+  for (const value of condition.values) checkKeyValue(attribute, value, role)
+}
+
+function checkTypes(attribute: KeyAttribute, condition: AttributeCondition): void {
   for (const value of condition.values) {
     const wrongPrefix = condition.operator === 'begins_with' && attribute.type === 'N'
     if (!(attribute.type in value) || wrongPrefix) {
@@ -134,7 +227,6 @@ function checkValues(attribute: KeyAttribute, condition: AttributeCondition, rol
         'One or more parameter values were invalid: Condition parameter type does not match schema type',
       )
     }
-    checkKeyValue(attribute, value, role)
   }
 }
 

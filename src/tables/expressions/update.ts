@@ -168,3 +168,31 @@ function requireType(operator: string, operand: SetValue, wanted: AttributeType)
 export function updateTopLevelNames(update: Update): readonly string[] {
   return [...update.tree.members.keys()]
 }
+
+/**
+ * What an update's text alone says of the attributes that it writes: the type that one gets, `unknown` when that depends on
+ * the item, `part` when only something inside of it is written. An attribute that is removed is not among them.
+ */
+export function writtenTypes(update: Update): ReadonlyMap<string, AttributeType | 'unknown' | 'part'> {
+  const types = new Map<string, AttributeType | 'unknown' | 'part'>()
+  update.paths.forEach((path, number) => {
+    const action = update.actions[number] as Action
+    if (path.length > 1) types.set(path[0], 'part')
+    else if (action.kind === 'SET') types.set(path[0], typeOfSetValue(action.value))
+    else if (action.kind !== 'REMOVE') types.set(path[0], typeOf(action.value))
+  })
+  return types
+}
+
+function typeOfSetValue(value: SetValue): AttributeType | 'unknown' {
+  switch (value.kind) {
+    case 'value':
+      return typeOf(value.value)
+    case 'arithmetic':
+      return 'N'
+    case 'list_append':
+      return 'L'
+    default:
+      return 'unknown'
+  }
+}

@@ -6,7 +6,7 @@ export { attributeOf, setAttribute, typeOf } from './item.js'
 export { notBoolean, notList, notMap, notNumber, notStructure, notText } from './json-types.js'
 export { decodeKeyValue, encodeKeyValue } from './key-codec.js'
 export { checkKeyValue, keyOf, keyOfBatchItem } from './keys.js'
-export { itemSize, valueSize } from './size.js'
+export { itemSize, keyValueSize, valueSize } from './size.js'
 export { compareText } from './text.js'
 export {
   type AttributeType,

@@ -52,6 +52,12 @@ export function valueSize(value: AttributeValue): number {
   }
 }
 
+/** Bytes of a key's value, as the limits of keys count them: numbers have none. */
+export function keyValueSize(value: AttributeValue): number {
+  if ('S' in value) return Buffer.byteLength(value.S)
+  return 'B' in value ? binarySize(value.B) : 0
+}
+
 /** Bytes of a list or map itself, and of each element besides its own. */
 export const containerSize = 3
 export const elementSize = 1

@@ -7,7 +7,7 @@ import {
   expirySecondsMax,
   expirySecondsOf,
 } from '../../../src/tables/expiry/expiry-row.js'
-import { itemKey } from '../../../src/tables/item-row.js'
+import { encodeItem, itemKey } from '../../../src/tables/item-row.js'
 import type { AttributeValue } from '../../../src/tables/values/index.js'
 
 const schema = { hash: { name: 'pk', type: 'S' }, range: { name: 'sk', type: 'N' } } as const
@@ -54,7 +54,7 @@ test('rows follow the attribute: made, moved, taken away, and left alone', () =>
 })
 
 test('the rows of items that were there are those of the attribute that is on', () => {
-  const stored = { json: Buffer.from(JSON.stringify({ until: { N: '100' } })), size: 10 }
+  const stored = encodeItem(Buffer.from(JSON.stringify({ until: { N: '100' } })), 10, { ms: 1, counter: 0 })
   const row = { id: 7, expiry: { attribute: 'until', changedAt: 0 } } as never
   expect(deriveExpiry(row, 'until', key.row, stored)).toEqual([
     { key: expiryKey(7, 100, key.row), value: Buffer.alloc(0) },
