@@ -247,3 +247,31 @@ test('a table of which nothing is due costs no look, and every write that change
   expect(await keys('idle')).toEqual([])
   expect(await keys('none')).toEqual([])
 })
+
+test('an item that expires leaves its indexes too, and one that stays moves in them', async () => {
+  const { clock, tables, run, ttl, put } = await openExpiry()
+  const TableName = 'indexed'
+  await run('CreateTable', {
+    TableName,
+    AttributeDefinitions: ['pk', 'by'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+    KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: 'others',
+        KeySchema: [{ AttributeName: 'by', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'ALL' },
+      },
+    ],
+  })
+  await ttl(TableName, 'until')
+  const now = Math.floor(clock.wall / 1000)
+  const by = { S: 'all' }
+  await put(TableName, 'goes', { by, until: n(now + 1) })
+  await put(TableName, 'stays', { by, until: n(now + 1) })
+  await put(TableName, 'stays', { by, until: n(now + 1000) })
+  clock.advance(5000)
+  await tables.sweeper.run()
+  const { Items } = await run<{ Items: object[] }>('Scan', { TableName, IndexName: 'others' })
+  expect(Items).toEqual([{ pk: { S: 'stays' }, by, until: n(now + 1000) }])
+})
