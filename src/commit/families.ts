@@ -31,6 +31,8 @@ export const Family = {
   awsStream: 0x15,
   /** What was decided about the shards of a stream, and why. */
   decision: 0x16,
+  /** Client tokens of transactions that went through. */
+  token: 0x17,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

@@ -39,31 +39,18 @@ export async function barrierEffects(
   around: SinkSurroundings,
   now: number,
 ): Promise<SinkEffects> {
-  const rows: RowEffect[] = []
   const records: (RecordEffect | BatchEffect)[] = []
   const files = new Map<number, CommittedFile>()
-  const releases: Release[] = []
-  const release = () => {
-    for (const each of releases) each()
+  for (const sink of work) {
+    if (sink.kind === 'file')
+      files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
+    else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
   }
-  try {
-    for (const sink of work) {
-      if (sink.kind === 'file')
-        files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
-      else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
-    }
-    for (const [name, items] of itemsByTable(work)) {
-      const prepared = await prepare(name, items, around.tables)
-      releases.push(prepared.release)
-      for (const sink of work) if (sink.kind === 'table' && sink.name === name) checkSchema(sink, around)
-      for (const row of prepared.effects.rows ?? []) rows.push(row)
-      for (const record of prepared.effects.records ?? []) records.push(record)
-    }
-    return { rows, records, files, release }
-  } catch (error) {
-    release()
-    throw error
-  }
+  const items = itemsByTable(work, around)
+  if (items.size === 0) return { rows: [], records, files, release: () => {} }
+  const { effects, release } = await prepare(items, around.tables)
+  for (const record of effects.records ?? []) records.push(record)
+  return { rows: effects.rows ?? [], records, files, release }
 }
 
 function streamRecords(name: string, entries: readonly string[], { log }: SinkSurroundings, now: number): RecordEffect {
@@ -89,47 +76,39 @@ function streamRecords(name: string, entries: readonly string[], { log }: SinkSu
   return { stream: stream.id, records }
 }
 
-/** In the order of table names, so that two pipelines with the same tables cannot wait for each other. */
-function itemsByTable(work: readonly SinkWork[]): [string, Item[]][] {
-  const tables = new Map<string, Item[]>()
+/** The items of all table sinks, by table. A table of that name which was made anew may have another key. */
+function itemsByTable(work: readonly SinkWork[], { tables }: SinkSurroundings): ReadonlyMap<string, readonly Item[]> {
+  const items = new Map<string, Item[]>()
   for (const sink of work) {
     if (sink.kind !== 'table') continue
-    const items = tables.get(sink.name) ?? []
-    for (const entry of sink.entries) items.push(JSON.parse(entry) as Item)
-    tables.set(sink.name, items)
+    const found = tables.schema(sink.name)
+    if (!found) throw tableGone(sink.name)
+    if (JSON.stringify(found) !== JSON.stringify(sink.schema))
+      throw new MillraceError('CONFLICT', `The table ${sink.name} of a sink has another key than before.`, {
+        remedy: 'Delete the pipeline and deploy it again for the new key.',
+      })
+    const ofTable = items.get(sink.name) ?? []
+    for (const entry of sink.entries) ofTable.push(JSON.parse(entry) as Item)
+    items.set(sink.name, ofTable)
   }
-  return [...tables].sort(([a], [b]) => (a < b ? -1 : 1))
+  return items
 }
 
+/** The tables are looked up at once, and refused when they are not the same any more behind their gates. */
 async function prepare(
-  name: string,
-  items: readonly Item[],
+  items: ReadonlyMap<string, readonly Item[]>,
   tables: SinkSurroundings['tables'],
 ): ReturnType<Tables['prepare']> {
   try {
-    return await tables.prepare(
-      name,
-      items.map((put) => ({ put })),
-    )
+    return await tables.prepare(items)
   } catch (error) {
     if (error instanceof MillraceError) throw error
-    if (!tables.schema(name)) throw tableGone(name)
-    throw new MillraceError(
-      'PIPELINE_FAILED',
-      `The table ${name} of a sink takes no items: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
-  }
-}
-
-/** Under the table's gate: a table of that name which was made anew may have another key. */
-function checkSchema({ name, schema }: SinkWork & { kind: 'table' }, { tables }: SinkSurroundings): void {
-  if (JSON.stringify(tables.schema(name)) !== JSON.stringify(schema))
-    throw new MillraceError('CONFLICT', `The table ${name} of a sink has another key than before.`, {
-      remedy: 'Delete the pipeline and deploy it again for the new key.',
+    const names = [...items.keys()].join(', ')
+    throw new MillraceError('PIPELINE_FAILED', `The tables of sinks take no items: ${(error as Error).message}`, {
+      details: { tables: names },
+      cause: error,
     })
+  }
 }
 
 /** What a pipeline says whose sink has lost its table. */

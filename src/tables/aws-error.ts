@@ -34,6 +34,10 @@ export const trimmed = (message: string): AwsError => new AwsError(`${modelled}T
 export const expiredIterator = (message: string): AwsError =>
   new AwsError(`${modelled}ExpiredIteratorException`, message)
 export const limitExceeded = (message: string): AwsError => new AwsError(`${modelled}LimitExceededException`, message)
+export const idempotentMismatch = (message: string): AwsError =>
+  new AwsError(`${modelled}IdempotentParameterMismatchException`, message)
+export const inProgress = (message: string): AwsError =>
+  new AwsError(`${modelled}TransactionInProgressException`, message)
 
 export function conditionFailed(item: unknown): AwsError {
   const extra = item === undefined ? {} : { Item: item }

@@ -9,6 +9,7 @@ import { checkIndexedItem, type ItemCollections, indexWriteUnits, showCollection
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { array, members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
+import { checkAttributesToGet, legacyProjection, refuseMixed } from './legacy/index.js'
 import {
   Constraints,
   flag,
@@ -16,7 +17,6 @@ import {
   list,
   object,
   placeholders,
-  refuseLegacy,
   refuseLonePlaceholders,
   tableName,
   text,
@@ -289,6 +289,7 @@ function batchReadOf(requests: Input, named: string, table: string): BatchRead {
     '[]',
     'Member must have length greater than or equal to 1',
   )
+  checkAttributesToGet(request, constraints, `requestItems.${named}.member.attributesToGet`)
   constraints.done()
   if ((keys as unknown[]).length > readsMax) {
     throw validation(
@@ -296,11 +297,11 @@ function batchReadOf(requests: Input, named: string, table: string): BatchRead {
         `Member must have length less than or equal to ${readsMax}`,
     )
   }
-  refuseLegacy(request)
+  refuseMixed('BatchGetItem', request)
   refuseLonePlaceholders(request, ['ProjectionExpression'])
   const context = new ExpressionContext(placeholders(request))
   const projectionText = text(request, 'ProjectionExpression')
-  const projection = projectionText === undefined ? undefined : parseProjection(projectionText, context)
+  const projection = projectionText === undefined ? legacyProjection(request) : parseProjection(projectionText, context)
   context.checkAllUsed()
   const checked = (keys as unknown[]).map((key) => checkItem(key).item)
   const consistent = flag(request, 'ConsistentRead') ?? false

@@ -4,15 +4,14 @@ import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from
 import type { Catalogue, TableRow } from './catalogue.js'
 import type { Throttle } from './control/throttle.js'
 import {
-  applyUpdate,
   ExpressionContext,
   evaluateCondition,
+  type PathList,
   parseCondition,
   parseProjection,
   parseUpdate,
   project,
   updatedAttributes,
-  updateTopLevelNames,
 } from './expressions/index.js'
 import {
   checkIndexKeysOfUpdate,
@@ -23,18 +22,19 @@ import {
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
+import { checkLegacy, expectedCondition, legacyProjection, legacyUpdate, refuseMixed } from './legacy/index.js'
 import {
   Constraints,
   flag,
   type Input,
   oneOf,
   placeholders,
-  refuseLegacy,
   refuseLonePlaceholders,
   tableName,
   text,
 } from './request.js'
-import { checkItem, type Item, itemBytesMax, itemSize, keyOf } from './values/index.js'
+import { refuseKeyUpdates, updateDecision } from './update-decision.js'
+import { checkItem, type Item, itemBytesMax, keyOf } from './values/index.js'
 import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
 
 const empty: Item = {}
@@ -68,7 +68,7 @@ export class ItemOperations {
     const common = writeCommon(input, 'Item', 'item')
     if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
       throw validation('Return values set to invalid value')
-    refuseLegacy(input)
+    refuseMixed('PutItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item, size } = checkItem(input.Item)
     if (size > itemBytesMax) throw validation('Item size has exceeded the maximum allowed size')
@@ -98,7 +98,7 @@ export class ItemOperations {
     const common = writeCommon(input, 'Key', 'key')
     if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
       throw validation('Return values set to invalid value')
-    refuseLegacy(input)
+    refuseMixed('DeleteItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
     const condition = conditionOf(input)
@@ -120,38 +120,30 @@ export class ItemOperations {
 
   async update(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Key', 'key')
-    refuseLegacy(input)
+    refuseMixed('UpdateItem', input)
     refuseLonePlaceholders(input, ['UpdateExpression', 'ConditionExpression'])
     const { item: given } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
     const updateText = text(input, 'UpdateExpression')
     const conditionText = text(input, 'ConditionExpression')
-    const update = updateText === undefined ? undefined : parseUpdate(updateText, context)
+    const update = updateText === undefined ? legacyUpdate(input) : parseUpdate(updateText, context)
     const condition =
-      conditionText === undefined ? undefined : parseCondition('ConditionExpression', conditionText, context)
+      conditionText === undefined
+        ? expectedCondition(input)
+        : parseCondition('ConditionExpression', conditionText, context)
     context.checkAllUsed()
     const row = this.#row(common.table)
     const { schema } = row
     const key = keyOf(given, schema, true)
-    for (const name of update ? updateTopLevelNames(update) : []) {
-      if (name === schema.hash.name || name === schema.range?.name) {
-        throw validation(
-          `One or more parameter values were invalid: Cannot update attribute ${name}. This attribute is part of the key`,
-        )
-      }
-    }
+    refuseKeyUpdates(update, schema)
     if (update) checkIndexKeysOfUpdate(row, update)
-    let touched: Parameters<typeof updatedAttributes>[0] | undefined
+    let touched: PathList | undefined
     const decide = (before: Present): Decision => {
-      const old = before.item()
-      if (condition && !evaluateCondition(condition, old ?? empty))
+      if (condition && !evaluateCondition(condition, before.item() ?? empty))
         return { kind: 'refuse', returnItem: common.returnItem }
-      if (!update) return { kind: 'put', item: old ?? key, size: before.stored?.size ?? itemSize(key), updated: [] }
-      const result = applyUpdate(update, old ?? key, old !== undefined)
-      touched = result.touched
-      const size = itemSize(result.item)
-      if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')
-      return { kind: 'put', item: result.item, size, updated: updateTopLevelNames(update) }
+      const decided = updateDecision(update, key, before)
+      touched = decided.touched
+      return decided.decision
     }
     const written = await this.#writer.write(common.table, key, true, decide)
     return this.#answer(row, common, key, written, attributesOf(common.returns, written, touched))
@@ -179,14 +171,15 @@ export class ItemOperations {
     const table = tableName(input, constraints)
     constraints.check(input.Key !== undefined && input.Key !== null, 'key', undefined, 'Member must not be null')
     const show = showCapacity(input, constraints)
+    checkLegacy(input, constraints)
     constraints.done()
-    refuseLegacy(input)
+    refuseMixed('GetItem', input)
     refuseLonePlaceholders(input, ['ProjectionExpression'])
     const consistent = flag(input, 'ConsistentRead') ?? false
     const { item } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
     const projectionText = text(input, 'ProjectionExpression')
-    const projection = projectionText === undefined ? undefined : parseProjection(projectionText, context)
+    const projection = projectionText === undefined ? legacyProjection(input) : parseProjection(projectionText, context)
     context.checkAllUsed()
     const found = this.#catalogue.find(table)
     if (!found) throw resourceNotFound()
@@ -235,24 +228,21 @@ function writeCommon(input: Input, required: string, member: string): WriteCommo
   )
   const show = showCapacity(input, constraints)
   const showMetrics = showCollectionMetrics(input, constraints)
+  checkLegacy(input, constraints)
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showMetrics }
 }
 
 function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefined {
   const conditionText = text(input, 'ConditionExpression')
-  if (conditionText === undefined) return undefined
+  if (conditionText === undefined) return expectedCondition(input)
   const context = new ExpressionContext(placeholders(input))
   const condition = parseCondition('ConditionExpression', conditionText, context)
   context.checkAllUsed()
   return condition
 }
 
-function attributesOf(
-  returns: ReturnValues,
-  written: Written,
-  touched: Parameters<typeof updatedAttributes>[0] | undefined,
-): Buffer | undefined {
+function attributesOf(returns: ReturnValues, written: Written, touched: PathList | undefined): Buffer | undefined {
   const json = (item: Item | undefined): Buffer | undefined =>
     item && Object.keys(item).length > 0 ? Buffer.from(JSON.stringify(item)) : undefined
   switch (returns) {

@@ -21,10 +21,11 @@ import {
   targetOf,
 } from './indexes/index.js'
 import { refusePathsInKeys } from './key-paths.js'
+import { legacyKeyConditions, legacyReading, refuseMixed, refuseUnindexed } from './legacy/index.js'
 import { type Bounds, boundsOf, continueFrom, isInside } from './range-bounds.js'
 import { RangeReader } from './range-reader.js'
 import { filterOf, projectionOf, rangeCommon, refuseHalfSegment, segmentOfScan, startItemOf } from './range-request.js'
-import { flag, type Input, placeholders, refuseLegacy, refuseLonePlaceholders, text, whole } from './request.js'
+import { flag, type Input, placeholders, refuseLonePlaceholders, text, whole } from './request.js'
 import { encodeKeyValue } from './values/index.js'
 import { resourceNotFound } from './writer.js'
 
@@ -46,19 +47,25 @@ export class RangeOperations {
       )
     }
     const common = rangeCommon(input)
-    refuseLegacy(input)
+    refuseMixed('Query', input)
+    refuseLonePlaceholders(input, ['KeyConditionExpression', 'FilterExpression', 'ProjectionExpression'])
+    const legacy = legacyReading(input, 'QueryFilter')
     const startItem = startItemOf(input)
     const context = new ExpressionContext(placeholders(input))
     const keyText = text(input, 'KeyConditionExpression')
-    if (keyText === undefined)
+    if (keyText === undefined && (input.KeyConditions ?? undefined) === undefined)
       throw validation('Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.')
-    const keyCondition = readKeyCondition(keyText, context)
-    const filter = filterOf(input, context)
-    const projection = projectionOf(input, context)
+    const keyCondition = keyText === undefined ? undefined : readKeyCondition(keyText, context)
+    const filter = filterOf(input, context) ?? legacy.filter
+    const projection = projectionOf(input, context) ?? legacy.projection
     context.checkAllUsed()
-    const found = attributeConditionsOf(keyCondition, common.index === undefined ? undefined : indexConditionsMax)
+    const conditionsMax = common.index === undefined ? undefined : indexConditionsMax
+    const found = keyCondition
+      ? attributeConditionsOf(keyCondition, conditionsMax)
+      : legacyKeyConditions(input, conditionsMax)
     const row = this.#row(common.table)
     const target = targetOf(row, common.index, common.reading.consistent)
+    refuseUnindexed(found)
     const startKey = startItem && new StartKey(startItem, target, false)
     const conditions = conditionsOf(found, target, (attribute) => startKey?.check(attribute))
     const start = startKey?.row()
@@ -71,7 +78,7 @@ export class RangeOperations {
     for (const { name } of [...target.hash, ...target.range]) {
       if (filtered.some(([first]) => first === name))
         throw validation(
-          `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
+          `${legacy.filter ? 'QueryFilter' : 'Filter Expression'} can only contain non-primary key attributes: Primary key attribute: ${name}`,
         )
     }
     refuseUnprojected(target, common.select, projection?.paths ?? [])
@@ -85,13 +92,14 @@ export class RangeOperations {
   async scan(input: Input): Promise<Buffer> {
     const common = rangeCommon(input)
     const { segment, total } = segmentOfScan(input)
-    refuseLegacy(input)
+    refuseMixed('Scan', input)
     refuseLonePlaceholders(input, ['FilterExpression', 'ProjectionExpression'])
+    const legacy = legacyReading(input, 'ScanFilter')
     const startItem = startItemOf(input)
     refuseHalfSegment({ segment, total })
     const context = new ExpressionContext(placeholders(input))
-    const filter = filterOf(input, context)
-    const projection = projectionOf(input, context)
+    const filter = filterOf(input, context) ?? legacy.filter
+    const projection = projectionOf(input, context) ?? legacy.projection
     context.checkAllUsed()
     const row = this.#row(common.table)
     const target = targetOf(row, common.index, common.reading.consistent)

@@ -8,6 +8,7 @@ import {
   parseProjection,
 } from './expressions/index.js'
 import type { Select } from './indexes/index.js'
+import { checkLegacy } from './legacy/index.js'
 import {
   atMost,
   Constraints,
@@ -40,26 +41,28 @@ export function rangeCommon(input: Input) {
     constraints,
   )
   const show = showCapacity(input, constraints)
+  checkLegacy(input, constraints)
   constraints.done()
-  refuseSelect(select, index !== undefined, (input.ProjectionExpression ?? undefined) !== undefined)
+  const projected = ['ProjectionExpression', 'AttributesToGet'].find((name) => (input[name] ?? undefined) !== undefined)
+  refuseSelect(select, index !== undefined, projected)
   const consistent = flag(input, 'ConsistentRead') ?? false
   return { table, index, select, reading: { limit, show, countOnly: select === 'COUNT', consistent } }
 }
 
-function refuseSelect(select: Select | undefined, hasIndex: boolean, hasProjection: boolean): void {
+function refuseSelect(select: Select | undefined, hasIndex: boolean, projected: string | undefined): void {
   if (select === 'ALL_PROJECTED_ATTRIBUTES' && !hasIndex) {
     throw validation(
       'One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName',
     )
   }
-  if (select === 'SPECIFIC_ATTRIBUTES' && !hasProjection) {
+  if (select === 'SPECIFIC_ATTRIBUTES' && !projected) {
     throw validation(
       'Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
     )
   }
-  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && hasProjection) {
+  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && projected) {
     throw validation(
-      `Cannot specify the ProjectionExpression when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`,
+      `Cannot specify the ${projected} when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`,
     )
   }
 }

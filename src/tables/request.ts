@@ -101,15 +101,20 @@ export function describedTableName(input: Input, options: { created?: boolean } 
 }
 
 /** The table's name of a request; an ARN is taken for its last part. Adds to the constraints that it fails. */
-export function tableName(input: Input, constraints: Constraints, options: { created?: boolean } = {}): string {
+export function tableName(
+  input: Input,
+  constraints: Constraints,
+  options: { created?: boolean; member?: string } = {},
+): string {
   const name = text(input, 'TableName')
+  const member = options.member ?? 'tableName'
   if (name === undefined) {
-    constraints.check(false, 'tableName', undefined, 'Member must not be null')
+    constraints.check(false, member, undefined, 'Member must not be null')
     return ''
   }
   const arn = options.created ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
-  checkTableName(name, 'tableName', constraints, options.created ? tableNameLengthMin : 1)
+  checkTableName(name, member, constraints, options.created ? tableNameLengthMin : 1)
   return name
 }
 
@@ -190,36 +195,4 @@ export function refuseLonePlaceholders(input: Input, expressions: readonly strin
       `${name} can only be specified when using expressions${expressions.length === 1 ? `: ${expressions[0]} is null` : ''}`,
     )
   }
-}
-
-const legacyParameters = [
-  'Expected',
-  'AttributeUpdates',
-  'ConditionalOperator',
-  'KeyConditions',
-  'QueryFilter',
-  'ScanFilter',
-  'AttributesToGet',
-]
-const expressionParameters = [
-  'UpdateExpression',
-  'ConditionExpression',
-  'KeyConditionExpression',
-  'FilterExpression',
-  'ProjectionExpression',
-]
-
-/** Parameters from before expressions are not there yet: better a refusal than a wrong answer. */
-export function refuseLegacy(input: Input): void {
-  const given = (names: readonly string[]) => names.filter((name) => input[name] !== undefined && input[name] !== null)
-  const legacy = given(legacyParameters)
-  if (legacy.length === 0) return
-  const expressions = given(expressionParameters)
-  if (expressions.length > 0) {
-    throw validation(
-      'Can not use both expression and non-expression parameters in the same request: ' +
-        `Non-expression parameters: {${legacy.join(', ')}} Expression parameters: {${expressions.join(', ')}}`,
-    )
-  }
-  throw validation(`The legacy parameter ${legacy[0]} is not supported by this version of Millrace; use an expression`)
 }

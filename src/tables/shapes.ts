@@ -1,4 +1,13 @@
-import { notBoolean, notList, notMap, notNumber, notStructure, notText, type ValidationError } from './values/index.js'
+import {
+  notBoolean,
+  notList,
+  notMap,
+  notNumber,
+  notStructure,
+  notText,
+  notValue,
+  type ValidationError,
+} from './values/index.js'
 
 /**
  * The JSON types of a request's members. AWS reads the whole body by its model before it looks at what it means, so a
@@ -12,6 +21,8 @@ type Shape =
   | 'boolean'
   /** A map of attribute values. */
   | 'item'
+  /** One attribute value. */
+  | 'value'
   | { readonly list: Shape }
   | { readonly map: Shape }
   | { readonly structure: string; readonly members: Readonly<Record<string, Shape>> }
@@ -20,8 +31,20 @@ const structure = (name: string, members: Readonly<Record<string, Shape>>): Shap
 const texts: Shape = { map: 'text' }
 
 const expressions = { ExpressionAttributeNames: texts, ExpressionAttributeValues: 'item' } as const
+const conditions: Shape = {
+  map: structure('Condition', { ComparisonOperator: 'text', AttributeValueList: { list: 'value' } }),
+}
 const write = {
   TableName: 'text',
+  Expected: {
+    map: structure('ExpectedAttributeValue', {
+      ComparisonOperator: 'text',
+      AttributeValueList: { list: 'value' },
+      Exists: 'boolean',
+      Value: 'value',
+    }),
+  },
+  ConditionalOperator: 'text',
   ConditionExpression: 'text',
   ...expressions,
   ReturnValues: 'text',
@@ -39,6 +62,8 @@ const range = {
   FilterExpression: 'text',
   ProjectionExpression: 'text',
   ...expressions,
+  AttributesToGet: { list: 'text' },
+  ConditionalOperator: 'text',
   ReturnConsumedCapacity: 'text',
 } as const
 const throughputs = {
@@ -69,10 +94,22 @@ const table = {
 const tags: Shape = { list: structure('Tag', { Key: 'text', Value: 'text' }) }
 const ofTable = { TableName: 'text' } as const
 
+const transacted = {
+  TableName: 'text',
+  ConditionExpression: 'text',
+  ...expressions,
+  ReturnValuesOnConditionCheckFailure: 'text',
+} as const
+
 /** By operation; what is not named is not looked at, as on AWS. */
 const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   PutItem: { ...write, Item: 'item' },
-  UpdateItem: { ...write, Key: 'item', UpdateExpression: 'text' },
+  UpdateItem: {
+    ...write,
+    Key: 'item',
+    UpdateExpression: 'text',
+    AttributeUpdates: { map: structure('AttributeValueUpdate', { Action: 'text', Value: 'value' }) },
+  },
   DeleteItem: { ...write, Key: 'item' },
   GetItem: {
     TableName: 'text',
@@ -80,6 +117,7 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     ConsistentRead: 'boolean',
     ProjectionExpression: 'text',
     ExpressionAttributeNames: texts,
+    AttributesToGet: { list: 'text' },
     ReturnConsumedCapacity: 'text',
   },
   BatchWriteItem: {
@@ -101,12 +139,45 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
         ConsistentRead: 'boolean',
         ProjectionExpression: 'text',
         ExpressionAttributeNames: texts,
+        AttributesToGet: { list: 'text' },
       }),
     },
     ReturnConsumedCapacity: 'text',
   },
-  Query: { ...range, KeyConditionExpression: 'text', ScanIndexForward: 'boolean' },
-  Scan: { ...range, Segment: 'integer', TotalSegments: 'integer' },
+  TransactWriteItems: {
+    TransactItems: {
+      list: structure('TransactWriteItem', {
+        ConditionCheck: structure('ConditionCheck', { ...transacted, Key: 'item' }),
+        Put: structure('Put', { ...transacted, Item: 'item' }),
+        Delete: structure('Delete', { ...transacted, Key: 'item' }),
+        Update: structure('Update', { ...transacted, Key: 'item', UpdateExpression: 'text' }),
+      }),
+    },
+    ReturnConsumedCapacity: 'text',
+    ReturnItemCollectionMetrics: 'text',
+    ClientRequestToken: 'text',
+  },
+  TransactGetItems: {
+    TransactItems: {
+      list: structure('TransactGetItem', {
+        Get: structure('Get', {
+          TableName: 'text',
+          Key: 'item',
+          ProjectionExpression: 'text',
+          ExpressionAttributeNames: texts,
+        }),
+      }),
+    },
+    ReturnConsumedCapacity: 'text',
+  },
+  Query: {
+    ...range,
+    KeyConditionExpression: 'text',
+    ScanIndexForward: 'boolean',
+    KeyConditions: conditions,
+    QueryFilter: conditions,
+  },
+  Scan: { ...range, ScanFilter: conditions, Segment: 'integer', TotalSegments: 'integer' },
   CreateTable: {
     ...table,
     KeySchema: keySchema,
@@ -206,6 +277,8 @@ function faultOf(shape: Shape, value: unknown): ValidationError | undefined {
       return typeof value === 'boolean' ? undefined : notBoolean(value)
     case 'item':
       return isObject ? undefined : notMap(value)
+    case 'value':
+      return isObject ? undefined : notValue(value)
     default:
       if ('list' in shape) return Array.isArray(value) ? undefined : notList(value)
       if (isObject) return undefined

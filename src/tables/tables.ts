@@ -5,7 +5,7 @@ import type { Storage } from '../storage/index.js'
 import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
 import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
-import { Catalogue } from './catalogue.js'
+import { Catalogue, type Table } from './catalogue.js'
 import { AbsentFeatures } from './control/absent-features.js'
 import { ItemCounts } from './control/item-counts.js'
 import { type ControlSettings, controlDefaults } from './control/settings.js'
@@ -17,14 +17,16 @@ import { Sweeper } from './expiry/sweeper.js'
 import { TimeToLive } from './expiry/time-to-live.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
+import { itemKey } from './item-row.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
 import { checkShape } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
-import type { Item, KeySchema } from './values/index.js'
+import { TransactionOperations, Transactions } from './transactions/index.js'
+import { type Item, itemSize, type KeySchema, keyOf } from './values/index.js'
 import { WindowTime } from './window-time.js'
-import { Writer } from './writer.js'
+import { type Target, Writer } from './writer.js'
 
 export interface TablesOptions {
   readonly storage: Storage
@@ -77,6 +79,7 @@ const endpointMinutes = 1440
 export class Tables {
   readonly #catalogue: Catalogue
   readonly #writer: Writer
+  readonly #transactions: Transactions
   readonly #backfills: Backfills
   readonly #counts: ItemCounts
   readonly #now: () => number
@@ -114,6 +117,8 @@ export class Tables {
     const changeMs = options.ttl?.changeMs ?? expiryDefaults.changeMs
     const onSwitched = (id: number) => this.sweeper.forget(id)
     const timeToLive = new TimeToLive({ catalogue, backfills: this.#backfills, clock, changeMs, onSwitched })
+    this.#transactions = new Transactions({ ...options, catalogue, writer: this.#writer })
+    const transactions = new TransactionOperations(this.#transactions, collections)
     const absent = new AbsentFeatures(catalogue, this.#home)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
@@ -124,6 +129,8 @@ export class Tables {
         DeleteItem: (input) => items.delete(input),
         BatchWriteItem: (input) => batches.write(input),
         BatchGetItem: (input) => batches.get(input),
+        TransactWriteItems: (input) => transactions.write(input),
+        TransactGetItems: (input) => transactions.get(input),
         Query: (input) => ranges.query(input),
         Scan: (input) => ranges.scan(input),
         CreateTable: (input) => tables.create(input),
@@ -212,19 +219,23 @@ export class Tables {
   }
 
   /**
-   * Puts and deletes of one table as one effect set, for sinks; the rows are latched until the release, which the caller
-   * calls after its submit. Throws NOT_FOUND.
+   * Puts into any tables as one effect set, for sinks; the rows are latched until the release, which the caller calls after
+   * its submit. Of several items with one key the last one counts. Throws NOT_FOUND.
    */
   async prepare(
-    name: string,
-    writes: readonly ({ readonly put: Item } | { readonly delete: Item })[],
+    puts: ReadonlyMap<string, readonly Item[]>,
   ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+    const targets: Target[] = []
+    for (const [name, items] of puts) {
+      const table = this.#catalogue.find(name)
+      if (!table) throw tableNotFound(name)
+      targets.push(...putTargets(table, items))
+    }
     try {
-      return await this.#writer.prepare(name, writes)
+      return await this.#writer.prepare(targets)
     } catch (error) {
-      if (error instanceof AwsError)
-        throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
-      throw error
+      if (!(error instanceof AwsError)) throw error
+      throw tableNotFound([...puts.keys()].find((name) => !this.#catalogue.find(name)) ?? [...puts.keys()].join(', '))
     }
   }
 
@@ -251,7 +262,23 @@ export class Tables {
 
   async close(): Promise<void> {
     await Promise.all([this.sweeper.close(), this.#counts.close()])
-    await this.#backfills.close()
+    await Promise.all([this.#backfills.close(), this.#transactions.close()])
     await this.#catalogue.close()
   }
+}
+
+const tableNotFound = (name: string): MillraceError =>
+  new MillraceError('NOT_FOUND', `There is no table named ${name}.`)
+
+/** Of several puts of one item the last one counts: they would otherwise decide on the same old row. */
+function putTargets(table: Table, items: readonly Item[]): Iterable<Target> {
+  const { id, schema } = table.row
+  const targets = new Map<string, Target>()
+  for (const item of items) {
+    const keyAttributes = keyOf(item, schema)
+    const decision = { kind: 'put', item, size: itemSize(item) } as const
+    const row = itemKey(id, schema, keyAttributes).row.toString('latin1')
+    targets.set(row, { table, keyAttributes, decide: () => decision })
+  }
+  return targets.values()
 }

@@ -1,4 +1,4 @@
-import type { Commit, EffectSet, Release, RowEffect } from '../commit/index.js'
+import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../commit/index.js'
 import { Codec, type NewRecord, RecordFlag, RecordKind } from '../log/index.js'
 import { conditionFailed, notFound } from './aws-error.js'
 import { writeUnits } from './capacity.js'
@@ -16,7 +16,7 @@ import {
   parseItem,
   type StoredItem,
 } from './item-row.js'
-import { attributeOf, type Item, itemSize, itemsEqual, setAttribute } from './values/index.js'
+import { attributeOf, type Item, itemSize, itemsEqual } from './values/index.js'
 
 /** What a decider sees of the row that it decides on. */
 export interface Present {
@@ -31,13 +31,37 @@ export type Decision =
   | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
   /** `byService`: by the daemon itself, since its time to live is over. */
   | { readonly kind: 'delete'; readonly byService?: boolean }
+  /** It stays as it is: what was only to be looked at. */
+  | { readonly kind: 'keep' }
   | { readonly kind: 'refuse'; readonly returnItem: boolean }
 
 export interface Written {
   readonly before: Present
-  /** The item after it; undefined when it was deleted. */
+  /** The item after it; undefined when it was deleted, or only looked at. */
   readonly after: Item | undefined
+  /** Bytes of the larger of the two, by AWS's count. */
   readonly size: number
+}
+
+/** One row among many that are written as one. */
+export interface Target {
+  readonly table: Table
+  /** Its key attributes, checked against the table's key. */
+  readonly keyAttributes: Item
+  /** Decides on the row. What it throws ends all, with nothing done. */
+  readonly decide: (before: Present) => Decision
+}
+
+/** Many rows, decided on. */
+export interface ManyPrepared {
+  /** What was there and what becomes of it, target by target. */
+  readonly outcomes: readonly Written[]
+  /** Without rows and records when any target was refused. */
+  readonly effects: { readonly rows: readonly RowEffect[]; readonly records: readonly (RecordEffect | BatchEffect)[] }
+  /** The newest queued commit that the decisions rest on: an answer without an effect waits for it. */
+  readonly seen: number | undefined
+  /** Lets go of rows and tables; call it when the effects are submitted, or shall not be. */
+  readonly release: Release
 }
 
 interface Prepared {
@@ -153,47 +177,37 @@ export class Writer {
   }
 
   /**
-   * Many upserts and deletes of one table as one effect set, for sinks: all latches are taken in key order before the
-   * first read. The caller submits the effects, then releases.
+   * Decides on many rows of any tables as on one: the gates of all tables are shared in the order of their ids, then all
+   * rows are latched in key order, then all are read, then each is decided on, and the effects of all make one set. So
+   * nobody sees some of them changed and others not, and no two such writes, nor a single one, can wait for each other:
+   * gates come before latches, and each kind has one order. No row may be a target twice. The caller submits, then releases.
+   * Throws ResourceNotFoundException when a table went while its gate was waited for.
    */
-  async prepare(
-    name: string,
-    writes: readonly ({ readonly put: Item } | { readonly delete: Item })[],
-  ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
-    const table = this.#table(name)
-    const shared = table.gate.share()
-    const releaseTable = shared instanceof Promise ? await shared : shared
-    let releaseRows: Release | undefined
+  async prepare(targets: readonly Target[]): Promise<ManyPrepared> {
+    const releases: Release[] = []
     const release = () => {
-      releaseRows?.()
-      releaseTable()
+      for (const each of releases.splice(0).reverse()) each()
     }
     try {
-      if (this.#catalogue.find(name) !== table) throw resourceNotFound()
-      const { id, schema } = table.row
-      // Of several writes to one item the last one counts; they would otherwise decide on the same old row.
-      const keyed = new Map<string, { write: (typeof writes)[number]; attributes: Item; key: ItemKey }>()
-      for (const write of writes) {
-        const item = 'put' in write ? write.put : write.delete
-        const attributes: Item = { [schema.hash.name]: item[schema.hash.name] as never }
-        if (schema.range) setAttribute(attributes, schema.range.name, item[schema.range.name] as never)
-        const key = itemKey(id, schema, attributes)
-        keyed.set(key.row.toString('latin1'), { write, attributes, key })
+      const tables = [...new Set(targets.map(({ table }) => table))].sort((a, b) => a.row.id - b.row.id)
+      for (const { gate } of tables) releases.push(await gate.share())
+      if (tables.some((table) => this.#catalogue.find(table.row.name) !== table)) throw resourceNotFound()
+      const keys = targets.map(({ table: { row }, keyAttributes }) => itemKey(row.id, row.schema, keyAttributes))
+      releases.push(await this.#commit.latch(keys.map(({ row }) => row)))
+      const found = await Promise.all(keys.map((key) => this.#read(key)))
+      const decisions = targets.map(({ decide }, i) => decide((found[i] as Found).present))
+      const effects: { rows: RowEffect[]; records: (RecordEffect | BatchEffect)[] } = { rows: [], records: [] }
+      if (!decisions.some(({ kind }) => kind === 'refuse')) {
+        targets.forEach(({ table, keyAttributes }, i) => {
+          const before = (found[i] as Found).present
+          const decision = decisions[i] as Decision
+          const made = this.#prepare(table, keys[i] as ItemKey, keyAttributes, before, decision, true).effects
+          for (const row of made?.rows ?? []) effects.rows.push(row)
+          for (const record of made?.records ?? []) effects.records.push(record)
+        })
       }
-      const targets = [...keyed.values()]
-      releaseRows = await this.#commit.latch(targets.map(({ key }) => key.row))
-      const rows: NonNullable<EffectSet['rows']>[number][] = []
-      const records: NonNullable<EffectSet['records']>[number][] = []
-      for (const { write, attributes, key } of targets) {
-        const { present } = await this.#read(key)
-        const decision: Decision =
-          'put' in write ? { kind: 'put', item: write.put, size: itemSize(write.put) } : { kind: 'delete' }
-        const { effects } = this.#prepare(table, key, attributes, present, decision, true)
-        if (!effects) continue
-        rows.push(...effects.rows)
-        records.push(...effects.records)
-      }
-      return { effects: { rows, records }, release }
+      const outcomes = decisions.map((decision, i) => writtenOf((found[i] as Found).present, decision))
+      return { outcomes, effects, seen: newestOf(found), release }
     } catch (error) {
       release()
       throw error
@@ -206,7 +220,7 @@ export class Writer {
     return table
   }
 
-  async #read(key: ItemKey): Promise<{ present: Present; seen: number | undefined }> {
+  async #read(key: ItemKey): Promise<Found> {
     const found = this.#commit.read(key.row)
     const { value, seen } = found instanceof Promise ? await found : found
     return { present: value ? presentOf(value) : absent, seen }
@@ -220,7 +234,7 @@ export class Writer {
     decision: Decision,
     hasRead: boolean,
   ): Prepared {
-    if (decision.kind === 'refuse') return { effects: undefined }
+    if (decision.kind === 'refuse' || decision.kind === 'keep') return { effects: undefined }
     const { row } = table
     const old = before.stored
     if (decision.kind === 'delete') {
@@ -305,6 +319,17 @@ export class Writer {
   }
 }
 
+interface Found {
+  readonly present: Present
+  readonly seen: number | undefined
+}
+
+function newestOf(found: readonly Found[]): number | undefined {
+  let newest: number | undefined
+  for (const { seen } of found) if (seen !== undefined && (newest === undefined || seen > newest)) newest = seen
+  return newest
+}
+
 /** Whether every write must know the item as it was: for its record, or for rows that follow from it. */
 const needsOldItem = ({ log, indexes, expiry }: TableRow): boolean =>
   log !== undefined || indexes !== undefined || expiry?.attribute !== undefined
@@ -326,6 +351,7 @@ function presentOf(value: Buffer): Present {
 function writtenOf(before: Present, decision: Decision): Written {
   if (decision.kind === 'put')
     return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
+  // What was only looked at is not parsed for an answer that does not show it.
   return { before, after: undefined, size: before.stored?.size ?? 0 }
 }
 

@@ -34,8 +34,8 @@ export async function asking(input: ConfigInput = {}, clock?: Clock): Promise<As
     })
     const text = await response.text()
     const body = (text === '' ? {} : JSON.parse(text)) as Body
-    const { __type, message } = body as { __type?: string; message?: string }
-    return { status: response.status, error: __type?.slice(__type.indexOf('#') + 1), message, body }
+    const { __type, message, Message } = body as { __type?: string; message?: string; Message?: string }
+    return { status: response.status, error: __type?.slice(__type.indexOf('#') + 1), message: message ?? Message, body }
   }
   let number = 0
   const table = async ({ range = false, view }: { range?: boolean; view?: string } = {}) => {

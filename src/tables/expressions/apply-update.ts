@@ -172,6 +172,9 @@ function nestingOf(value: AttributeValue): number {
   return deepest + 1
 }
 
+/** An operand and what is there are of types that do not go together. */
+export class OperandTypeError extends ValidationError {}
+
 function wrongType(): ValidationError {
-  return new ValidationError('An operand in the update expression has an incorrect data type')
+  return new OperandTypeError('An operand in the update expression has an incorrect data type')
 }

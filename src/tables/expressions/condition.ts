@@ -1,18 +1,18 @@
-import { type AttributeType, type AttributeValue, compareValues, typeOf } from '../values/index.js'
+import type { AttributeType, AttributeValue } from '../values/index.js'
+import { ConditionBuilder } from './condition-builder.js'
 import { parseConditionSyntax } from './condition-parser.js'
 import type { ExpressionContext } from './context.js'
 import { checkConditionNames } from './names.js'
-import { describePath, type Path, pathsEqual } from './paths.js'
-import { type ExpressionKind, ExpressionReader, expressionError } from './reader.js'
-import type { CallSyntax, Comparator, ConditionSyntax, OperandSyntax } from './syntax.js'
-
-/** Most values of one IN. */
-export const inOperandsMax = 100
+import type { Path } from './paths.js'
+import { type ExpressionKind, ExpressionReader } from './reader.js'
+import type { Comparator, ConditionSyntax, OperandSyntax } from './syntax.js'
 
 export type Operand =
   | { readonly kind: 'path'; readonly path: Path }
   | { readonly kind: 'value'; readonly value: AttributeValue }
   | { readonly kind: 'size'; readonly of: Operand }
+  /** Whether a condition holds, as a BOOL. Only statements have it. */
+  | { readonly kind: 'test'; readonly of: Condition }
 
 /** A parsed condition with its names and values put in. */
 export type Condition =
@@ -40,17 +40,16 @@ export function readCondition(kind: ExpressionKind, text: string, context: Expre
   return new Resolver(kind, context).condition(syntax)
 }
 
-const comparedTypes: readonly AttributeType[] = ['S', 'N', 'B']
-const prefixTypes: readonly AttributeType[] = ['S', 'B']
-const sizedTypes: readonly AttributeType[] = ['S', 'B', 'SS', 'NS', 'BS', 'L', 'M']
-const attributeTypes: readonly string[] = ['NS', 'SS', 'L', 'BS', 'N', 'M', 'B', 'BOOL', 'NULL', 'S']
-
-/** Puts names and values in, and checks number and types of operands; operands before their operator, left to right. */
+/** Puts names and values in; the builder checks number and types of operands, before their operator, left to right. */
 class Resolver {
+  private readonly build: ConditionBuilder
+
   constructor(
     private readonly kind: ExpressionKind,
     private readonly context: ExpressionContext,
-  ) {}
+  ) {
+    this.build = new ConditionBuilder(kind)
+  }
 
   condition(syntax: ConditionSyntax): Condition {
     switch (syntax.kind) {
@@ -59,81 +58,27 @@ class Resolver {
         return { kind: syntax.kind, items: syntax.items.map((item) => this.condition(item)) }
       case 'not':
         return { kind: 'not', item: this.condition(syntax.item) }
-      case 'compare': {
-        const left = this.operand(syntax.left)
-        const right = this.operand(syntax.right)
-        if (syntax.operator !== '=' && syntax.operator !== '<>') {
-          this.requireType(syntax.operator, left, comparedTypes)
-          this.requireType(syntax.operator, right, comparedTypes)
-        }
-        this.requireDistinct(syntax.operator, left, [right])
-        return { kind: 'compare', operator: syntax.operator, left, right }
+      case 'compare':
+        return this.build.compare(syntax.operator, this.operand(syntax.left), this.operand(syntax.right))
+      case 'between': {
+        const [value, low, high] = [syntax.value, syntax.low, syntax.high].map((operand) => this.operand(operand))
+        return this.build.between(value as Operand, low as Operand, high as Operand, () => [
+          this.describe(syntax.low),
+          this.describe(syntax.high),
+        ])
       }
-      case 'between':
-        return this.between(syntax.value, syntax.low, syntax.high)
       case 'in': {
         const value = this.operand(syntax.value)
-        const options = syntax.options.map((option) => this.operand(option))
-        if (options.length > inOperandsMax) {
-          throw this.error(`The IN operator is provided with too many operands; number of operands: ${options.length}`)
-        }
-        this.requireDistinct('IN', value, options)
-        return { kind: 'in', value, options }
-      }
-      case 'call':
-        return this.call(syntax)
-    }
-  }
-
-  private between(valueSyntax: OperandSyntax, lowSyntax: OperandSyntax, highSyntax: OperandSyntax): Condition {
-    const value = this.operand(valueSyntax)
-    const low = this.operand(lowSyntax)
-    const high = this.operand(highSyntax)
-    for (const operand of [value, low, high]) this.requireType('BETWEEN', operand, comparedTypes)
-    this.requireDistinct('BETWEEN', value, [low, high])
-    if (low.kind === 'value' && high.kind === 'value') {
-      const order = compareValues(low.value, high.value)
-      if (order === undefined || order > 0) {
-        const wrong =
-          order === undefined
-            ? 'requires same data type for lower and upper bounds'
-            : 'requires upper bound to be greater than or equal to lower bound'
-        throw this.error(
-          `The BETWEEN operator ${wrong}; lower bound operand: ${this.describe(lowSyntax)}, ` +
-            `upper bound operand: ${this.describe(highSyntax)}`,
+        return this.build.in(
+          value,
+          syntax.options.map((option) => this.operand(option)),
         )
       }
-    }
-    return { kind: 'between', value, low, high }
-  }
-
-  private call(syntax: CallSyntax): Condition {
-    const name = syntax.name
-    const operands = syntax.operands.map((operand) => this.operand(operand))
-    switch (name) {
-      case 'attribute_exists':
-      case 'attribute_not_exists':
-        this.requireCount(name, operands, 1)
-        return { kind: name, path: this.requirePath(name, operands[0] as Operand) }
-      case 'attribute_type': {
-        this.requireCount(name, operands, 2)
-        const [of, type] = operands as [Operand, Operand]
-        this.requireDistinct(name, of, [type])
-        return { kind: name, of, type: this.typeName(type) }
-      }
-      case 'begins_with':
-      case 'contains': {
-        this.requireCount(name, operands, 2)
-        const [of, operand] = operands as [Operand, Operand]
-        if (name === 'begins_with') {
-          this.requireType(name, of, prefixTypes)
-          this.requireType(name, operand, prefixTypes)
-        }
-        this.requireDistinct(name, of, [operand])
-        return { kind: name, of, operand }
-      }
-      default:
-        throw this.error(`Invalid function name; function: ${name}`)
+      case 'call':
+        return this.build.call(
+          syntax.name,
+          syntax.operands.map((operand) => this.operand(operand)),
+        )
     }
   }
 
@@ -143,73 +88,16 @@ class Resolver {
         return { kind: 'path', path: this.context.path(this.kind, syntax) }
       case 'value':
         return { kind: 'value', value: this.context.value(this.kind, syntax.reference) }
-      case 'call': {
-        const operands = syntax.operands.map((operand) => this.operand(operand))
-        this.requireCount(syntax.name, operands, 1)
-        const of = operands[0] as Operand
-        this.requireType(syntax.name, of, sizedTypes)
-        return { kind: 'size', of }
-      }
-    }
-  }
-
-  /** attribute_type's second operand must be a value that names a type. */
-  private typeName(operand: Operand): AttributeType {
-    if (operand.kind !== 'value') {
-      const found = operand.kind === 'path' ? `{${attributeTypes.join(',')}}` : 'N'
-      throw this.wrongType('attribute_type', found)
-    }
-    if (!('S' in operand.value)) throw this.wrongType('attribute_type', typeOf(operand.value))
-    const type = operand.value.S
-    if (!attributeTypes.includes(type)) {
-      throw this.error(`Invalid attribute type name found; type: ${type}, valid types: {${attributeTypes.join(',')}}`)
-    }
-    return type as AttributeType
-  }
-
-  private requireCount(name: string, operands: readonly Operand[], count: number): void {
-    if (operands.length === count) return
-    throw this.error(
-      'Incorrect number of operands for operator or function; ' +
-        `operator or function: ${name}, number of operands: ${operands.length}`,
-    )
-  }
-
-  private requirePath(name: string, operand: Operand): Path {
-    if (operand.kind === 'path') return operand.path
-    throw this.error(`Operator or function requires a document path; operator or function: ${name}`)
-  }
-
-  /** Types of values and sizes are known here; an attribute of a wrong type is no error, it just does not match. */
-  private requireType(name: string, operand: Operand, types: readonly AttributeType[]): void {
-    if (operand.kind === 'path') return
-    const type = operand.kind === 'value' ? typeOf(operand.value) : 'N'
-    if (!types.includes(type)) throw this.wrongType(name, type)
-  }
-
-  private wrongType(name: string, type: string): Error {
-    return this.error(
-      `Incorrect operand type for operator or function; operator or function: ${name}, operand type: ${type}`,
-    )
-  }
-
-  private requireDistinct(name: string, first: Operand, rest: readonly Operand[]): void {
-    if (first.kind !== 'path') return
-    for (const operand of rest) {
-      if (operand.kind !== 'path' || !pathsEqual(first.path, operand.path)) continue
-      throw this.error(
-        'The first operand must be distinct from the remaining operands for this operator or function; ' +
-          `operator: ${name}, first operand: ${describePath(first.path)}`,
-      )
+      case 'call':
+        return this.build.size(
+          syntax.name,
+          syntax.operands.map((operand) => this.operand(operand)),
+        )
     }
   }
 
   private describe(syntax: OperandSyntax): string {
     return syntax.kind === 'value' ? this.context.describeValue(syntax.reference) : ''
-  }
-
-  private error(message: string): Error {
-    return expressionError(this.kind, message)
   }
 }
 
@@ -238,6 +126,7 @@ function collectPaths(condition: Condition, paths: Path[]): void {
         let inner = operand
         while (inner.kind === 'size') inner = inner.of
         if (inner.kind === 'path') paths.push(inner.path)
+        else if (inner.kind === 'test') collectPaths(inner.of, paths)
       }
   }
 }

@@ -33,6 +33,11 @@ export class ExpressionContext {
   private readonly usedValues = new Set<string>()
   private size = 0
 
+  /** Bytes of all names and values. */
+  get bytes(): number {
+    return this.size
+  }
+
   /** Checks the names, then the values. Throws ValidationError. */
   constructor(placeholders: Placeholders) {
     if (placeholders.names !== undefined) this.readNames(placeholders.names)

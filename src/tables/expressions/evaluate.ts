@@ -75,6 +75,8 @@ function evaluateOperand(operand: Operand, item: Item): AttributeValue | undefin
       const size = value === undefined ? undefined : sizeOf(value)
       return size === undefined ? undefined : { N: String(size) }
     }
+    case 'test':
+      return { BOOL: evaluateCondition(operand.of, item) }
   }
 }
 

@@ -1,5 +1,6 @@
-export { applyUpdate } from './apply-update.js'
-export { type Condition, conditionPaths, inOperandsMax, type Operand, parseCondition } from './condition.js'
+export { applyUpdate, OperandTypeError } from './apply-update.js'
+export { type Condition, conditionPaths, type Operand, parseCondition } from './condition.js'
+export { ConditionBuilder, inOperandsMax } from './condition-builder.js'
 export {
   ExpressionContext,
   type Placeholders,
@@ -20,7 +21,17 @@ export {
   readKeyCondition,
 } from './key-condition.js'
 export { listIndexMax } from './names.js'
-export type { Path, PathList } from './paths.js'
-export { type Projection, parseProjection, project, updatedAttributes } from './projection.js'
-export { expressionBytesMax, expressionNestingMax, expressionOperatorsMax } from './reader.js'
-export { parseUpdate, type Update, updateTopLevelNames, writtenTypes } from './update.js'
+export { type Path, type PathList, readPath } from './paths.js'
+export { type Projection, parseProjection, project, projectionOfPaths, updatedAttributes } from './projection.js'
+export { expressionBytesMax, expressionError, expressionNestingMax, expressionOperatorsMax } from './reader.js'
+export {
+  type Action,
+  appendedLists,
+  parseUpdate,
+  type SetValue,
+  sumOf,
+  type Update,
+  updateOf,
+  updateTopLevelNames,
+  writtenTypes,
+} from './update.js'

@@ -196,7 +196,7 @@ function readOperands(operands: readonly Operand[]): readonly [string, readonly 
   for (const operand of operands) {
     if (operand.kind === 'value') {
       values.push(operand.value)
-    } else if (operand.kind === 'size') {
+    } else if (operand.kind !== 'path') {
       throw new ValidationError('KeyConditionExpressions cannot contain nested operations')
     } else if (name !== undefined) {
       throw new ValidationError(

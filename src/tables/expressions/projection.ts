@@ -20,6 +20,11 @@ export function parseProjection(text: string, context: ExpressionContext): Proje
   reader.expectEnd()
   for (const path of syntax) checkPathNames(kind, path)
   const paths = syntax.map((path) => context.path(kind, path))
+  return projectionOfPaths(paths)
+}
+
+/** A projection of paths that are known. Throws when they overlap. */
+export function projectionOfPaths(paths: PathList): Projection {
   return { paths, tree: buildPathTree(kind, paths) }
 }
 

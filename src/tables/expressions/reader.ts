@@ -17,9 +17,11 @@ export type ExpressionKind =
   | 'KeyConditionExpression'
   | 'UpdateExpression'
   | 'ProjectionExpression'
+  /** A PartiQL statement: the same checks, and messages that name no parameter. */
+  | 'Statement'
 
 export function expressionError(kind: ExpressionKind, message: string): ValidationError {
-  return new ValidationError(`Invalid ${kind}: ${message}`)
+  return new ValidationError(kind === 'Statement' ? message : `Invalid ${kind}: ${message}`)
 }
 
 /** Walks over an expression's tokens for a parser, and keeps the limits that hold for all of them. */

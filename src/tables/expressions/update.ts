@@ -2,7 +2,7 @@ import { type AttributeType, type AttributeValue, typeOf } from '../values/index
 import type { ExpressionContext } from './context.js'
 import { checkPathNames, checkSetValueNames } from './names.js'
 import { buildPathTree, type Path, type PathList, type PathTree } from './paths.js'
-import { ExpressionReader, expressionError } from './reader.js'
+import { type ExpressionKind, ExpressionReader, expressionError } from './reader.js'
 import type { ActionSyntax, OperandSyntax, SectionSyntax, SetValueSyntax } from './syntax.js'
 import { parseUpdateSyntax } from './update-parser.js'
 
@@ -28,6 +28,8 @@ export interface Update {
   /** What is done there, path by path. */
   readonly actions: readonly Action[]
   readonly tree: PathTree
+  /** Made of AttributeUpdates, for which AWS has other words where operands do not fit. */
+  readonly isLegacy?: boolean
 }
 
 /** Passes in AWS's order: syntax, names, sections, references, overlapping paths, operands of ADD and DELETE, of SET. */
@@ -125,43 +127,59 @@ function readAction(action: ActionSyntax, context: ExpressionContext): Action {
 
 function readSetValue(syntax: SetValueSyntax, context: ExpressionContext): SetValue {
   if (syntax.kind !== 'arithmetic') return readOperand(syntax, context)
-  const left = readOperand(syntax.left, context)
-  const right = readOperand(syntax.right, context)
-  requireType(syntax.operator, left, 'N')
-  requireType(syntax.operator, right, 'N')
-  return { kind: 'arithmetic', operator: syntax.operator, left, right }
+  return sumOf(kind, syntax.operator, readOperand(syntax.left, context), readOperand(syntax.right, context))
+}
+
+/** A sum or difference; refuses operands that are known not to be numbers. */
+export function sumOf(kind: ExpressionKind, operator: '+' | '-', left: SetValue, right: SetValue): SetValue {
+  requireType(kind, operator, left, 'N')
+  requireType(kind, operator, right, 'N')
+  return { kind: 'arithmetic', operator, left, right }
+}
+
+/** One list after another; refuses operands that are known not to be lists. */
+export function appendedLists(kind: ExpressionKind, operands: readonly SetValue[]): SetValue {
+  requireTwo(kind, 'list_append', operands)
+  const [first, second] = operands as [SetValue, SetValue]
+  requireType(kind, 'list_append', first, 'L')
+  requireType(kind, 'list_append', second, 'L')
+  return { kind: 'list_append', first, second }
 }
 
 function readOperand(syntax: OperandSyntax, context: ExpressionContext): SetValue {
   if (syntax.kind === 'path') return { kind: 'path', path: context.path(kind, syntax) }
   if (syntax.kind === 'value') return { kind: 'value', value: context.value(kind, syntax.reference) }
   const operands = syntax.operands.map((operand) => readOperand(operand, context))
-  if (operands.length !== 2) {
-    throw expressionError(
-      kind,
-      'Incorrect number of operands for operator or function; ' +
-        `operator or function: ${syntax.name}, number of operands: ${operands.length}`,
-    )
-  }
+  if (syntax.name === 'list_append') return appendedLists(kind, operands)
+  requireTwo(kind, syntax.name, operands)
   const [first, second] = operands as [SetValue, SetValue]
-  if (syntax.name === 'list_append') {
-    requireType(syntax.name, first, 'L')
-    requireType(syntax.name, second, 'L')
-    return { kind: 'list_append', first, second }
-  }
   if (first.kind !== 'path') {
     throw expressionError(kind, `Operator or function requires a document path; operator or function: ${syntax.name}`)
   }
   return { kind: 'if_not_exists', path: first.path, otherwise: second }
 }
 
-function requireType(operator: string, operand: SetValue, wanted: AttributeType): void {
+function requireTwo(kind: ExpressionKind, name: string, operands: readonly SetValue[]): void {
+  if (operands.length === 2) return
+  throw expressionError(
+    kind,
+    'Incorrect number of operands for operator or function; ' +
+      `operator or function: ${name}, number of operands: ${operands.length}`,
+  )
+}
+
+function requireType(kind: ExpressionKind, operator: string, operand: SetValue, wanted: AttributeType): void {
   const type = operand.kind === 'value' ? typeOf(operand.value) : operand.kind === 'list_append' ? 'L' : wanted
   if (type === wanted) return
   throw expressionError(
     kind,
     `Incorrect operand type for operator or function; operator or function: ${operator}, operand type: ${type}`,
   )
+}
+
+/** An update of actions and the paths that they are on. Throws when the paths overlap. */
+export function updateOf(kind: ExpressionKind, paths: PathList, actions: readonly Action[]): Update {
+  return { paths, actions, tree: buildPathTree(kind, paths) }
 }
 
 /** Names of the attributes that an update writes (not those that it reads): for "part of the key". */

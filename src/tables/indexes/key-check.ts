@@ -4,6 +4,7 @@ import { writtenTypes } from '../expressions/index.js'
 import {
   type AttributeValue,
   attributeOf,
+  EmptyKeyError,
   type Item,
   type KeyAttribute,
   typeOf,
@@ -41,7 +42,7 @@ function check(row: TableRow, item: Item, written: readonly string[] | undefined
         if (written && !written.includes(attribute.name)) continue
         isWritten = true
         const fault = keyFaultOf(attribute, value)
-        if (fault) throw new ValidationError(text(index, attribute, value, fault))
+        if (fault) throw errorOf(fault, text(index, attribute, value, fault))
       }
       if (!isWritten) continue
       const fault = sizeFaultOf(kind, values)
@@ -50,6 +51,9 @@ function check(row: TableRow, item: Item, written: readonly string[] | undefined
     }
   }
 }
+
+const errorOf = (fault: KeyFault, text: string): ValidationError =>
+  fault === 'empty' ? new EmptyKeyError(text) : new ValidationError(text)
 
 const kindOfEmpty = (value: AttributeValue): string => ('B' in value ? 'binary' : 'string')
 

@@ -3,7 +3,7 @@ export { checkItem, checkValue } from './check.js'
 export { addNumbers, compareNumbers, normaliseNumber, numberDigitsMax, subtractNumbers } from './decimal.js'
 export { compareValues, itemsEqual, valuesEqual } from './equality.js'
 export { attributeOf, setAttribute, typeOf } from './item.js'
-export { notBoolean, notList, notMap, notNumber, notStructure, notText } from './json-types.js'
+export { notBoolean, notList, notMap, notNumber, notStructure, notText, notValue } from './json-types.js'
 export { decodeKeyValue, encodeKeyValue } from './key-codec.js'
 export { checkKeyValue, keyOf, keyOfBatchItem } from './keys.js'
 export { itemSize, keyValueSize, valueSize } from './size.js'
@@ -12,6 +12,7 @@ export {
   type AttributeType,
   type AttributeValue,
   attributeNameBytesMax,
+  EmptyKeyError,
   hashKeyBytesMax,
   type Item,
   itemBytesMax,

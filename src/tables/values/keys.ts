@@ -2,6 +2,7 @@ import { base64Size } from './binary.js'
 import { attributeOf, setAttribute, typeOf } from './item.js'
 import {
   type AttributeValue,
+  EmptyKeyError,
   hashKeyBytesMax,
   type Item,
   type KeyAttribute,
@@ -62,7 +63,7 @@ export function checkKeyValue(attribute: KeyAttribute, value: AttributeValue, ro
   const text = 'S' in value
   const size = text ? Buffer.byteLength(value.S) : base64Size((value as { B: string }).B)
   if (size === 0) {
-    throw new ValidationError(
+    throw new EmptyKeyError(
       'One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ' +
         `${text ? 'string' : 'binary'} value. Key: ${attribute.name}`,
     )

@@ -56,3 +56,6 @@ export class ValidationError extends Error {
     this.variant = variant
   }
 }
+
+/** An empty value of a key attribute, of a table or of an index. */
+export class EmptyKeyError extends ValidationError {}

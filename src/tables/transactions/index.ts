@@ -1,0 +1,7 @@
+export type { CancellationReason, TransactAction, TransactGet } from './actions.js'
+export { cancelled, reasonOf } from './cancellation.js'
+export { capacities } from './capacities.js'
+export { type ClientToken, digestOf } from './tokens.js'
+export { TransactionOperations } from './transaction-operations.js'
+export { actionsMax, type Transacted, type TransactedItem, Transactions, transactionFactor } from './transactions.js'
+export { refuseBytes } from './write-request.js'

@@ -1,0 +1,71 @@
+import { readUnits } from '../capacity.js'
+import { project } from '../expressions/index.js'
+import type { ItemCollections } from '../indexes/index.js'
+import { parseItem, type StoredItem } from '../item-row.js'
+import { array, members } from '../json-bytes.js'
+import type { Input } from '../request.js'
+import type { TransactAction, TransactGet } from './actions.js'
+import { capacities, writtenUnits } from './capacities.js'
+import { getRequest } from './get-request.js'
+import { digestOf } from './tokens.js'
+import { type TransactedItem, type Transactions, transactionFactor } from './transactions.js'
+import { refuseBytes, writeRequest } from './write-request.js'
+
+/** TransactWriteItems and TransactGetItems: a parsed request in, the answer's bytes out. */
+export class TransactionOperations {
+  readonly #transactions: Transactions
+  readonly #collections: ItemCollections
+
+  constructor(transactions: Transactions, collections: ItemCollections) {
+    this.#transactions = transactions
+    this.#collections = collections
+  }
+
+  async write(input: Input): Promise<Buffer> {
+    const { actions, token, show, showMetrics } = writeRequest(input)
+    const once =
+      token === undefined ? undefined : { text: token, digest: digestOf(['TransactWriteItems', input.TransactItems]) }
+    const done = await this.#transactions.write(actions, once)
+    if ('repeated' in done) return members([['ConsumedCapacity', capacities(show, done.repeated, 'ReadCapacityUnits')]])
+    const units = show === 'NONE' ? [] : writtenUnits(actions, done.written)
+    const metrics = showMetrics ? await this.#metrics(actions, done.written) : undefined
+    return members([
+      ['ConsumedCapacity', capacities(show, units, 'WriteCapacityUnits')],
+      ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
+    ])
+  }
+
+  /** Of each item collection that was written to, by table; undefined when no table has any. */
+  async #metrics(
+    actions: readonly TransactAction[],
+    written: readonly TransactedItem[],
+  ): Promise<Record<string, object[]> | undefined> {
+    const metrics: Record<string, object[]> = {}
+    const seen = new Set<string>()
+    for (const [i, { kind, table }] of actions.entries()) {
+      const { row, key } = written[i] as TransactedItem
+      const collection = JSON.stringify([table, key[row.schema.hash.name]])
+      if (kind === 'check' || seen.has(collection)) continue
+      seen.add(collection)
+      const found = await this.#collections.of(row, key)
+      if (found) metrics[table] = [...(metrics[table] ?? []), found]
+    }
+    return Object.keys(metrics).length > 0 ? metrics : undefined
+  }
+
+  async get(input: Input): Promise<Buffer> {
+    const { gets, show } = getRequest(input)
+    const found = await this.#transactions.get(gets)
+    refuseBytes(found.reduce((bytes, stored) => bytes + (stored?.size ?? 0), 0))
+    const units = gets.map(({ table }, i) => [table, transactionFactor * readUnits(found[i]?.size ?? 0, true)] as const)
+    return members([
+      ['ConsumedCapacity', capacities(show, units, 'ReadCapacityUnits')],
+      ['Responses', array(gets.map((get, i) => response(get, found[i])))],
+    ])
+  }
+}
+
+function response({ projection }: TransactGet, stored: StoredItem | undefined): Buffer {
+  const item = stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
+  return members([['Item', item]])
+}
