@@ -232,6 +232,33 @@ export const others = [
     by: { file: 'test/tables/gate.test.ts', title: 'lets nobody in while the control plane has it alone' },
   },
   {
+    name: 'an expiry row goes with its item',
+    file: 'src/tables/writer.ts',
+    guard: ', ...this.#derived(table, key, before, undefined)]',
+    without: ']',
+    by: {
+      file: 'test/tables/expiry/time-to-live.test.ts',
+      title: 'whatever is done to a table, its expiry rows are those of its items',
+    },
+  },
+  {
+    name: 'a time to live is read again under the latch',
+    file: 'src/tables/writer.ts',
+    guard: ' && expirySecondsOf(attributeOf(item, attribute)) === seconds',
+    without: ' && expirySecondsOf(attributeOf(item, attribute)) !== -1',
+    by: {
+      file: 'test/tables/expiry/sweeper.test.ts',
+      title: 'an item that is written again while it is swept survives',
+    },
+  },
+  {
+    name: 'time to live asks whether the clock is believed',
+    file: 'src/tables/expiry/sweeper.ts',
+    guard: 'if (!commit.time.mayExpire()) return',
+    without: 'commit.time.mayExpire()',
+    by: { file: 'test/tables/expiry/sweeper.test.ts', title: 'nothing is deleted while the clock is not believed' },
+  },
+  {
     name: 'the rows of a transaction are latched before it reads',
     file: 'src/tables/writer.ts',
     guard: 'releases.push(await this.#commit.latch(keys.map(({ row }) => row)))',

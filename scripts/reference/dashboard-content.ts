@@ -265,6 +265,17 @@ export const rows: readonly Row[] = [
         queries: [query(rate('trimmed_bytes_total', 'instance'), '{{instance}}')],
       },
       {
+        title: 'Items deleted by time to live',
+        unit: 'ops',
+        queries: [query(rate('ttl_deleted_total', 'instance'), '{{instance}}')],
+      },
+      {
+        title: 'Time to live, behind',
+        description: 'How long the oldest item has been due that is still there.',
+        unit: 's',
+        queries: [query(`max by (instance) (millrace_ttl_lag_seconds{${ours}})`, '{{instance}}')],
+      },
+      {
         title: 'Held past retention',
         description: 'By groups that lag.',
         unit: 'bytes',

@@ -26,7 +26,7 @@ export const Family = {
   timer: 0x12,
   /** Entries of secondary indexes of tables. */
   index: 0x13,
-  /** Reserved: items by their time to live. */
+  /** Items by the time at which they expire. */
   expiry: 0x14,
   awsStream: 0x15,
   /** What was decided about the shards of a stream, and why. */

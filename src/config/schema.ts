@@ -216,6 +216,42 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Change logs of tables.'),
+  tables: z
+    .strictObject({
+      createMs: ms(0, 'How long a new table is CREATING before it can be used; AWS needs seconds.', 0),
+      updateMs: ms(0, 'How long a changed table is UPDATING, in which it takes no other change.', 0),
+      deleteMs: ms(0, 'How long a deleted table is still described as DELETING.', 0),
+      throttle: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether requests past the provisioned throughput of a table, or past its maximum on demand, are refused as on AWS.',
+        ),
+      warmShardsMax: count(
+        256,
+        'Shards that warm throughput gives a stream at most; log.shardsMax bounds it too.',
+        4096,
+      ),
+      countMs: ms(
+        6 * 60 * 60 * 1000,
+        'Time between two counts of the items and bytes of a table, which DescribeTable shows.',
+        1000,
+      ),
+    })
+    .prefault({})
+    .describe('Tables.'),
+  ttl: z
+    .strictObject({
+      sweepMs: ms(500, 'Time between two looks for items whose time to live is over.', 10),
+      rowsAtOnceMax: count(256, 'Items that are deleted side by side, before others are looked for.', 10_000),
+      changeMs: ms(
+        0,
+        'Time that must lie between two changes of the time to live of a table; AWS wants an hour. 0 is none.',
+        0,
+      ),
+    })
+    .prefault({})
+    .describe('Items that are deleted when their time to live is over.'),
   groups: z
     .strictObject({
       groupsMax: count(1000, 'How many there may be, those of pipelines and bridges included.'),

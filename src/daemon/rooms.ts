@@ -101,6 +101,8 @@ async function buildRooms(
     accountId,
     eventId,
     streamRetentionMs,
+    control: config.tables,
+    ttl: config.ttl,
   })
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
   const pipelines = await Pipelines.open({
@@ -154,6 +156,7 @@ async function buildRooms(
   pipelines.start()
   bridges.start()
   retention.start()
+  tables.start()
   return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges, retention }
 }
 

@@ -35,6 +35,7 @@ export class ShardedLog implements Log {
   readonly #commit: Commit
   readonly #layout = new Layout()
   readonly #changer: LayoutChanger
+  readonly #shardsMax: number
   readonly #reads: ShardReads
   /** Takes old records out of the log. */
   readonly trimmer: Trimmer
@@ -49,6 +50,7 @@ export class ShardedLog implements Log {
     const layout = this.#layout
     const changes = this.#changes
     this.#commit = options.commit
+    this.#shardsMax = options.limits.shardsMax
     this.#changer = new LayoutChanger({ ...options, layout, changes })
     this.trimmer = new Trimmer({ ...options, layout, onChanged: (state) => changes.touch(state) })
     const memory = new ChunkMemory()
@@ -107,6 +109,11 @@ export class ShardedLog implements Log {
     for (const { shard, extent } of this.#layout.stream(stream)?.shards ?? [])
       bytes += extent.bytes - (shard.trimmed?.bytes ?? 0)
     return bytes
+  }
+
+  /** Open shards that one stream may have. */
+  get shardsMax(): number {
+    return this.#shardsMax
   }
 
   get tailCacheBytes(): number {

@@ -1,5 +1,5 @@
 import type { ChunkCursor } from '../log/format.js'
-import { Codec, RecordKind } from '../log/types.js'
+import { Codec, RecordFlag, RecordKind } from '../log/types.js'
 import { decodeChange } from '../tables/change.js'
 import { decodeKeyValue } from '../tables/values/index.js'
 import { plainItem, plainKey } from './plain.js'
@@ -16,6 +16,7 @@ class LazyChange {
   readonly type: (typeof kinds)[number]
   readonly time: number
   readonly sequence: number
+  readonly service: boolean
   readonly #body: Buffer
   #keys: ItemKey | undefined
   #new: Record<string, ItemValue> | undefined | null = null
@@ -25,6 +26,7 @@ class LazyChange {
     this.type = kinds[cursor.kind] as (typeof kinds)[number]
     this.time = cursor.time
     this.sequence = cursor.sequence
+    this.service = (cursor.flags & RecordFlag.service) !== 0
     this.#body = cursor.body
   }
 
@@ -45,8 +47,9 @@ class LazyChange {
 
   /** The whole change as a plain object, for what outlives the step: a state, a line of JSON. */
   toJSON(): object {
-    const { type, keys, new: image, old, time, sequence } = this
-    return { type, keys, ...(image ? { new: image } : {}), ...(old ? { old } : {}), time, sequence }
+    const { type, keys, new: image, old, time, sequence, service } = this
+    const images = { ...(image ? { new: image } : {}), ...(old ? { old } : {}) }
+    return { type, keys, ...images, time, sequence, ...(service ? { service } : {}) }
   }
 
   #decoded(): ReturnType<typeof decodeChange> {

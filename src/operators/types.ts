@@ -26,9 +26,14 @@ interface ChangeBase {
   readonly time: number
   /** Strictly increasing over the whole daemon. */
   readonly sequence: number
+  /** Whether the daemon itself made it: the removal of an item whose time to live was over. */
+  readonly service: boolean
 }
 
-/** One change of a table's item. Reading type, keys or time touches no image; images are decoded when they are read. */
+/**
+ * One change of a table's item. Reading type, keys, time or service touches no image; images are decoded when they are
+ * read.
+ */
 export type Change<Item = Readonly<Record<string, ItemValue>>> =
   | (ChangeBase & { readonly type: 'insert'; readonly new: Item; readonly old?: undefined })
   | (ChangeBase & { readonly type: 'modify'; readonly new: Item; readonly old: Item })

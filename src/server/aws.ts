@@ -10,7 +10,13 @@ import { sendText } from './respond.js'
 export type AwsService = 'DynamoDB_20120810' | 'DynamoDBStreams_20120810'
 
 /** Runs one operation: JSON in, JSON out. Throws errors with `type`, `status` and `message` as AWS has them. */
-export type ExecuteAws = (service: AwsService, operation: string, body: Buffer) => Promise<Buffer>
+export type ExecuteAws = (
+  service: AwsService,
+  operation: string,
+  body: Buffer,
+  /** The address that the request was sent to. */
+  asked: { readonly host: string },
+) => Promise<Buffer>
 
 export interface AwsHandlerOptions {
   readonly execute: ExecuteAws
@@ -54,7 +60,8 @@ export class AwsHandler {
       body = await bodies.read(request)
       const service = dot < 0 ? '' : (target as string).slice(0, dot)
       if (service !== 'DynamoDB_20120810' && service !== 'DynamoDBStreams_20120810') throw unknownOperation
-      send(response, 200, await execute(service, operation, body))
+      const host = request.headers.host ?? 'localhost'
+      send(response, 200, await execute(service, operation, body, { host }))
     } catch (error) {
       code = this.#sendError(response, error)
     } finally {

@@ -37,6 +37,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     'groups_trimmed_total',
     'How often a group lost records that it had not read to the retention of its stream.',
   )
+  const expired = metrics.counter('ttl_deleted_total', 'Items that were deleted because their time to live was over.')
   const balanced = {
     split: metrics.counter('splits_total', 'Splits of shards by what made their load, or manual.', ['reason']),
     merge: metrics.counter('merges_total', 'Merges of shards by their reason.', ['reason']),
@@ -45,7 +46,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
   const openings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
 
   return {
-    onRooms({ store, log, balancer, retention }) {
+    onRooms({ store, log, balancer, retention, tables }) {
       openings(1)
       store.commit.observe({
         committed({ seconds, bytes, effectSets: sets }) {
@@ -56,6 +57,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
         },
       })
       retention.observe({ trimmed: trimmedBytes, groupTrimmed: () => groupsTrimmed(1) })
+      tables.sweeper.observe(expired)
       balancer.observe(({ kind, reason }) => balanced[kind](1, { reason }))
       log.observe(({ records, bytes }) => {
         appendedRecords(records)
@@ -115,6 +117,13 @@ function watchStore(read: ReadRooms): void {
 }
 
 function watchLog(read: ReadRooms): void {
+  read(
+    'ttl_lag_seconds',
+    'gauge',
+    'How long the oldest item has been due that its time to live has not deleted yet.',
+    [],
+    ({ tables }) => [{ value: tables.ttlLagSeconds() }],
+  )
   read('tail_cache_bytes', 'gauge', 'Newest chunks in memory.', [], ({ log }) => [{ value: log.tailCacheBytes }])
   const ofStream = (name: string, help: string, look: (rooms: Rooms, stream: StreamId) => number) =>
     read(name, 'gauge', help, ['stream'], (rooms) => perStream(rooms.log.streams(), ({ id }) => look(rooms, id)))

@@ -39,7 +39,7 @@ export class Server {
     // Every request that waits listens to it, and there are at most `connectionsMax` of them.
     setMaxListeners(0, this.#stopping.signal)
     this.#aws = new AwsHandler({
-      execute: (service, operation, body) => daemon.rooms.tables.execute(service, operation, body),
+      execute: (service, operation, body, asked) => daemon.rooms.tables.execute(service, operation, body, asked),
       bodies: this.#bodies,
       corsOrigins: cors.origins,
       logger,

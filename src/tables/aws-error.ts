@@ -28,6 +28,8 @@ export const serialization = (message: string): AwsError =>
 export const unknownOperation = (): AwsError => new AwsError('com.amazon.coral.service#UnknownOperationException', '')
 export const notFound = (message: string): AwsError => new AwsError(`${modelled}ResourceNotFoundException`, message)
 export const inUse = (message: string): AwsError => new AwsError(`${modelled}ResourceInUseException`, message)
+export const accessDenied = (): AwsError =>
+  new AwsError('com.amazon.coral.service#AccessDeniedException', 'Access is denied')
 export const trimmed = (message: string): AwsError => new AwsError(`${modelled}TrimmedDataAccessException`, message)
 export const expiredIterator = (message: string): AwsError =>
   new AwsError(`${modelled}ExpiredIteratorException`, message)

@@ -179,7 +179,7 @@ export class Backfills {
   }
 
   #isThere(table: Table): boolean {
-    return this.#options.catalogue.find(table.row.name) === table
+    return this.#options.catalogue.has(table)
   }
 
   #pause(): Promise<void> {

@@ -3,6 +3,7 @@ import { MillraceError } from '../runtime/index.js'
 import { validation } from './aws-error.js'
 import { addIndexUnits, capacity, type IndexUnits, readUnits, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
+import { isThrottled, type Throttle } from './control/throttle.js'
 import { ExpressionContext, type Projection, parseProjection, project } from './expressions/index.js'
 import { checkIndexedItem, type ItemCollections, indexWriteUnits, showCollectionMetrics } from './indexes/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
@@ -52,12 +53,14 @@ export class BatchOperations {
   readonly #commit: Commit
   readonly #catalogue: Catalogue
   readonly #writer: Writer
+  readonly #throttle: Throttle
   readonly #collections: ItemCollections
 
-  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, collections: ItemCollections) {
+  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, throttle: Throttle, collections: ItemCollections) {
     this.#commit = commit
     this.#catalogue = catalogue
     this.#writer = writer
+    this.#throttle = throttle
     this.#collections = collections
   }
 
@@ -95,7 +98,7 @@ export class BatchOperations {
         })
         return
       }
-      if (!isTooBusy(outcome.reason)) throw outcome.reason
+      if (!isTooBusy(outcome.reason) && !isThrottled(outcome.reason)) throw outcome.reason
       refused = outcome.reason
       unprocessed.set(name, [...(unprocessed.get(name) ?? []), request])
     })
@@ -166,8 +169,14 @@ export class BatchOperations {
     const responses: Buffer[] = []
     const unprocessed = new Map<string, unknown>()
     const consumed: (object | undefined)[] = []
+    const refused = this.#refusals(reads)
     let bytes = 0
     for (const [number, read] of reads.entries()) {
+      if (refused.has(read)) {
+        responses.push(Buffer.from(`${number > 0 ? ',' : ''}${JSON.stringify(read.named)}:[]`))
+        unprocessed.set(read.named, read.request)
+        continue
+      }
       const values = await this.#commit.readDurableMany(rows[number] as Buffer[])
       const items: Buffer[] = []
       const left: unknown[] = []
@@ -187,6 +196,7 @@ export class BatchOperations {
       })
       responses.push(Buffer.from(`${number > 0 ? ',' : ''}${JSON.stringify(read.named)}:`), array(items))
       if (left.length > 0) unprocessed.set(read.named, { ...read.request, Keys: left })
+      this.#throttle.take(this.#row(read.table), 'read', units)
       if (units > 0) consumed.push(capacity(show, read.table, units))
     }
     return members([
@@ -194,6 +204,23 @@ export class BatchOperations {
       ['UnprocessedKeys', Buffer.from(JSON.stringify(Object.fromEntries(unprocessed)))],
       ['ConsumedCapacity', show === 'NONE' ? undefined : Buffer.from(JSON.stringify(consumed))],
     ])
+  }
+
+  /** Reads of tables whose throughput is used up. As on AWS it is an error only when that is so of all of them. */
+  #refusals(reads: readonly BatchRead[]): ReadonlySet<BatchRead> {
+    const refused = new Set<BatchRead>()
+    let reason: unknown
+    for (const read of reads) {
+      try {
+        this.#throttle.admit(this.#row(read.table), 'read')
+      } catch (error) {
+        if (!isThrottled(error)) throw error
+        reason = error
+        refused.add(read)
+      }
+    }
+    if (refused.size > 0 && refused.size === reads.length) throw reason
+    return refused
   }
 
   #row(name: string): TableRow {

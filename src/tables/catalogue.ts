@@ -4,6 +4,10 @@ import type { ImagesKept, Sequence, ShardedLog, StreamId } from '../log/index.js
 import { type Clock, killPoint, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { inUse, notFound, validation } from './aws-error.js'
+import type { ControlSettings } from './control/settings.js'
+import type { TableDetails } from './control/table-details.js'
+import { refuseDeletion, statusOf } from './control/table-status.js'
+import { widen } from './control/widen.js'
 import { Gate } from './gate.js'
 import { type Index, isFilling } from './indexes/definition.js'
 import { tablePrefix } from './item-row.js'
@@ -49,6 +53,10 @@ export interface TableRow {
   readonly latestLabel?: string
   /** A pipeline or a bridge needs the log, with both images. */
   readonly isFollowed: boolean
+  /** What only the control plane knows. */
+  readonly details?: TableDetails
+  /** The time to live, while it is on; `changedAt` stays when it is off. Milliseconds since 1970. */
+  readonly expiry?: { readonly attribute?: string; readonly changedAt: number }
   /** Secondary indexes, in the order in which they were asked for. */
   readonly indexes?: readonly Index[]
   /** The number that the next index gets. */
@@ -74,6 +82,7 @@ export interface CatalogueOptions {
   readonly region: string
   readonly accountId: string
   readonly windowTime: WindowTime
+  readonly settings: ControlSettings
 }
 
 export const tablesMax = 2500
@@ -119,6 +128,8 @@ export class Catalogue {
   readonly #deleting = new Set<Promise<void>>()
   /** Names that are being made. */
   readonly #busy = new Set<string>()
+  /** Deleted tables that are described for a while yet. */
+  readonly #leaving = new Map<string, { readonly table: Table; readonly until: number }>()
   #lastLabelMs = 0
   #isClosed = false
 
@@ -152,11 +163,29 @@ export class Catalogue {
   }
 
   names(): string[] {
-    return [...this.#tables.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    const leaving = [...this.#leaving.keys()].filter((name) => this.get(name))
+    return [...this.#tables.keys(), ...leaving].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   }
 
+  /** A table that can be read and written: not one that is still CREATING, or DELETING. */
   find(name: string): Table | undefined {
-    return this.#tables.get(name)
+    const table = this.#tables.get(name)
+    const isNew = table?.row.details?.busy?.with === 'CREATING'
+    return isNew && statusOf(table.row, this.#options.clock.now()) === 'CREATING' ? undefined : table
+  }
+
+  /** A table that is described, whatever its status. */
+  get(name: string): Table | undefined {
+    const table = this.#tables.get(name)
+    if (table) return table
+    const leaving = this.#leaving.get(name)
+    if (leaving && this.#options.clock.now() >= leaving.until) this.#leaving.delete(name)
+    return this.#leaving.get(name)?.table
+  }
+
+  /** Whether a table was not deleted. */
+  has(table: Table): boolean {
+    return this.#tables.get(table.row.name) === table
   }
 
   tableArn(name: string): string {
@@ -198,13 +227,21 @@ export class Catalogue {
   async create(
     wanted: Pick<
       TableRow,
-      'name' | 'schema' | 'billing' | 'throughput' | 'deletionProtection' | 'tableClass' | 'indexes' | 'nextIndex'
+      | 'name'
+      | 'schema'
+      | 'billing'
+      | 'throughput'
+      | 'deletionProtection'
+      | 'tableClass'
+      | 'details'
+      | 'indexes'
+      | 'nextIndex'
     >,
     view: ViewType | undefined,
   ): Promise<TableRow> {
     const { commit, counters } = this.#options
     const { name } = wanted
-    if (this.#tables.has(name) || this.#busy.has(name)) throw inUse(`Table already exists: ${name}`)
+    if (this.get(name) || this.#busy.has(name)) throw inUse(`Table already exists: ${name}`)
     if (this.#tables.size >= tablesMax) throw new MillraceError('TOO_BUSY', `There are ${tablesMax} tables already.`)
     this.#busy.add(name)
     try {
@@ -225,7 +262,7 @@ export class Catalogue {
     }
   }
 
-  /** Runs a change of a table's description alone. Throws ResourceNotFoundException. */
+  /** Runs a change of a table's description alone. Throws ResourceNotFoundException, ResourceInUseException. */
   async change(name: string, run: (row: TableRow) => Promise<TableRow> | TableRow): Promise<TableRow> {
     const table = this.#tables.get(name)
     if (!table) throw notFound(`Requested resource not found: Table: ${name} not found`)
@@ -249,16 +286,18 @@ export class Catalogue {
   }
 
   /** Switches the AWS stream on; it begins here, with shards of its own. */
-  enableStream(name: string, view: ViewType): Promise<TableRow> {
+  enableStream(name: string, view: ViewType, check: (row: TableRow) => void = () => {}): Promise<TableRow> {
     return this.change(name, async (row) => {
+      check(row)
       if (row.label !== undefined) throw validation(`Table already has an enabled stream: TableName: ${name}`)
       return this.#replace(row, await this.#openStream(row, view))
     })
   }
 
   /** Switches it off: its shards are sealed, and can be read for 24 hours. Pipelines and bridges go on. */
-  disableStream(name: string): Promise<TableRow> {
+  disableStream(name: string, check: (row: TableRow) => void = () => {}): Promise<TableRow> {
     return this.change(name, async (row) => {
+      check(row)
       const stream =
         row.label === undefined
           ? undefined
@@ -279,7 +318,7 @@ export class Catalogue {
         const stream = await this.#options.log.createStream({
           name: logName(name),
           kind: 'table',
-          shards: 1,
+          shards: this.#shardsOf(before),
           images: both,
           rows: ({ stream: { id } }) => {
             made = { ...made, log: id }
@@ -293,6 +332,16 @@ export class Catalogue {
       return this.#replace(before, made)
     })
     return row.log as StreamId
+  }
+
+  /** Shards that the log of a table opens with. */
+  #shardsOf({ details }: TableRow): number {
+    return Math.min(details?.shards ?? 1, this.#options.settings.warmShardsMax, this.#options.log.shardsMax)
+  }
+
+  /** Splits the log of a table until it has the shards that its warm throughput asks for. */
+  async widen(row: TableRow): Promise<void> {
+    if (row.log !== undefined) await widen(this.#options.log, row.log, this.#shardsOf(row))
   }
 
   /** The images that change records of a table carry now. */
@@ -309,6 +358,7 @@ export class Catalogue {
   async delete(name: string): Promise<TableRow> {
     let gone: TableRow | undefined
     const row = await this.change(name, async (before) => {
+      refuseDeletion(before, this.#options.clock.now())
       if (before.deletionProtection) {
         throw validation(
           `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
@@ -332,7 +382,10 @@ export class Catalogue {
       }
       killPoint('table:deleted')
       this.#replace(before, gone)
+      const table = this.#tables.get(name)
       this.#tables.delete(name)
+      const { deleteMs } = this.#options.settings
+      if (table && deleteMs > 0) this.#leaving.set(name, { table, until: this.#options.clock.now() + deleteMs })
       return gone
     })
     this.#deleteItems(row)
@@ -361,7 +414,7 @@ export class Catalogue {
       await log.createStream({
         name: logName(before.name),
         kind: 'table',
-        shards: 1,
+        shards: this.#shardsOf(before),
         images: wanted,
         rows: (made) => rows(made.stream.id, made.firstSequence as Sequence, made.time),
       })

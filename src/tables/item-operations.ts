@@ -2,6 +2,7 @@ import type { Commit } from '../commit/index.js'
 import { validation } from './aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
+import type { Throttle } from './control/throttle.js'
 import {
   ExpressionContext,
   evaluateCondition,
@@ -46,12 +47,14 @@ export class ItemOperations {
   readonly #commit: Commit
   readonly #catalogue: Catalogue
   readonly #writer: Writer
+  readonly #throttle: Throttle
   readonly #collections: ItemCollections
 
-  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, collections: ItemCollections) {
+  constructor(commit: Commit, catalogue: Catalogue, writer: Writer, throttle: Throttle, collections: ItemCollections) {
     this.#commit = commit
     this.#catalogue = catalogue
     this.#writer = writer
+    this.#throttle = throttle
     this.#collections = collections
   }
 
@@ -180,12 +183,15 @@ export class ItemOperations {
     if (!found) throw resourceNotFound()
     refusePathsInKeys(projection?.paths ?? [], found.row)
     const key = itemKey(found.row.id, found.row.schema, keyOf(item, found.row.schema, true))
+    this.#throttle.admit(found.row, 'read')
     const read = this.#commit.readDurable(key.row)
     const value = read instanceof Promise ? await read : read
     const stored = value ? decodeItem(value) : undefined
     const json =
       stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
-    const consumed = capacity(show, table, readUnits(stored?.size ?? 0, consistent))
+    const units = readUnits(stored?.size ?? 0, consistent)
+    this.#throttle.take(found.row, 'read', units)
+    const consumed = capacity(show, table, units)
     return members([
       ['Item', json],
       ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],

@@ -2,6 +2,7 @@ import type { Commit } from '../commit/index.js'
 import type { Storage } from '../storage/index.js'
 import { validation } from './aws-error.js'
 import type { Catalogue, TableRow } from './catalogue.js'
+import type { Throttle } from './control/throttle.js'
 import {
   attributeConditionsOf,
   conditionPaths,
@@ -33,8 +34,8 @@ export class RangeOperations {
   readonly #reader: RangeReader
   readonly #catalogue: Catalogue
 
-  constructor(storage: Storage, commit: Commit, catalogue: Catalogue) {
-    this.#reader = new RangeReader(storage, commit)
+  constructor(storage: Storage, commit: Commit, catalogue: Catalogue, throttle: Throttle) {
+    this.#reader = new RangeReader(storage, commit, throttle)
     this.#catalogue = catalogue
   }
 

@@ -1,6 +1,7 @@
 import type { Commit } from '../commit/index.js'
 import type { Page, Storage } from '../storage/index.js'
 import { capacity, type IndexUnits, readUnits, type ShowCapacity } from './capacity.js'
+import type { Throttle } from './control/throttle.js'
 import { type Condition, evaluateCondition, type Projection, project } from './expressions/index.js'
 import { isAt, itemRowOf, positionOf, type Target } from './indexes/index.js'
 import { decodeItem, parseItem, type StoredItem } from './item-row.js'
@@ -34,14 +35,18 @@ export interface Reading {
 export class RangeReader {
   readonly #storage: Storage
   readonly #commit: Commit
+  readonly #throttle: Throttle
 
-  constructor(storage: Storage, commit: Commit) {
+  constructor(storage: Storage, commit: Commit, throttle: Throttle) {
     this.#storage = storage
     this.#commit = commit
+    this.#throttle = throttle
   }
 
   async read(reading: Reading): Promise<Buffer> {
     const { reverse, limit, filter, projection, countOnly, fetches } = reading
+    const { row } = reading.target
+    this.#throttle.admit(row, 'read')
     const items: Buffer[] = []
     const used = { entries: 0, fetched: 0 }
     let count = 0
@@ -85,6 +90,7 @@ export class RangeReader {
       if (last) bounds = continueFrom(reading.bounds, last, reverse)
     }
     const next = isFull && last ? Buffer.from(JSON.stringify(positionOf(reading.target, last))) : undefined
+    this.#throttle.take(row, 'read', readUnits(used.entries, reading.consistent) + used.fetched)
     const consumed = consumedBy(reading, used)
     return members([
       ['Items', countOnly ? undefined : array(items)],

@@ -87,7 +87,12 @@ const table = {
   StreamSpecification: structure('StreamSpecification', { StreamEnabled: 'boolean', StreamViewType: 'text' }),
   TableClass: 'text',
   DeletionProtectionEnabled: 'boolean',
+  SSESpecification: structure('SSESpecification', { Enabled: 'boolean', SSEType: 'text', KMSMasterKeyId: 'text' }),
+  OnDemandThroughput: structure('OnDemandThroughput', { MaxReadRequestUnits: 'long', MaxWriteRequestUnits: 'long' }),
+  WarmThroughput: structure('WarmThroughput', { ReadUnitsPerSecond: 'long', WriteUnitsPerSecond: 'long' }),
 } as const
+const tags: Shape = { list: structure('Tag', { Key: 'text', Value: 'text' }) }
+const ofTable = { TableName: 'text' } as const
 
 const transacted = {
   TableName: 'text',
@@ -200,6 +205,7 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     KeySchema: keySchema,
     LocalSecondaryIndexes: { list: structure('LocalSecondaryIndex', index) },
     GlobalSecondaryIndexes: { list: structure('GlobalSecondaryIndex', { ...index, ...throughputs }) },
+    Tags: tags,
   },
   UpdateTable: {
     ...table,
@@ -211,8 +217,34 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
       }),
     },
   },
-  DescribeTable: { TableName: 'text' },
-  DeleteTable: { TableName: 'text' },
+  DescribeTable: ofTable,
+  DeleteTable: ofTable,
+  TagResource: { ResourceArn: 'text', Tags: tags },
+  UntagResource: { ResourceArn: 'text', TagKeys: { list: 'text' } },
+  ListTagsOfResource: { ResourceArn: 'text', NextToken: 'text' },
+  UpdateTimeToLive: {
+    ...ofTable,
+    TimeToLiveSpecification: structure('TimeToLiveSpecification', { AttributeName: 'text', Enabled: 'boolean' }),
+  },
+  DescribeTimeToLive: ofTable,
+  DescribeContinuousBackups: ofTable,
+  UpdateContinuousBackups: {
+    ...ofTable,
+    PointInTimeRecoverySpecification: structure('PointInTimeRecoverySpecification', {
+      PointInTimeRecoveryEnabled: 'boolean',
+      RecoveryPeriodInDays: 'integer',
+    }),
+  },
+  DescribeKinesisStreamingDestination: ofTable,
+  EnableKinesisStreamingDestination: { ...ofTable, StreamArn: 'text' },
+  DisableKinesisStreamingDestination: { ...ofTable, StreamArn: 'text' },
+  UpdateKinesisStreamingDestination: {
+    ...ofTable,
+    StreamArn: 'text',
+    UpdateKinesisStreamingConfiguration: structure('UpdateKinesisStreamingConfiguration', {
+      ApproximateCreationDateTimePrecision: 'text',
+    }),
+  },
   ListTables: { ExclusiveStartTableName: 'text', Limit: 'integer' },
   ListStreams: { TableName: 'text', Limit: 'integer', ExclusiveStartStreamArn: 'text' },
   DescribeStream: {

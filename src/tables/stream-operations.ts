@@ -1,6 +1,7 @@
 import {
   ChunkCursor,
   Codec,
+  RecordFlag,
   RecordKind,
   type Sequence,
   type Shard,
@@ -11,9 +12,9 @@ import { type Clock, MillraceError } from '../runtime/index.js'
 import { expiredIterator, notFound, trimmed, validation } from './aws-error.js'
 import type { AwsStream, Catalogue, ViewType } from './catalogue.js'
 import { type DecodedChange, decodeChange } from './change.js'
+import { keysOf } from './control/description.js'
 import { array, members } from './json-bytes.js'
 import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from './request.js'
-import { keysOf } from './table-operations.js'
 import { streamStatus, windowState } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
 
@@ -279,7 +280,10 @@ export class StreamOperations {
     const head = `{"eventID":"${this.#options.eventId(cursor.sequence)}","eventName":"${name}"${this.#recordFrame}${Math.floor(cursor.commitTime / 1000)},"Keys":`
     const size = change.keysSize + (shown.new ? change.newSize : 0) + (shown.old ? change.oldSize : 0)
     const tail = `,"SequenceNumber":"${wireSequence(cursor.sequence)}","SizeBytes":${size},"StreamViewType":"${view}"}`
-    const user = cursor.flags & 1 ? ',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}}' : '}'
+    const user =
+      cursor.flags & RecordFlag.service
+        ? ',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}}'
+        : '}'
     return Buffer.concat([
       Buffer.from(head),
       change.keys,

@@ -1,15 +1,32 @@
-import { AwsError, notFound, validation } from './aws-error.js'
+import { validation } from './aws-error.js'
 import type { Backfills } from './backfill.js'
-import type { Catalogue, TableRow, ViewType } from './catalogue.js'
+import type { Catalogue, TableRow } from './catalogue.js'
+import { describeTable } from './control/description.js'
+import { encryptionOf, readEncryption } from './control/encryption.js'
+import { requestedTable } from './control/requested-table.js'
+import type { ControlSettings } from './control/settings.js'
+import { readStream } from './control/stream-specification.js'
+import type { Home } from './control/table-arns.js'
+import { readTableClass } from './control/table-class.js'
+import type { TableDetails } from './control/table-details.js'
+import { refuseBusy, refuseDeletion } from './control/table-status.js'
+import { readTags } from './control/tags.js'
 import {
-  describeIndexes,
-  type IndexChange,
-  indexesOfTable,
-  keyAttributesOfTable,
-  readIndexes,
-  readIndexUpdates,
-  updateIndexes,
-} from './indexes/index.js'
+  readOnDemand,
+  readThroughput,
+  refuseOnDemand,
+  refuseOutOfBounds,
+  throughputOnDemand,
+} from './control/throughput.js'
+import {
+  readUpdate,
+  refuseLayoutMixture,
+  refuseMixture,
+  refuseThroughput,
+  TableUpdates,
+} from './control/update-table.js'
+import { partitionsFor, readWarm, refuseColdTable, warmOf } from './control/warm-throughput.js'
+import { indexesOfTable, readIndexes, readIndexUpdates } from './indexes/index.js'
 import { keySchemaOf, readKeySchema } from './key-schema.js'
 import {
   atMost,
@@ -18,25 +35,38 @@ import {
   describedTableName,
   flag,
   type Input,
-  object,
   oneOf,
   tableName,
   text,
-  whole,
 } from './request.js'
-import type { KeySchema } from './values/index.js'
 
-const capacityUnitsMax = 1_000_000_000_000
-const views: readonly ViewType[] = ['NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGES', 'KEYS_ONLY']
+export interface TableOperationsOptions {
+  readonly catalogue: Catalogue
+  readonly backfills: Backfills
+  readonly settings: ControlSettings
+  readonly home: Home
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Called with the number of a table that was deleted. */
+  readonly onDeleted: (table: number) => void
+}
 
-/** CreateTable, DescribeTable, UpdateTable, DeleteTable, ListTables and what tools ask beside them. */
+/** CreateTable, DescribeTable, UpdateTable, DeleteTable, ListTables. */
 export class TableOperations {
   readonly #catalogue: Catalogue
-  readonly #backfills: Backfills
+  readonly #settings: ControlSettings
+  readonly #home: Home
+  readonly #now: () => number
+  readonly #onDeleted: (table: number) => void
+  readonly #updates: TableUpdates
 
-  constructor(catalogue: Catalogue, backfills: Backfills) {
+  constructor({ catalogue, backfills, settings, home, now, onDeleted }: TableOperationsOptions) {
+    this.#onDeleted = onDeleted
     this.#catalogue = catalogue
-    this.#backfills = backfills
+    this.#settings = settings
+    this.#home = home
+    this.#now = now
+    this.#updates = new TableUpdates({ catalogue, backfills, settings, home, now })
   }
 
   async create(input: Input): Promise<object> {
@@ -47,17 +77,18 @@ export class TableOperations {
     const name = tableName(input, constraints, { created: true })
     const billing =
       oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints) ?? 'PROVISIONED'
-    const tableClass = oneOf(input, 'TableClass', 'tableClass', ['STANDARD', 'STANDARD_INFREQUENT_ACCESS'], constraints)
-    const throughput = throughputOf(input, constraints)
-    const view = viewOf(input, constraints)
+    const throughput = readThroughput(input, constraints)
+    const view = readStream(input, constraints, 'create')
+    const encryption = readEncryption(input, constraints)
     constraints.done()
+    const tableClass = readTableClass(input)
     refuseUnsupported(input)
     if (billing === 'PROVISIONED' && !throughput) {
       throw validation(
         'One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED',
       )
     }
-    if (billing === 'PAY_PER_REQUEST' && throughput) throw notOnDemand()
+    if (billing === 'PAY_PER_REQUEST' && throughput) throw throughputOnDemand()
     refuseOutOfBounds(throughput)
     const hasIndexes = wantedIndexes.local !== undefined || wantedIndexes.global !== undefined
     const schema = keySchemaOf(elements, definitions, hasIndexes)
@@ -71,8 +102,31 @@ export class TableOperations {
       ...(tableClass ? { tableClass } : {}),
       ...(indexes.length > 0 ? { indexes, nextIndex: indexes.length + 1 } : {}),
     }
-    const row = await this.#catalogue.create(wanted, view === 'off' ? undefined : view)
-    return { TableDescription: { ...this.describe(row, { isNew: true }), TableStatus: 'CREATING' } }
+    const details = {
+      ...this.#detailsOf(input, wanted),
+      ...(encryption?.isOn ? { encryption: encryptionOf(encryption, this.#home) } : {}),
+    } as TableDetails
+    const row = await this.#catalogue.create({ ...wanted, details }, view === 'off' ? undefined : view)
+    // The answer is that of a table which is being made, also when that took no time.
+    const made = { ...row, details: { ...row.details, busy: { with: 'CREATING', until: Number.MAX_VALUE } as const } }
+    return { TableDescription: this.describe(made) }
+  }
+
+  /** What CreateTable says beside what every row has. */
+  #detailsOf(input: Input, wanted: Pick<TableRow, 'billing' | 'throughput'>): TableDetails {
+    const tags = readTags(input)
+    const onDemand = readOnDemand(input)
+    refuseOnDemand(onDemand, wanted.billing, false)
+    const warm = readWarm(input)
+    refuseColdTable(warm, wanted.billing, wanted.throughput)
+    const ready = warm && warmOf({ ...wanted, details: { warm } })
+    const { createMs } = this.#settings
+    return {
+      ...(tags.length > 0 ? { tags } : {}),
+      ...(onDemand ? { onDemand } : {}),
+      ...(ready ? { warm: ready, shards: partitionsFor(ready) } : {}),
+      ...(createMs > 0 ? { busy: { with: 'CREATING', until: this.#now() + createMs } } : {}),
+    }
   }
 
   async describeTable(input: Input): Promise<object> {
@@ -81,15 +135,17 @@ export class TableOperations {
 
   async delete(input: Input): Promise<object> {
     const row = this.#row(input)
-    const described = this.describe(await this.#catalogue.delete(row.name))
-    return { TableDescription: { ...described, TableStatus: 'DELETING' } }
+    refuseDeletion(row, this.#now())
+    const gone = await this.#catalogue.delete(row.name)
+    this.#onDeleted(gone.id)
+    return { TableDescription: this.describe(gone) }
   }
 
   async list(input: Input): Promise<object> {
     const constraints = new Constraints()
-    const limit = atMost(input, 'Limit', 'limit', 100, constraints) ?? 100
     const start = text(input, 'ExclusiveStartTableName')
     if (start !== undefined) checkTableName(start, 'exclusiveStartTableName', constraints)
+    const limit = atMost(input, 'Limit', 'limit', 100, constraints) ?? 100
     constraints.done()
     const names = this.#catalogue
       .names()
@@ -98,231 +154,37 @@ export class TableOperations {
     return { TableNames: page, ...(names.length > limit ? { LastEvaluatedTableName: page[page.length - 1] } : {}) }
   }
 
-  /** The stream on or off; billing, throughput, class and protection are described as asked. */
   async update(input: Input): Promise<object> {
     const name = describedTableName(input)
     const constraints = new Constraints()
     tableName({ TableName: name }, constraints)
-    const billing = oneOf(input, 'BillingMode', 'billingMode', ['PROVISIONED', 'PAY_PER_REQUEST'], constraints)
-    const tableClass = oneOf(input, 'TableClass', 'tableClass', ['STANDARD', 'STANDARD_INFREQUENT_ACCESS'], constraints)
-    const throughput = throughputOf(input, constraints)
-    const view = viewOf(input, constraints)
     const { updates, done } = readIndexUpdates(input, constraints)
-    constraints.done()
+    const wanted = readUpdate(input, constraints)
     refuseUnsupported(input)
-    const protection = flag(input, 'DeletionProtectionEnabled')
-    const changesIndexes = updates.given === 'entries'
-    if (!billing && !tableClass && !throughput && !view && protection === undefined && !changesIndexes) {
-      throw validation(
-        'At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required',
-      )
-    }
+    refuseMixture(wanted, updates)
     if (updates.given === 'empty')
       throw validation('One or more parameter values were invalid: List of GlobalSecondaryIndexUpdates is empty')
     done()
-    if (updates.actions.some(({ kind }) => kind !== 'update')) {
-      if (throughput) throw validation('You cannot create or delete index while updating table IOPS')
-      if (view) throw validation('You cannot create or delete index while changing stream status')
-      if (protection !== undefined)
-        throw validation('DeletionProtection modification must be the only operation in the request')
-      if (tableClass) throw validation('TableClass modification must be the only operation in the request')
-    }
-    const before = this.#row(input)
-    if (billing === 'PROVISIONED' && before.billing !== 'PROVISIONED' && !throughput)
-      throw validation(
-        'One or more parameter values were invalid: ProvisionedThroughput must be specified when BillingMode is PROVISIONED',
-      )
-    if (throughput && (billing ?? before.billing) === 'PAY_PER_REQUEST') throw notOnDemand()
-    refuseOutOfBounds(throughput)
-    if (throughput && before.billing === 'PROVISIONED') refuseSameThroughput(before.throughput, throughput)
-    let row = before
-    let changes: readonly IndexChange[] = []
-    if (view === 'off') row = await this.#catalogue.disableStream(name)
-    else if (view) row = await this.#catalogue.enableStream(name, view)
-    if (billing || tableClass || throughput || protection !== undefined || changesIndexes) {
-      row = await this.#catalogue.change(name, (present) => {
-        const indexed = updateIndexes(present, updates, { billing: billing ?? present.billing })
-        changes = indexed.changes
-        return {
-          ...indexed.row,
-          ...(billing ? { billing } : {}),
-          ...(tableClass ? { tableClass } : {}),
-          ...(throughput ? { throughput } : billing === 'PAY_PER_REQUEST' ? { throughput: { read: 0, write: 0 } } : {}),
-          ...(protection === undefined ? {} : { deletionProtection: protection }),
-        }
-      })
-    }
-    // Described before the backfill begins, which may be done at once.
-    const onlyThroughput = changesIndexes && changes.every(({ status }) => status === 'UPDATING')
-    const description = { ...this.describe(row, { changes }), TableStatus: onlyThroughput ? 'ACTIVE' : 'UPDATING' }
-    const table = this.#catalogue.find(name)
-    if (table) this.#backfills.wake(table)
-    return { TableDescription: description }
+    refuseLayoutMixture(wanted, updates)
+    refuseThroughput(wanted)
+    refuseBusy(this.#row(input), this.#now())
+    return { TableDescription: await this.#updates.run(name, wanted, updates) }
   }
 
-  async describeTimeToLive(input: Input): Promise<object> {
-    this.#row(input)
-    return { TimeToLiveDescription: { TimeToLiveStatus: 'DISABLED' } }
-  }
-
-  async describeContinuousBackups(input: Input): Promise<object> {
-    this.#row(input)
-    return {
-      ContinuousBackupsDescription: {
-        ContinuousBackupsStatus: 'ENABLED',
-        PointInTimeRecoveryDescription: { PointInTimeRecoveryStatus: 'DISABLED' },
-      },
-    }
-  }
-
-  async listTags(input: Input): Promise<object> {
-    const arn = text(input, 'ResourceArn') ?? ''
-    const name = arn.slice(arn.indexOf(':table/') + ':table/'.length)
-    if (!this.#catalogue.find(name))
-      throw new AwsError(
-        'com.amazonaws.dynamodb.v20120810#ResourceNotFoundException',
-        `Requested resource not found: ResourcArn: ${arn} not found`,
-      )
-    return { Tags: [] }
-  }
-
-  describe(row: TableRow, options: Parameters<typeof describeIndexes>[2] = {}): object {
-    const view =
-      row.label === undefined
-        ? undefined
-        : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view
-    return {
-      AttributeDefinitions: keyAttributesOfTable(row).map(({ name, type }) => ({
-        AttributeName: name,
-        AttributeType: type,
-      })),
-      TableName: row.name,
-      KeySchema: keysOf(row.schema),
-      TableStatus: 'ACTIVE',
-      CreationDateTime: row.createdAt / 1000,
-      ProvisionedThroughput: {
-        NumberOfDecreasesToday: 0,
-        ReadCapacityUnits: row.throughput.read,
-        WriteCapacityUnits: row.throughput.write,
-      },
-      TableSizeBytes: 0,
-      ItemCount: 0,
-      TableArn: this.#catalogue.tableArn(row.name),
-      TableId: row.uuid,
-      ...(row.billing === 'PAY_PER_REQUEST'
-        ? { BillingModeSummary: { BillingMode: row.billing, LastUpdateToPayPerRequestDateTime: row.createdAt / 1000 } }
-        : {}),
-      ...(row.latestLabel === undefined
-        ? {}
-        : {
-            LatestStreamLabel: row.latestLabel,
-            LatestStreamArn: this.#catalogue.streamArn({ tableName: row.name, label: row.latestLabel }),
-          }),
-      ...describeIndexes(row, this.#catalogue.tableArn(row.name), options),
-      ...(view ? { StreamSpecification: { StreamEnabled: true, StreamViewType: view } } : {}),
-      ...(row.tableClass ? { TableClassSummary: { TableClass: row.tableClass } } : {}),
-      DeletionProtectionEnabled: row.deletionProtection,
-    }
+  describe(row: TableRow): object {
+    return describeTable(this.#catalogue, row, this.#now())
   }
 
   #row(input: Input): TableRow {
-    const name = describedTableName(input)
-    const constraints = new Constraints()
-    tableName({ TableName: name }, constraints)
-    constraints.done()
-    const table = this.#catalogue.find(name)
-    if (!table) throw notFound(`Requested resource not found: Table: ${name} not found`)
-    return table.row
+    return requestedTable(this.#catalogue, input)
   }
-}
-
-export function keysOf({ hash, range }: KeySchema): object[] {
-  return [
-    { AttributeName: hash.name, KeyType: 'HASH' },
-    ...(range ? [{ AttributeName: range.name, KeyType: 'RANGE' }] : []),
-  ]
-}
-
-const notOnDemand = (): Error =>
-  validation(
-    'One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST',
-  )
-
-interface Throughput {
-  readonly read: number
-  readonly write: number
-}
-
-function refuseOutOfBounds(throughput: Throughput | undefined): void {
-  if (!throughput) return
-  const { read, write } = throughput
-  if (read > capacityUnitsMax) throw validation(`Given value ${read} for ReadCapacityUnits is out of bounds`)
-  if (write > capacityUnitsMax) throw validation(`Given value ${write} for WriteCapacityUnits is out of bounds`)
-}
-
-function refuseSameThroughput(before: Throughput, wanted: Throughput): void {
-  if (before.read !== wanted.read || before.write !== wanted.write) return
-  throw validation(
-    'The provisioned throughput for the table will not change. The requested value equals the current value. ' +
-      `Current ReadCapacityUnits provisioned for the table: ${before.read}. Requested ReadCapacityUnits: ${wanted.read}. ` +
-      `Current WriteCapacityUnits provisioned for the table: ${before.write}. Requested WriteCapacityUnits: ${wanted.write}. ` +
-      'Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.',
-  )
 }
 
 /** What is asked for and not there yet is refused: a table without its index would answer wrongly. */
 function refuseUnsupported(input: Input): void {
-  for (const name of [
-    'ReplicaUpdates',
-    'GlobalTableWitnessUpdates',
-    'MultiRegionConsistency',
-    'OnDemandThroughput',
-    'ResourcePolicy',
-    'SSESpecification',
-    'Tags',
-    'WarmThroughput',
-  ]) {
+  for (const name of ['ReplicaUpdates', 'GlobalTableWitnessUpdates', 'MultiRegionConsistency', 'ResourcePolicy']) {
     const value = input[name]
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
-    // Nothing is encrypted, and nothing else is asked for.
-    if (name === 'SSESpecification' && (value as { Enabled?: unknown }).Enabled === false) continue
     throw validation(`${name} is not supported by this version of Millrace; LIMITATIONS.md lists what is not there yet`)
   }
-}
-
-function throughputOf(input: Input, constraints: Constraints): { read: number; write: number } | undefined {
-  const given = object(input, 'ProvisionedThroughput')
-  if (!given) return undefined
-  const unit = (name: string, member: string): number => {
-    const value = whole(given, name)
-    constraints.check(value !== undefined, `provisionedThroughput.${member}`, undefined, 'Member must not be null')
-    constraints.check(
-      value === undefined || value >= 1,
-      `provisionedThroughput.${member}`,
-      value,
-      'Member must have value greater than or equal to 1',
-    )
-    return value ?? 0
-  }
-  return {
-    read: unit('ReadCapacityUnits', 'readCapacityUnits'),
-    write: unit('WriteCapacityUnits', 'writeCapacityUnits'),
-  }
-}
-
-function viewOf(input: Input, constraints: Constraints): ViewType | 'off' | undefined {
-  const given = object(input, 'StreamSpecification')
-  if (!given) return undefined
-  const view = oneOf(given, 'StreamViewType', 'streamSpecification.streamViewType', views, constraints)
-  const isOn = flag(given, 'StreamEnabled')
-  constraints.check(isOn !== undefined, 'streamSpecification.streamEnabled', undefined, 'Member must not be null')
-  if (isOn === true && view === undefined) {
-    constraints.done()
-    throw validation('One or more parameter values were invalid: StreamEnabled is true but StreamViewType is null')
-  }
-  if (isOn === false && view !== undefined) {
-    constraints.done()
-    throw validation('One or more parameter values were invalid: StreamEnabled is false but StreamViewType is not null')
-  }
-  return isOn ? view : 'off'
 }

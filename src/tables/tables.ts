@@ -6,6 +6,15 @@ import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
 import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
 import { Catalogue, type Table } from './catalogue.js'
+import { AbsentFeatures } from './control/absent-features.js'
+import { ItemCounts } from './control/item-counts.js'
+import { type ControlSettings, controlDefaults } from './control/settings.js'
+import { refuseForeignArns } from './control/table-arns.js'
+import { TagOperations } from './control/tags.js'
+import { Throttle } from './control/throttle.js'
+import { deriveExpiry } from './expiry/expiry-row.js'
+import { Sweeper } from './expiry/sweeper.js'
+import { TimeToLive } from './expiry/time-to-live.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
 import { itemKey } from './item-row.js'
@@ -33,7 +42,19 @@ export interface TablesOptions {
   readonly eventId: (sequence: number) => string
   /** What an AWS stream shows of its change log, and how long a closed one can be read. */
   readonly streamRetentionMs: number
+  /** How the control plane behaves; what is left out is as by default. */
+  readonly control?: Partial<ControlSettings>
+  readonly ttl?: Partial<ExpirySettings>
 }
+
+/** `ttl` of the configuration. */
+export interface ExpirySettings {
+  readonly sweepMs: number
+  readonly rowsAtOnceMax: number
+  readonly changeMs: number
+}
+
+const expiryDefaults: ExpirySettings = { sweepMs: 500, rowsAtOnceMax: 256, changeMs: 0 }
 
 export interface TableInfo {
   readonly name: string
@@ -44,7 +65,16 @@ export interface TableInfo {
   readonly arn: string
 }
 
-type Operation = (input: Input) => Promise<Buffer | object>
+/** What a request says beside its body. */
+export interface Asked {
+  /** The address that it was sent to. */
+  readonly host: string
+}
+
+type Operation = (input: Input, asked: Asked) => Promise<Buffer | object>
+
+/** Minutes for which a client may keep what DescribeEndpoints answers. */
+const endpointMinutes = 1440
 
 /** Tables that speak the DynamoDB API, and the streams over their changes. */
 export class Tables {
@@ -52,19 +82,45 @@ export class Tables {
   readonly #writer: Writer
   readonly #transactions: Transactions
   readonly #backfills: Backfills
+  readonly #counts: ItemCounts
+  readonly #now: () => number
+  readonly #home: { readonly region: string; readonly accountId: string }
+  /** Deletes items whose time to live is over. */
+  readonly sweeper: Sweeper
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
-    this.#writer = new Writer(options.commit, catalogue)
-    this.#backfills = new Backfills({ ...options, catalogue, derivers: { index: deriveEntry } })
+    this.#home = { region: options.region, accountId: options.accountId }
+    const { clock } = options
+    const now = () => clock.now()
+    this.#now = now
+    const settings = { ...controlDefaults, ...options.control }
+    const throttle = new Throttle(settings.throttle, clock, (name) => catalogue.tableArn(name))
+    this.#writer = new Writer(options.commit, catalogue, throttle)
+    this.#backfills = new Backfills({ ...options, catalogue, derivers: { expiry: deriveExpiry, index: deriveEntry } })
     const collections = new ItemCollections(options.storage)
-    const items = new ItemOperations(options.commit, catalogue, this.#writer, collections)
-    const batches = new BatchOperations(options.commit, catalogue, this.#writer, collections)
-    const ranges = new RangeOperations(options.storage, options.commit, catalogue)
-    const tables = new TableOperations(catalogue, this.#backfills)
+    this.#counts = new ItemCounts({ ...options, catalogue, countMs: settings.countMs })
+    this.sweeper = new Sweeper({ ...options, ...expiryDefaults, ...options.ttl, catalogue, writer: this.#writer })
+    this.#writer.observeExpiry((table, seconds) => this.sweeper.lower(table, seconds))
+    const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle, collections)
+    const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle, collections)
+    const ranges = new RangeOperations(options.storage, options.commit, catalogue, throttle)
+    const tables = new TableOperations({
+      catalogue,
+      backfills: this.#backfills,
+      settings,
+      home: this.#home,
+      now,
+      onDeleted: (id) => throttle.forget(id),
+    })
+    const tags = new TagOperations(catalogue, this.#home, now)
+    const changeMs = options.ttl?.changeMs ?? expiryDefaults.changeMs
+    const onSwitched = (id: number) => this.sweeper.forget(id)
+    const timeToLive = new TimeToLive({ catalogue, backfills: this.#backfills, clock, changeMs, onSwitched })
     this.#transactions = new Transactions({ ...options, catalogue, writer: this.#writer })
     const transactions = new TransactionOperations(this.#transactions, collections)
+    const absent = new AbsentFeatures(catalogue, this.#home)
     const streams = new StreamOperations({ ...options, catalogue, windowTime })
     this.#operations = {
       DynamoDB_20120810: {
@@ -84,15 +140,15 @@ export class Tables {
         UpdateTable: (input) => tables.update(input),
         DeleteTable: (input) => tables.delete(input),
         ListTables: (input) => tables.list(input),
-        DescribeTimeToLive: (input) => tables.describeTimeToLive(input),
-        DescribeContinuousBackups: (input) => tables.describeContinuousBackups(input),
-        ListTagsOfResource: (input) => tables.listTags(input),
-        DescribeLimits: async () => ({
-          AccountMaxReadCapacityUnits: 80_000,
-          AccountMaxWriteCapacityUnits: 80_000,
-          TableMaxReadCapacityUnits: 40_000,
-          TableMaxWriteCapacityUnits: 40_000,
+        UpdateTimeToLive: (input) => timeToLive.update(input),
+        DescribeTimeToLive: (input) => timeToLive.describe(input),
+        TagResource: (input) => tags.tag(input),
+        UntagResource: (input) => tags.untag(input),
+        ListTagsOfResource: (input) => tags.list(input),
+        DescribeEndpoints: async (_input, { host }) => ({
+          Endpoints: [{ Address: host, CachePeriodInMinutes: endpointMinutes }],
         }),
+        ...absent.operations,
       },
       DynamoDBStreams_20120810: {
         ListStreams: (input) => streams.listStreams(input),
@@ -105,7 +161,8 @@ export class Tables {
 
   static async open(options: TablesOptions): Promise<Tables> {
     const windowTime = new WindowTime(options.commit.time, options.streamRetentionMs)
-    const catalogue = await Catalogue.open({ ...options, windowTime })
+    const settings = { ...controlDefaults, ...options.control }
+    const catalogue = await Catalogue.open({ ...options, windowTime, settings })
     // A reader of AWS polls a closed parent for its children until it finds them, and knows a single parent of a shard.
     options.log.guardMerges((stream) => {
       const window = catalogue.awsStreams().find((each) => each.stream === stream)
@@ -115,13 +172,19 @@ export class Tables {
   }
 
   /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */
-  async execute(service: string, operation: string, body: Buffer): Promise<Buffer> {
+  async execute(
+    service: string,
+    operation: string,
+    body: Buffer,
+    asked: Asked = { host: 'localhost' },
+  ): Promise<Buffer> {
     const run = this.#operations[service]
     if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
     try {
       const input = parseInput(body)
       checkShape(operation, input)
-      const answer = await (run[operation] as Operation)(input)
+      refuseForeignArns(operation, input, this.#home)
+      const answer = await (run[operation] as Operation)(input, asked)
       return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
     } catch (error) {
       throw asAwsError(error, operation)
@@ -143,7 +206,7 @@ export class Tables {
 
   /** The key attributes of a table, or undefined when it is not there. */
   schema(name: string): KeySchema | undefined {
-    return this.#catalogue.find(name)?.row.schema
+    return this.#catalogue.get(name)?.row.schema
   }
 
   /** The table's change log with both images from here on, for pipelines and bridges. Throws NOT_FOUND. */
@@ -188,7 +251,19 @@ export class Tables {
     return this.#catalogue.expireStreams()
   }
 
+  /** How long the oldest item has been due that its time to live has not deleted yet. */
+  ttlLagSeconds(): number {
+    return this.sweeper.lagSeconds(this.#now())
+  }
+
+  /** Begins to sweep and to count. */
+  start(): void {
+    this.sweeper.start()
+    this.#counts.start()
+  }
+
   async close(): Promise<void> {
+    await Promise.all([this.sweeper.close(), this.#counts.close()])
     await Promise.all([this.#backfills.close(), this.#transactions.close()])
     await this.#catalogue.close()
   }

@@ -1,11 +1,22 @@
 import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../commit/index.js'
-import { Codec, type NewRecord, RecordKind } from '../log/index.js'
+import { Codec, type NewRecord, RecordFlag, RecordKind } from '../log/index.js'
 import { conditionFailed, notFound } from './aws-error.js'
+import { writeUnits } from './capacity.js'
 import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
+import type { Throttle } from './control/throttle.js'
+import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from './expiry/expiry-row.js'
 import { checkIndexedItem, indexEffects } from './indexes/index.js'
-import { decodeItem, encodeItem, type ItemKey, itemKey, parseItem, type StoredItem } from './item-row.js'
-import { type Item, itemSize, itemsEqual } from './values/index.js'
+import {
+  decodeItem,
+  encodeItem,
+  type ItemKey,
+  itemKey,
+  keyAttributesOf,
+  parseItem,
+  type StoredItem,
+} from './item-row.js'
+import { attributeOf, type Item, itemSize, itemsEqual } from './values/index.js'
 
 /** What a decider sees of the row that it decides on. */
 export interface Present {
@@ -18,7 +29,8 @@ export interface Present {
 export type Decision =
   /** `updated`: what an update expression wrote of it, for which AWS has other words when it cannot be. */
   | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
-  | { readonly kind: 'delete' }
+  /** `byService`: by the daemon itself, since its time to live is over. */
+  | { readonly kind: 'delete'; readonly byService?: boolean }
   /** It stays as it is: what was only to be looked at. */
   | { readonly kind: 'keep' }
   | { readonly kind: 'refuse'; readonly returnItem: boolean }
@@ -60,12 +72,20 @@ interface Prepared {
 export class Writer {
   readonly #commit: Commit
   readonly #catalogue: Catalogue
+  readonly #throttle: Throttle
+  #onExpiry: (table: number, seconds: number) => void = () => {}
   #stampMs = 0
   #stampCounter = 0
 
-  constructor(commit: Commit, catalogue: Catalogue) {
+  constructor(commit: Commit, catalogue: Catalogue, throttle: Throttle) {
     this.#commit = commit
     this.#catalogue = catalogue
+    this.#throttle = throttle
+  }
+
+  /** Tells of each item that is written with a time at which it expires (seconds since 1970). */
+  observeExpiry(onExpiry: (table: number, seconds: number) => void): void {
+    this.#onExpiry = onExpiry
   }
 
   /**
@@ -79,6 +99,7 @@ export class Writer {
     decide: (before: Present) => Decision,
   ): Promise<Written> {
     const table = this.#table(name)
+    this.#throttle.admit(table.row, 'write')
     const shared = table.gate.share()
     const releaseTable = shared instanceof Promise ? await shared : shared
     let outcome: { written: Written | undefined; refused: boolean; returnItem: boolean; before: Present }
@@ -112,9 +133,47 @@ export class Writer {
     } finally {
       releaseTable()
     }
+    const { written, before: found } = outcome
+    this.#throttle.take(table.row, 'write', writeUnits(written?.size ?? found.stored?.size ?? 0))
     if (durable) await durable
     if (outcome.refused) throw conditionFailed(outcome.returnItem ? outcome.before.item() : undefined)
     return outcome.written as Written
+  }
+
+  /**
+   * Deletes an item whose time to live is over: the version that is there under its latch, when that still expires at
+   * these seconds. Gives whether it did. An expiry row that no item belongs to goes.
+   */
+  async expire(table: Table, seconds: number, itemRow: Buffer): Promise<boolean> {
+    const shared = table.gate.share()
+    const releaseTable = shared instanceof Promise ? await shared : shared
+    let durable: Promise<unknown> | undefined
+    let isDeleted = false
+    try {
+      const { row } = table
+      const attribute = row.expiry?.attribute
+      if (attribute === undefined || !this.#catalogue.has(table)) return false
+      const latched = this.#commit.latch([itemRow])
+      const release = latched instanceof Promise ? await latched : latched
+      try {
+        const keyAttributes = keyAttributesOf(itemRow, row.schema)
+        const key = itemKey(row.id, row.schema, keyAttributes)
+        const { present } = await this.#read(key)
+        const item = present.item()
+        isDeleted = item !== undefined && expirySecondsOf(attributeOf(item, attribute)) === seconds
+        const { effects } = isDeleted
+          ? this.#prepare(table, key, keyAttributes, present, { kind: 'delete', byService: true }, true)
+          : { effects: { rows: [{ key: expiryKey(row.id, seconds, itemRow), value: undefined }] } }
+        // Without a record of it, a deletion only gives space back.
+        if (effects) durable = this.#commit.submit({ ...effects, essential: row.log === undefined })
+      } finally {
+        release()
+      }
+    } finally {
+      releaseTable()
+    }
+    if (durable) await durable
+    return isDeleted
   }
 
   /**
@@ -181,13 +240,15 @@ export class Writer {
     if (decision.kind === 'delete') {
       const mayExist = old !== undefined || !(hasRead || needsOldItem(row))
       if (!mayExist) return { effects: undefined }
-      const rows: RowEffect[] = [{ key: key.row, value: undefined }]
-      if (row.indexes) rows.push(...indexEffects(row, key, before.item(), undefined))
+      const rows = [{ key: key.row, value: undefined }, ...this.#derived(table, key, before, undefined)]
+      const flags = decision.byService ? RecordFlag.service : 0
       return {
         effects: {
           rows,
           records:
-            row.log === undefined || !old ? [] : this.#record(table, key, keyAttributes, 'remove', undefined, old),
+            row.log === undefined || !old
+              ? []
+              : this.#record(table, key, keyAttributes, 'remove', undefined, old, flags),
         },
       }
     }
@@ -195,8 +256,8 @@ export class Writer {
     const json = Buffer.from(JSON.stringify(decision.item))
     if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
     const value = encodeItem(json, decision.size, this.#stamp())
-    const rows: RowEffect[] = [{ key: key.row, value }]
-    if (row.indexes) rows.push(...indexEffects(row, key, before.item(), { item: decision.item, value }))
+    const after = { item: decision.item, value }
+    const rows: RowEffect[] = [{ key: key.row, value }, ...this.#derived(table, key, before, after)]
     const image = { json, size: decision.size }
     return {
       effects: {
@@ -207,6 +268,20 @@ export class Writer {
     }
   }
 
+  /** The rows that follow from those of items. */
+  #derived(
+    { row }: Table,
+    key: ItemKey,
+    before: Present,
+    after: { readonly item: Item; readonly value: Buffer } | undefined,
+  ): readonly RowEffect[] {
+    if (row.indexes === undefined && row.expiry?.attribute === undefined) return []
+    const old = before.item()
+    const times = expiryEffects(row, key, old, after?.item)
+    for (const { key: made, value } of times) if (value) this.#onExpiry(row.id, decodeExpiryKey(made).seconds)
+    return row.indexes ? [...indexEffects(row, key, old, after), ...times] : times
+  }
+
   #record(
     table: Table,
     key: ItemKey,
@@ -214,13 +289,14 @@ export class Writer {
     kind: 'insert' | 'modify' | 'remove',
     image: ImageBytes | undefined,
     old: StoredItem | undefined,
+    flags = 0,
   ) {
     const kept = this.#catalogue.images(table.row)
     const keys = { json: Buffer.from(JSON.stringify(keyAttributes)), size: itemSize(keyAttributes) }
     const record: NewRecord = {
       hash: key.hash,
       kind: RecordKind[kind],
-      flags: 0,
+      flags,
       codec: Codec.dynamoJsonChange,
       time: this.#commit.time.next(),
       key: key.encoded,
@@ -254,8 +330,9 @@ function newestOf(found: readonly Found[]): number | undefined {
   return newest
 }
 
-/** What a write derives from the item as it was is not known without it. */
-const needsOldItem = (row: TableRow): boolean => row.log !== undefined || row.indexes !== undefined
+/** Whether every write must know the item as it was: for its record, or for rows that follow from it. */
+const needsOldItem = ({ log, indexes, expiry }: TableRow): boolean =>
+  log !== undefined || indexes !== undefined || expiry?.attribute !== undefined
 
 const absent: Present = { stored: undefined, item: () => undefined }
 

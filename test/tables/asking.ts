@@ -1,4 +1,6 @@
-import { serve } from '../server/serving.js'
+import type { ConfigInput } from '../../src/config/index.js'
+import type { Clock } from '../../src/runtime/index.js'
+import { type Serving, serve } from '../server/serving.js'
 
 /** An answer of the AWS path: the status, and the body parsed. */
 export interface Answer<Body> {
@@ -14,13 +16,15 @@ export interface Asking {
   /** A table with `pk` (S), and `sk` (N) if `range`; gives its name. */
   table(options?: { range?: boolean; view?: string }): Promise<string>
   readonly url: string
+  readonly serving: Serving
 }
 
 const streamOperations = new Set(['ListStreams', 'DescribeStream', 'GetShardIterator', 'GetRecords'])
 
 /** A daemon in this process, asked over HTTP in the words of the wire: an SDK would refuse to send much of what is tested. */
-export async function asking(): Promise<Asking> {
-  const { url } = await serve()
+export async function asking(input: ConfigInput = {}, clock?: Clock): Promise<Asking> {
+  const serving = await serve(input, clock)
+  const { url } = serving
   const ask = async <Body>(operation: string, input: unknown): Promise<Answer<Body>> => {
     const service = streamOperations.has(operation) ? 'DynamoDBStreams_20120810' : 'DynamoDB_20120810'
     const response = await fetch(`${url}/`, {
@@ -52,5 +56,5 @@ export async function asking(): Promise<Asking> {
     if (made.status !== 200) throw new Error(made.message)
     return TableName
   }
-  return { ask, table, url }
+  return { ask, table, url, serving }
 }

@@ -148,8 +148,6 @@ test('a table that cannot be what is asked for is refused, not made as something
   }
   const throughput = { ReadCapacityUnits: 5, WriteCapacityUnits: 5 }
   const wrong: [object, string][] = [
-    [{ Tags: [{ Key: 'a', Value: 'b' }] }, 'Tags is not supported'],
-    [{ SSESpecification: { Enabled: true } }, 'SSESpecification is not supported'],
     [{ ResourcePolicy: '{}' }, 'ResourcePolicy is not supported'],
     [{ LocalSecondaryIndexes: [{}] }, "Value null at 'localSecondaryIndexes.1.member.indexName'"],
     [{ TableName: undefined }, "The parameter 'TableName' is required"],
@@ -163,8 +161,11 @@ test('a table that cannot be what is asked for is refused, not made as something
     [{ KeySchema: [{ AttributeName: 'x'.repeat(256), KeyType: 'HASH' }] }, 'less than or equal to 255'],
     [{ ProvisionedThroughput: throughput }, 'Neither ReadCapacityUnits nor WriteCapacityUnits'],
     [{ BillingMode: 'PROVISIONED' }, 'must both be specified when BillingMode is PROVISIONED'],
-    [{ StreamSpecification: { StreamEnabled: true } }, 'StreamViewType is null'],
-    [{ StreamSpecification: { StreamEnabled: false, StreamViewType: 'KEYS_ONLY' } }, 'StreamViewType is not null'],
+    [{ StreamSpecification: { StreamEnabled: true } }, 'a stream enabled, UpdateViewType is required'],
+    [
+      { StreamSpecification: { StreamEnabled: false, StreamViewType: 'KEYS_ONLY' } },
+      'UpdateViewType should not be specified',
+    ],
   ]
   for (const [change, message] of wrong) {
     const answer = await ask('CreateTable', { ...wanted, ...change })

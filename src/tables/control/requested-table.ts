@@ -1,0 +1,14 @@
+import { notFound } from '../aws-error.js'
+import type { Catalogue, TableRow } from '../catalogue.js'
+import { Constraints, describedTableName, type Input, tableName } from '../request.js'
+
+/** The table that a request of the control plane names. Throws ValidationException, ResourceNotFoundException. */
+export function requestedTable(catalogue: Catalogue, input: Input): TableRow {
+  const name = describedTableName(input)
+  const constraints = new Constraints()
+  tableName({ TableName: name }, constraints)
+  constraints.done()
+  const table = catalogue.get(name)
+  if (!table) throw notFound(`Requested resource not found: Table: ${name} not found`)
+  return table.row
+}

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest'
+import { ManualClock } from '../../manual-clock.js'
+import { asking } from '../asking.js'
+
+const inUse = 'Attempt to change a resource which is still in use: '
+
+test('a table is CREATING, UPDATING and DELETING for as long as is configured', async () => {
+  const clock = new ManualClock()
+  const { ask } = await asking({ tables: { createMs: 5000, updateMs: 3000, deleteMs: 2000 } }, clock)
+  const TableName = 'slow'
+  const wanted = {
+    TableName,
+    AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' }],
+    KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+  }
+  const status = async () => {
+    const { body, error } = await ask<{ Table: { TableStatus: string } }>('DescribeTable', { TableName })
+    return error ?? body.Table.TableStatus
+  }
+  const refusal = async (operation: string, input: object) => {
+    const { error, message } = await ask(operation, { TableName, ...input })
+    return [error, message]
+  }
+  const protect = { DeletionProtectionEnabled: false }
+  const item = { Item: { pk: { S: 'a' } } }
+
+  expect((await ask('CreateTable', wanted)).body).toMatchObject({ TableDescription: { TableStatus: 'CREATING' } })
+  expect(await status()).toBe('CREATING')
+  expect(await refusal('PutItem', item)).toEqual(['ResourceNotFoundException', 'Requested resource not found'])
+  expect(await refusal('UpdateTable', protect)).toEqual([
+    'ResourceInUseException',
+    `${inUse}Table is being created: ${TableName}`,
+  ])
+  expect((await refusal('DeleteTable', {}))[0]).toBe('ResourceInUseException')
+  expect(await refusal('DescribeTimeToLive', {})).toEqual([
+    'ValidationException',
+    'Cannot describe time to live while table is in CREATING state: Current table state is CREATING',
+  ])
+  expect(await refusal('CreateTable', wanted)).toEqual(['ResourceInUseException', `Table already exists: ${TableName}`])
+  clock.advance(4999)
+  expect(await status()).toBe('CREATING')
+  clock.advance(1)
+  expect(await status()).toBe('ACTIVE')
+
+  expect((await ask('UpdateTable', { TableName, ...protect })).body).toMatchObject({
+    TableDescription: { TableStatus: 'UPDATING' },
+  })
+  expect(await status()).toBe('UPDATING')
+  expect((await ask('PutItem', { TableName, ...item })).status).toBe(200)
+  expect(await refusal('UpdateTable', protect)).toEqual([
+    'ResourceInUseException',
+    `${inUse}Table is being updated: ${TableName}`,
+  ])
+  expect(await refusal('DeleteTable', {})).toEqual([
+    'ResourceInUseException',
+    `${inUse}Table: ${TableName} is in the process of being updated.`,
+  ])
+  clock.advance(3000)
+  expect(await status()).toBe('ACTIVE')
+
+  expect((await ask('DeleteTable', { TableName })).body).toMatchObject({
+    TableDescription: { TableStatus: 'DELETING' },
+  })
+  expect(await status()).toBe('DELETING')
+  expect((await ask('ListTables', {})).body).toEqual({ TableNames: [TableName] })
+  expect(await refusal('GetItem', { Key: { pk: { S: 'a' } } })).toEqual([
+    'ResourceNotFoundException',
+    'Requested resource not found',
+  ])
+  expect(await refusal('DeleteTable', {})).toEqual([
+    'ResourceInUseException',
+    `${inUse}Table is being deleted: ${TableName}`,
+  ])
+  expect((await refusal('CreateTable', wanted))[0]).toBe('ResourceInUseException')
+  clock.advance(2000)
+  expect(await status()).toBe('ResourceNotFoundException')
+  expect((await ask('ListTables', {})).body).toEqual({ TableNames: [] })
+  expect((await ask('CreateTable', wanted)).status).toBe(200)
+})
