@@ -98,7 +98,7 @@ export const others = [
   },
   {
     name: 'ids of shards are made durable at packing',
-    file: 'src/log/sharded-log.ts',
+    file: 'src/log/layout-changer.ts',
     guard: 'atPack: (context) => [...change(context), this.#counters.row()] })',
     without: 'rows: [this.#counters.row()], atPack: change })',
     by: simulation,
@@ -112,14 +112,14 @@ export const others = [
   },
   {
     name: 'a sealed shard is not split again',
-    file: 'src/log/sharded-log.ts',
+    file: 'src/log/layout-changer.ts',
     guard: "if (!takes(parent.shard, 'split')) throw sealedAlready(id)",
     without: '',
     by: simulation,
   },
   {
     name: 'a merge seals both parents',
-    file: 'src/log/sharded-log.ts',
+    file: 'src/log/layout-changer.ts',
     guard: 'const sealed = parents.map((parent) => this.#seal(state, parent, [id], context))',
     without: 'const sealed = parents.slice(1).map((parent) => this.#seal(state, parent, [id], context))',
     by: simulation,
@@ -174,9 +174,9 @@ export const others = [
   },
   {
     name: 'a batch that is sent again is not stored again',
-    file: 'src/producers/producers.ts',
-    guard: 'if (number === row.last + 1) return undefined',
-    without: 'if (number >= row.last) return undefined',
+    file: 'src/producers/producer-lifecycle.ts',
+    guard: "again: { to: 'stored', reply: 'storedAnswer' },",
+    without: "again: { to: 'stored', reply: 'store' },",
     by: simulation,
   },
   {
@@ -188,9 +188,9 @@ export const others = [
   },
   {
     name: 'an older epoch of a producer is refused',
-    file: 'src/producers/producers.ts',
-    guard: 'if (epoch !== row.epoch)',
-    without: 'if (epoch > row.epoch)',
+    file: 'src/producers/producer-lifecycle.ts',
+    guard: 'if (row.epoch !== epoch)',
+    without: 'if (row.epoch < epoch)',
     by: simulation,
   },
   {
@@ -206,6 +206,23 @@ export const others = [
     guard: 'const end = rows[done + 1]?.first ?? shard.lowWatermark',
     without: 'const end = (rows[done + 1]?.first ?? shard.lowWatermark) + 3',
     by: simulation,
+  },
+  {
+    name: 'a trim looks again at who started since',
+    file: 'src/log/trimmer.ts',
+    guard: 'if (floor !== undefined && floor <= to.previous) continue',
+    without: 'if (floor === undefined && floor) continue',
+    by: simulation,
+  },
+  {
+    name: 'a start takes the low watermark that is packed',
+    file: 'src/groups/groups.ts',
+    guard: 'lowWatermark: log.packedLowWatermark(shard.id) }',
+    without: 'lowWatermark: shard.lowWatermark }',
+    by: {
+      file: 'test/retention/start-race.test.ts',
+      title: 'a group that seeks the oldest record beside a trim can read on',
+    },
   },
   {
     name: 'the control plane has the gate alone',

@@ -1,22 +1,15 @@
 import type { Commit } from '../commit/index.js'
 import type { SplitPolicy } from '../config/index.js'
-import type { RowsInCommit, Shard, ShardedLog, ShardId, Stream, StreamId } from '../log/index.js'
-import {
-  asMillraceError,
-  type Clock,
-  type Hash64,
-  hashText,
-  type Logger,
-  MillraceError,
-  type Timer,
-} from '../runtime/index.js'
+import type { Shard, ShardedLog, ShardId, Stream, StreamId } from '../log/index.js'
+import { asMillraceError, type Clock, type Hash64, type Logger, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { decide, isHot, parked } from './decide.js'
-import { DecisionHistory, type DecisionRecord, type NewDecision, type ShownKey } from './history.js'
+import { type Arriving, admit } from './admission.js'
+import { decide, isHot } from './decide.js'
+import { type BalanceObserver, DecisionRunner } from './decision-runner.js'
+import type { DecisionRecord, ShownKey } from './history.js'
 import { hasLimit } from './limiter.js'
 import type { LoadSink } from './load-sink.js'
 import { type PolicyOverrides, patchedOverrides, policyOf } from './policy.js'
-import { remedies } from './remedies.js'
 import { isMergeable, StreamBalance } from './stream-balance.js'
 import { type TopShard, topShard } from './top.js'
 import type { Decision, HeavyKey, LayoutView, ShardLoad, ShardSamples } from './types.js'
@@ -40,39 +33,27 @@ export interface BalancerOptions {
   readonly showKey: (stream: Stream, key: Buffer) => string
 }
 
-/** Hears of every change and every pause, for the metrics. */
-export type BalanceObserver = (decision: { readonly kind: Decision['kind']; readonly reason: string }) => void
-
-/** Where the records of one append go. */
-export interface Arriving {
-  readonly hi: number
-  readonly lo: number
-  readonly bytes: number
-}
-
 /**
- * Measures every open shard once a second, asks `decide`, and carries out what it says through the log. What was decided is
- * written in the commit that does it. Effects are here and in the log; the policy is not.
+ * Measures every open shard once a second, asks `decide`, and has carried out what it says. Effects are in the runner of
+ * decisions and in the log; the policy is in neither.
  */
 export class Balancer implements LoadSink {
   readonly #options: BalancerOptions
-  readonly #history: DecisionHistory
+  readonly #runner: DecisionRunner
   readonly #streams = new Map<StreamId, StreamBalance>()
   readonly #shards = new Map<ShardId, WatchedShard>()
-  readonly #changing = new Set<Promise<void>>()
-  #observer: BalanceObserver = () => {}
   #timer: Timer | undefined
   #last: number
   #isClosed = false
 
   constructor(options: BalancerOptions) {
     this.#options = options
-    this.#history = new DecisionHistory(options.storage)
+    this.#runner = new DecisionRunner({ ...options, loadOf: (shard) => this.#shards.get(shard)?.load })
     this.#last = options.clock.monotonic()
   }
 
   observe(observer: BalanceObserver): void {
-    this.#observer = observer
+    this.#runner.observe(observer)
   }
 
   start(): void {
@@ -103,7 +84,7 @@ export class Balancer implements LoadSink {
       const stream = this.#options.log.stream(id)
       if (!stream) continue
       for (const watched of balance.shards.values()) watched.tick(ms, now, balance.policy)
-      for (const decision of this.#decide(stream, balance, now)) this.#begin(stream, balance, decision, now)
+      for (const decision of this.#decide(stream, balance, now)) this.#runner.begin(stream, balance, decision, now)
     }
   }
 
@@ -120,6 +101,7 @@ export class Balancer implements LoadSink {
       for (const id of before ?? []) if (!balance.shards.has(id)) this.#shards.delete(id)
       for (const [id, watched] of balance.shards) this.#shards.set(id, watched)
     }
+    this.#runner.keepOnly(present)
     for (const [id, balance] of this.#streams) {
       if (present.has(id)) continue
       balance.follow([], random)
@@ -184,145 +166,19 @@ export class Balancer implements LoadSink {
     return { shards: open, isMergeable: isMergeable(stream), mergedAtMs, shardsMax: this.#options.shardsMax }
   }
 
-  #begin(stream: Stream, balance: StreamBalance, decision: Decision, now: number): void {
-    const ids = decision.kind === 'merge' ? [decision.left, decision.right] : [decision.shard]
-    const concerned = ids.map((id) => balance.shards.get(id) as WatchedShard)
-    for (const watched of concerned) watched.advance(decision.kind)
-    if (decision.kind === 'merge') balance.mergedAtMs = now
-    const change = this.#carryOut(stream, decision, concerned)
-      .catch((error: unknown) => this.#refused(stream, balance, decision, concerned, asMillraceError(error)))
-      .finally(() => this.#changing.delete(change))
-    this.#changing.add(change)
-  }
-
-  async #carryOut(stream: Stream, decision: Decision, [watched]: readonly WatchedShard[]): Promise<void> {
-    switch (decision.kind) {
-      case 'split':
-        await this.#split(stream, decision.shard, decision.plan.cuts, {
-          reason: decision.load.by,
-          load: [decision.load],
-          isolated: decision.plan.isolated.map((key) => this.#shown(stream, key)),
-          pieces: decision.plan.pieces,
-        })
-        return
-      case 'merge':
-        await this.#merge(stream, decision.left, decision.right, 'cold', decision.load)
-        return
-      case 'park':
-        await this.#park(stream, decision, watched as WatchedShard)
-    }
-  }
-
-  async #park(stream: Stream, decision: Extract<Decision, { kind: 'park' }>, watched: WatchedShard): Promise<void> {
-    const { shard, reason, load, park, key } = decision
-    watched.park = park
-    watched.parkedFor = { reason, key }
-    const shown = key && this.#shown(stream, key)
-    this.#options.logger.warn(
-      { stream: stream.name, shard, reason, load: load.u10, key: shown?.key, share: shown?.share, pauseMs: park.ms },
-      `Shard ${shard} of ${stream.name} is over its target and no cut helps.`,
-    )
-    this.#observer({ kind: 'park', reason })
-    await this.#history.prepare(stream.id)
-    const record: NewDecision = {
-      kind: 'park',
-      reason,
-      shard,
-      load: [load],
-      pauseMs: park.ms,
-      key: shown,
-      remedies: remedies[reason],
-    }
-    await this.#options.commit.submit({
-      essential: true,
-      atPack: ({ time }) => this.#history.rows(stream.id, record, time),
-    })
-  }
-
-  /** The log did not take it: somebody else was faster, a bound is reached, or the store failed. */
-  #refused(
-    stream: Stream,
-    balance: StreamBalance,
-    decision: Decision,
-    concerned: readonly WatchedShard[],
-    error: MillraceError,
-  ): void {
-    if (this.#isClosed || error.code === 'STORE_FAILED') return
-    this.#options.logger.warn(
-      { stream: stream.name, code: error.code },
-      `A ${decision.kind} was refused: ${error.message}`,
-    )
-    if (decision.kind === 'park') return
-    for (const watched of concerned) watched.advance('refused')
-    const [first] = concerned
-    if (decision.kind !== 'split' || !first || first.phase !== 'parked') return
-    const now = this.#options.clock.monotonic()
-    const { id } = first.metered.shard
-    const pause = parked({ id, park: first.park }, 'refused', decision.load, balance.policy, now)
-    if (pause.kind === 'park') void this.#park(stream, pause, first).catch(() => {})
-  }
-
   /** Splits by hand; written into the history. Errors as `ShardedLog.split`. */
-  async split(stream: Stream, shard: ShardId, at?: readonly Hash64[]): Promise<readonly Shard[]> {
-    const load = this.#shards.get(shard)?.load
-    return this.#split(stream, shard, at, { reason: 'manual', load: load ? [load] : [], isolated: [], pieces: [] })
+  split(stream: Stream, shard: ShardId, at?: readonly Hash64[]): Promise<readonly Shard[]> {
+    return this.#runner.split(stream, shard, at)
   }
 
   /** Merges by hand; written into the history. Errors as `ShardedLog.merge`. */
-  async merge(stream: Stream, left: ShardId, right: ShardId): Promise<Shard> {
-    const load = [left, right].flatMap((id) => this.#shards.get(id)?.load ?? [])
-    return this.#merge(stream, left, right, 'manual', load)
-  }
-
-  async #split(
-    stream: Stream,
-    shard: ShardId,
-    cuts: readonly Hash64[] | undefined,
-    why: Pick<Extract<DecisionRecord, { kind: 'split' }>, 'reason' | 'load' | 'isolated' | 'pieces'>,
-  ): Promise<readonly Shard[]> {
-    const rows = await this.#recorded(stream, (opened) => ({
-      kind: 'split',
-      ...why,
-      parents: [shard],
-      children: opened.map(({ id }) => id),
-      cuts: opened.slice(1).map(({ low }) => hashText(low)),
-    }))
-    const children = await this.#options.log.split(shard, cuts, rows)
-    this.#observer({ kind: 'split', reason: why.reason })
-    return children
-  }
-
-  async #merge(
-    stream: Stream,
-    left: ShardId,
-    right: ShardId,
-    reason: 'cold' | 'manual',
-    load: readonly ShardLoad[],
-  ): Promise<Shard> {
-    const rows = await this.#recorded(stream, (opened) => ({
-      kind: 'merge',
-      reason,
-      load,
-      parents: [left, right],
-      children: opened.map(({ id }) => id),
-    }))
-    const child = await this.#options.log.merge(left, right, rows)
-    this.#observer({ kind: 'merge', reason })
-    return child
-  }
-
-  async #recorded(stream: Stream, decision: (opened: readonly Shard[]) => NewDecision): Promise<RowsInCommit> {
-    await this.#history.prepare(stream.id)
-    return ({ opened, time }) => this.#history.rows(stream.id, decision(opened), time)
-  }
-
-  #shown(stream: Stream, { hash, key, share }: HeavyKey): ShownKey {
-    return { hash: hashText(hash), key: this.#options.showKey(stream, key), share }
+  merge(stream: Stream, left: ShardId, right: ShardId): Promise<Shard> {
+    return this.#runner.merge(stream, left, right)
   }
 
   /** The decisions about a stream, newest first. */
   history(stream: StreamId, limit: number): Promise<readonly DecisionRecord[]> {
-    return this.#history.newest(stream, limit)
+    return this.#runner.history(stream, limit)
   }
 
   /** Samples the keys of all shards of a stream for so long, however cold they are. */
@@ -339,7 +195,7 @@ export class Balancer implements LoadSink {
     const { shardsMax, clock } = this.#options
     const balance = this.#balanceOf(stream)
     const room = Math.min(shardsMax, balance.policy.shardsMax) - balance.shards.size
-    const shown = (key: HeavyKey): ShownKey => this.#shown(stream, key)
+    const shown = (key: HeavyKey): ShownKey => this.#runner.shown(stream, key)
     return [...balance.shards.values()]
       .map((watched) => topShard(watched, balance.policy, room, clock.monotonic(), shown))
       .sort((a, b) => b.load - a.load)
@@ -366,33 +222,16 @@ export class Balancer implements LoadSink {
     const { policy } = this.#balanceOf(stream)
     if (!hasLimit(policy)) return undefined
     const { clock, log } = this.#options
-    const now = clock.monotonic()
-    const parts = new Map<WatchedShard, { records: number; bytes: number }>()
-    for (const { hi, lo, bytes } of arriving()) {
-      const shard = log.route(stream.id, { hi, lo })
-      const watched = shard && this.#watched(shard.id)
-      if (!watched) continue
-      const part = parts.get(watched) ?? { records: 0, bytes: 0 }
-      part.records++
-      part.bytes += bytes
-      parts.set(watched, part)
-    }
-    let wait = 0
-    for (const [watched, { records, bytes }] of parts) {
-      const ms = watched.limiter.take(records, bytes, now, policy, watched.isSplitPending)
-      watched.waited(ms)
-      wait = Math.max(wait, ms)
-    }
-    if (wait > policy.limit.waitMsMax) {
-      throw new MillraceError(
-        'TOO_BUSY',
-        `The limit of a shard of ${stream.name} would hold this append for ${Math.ceil(wait)} ms.`,
-        {
-          details: { waitMs: Math.ceil(wait), limit: policy.limit },
-        },
-      )
-    }
-    return wait === 0 ? undefined : new Promise((resolve) => clock.setTimeout(resolve, wait))
+    return admit({
+      stream,
+      policy,
+      arriving: arriving(),
+      clock,
+      shardOf: ({ hi, lo }) => {
+        const shard = log.route(stream.id, { hi, lo })
+        return shard && this.#watched(shard.id)
+      },
+    })
   }
 
   /** An open shard, also one that was made since the last tick. */
@@ -405,6 +244,6 @@ export class Balancer implements LoadSink {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.cancel()
-    await Promise.all(this.#changing)
+    await this.#runner.close()
   }
 }

@@ -87,13 +87,25 @@ export class DecisionHistory {
 
   /** The rows that keep one more, for its commit; call it when that is packed. */
   rows(stream: StreamId, decision: NewDecision, time: number): readonly RowEffect[] {
-    const number = this.#next.get(stream) as number
+    const number = this.#next.get(stream)
+    // The stream is gone, and with it its history.
+    if (number === undefined) return []
     this.#next.set(stream, number + 1)
     const record = { ...decision, number, time } as DecisionRecord
     const value = Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(record))])
     const rows: RowEffect[] = [{ key: decisionKey(stream, number), value }]
     if (number > decisionsKept) rows.push({ key: decisionKey(stream, number - decisionsKept), value: undefined })
     return rows
+  }
+
+  /** Forgets where the history of a stream goes on, for all but these. */
+  keepOnly(streams: ReadonlySet<StreamId>): void {
+    for (const stream of this.#next.keys()) if (!streams.has(stream)) this.#next.delete(stream)
+  }
+
+  /** Of how many streams it is known. */
+  get known(): number {
+    return this.#next.size
   }
 
   /** Newest first. */

@@ -1,4 +1,6 @@
-export { type Arriving, type BalanceObserver, Balancer, type BalancerOptions } from './balancer.js'
+export type { Arriving } from './admission.js'
+export { Balancer, type BalancerOptions } from './balancer.js'
+export type { BalanceObserver } from './decision-runner.js'
 export { type DecisionRecord, decisionsKept, type ShownKey } from './history.js'
 export type { LoadSink } from './load-sink.js'
 export type { PolicyOverrides } from './policy.js'

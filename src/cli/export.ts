@@ -2,10 +2,13 @@ import { closeSync, createWriteStream, fsyncSync, openSync, renameSync, rmSync }
 import type { Writable } from 'node:stream'
 import type { Command } from 'commander'
 import type { ExportShard } from '../log/index.js'
-import { MillraceError } from '../runtime/index.js'
+import { answeredError, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
 import { Progress } from './progress.js'
 import { wholeNumber } from './whole-number.js'
+
+/** No error is longer; a record may be. */
+const errorBytesMax = 64 * 1024
 
 const formats = ['ndjson', 'chunks']
 
@@ -14,6 +17,7 @@ interface ExportOptions {
   readonly until?: number
   readonly fromTime?: string
   readonly untilTime?: string
+  readonly resume?: string
   readonly format: string
   readonly file?: string
 }
@@ -26,8 +30,9 @@ export function registerExport(program: Command): void {
     .option('--until <sequence>', 'the sequence number behind the last (default: what is there now)', wholeNumber)
     .option('--from-time <time>', 'in place of --from: a commit time, ISO 8601 or milliseconds since 1970')
     .option('--until-time <time>', 'in place of --until')
+    .option('--resume <shard:sequence>', 'go on where an export that broke off says; with the same bounds as that one')
     .option('--format <name>', 'ndjson, or chunks: the bytes as they lie in the log, several times faster', 'ndjson')
-    .option('--file <file>', 'write to this file; it appears when it is whole')
+    .option('--file <file>', 'write to this file; it appears when it is whole, and is FILE.partial when it broke off')
     .action(async (stream: string, options: ExportOptions, command: Command) => {
       if (!formats.includes(options.format))
         throw new MillraceError('USAGE', `--format is ndjson or chunks, not ${options.format}.`)
@@ -37,6 +42,7 @@ export function registerExport(program: Command): void {
       if (options.until !== undefined) query.set('until', String(options.until))
       if (options.fromTime !== undefined) query.set('fromTime', String(timeOf(options.fromTime)))
       if (options.untilTime !== undefined) query.set('untilTime', String(timeOf(options.untilTime)))
+      if (options.resume !== undefined) query.set('resume', options.resume)
       const path = `streams/${encodeURIComponent(stream)}/export?${query}`
       const output = new ExportOutput(options.file)
       const write = options.format === 'ndjson' ? writeLines : writeChunks
@@ -44,7 +50,8 @@ export function registerExport(program: Command): void {
         await write(client, path, output)
         await output.finish()
       } catch (error) {
-        output.drop()
+        const isGood = error instanceof MillraceError && error.details.resume !== undefined
+        await (isGood ? output.keep() : output.drop())
         throw error
       }
     })
@@ -63,14 +70,45 @@ async function writeLines(client: Client, path: string, output: ExportOutput): P
   let bytes = 0
   let records = 0
   try {
+    // The last line is held back: it may say what broke the export off.
+    const last = new LastLine()
     for await (const piece of client.receive(path, 'application/x-ndjson')) {
-      await output.write(piece)
+      const before = last.push(piece)
+      if (before.length > 0) await output.write(before)
       bytes += piece.length
       for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, at + 1)) records++
       progress.update(bytes, records)
     }
+    const error = answeredError(last.line.toString('utf8', 0, errorBytesMax))
+    if (error) throw error
+    if (last.line.length > 0) await output.write(last.line)
   } finally {
     progress.stop()
+  }
+}
+
+/** Lines as they come in pieces, all but the last. */
+class LastLine {
+  #parts: Buffer[] = []
+
+  /** Takes a piece; gives back everything before the last line that has begun. */
+  push(piece: Buffer): Buffer {
+    // The last byte may end the last line.
+    const end = piece.lastIndexOf(10, piece.length - 2)
+    // What is held may be a whole line, which ends before this piece.
+    const held = this.#parts.at(-1)
+    const isLineHeld = held !== undefined && held[held.length - 1] === 10
+    if (end < 0 && !isLineHeld) {
+      this.#parts.push(piece)
+      return Buffer.alloc(0)
+    }
+    const before = Buffer.concat([...this.#parts, piece.subarray(0, end + 1)])
+    this.#parts = [piece.subarray(end + 1)]
+    return before
+  }
+
+  get line(): Buffer {
+    return Buffer.concat(this.#parts)
   }
 }
 
@@ -139,6 +177,11 @@ class ExportOutput {
     fsyncSync(partial)
     closeSync(partial)
     renameSync(`${this.#file}.partial`, this.#file)
+  }
+
+  /** What came is good, and not all: it stays under the name of what is not whole. */
+  async keep(): Promise<void> {
+    if (this.#file !== undefined) await new Promise<void>((resolve) => this.#stream.end(resolve))
   }
 
   drop(): void {

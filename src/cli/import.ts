@@ -6,7 +6,6 @@ import {
   Codec,
   ExportReader,
   type ExportShard,
-  encodeBatch,
   forEachRecord,
   type NewRecord,
   RecordKind,
@@ -14,17 +13,18 @@ import {
 } from '../log/index.js'
 import { asMillraceError, hashKey, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
+import { ImportTarget, type Resumed } from './import-target.js'
 import { printDone } from './output.js'
 import { Progress } from './progress.js'
 import { wholeNumber } from './whole-number.js'
 
-/** Records of one request. */
-const requestBytesMax = 1 << 20
-const requestRecordsMax = 10_000
+const retryMsDefault = 120_000
 
 interface ImportOptions {
   readonly file?: string
   readonly skip?: number
+  readonly resume?: Resumed
+  readonly retryMs: number
 }
 
 export function registerImport(program: Command): void {
@@ -33,6 +33,8 @@ export function registerImport(program: Command): void {
     .description('append what `export` wrote of a plain stream, in either format, to a plain stream')
     .option('--file <file>', 'the export (default: standard input)')
     .option('--skip <n>', 'leave out the first records: those that an import which broke off has done', wholeNumber)
+    .option('--resume <producer:batch>', 'finish the request that an import which broke off names', resumedOf)
+    .option('--retry-ms <n>', 'how long to send a request again that is not answered', wholeNumber, retryMsDefault)
     .action(async (stream: string, options: ImportOptions, command: Command) => {
       const client = new Client(globals(command))
       const path = `streams/${encodeURIComponent(stream)}`
@@ -42,8 +44,19 @@ export function registerImport(program: Command): void {
           remedy: 'Import into a plain stream.',
         })
       }
-      const target = new ImportTarget(client, `${path}/records`, options.skip ?? 0)
-      await importAll(options.file, target)
+      const { skip = 0, resume: resumed, retryMs, file } = options
+      const progress = new Progress('importing', undefined)
+      let bytes = 0
+      const onSent = () => progress.update(bytes, target.imported)
+      const target = new ImportTarget({ client, path, skip, resumed, retryMs, onSent })
+      try {
+        await importAll(file, target, (piece) => {
+          bytes += piece
+        })
+      } finally {
+        progress.stop()
+        await target.close()
+      }
       const { imported } = target
       printDone(
         `imported ${imported} record${imported === 1 ? '' : 's'}`,
@@ -53,21 +66,24 @@ export function registerImport(program: Command): void {
     })
 }
 
-async function importAll(file: string | undefined, target: ImportTarget): Promise<void> {
+/** `producer:batch`. Throws USAGE. */
+function resumedOf(text: string): Resumed {
+  const [, producer, batch] = /^([1-9]\d*):([1-9]\d*)$/.exec(text) ?? []
+  if (producer === undefined || batch === undefined)
+    throw new MillraceError('USAGE', `--resume is producer:batch, not ${text}.`, {
+      remedy: 'Take it from the message of the import that broke off.',
+    })
+  return { producer: Number(producer), batch: Number(batch) }
+}
+
+async function importAll(file: string | undefined, target: ImportTarget, onRead: (bytes: number) => void) {
   const input: Readable = file === undefined ? process.stdin : createReadStream(file)
-  const progress = new Progress('importing', undefined)
-  let bytes = 0
-  input.on('data', (piece: Buffer) => {
-    bytes += piece.length
-  })
-  target.onSent = () => progress.update(bytes, target.imported)
+  input.on('data', (piece: Buffer) => onRead(piece.length))
   try {
     await importFrom(input, target)
     await target.flush()
   } catch (error) {
     throw target.brokenOff(unreadable(error, file))
-  } finally {
-    progress.stop()
   }
 }
 
@@ -162,62 +178,5 @@ function recordOf(text: string, line: number, now: number): NewRecord {
     time: time as number,
     key: keyBytes,
     body: hasBytes ? Buffer.from(bytes, 'base64') : Buffer.from(JSON.stringify(record.value)),
-  }
-}
-
-/** Sends records in their order, one request after the other. */
-class ImportTarget {
-  imported = 0
-  skipped = 0
-  onSent: () => void = () => {}
-  readonly #client: Client
-  readonly #path: string
-  readonly #skip: number
-  #records: NewRecord[] = []
-  #bytes = 0
-  /** Records of the request whose answer has not come. */
-  #sending = 0
-
-  constructor(client: Client, path: string, skip: number) {
-    this.#client = client
-    this.#path = path
-    this.#skip = skip
-  }
-
-  async add(record: NewRecord): Promise<void> {
-    if (this.skipped < this.#skip) {
-      this.skipped++
-      return
-    }
-    const bytes = record.key.length + record.body.length + 32
-    if (this.#records.length >= requestRecordsMax || (this.#bytes > 0 && this.#bytes + bytes > requestBytesMax))
-      await this.flush()
-    this.#records.push(record)
-    this.#bytes += bytes
-  }
-
-  /** What ended the import, with how far it had come: input that is damaged in its middle breaks it off, too. */
-  brokenOff(error: MillraceError): MillraceError {
-    const done = this.skipped + this.imported
-    if (done === 0 && this.#sending === 0) return error
-    const state = error.outcome === 'unknown' ? 'may or may not have been' : 'were not'
-    const next = this.#sending > 0 ? `; the next ${this.#sending} ${state}` : ''
-    return new MillraceError(error.code, `${done} records are imported${next}: ${error.message}`, {
-      cause: error,
-      outcome: error.outcome,
-      remedy: `${error.remedy} Go on with --skip ${done}.`,
-      details: { ...error.details, imported: done },
-    })
-  }
-
-  async flush(): Promise<void> {
-    if (this.#records.length === 0) return
-    this.#sending = this.#records.length
-    await this.#client.send('POST', this.#path, 'application/octet-stream', encodeBatch(this.#records))
-    this.#sending = 0
-    this.imported += this.#records.length
-    this.#records = []
-    this.#bytes = 0
-    this.onSent()
   }
 }

@@ -34,7 +34,7 @@ class DaemonClient implements Client {
   /** Throws USAGE when the URL is none. */
   constructor(options: ConnectOptions) {
     this.#options = options
-    this.#connection = new Connection(options.url)
+    this.#connection = new Connection(options, this.#clock)
     this.url = this.#connection.url
   }
 

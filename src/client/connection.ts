@@ -1,6 +1,8 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { answeredError, MillraceError } from '../runtime/errors.js'
+import type { Clock } from '../runtime/index.js'
+import type { ConnectOptions } from './types.js'
 
 /** Connections that one client keeps; each poll that waits has one. */
 const socketsMax = 256
@@ -24,9 +26,21 @@ export class Connection {
   readonly #base: URL
   readonly #agent: PlainAgent | SecureAgent
   readonly #request: typeof plainRequest
+  readonly #onError: (error: MillraceError) => void
+  readonly #connectMsMax: number
+  readonly #clock: Clock
+  /** When the first request was sent, monotonic; undefined once a daemon has answered. */
+  #waitingSince: number | undefined
+  #hasAnswered = false
 
   /** Throws USAGE when the URL is none. */
-  constructor(url: string) {
+  constructor(
+    { url, onError = () => {}, connectMsMax = Number.POSITIVE_INFINITY }: Omit<ConnectOptions, 'producer'>,
+    clock: Clock,
+  ) {
+    this.#onError = onError
+    this.#connectMsMax = connectMsMax
+    this.#clock = clock
     if (!/^https?:\/\//.test(url) || !URL.canParse(url))
       throw new MillraceError('USAGE', `${url} is no URL of a daemon.`, {
         remedy: 'Give one like http://127.0.0.1:8000.',
@@ -40,11 +54,49 @@ export class Connection {
   }
 
   async json<T>(call: Call): Promise<T> {
-    return JSON.parse((await this.bytes(call)).toString()) as T
+    return this.#ask(call, (answer) => {
+      const text = answer.toString()
+      try {
+        return JSON.parse(text) as T
+      } catch {
+        throw noMillrace(this.url, text)
+      }
+    })
   }
 
-  /** Throws what the daemon answered, as it threw it; UNREACHABLE, with an unknown outcome, when no whole answer came. */
-  bytes({ method, path, body, waitMs = 0, signal }: Call): Promise<Buffer> {
+  /**
+   * Throws what the daemon answered, as it threw it; UNREACHABLE, with an unknown outcome, when no whole answer came;
+   * NO_DAEMON when none ever came and `connectMsMax` are over.
+   */
+  bytes(call: Call): Promise<Buffer> {
+    return this.#ask(call, (answer) => answer)
+  }
+
+  async #ask<T>(call: Call, read: (answer: Buffer) => T): Promise<T> {
+    if (!this.#hasAnswered) this.#waitingSince ??= this.#clock.monotonic()
+    try {
+      const answer = read(await this.#send(call))
+      this.#hasAnswered = true
+      return answer
+    } catch (thrown) {
+      const error = thrown as MillraceError
+      if (error.code !== 'UNREACHABLE') this.#hasAnswered = true
+      if (error.retryable && call.signal?.aborted !== true) this.#tell(error)
+      throw this.#isHopeless() ? noDaemon(this.url, this.#connectMsMax, error) : error
+    }
+  }
+
+  #isHopeless(): boolean {
+    if (this.#hasAnswered || this.#waitingSince === undefined) return false
+    return this.#clock.monotonic() - this.#waitingSince >= this.#connectMsMax
+  }
+
+  /** What it throws is its program's, and ends no request. */
+  #tell(error: MillraceError): void {
+    queueMicrotask(() => this.#onError(error))
+  }
+
+  #send({ method, path, body, waitMs = 0, signal }: Call): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const bytes = body === undefined ? undefined : bytesOf(body)
       const type = Buffer.isBuffer(body) ? 'application/octet-stream' : 'application/json'
@@ -113,10 +165,20 @@ function unreachable(url: string, error: Error): MillraceError {
   })
 }
 
+const noDaemon = (url: string, ms: number, cause: MillraceError): MillraceError =>
+  new MillraceError('NO_DAEMON', `No daemon has answered at ${url} within ${ms} ms (connectMsMax): ${cause.message}`, {
+    cause,
+    // An answer that was lost may be the only one that there was.
+    outcome: cause.outcome,
+  })
+
 function errorOf(url: string, status: number, text: string): MillraceError {
   const error = answeredError(text)
   if (error) return error
-  return new MillraceError('UNREACHABLE', `What answers at ${url} is no Millrace: ${status} ${text.slice(0, 100)}.`, {
+  return noMillrace(url, `${status} ${text}`)
+}
+
+const noMillrace = (url: string, answer: string): MillraceError =>
+  new MillraceError('UNREACHABLE', `What answers at ${url} is no Millrace: ${answer.slice(0, 100)}.`, {
     outcome: 'unknown',
   })
-}

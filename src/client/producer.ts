@@ -116,18 +116,30 @@ export class BatchingProducer implements Producer {
     const first = this.#gathering
     const before = { count: first.builder.count, bytes: first.builder.bytes }
     const full: Batch[] = []
+    /** Batches of one large record, with its index. */
+    const large = new Map<Batch, number>()
     let batch = first
     const now = this.#clock.now()
     let bytes = 0
     try {
-      for (const record of records) {
+      for (const [i, record] of records.entries()) {
         if (batch.builder.bytes >= this.#options.batchBytes) {
           full.push(batch)
           batch = newBatch()
         }
-        const start = batch.builder.bytes
+        const { count, bytes: start } = batch.builder
         batch.builder.add(record, now)
-        bytes += batch.builder.bytes - start
+        const size = batch.builder.bytes - start
+        bytes += size
+        if (size <= this.#options.batchBytes) continue
+        // It may be too large for the daemon: then it is refused alone.
+        if (count > 0) {
+          batch.builder.shorten(count, start)
+          full.push(batch)
+          batch = newBatch()
+          batch.builder.add(record, now)
+        }
+        large.set(batch, i)
       }
     } catch (error) {
       first.builder.shorten(before.count, before.bytes)
@@ -139,8 +151,10 @@ export class BatchingProducer implements Producer {
     this.#full.push(...full, ...(isFull ? [batch] : []))
     this.#gathering = isFull ? newBatch() : batch
     this.#schedule()
-    if (full.length === 0) return batch.stored.then(nothing)
-    return Promise.all([...full, batch].map(({ stored }) => stored)).then(nothing)
+    if (full.length === 0 && large.size === 0) return batch.stored.then(nothing)
+    // What was there before may be in a batch of others alone.
+    const mine = [...full, batch].filter((each) => each !== first || first.builder.count > before.count)
+    return allStored(mine.map((each) => storedOf(each, large.get(each))))
   }
 
   /** Resolves when everything appended so far is durable, or has failed: the promises of the appends say which. */
@@ -306,6 +320,27 @@ export class BatchingProducer implements Producer {
 }
 
 const nothing = (): void => {}
+
+/** When each is stored or has failed; rejects with the first failure, and says so of no other. */
+async function allStored(batches: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(batches)) if (result.status === 'rejected') throw result.reason
+}
+
+/** Of a batch of one large record, with its index among those of the call. */
+async function storedOf({ stored }: Batch, record: number | undefined): Promise<void> {
+  try {
+    await stored
+  } catch (thrown) {
+    const { code, message, remedy, outcome, details } = asMillraceError(thrown)
+    if (record === undefined || (code !== 'TOO_LARGE' && code !== 'EFFECT_TOO_LARGE')) throw thrown
+    throw new MillraceError(code, `Record ${record} is too large: ${message}`, {
+      remedy,
+      outcome,
+      details: { ...details, record },
+      cause: thrown,
+    })
+  }
+}
 const emptyBatchBytes = new BatchBuilder().bytes
 
 /** The daemon forgot the producer, and the batch was not sent before: it goes again, under a new one. */

@@ -1,4 +1,5 @@
 import type { Change } from '../operators/index.js'
+import type { MillraceError } from '../runtime/index.js'
 
 /** A record as a program writes it. */
 export interface NewClientRecord {
@@ -65,7 +66,8 @@ export interface Producer {
   /**
    * Resolves when the records are durable. Rejects with `outcome` notApplied when they were refused, and unknown when no
    * answer came within `deliveryMsMax`. Waits while too much is not stored yet. Rejects with BAD_REQUEST for what no
-   * record can be: then nothing was added.
+   * record can be: then nothing was added. A record that is larger than a batch travels alone, so one that the daemon
+   * does not take (TOO_LARGE, EFFECT_TOO_LARGE, its index in `details.record`) fails alone: all others are stored.
    */
   append(records: NewClientRecord | readonly NewClientRecord[]): Promise<void>
   /** Resolves when everything appended so far is durable, or has failed: the promises of the appends say which. */
@@ -77,6 +79,16 @@ export interface Producer {
 export interface ConnectOptions {
   /** Of the daemon, like `http://127.0.0.1:8000`. */
   readonly url: string
+  /**
+   * Hears of each request that failed in a way that passes by itself (nobody answers, the daemon is busy or opens its store)
+   * and is sent again where somebody waits for it. What rejects is not told here.
+   */
+  readonly onError?: (error: MillraceError) => void
+  /**
+   * How long, from the first request on, to wait for the first answer of a daemon at this URL; then everything rejects with
+   * NO_DAEMON. For ever by default. Once a daemon has answered, the client waits for it to come back however long it takes.
+   */
+  readonly connectMsMax?: number
   /** How `append` batches. */
   readonly producer?: Omit<ProducerOptions, 'id'>
 }

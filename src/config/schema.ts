@@ -28,51 +28,56 @@ const rate = (initial: number, description: string, min = 1) =>
  * The policy of splitting. Load is the largest of what a shard is given and what it costs, each divided by its target.
  * docs/benchmarks.md says where the targets come from; `millrace bench shard` measures them on another machine.
  */
-export const splitSchema = z.strictObject({
-  enabled: z.boolean().default(true).describe('Whether shards split by themselves.'),
-  merge: z
-    .boolean()
-    .default(true)
-    .describe(
-      'Whether cold neighbours merge by themselves; in plain streams only, never in the change log of a table.',
-    ),
-  shardsMin: count(1, 'Merges leave at least so many open shards.', 4096),
-  shardsMax: count(256, 'Splits make at most so many open shards; log.shardsMax bounds it too.', 4096),
-  target: z
-    .strictObject({
-      recordsPerSecond: rate(50_000, 'Records that one shard should take: a load of 1.'),
-      bytesPerSecond: rate(10 * MiB, 'Bytes that one shard should take: a load of 1.'),
-      cpu: share(
-        0.6,
-        'Part of a thread that the source task of one shard should need, in the pipeline that needs most: a load of 1.',
-        1,
+export const splitSchema = z
+  .strictObject({
+    enabled: z.boolean().default(true).describe('Whether shards split by themselves.'),
+    merge: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Whether cold neighbours merge by themselves; in plain streams only, never in the change log of a table.',
       ),
-      queueMs: ms(50, "Wait at the shard's own limiter: a load of 1."),
-    })
-    .prefault({})
-    .describe('What one shard should carry.'),
-  watchAbove: share(0.7, 'Above this load the keys of a shard are sampled; pieces of a split aim at it.', 1),
-  splitAbove: share(1, 'A shard splits when its load of 10 s is above this for splitMs.'),
-  splitMs: ms(5000, 'How long a load must last.'),
-  surgeAbove: share(2, 'A shard splits also when its load of 1 s is above this for surgeMs.'),
-  surgeMs: ms(2000, 'How long a surge must last.'),
-  ageMs: ms(5000, 'Younger shards do not split.'),
-  isolateAbove: share(0.5, 'A key with this load or more gets a shard of its own.', 1),
-  mergeBelow: share(0.4, 'Neighbours merge when their loads of 60 s together stay below this for mergeMs.', 1),
-  mergeMs: ms(300_000, 'How long neighbours must be cold.'),
-  mergeAgeMs: ms(600_000, 'Younger shards do not merge.'),
-  mergeEveryMs: ms(60_000, 'Between two merges of a stream.'),
-  parkMs: ms(60_000, 'A hot shard that no cut helps is left alone so long; doubles each time.'),
-  parkMsMax: ms(900_000, 'The longest of these pauses.'),
-  limit: z
-    .strictObject({
-      recordsPerSecond: rate(0, 'Records that one shard takes; 0 is no limit.', 0),
-      bytesPerSecond: rate(0, 'Bytes that one shard takes; 0 is no limit.', 0),
-      waitMsMax: ms(1000, 'An append that would wait longer at the limiter is told to retry (TOO_BUSY).', 0),
-    })
-    .prefault({})
-    .describe('A limiter for each shard of a plain stream; off by default.'),
-})
+    shardsMin: count(1, 'Merges leave at least so many open shards.', 4096),
+    shardsMax: count(256, 'Splits make at most so many open shards; log.shardsMax bounds it too.', 4096),
+    target: z
+      .strictObject({
+        recordsPerSecond: rate(50_000, 'Records that one shard should take: a load of 1.'),
+        bytesPerSecond: rate(10 * MiB, 'Bytes that one shard should take: a load of 1.'),
+        cpu: share(
+          0.6,
+          'Part of a thread that the source task of one shard should need, in the pipeline that needs most: a load of 1.',
+          1,
+        ),
+        queueMs: ms(50, "Wait at the shard's own limiter: a load of 1."),
+      })
+      .prefault({})
+      .describe('What one shard should carry.'),
+    watchAbove: share(0.7, 'Above this load the keys of a shard are sampled; pieces of a split aim at it.', 1),
+    splitAbove: share(1, 'A shard splits when its load of 10 s is above this for splitMs.'),
+    splitMs: ms(5000, 'How long a load must last.'),
+    surgeAbove: share(2, 'A shard splits also when its load of 1 s is above this for surgeMs.'),
+    surgeMs: ms(2000, 'How long a surge must last.'),
+    ageMs: ms(5000, 'Younger shards do not split.'),
+    isolateAbove: share(0.5, 'A key with this load or more gets a shard of its own.', 1),
+    mergeBelow: share(0.4, 'Neighbours merge when their loads of 60 s together stay below this for mergeMs.', 1),
+    mergeMs: ms(300_000, 'How long neighbours must be cold.'),
+    mergeAgeMs: ms(600_000, 'Younger shards do not merge.'),
+    mergeEveryMs: ms(60_000, 'Between two merges of a stream.'),
+    parkMs: ms(60_000, 'A hot shard that no cut helps is left alone so long; doubles each time.'),
+    parkMsMax: ms(900_000, 'The longest of these pauses.'),
+    limit: z
+      .strictObject({
+        recordsPerSecond: rate(0, 'Records that one shard takes; 0 is no limit.', 0),
+        bytesPerSecond: rate(0, 'Bytes that one shard takes; 0 is no limit.', 0),
+        waitMsMax: ms(1000, 'An append that would wait longer at the limiter is told to retry (TOO_BUSY).', 0),
+      })
+      .prefault({})
+      .describe('A limiter for each shard of a plain stream; off by default.'),
+  })
+  .refine(({ shardsMin, shardsMax }) => shardsMin <= shardsMax, {
+    path: ['shardsMin'],
+    message: 'is above shardsMax, so that shards would be merged and split for ever',
+  })
 
 /**
  * The one schema: types, checks, defaults, the reference page and the JSON schema for editors come from it. Names end in

@@ -3,6 +3,7 @@ import type { Config } from '../config/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, sleep, systemClock } from '../runtime/index.js'
 import { WorkerPool } from '../workers/index.js'
 import { Ballast } from './ballast.js'
+import { afterDaemonEvent, type DaemonEvent, type DaemonPhase } from './daemon-lifecycle.js'
 import { DataDirectory } from './data-directory.js'
 import { FreeSpaceWatch } from './free-space.js'
 import { closeRooms, openRooms, type Rooms } from './rooms.js'
@@ -11,11 +12,11 @@ import { closeRooms, openRooms, type Rooms } from './rooms.js'
 export const reopeningsMax = 3
 export const reopenWindowMs = 10 * 60 * 1000
 
-export type DaemonState =
-  | { readonly state: 'ready' }
-  | { readonly state: 'reopening'; readonly reason: string }
-  | { readonly state: 'failed'; readonly reason: string }
-  | { readonly state: 'stopping' }
+/** What it is doing, and why it is not ready. */
+export interface DaemonState {
+  readonly state: DaemonPhase
+  readonly reason?: string
+}
 
 export interface DaemonOptions {
   readonly config: Config
@@ -35,7 +36,7 @@ export class Daemon {
   readonly #space: FreeSpaceWatch
   readonly workers: WorkerPool
   #rooms: Rooms | undefined
-  #state: DaemonState = { state: 'reopening', reason: 'The store is being opened.' }
+  #state: DaemonState = { state: 'starting', reason: 'The store is being opened.' }
   #failures: number[] = []
   #reopening: Promise<void> | undefined
 
@@ -71,6 +72,7 @@ export class Daemon {
     try {
       await daemon.#open()
     } catch (error) {
+      daemon.#met('notOpened', asMillraceError(error).message)
       await daemon.#space.stop()
       await daemon.workers.close()
       throw error
@@ -101,8 +103,7 @@ export class Daemon {
   /** Throws NOT_READY while the store is closed. */
   get rooms(): Rooms {
     if (this.#rooms) return this.#rooms
-    const why = 'reason' in this.#state ? this.#state.reason : 'The daemon is stopping.'
-    throw new MillraceError('NOT_READY', why)
+    throw new MillraceError('NOT_READY', this.#state.reason ?? 'The daemon is stopping.')
   }
 
   /**
@@ -112,6 +113,11 @@ export class Daemon {
   stageBackup(target: string): Promise<Staged> {
     const { commit } = this.rooms.store
     return stageBackup({ directory: this.#directory.path, target, commit, clock: this.#clock })
+  }
+
+  #met(event: DaemonEvent, reason?: string): void {
+    const state = afterDaemonEvent(this.#state.state, event)
+    this.#state = { state, ...(reason === undefined ? {} : { reason }) }
   }
 
   async #open(): Promise<void> {
@@ -133,13 +139,13 @@ export class Daemon {
       await this.#drop(rooms)
       throw poisoned
     }
+    this.#met('opened')
     if (this.#state.state === 'stopping') {
       await closeRooms(rooms)
       return
     }
     rooms.store.commit.storageFull = this.#space.full
     this.#rooms = rooms
-    this.#state = { state: 'ready' }
     this.#onRooms(rooms)
   }
 
@@ -147,9 +153,9 @@ export class Daemon {
   #reopen(error: MillraceError): void {
     const rooms = this.#rooms
     this.#rooms = undefined
-    if (!rooms || this.#state.state === 'stopping') return
+    if (!rooms) return
     this.#logger.error({ code: error.code }, `${error.message} The store is being reopened.`)
-    this.#state = { state: 'reopening', reason: error.message }
+    this.#met('writeFailed', error.message)
     this.#reopening = this.#reopenUntilReady(rooms, error).finally(() => {
       this.#reopening = undefined
     })
@@ -158,15 +164,14 @@ export class Daemon {
   async #reopenUntilReady(rooms: Rooms, first: MillraceError): Promise<void> {
     await this.#drop(rooms)
     let reason = first.message
+    this.#met('dropped', this.#state.reason)
     while (this.#state.state === 'reopening') {
       const now = this.#clock.monotonic()
       this.#failures = [...this.#failures.filter((at) => now - at < reopenWindowMs), now]
       if (this.#failures.length > reopeningsMax) {
-        this.#state = {
-          state: 'failed',
-          reason: `The store failed ${this.#failures.length} times within 10 minutes: ${reason}`,
-        }
-        this.#logger.error(this.#state.reason)
+        const why = `The store failed ${this.#failures.length} times within 10 minutes: ${reason}`
+        this.#met('tooOften', why)
+        this.#logger.error(why)
         return
       }
       try {
@@ -175,6 +180,7 @@ export class Daemon {
         return
       } catch (error) {
         reason = asMillraceError(error).message
+        this.#met('notOpened', first.message)
         this.#logger.error(`The store cannot be reopened: ${reason}`)
         await sleep(this.#clock, 1000)
       }
@@ -194,7 +200,7 @@ export class Daemon {
   async close(): Promise<void> {
     if (this.#state.state === 'stopping') return
     const rooms = this.#rooms
-    this.#state = { state: 'stopping' }
+    this.#met('stop')
     this.#rooms = undefined
     await this.#space.stop()
     await this.#reopening

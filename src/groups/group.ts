@@ -13,6 +13,8 @@ export class DurableGroup implements Group {
   readonly row: GroupRow
   /** Set at packing: nothing of a deleted group is written any more. */
   isDeleted = false
+  /** Number of its newest start or seek, set when that is packed; 0 for none since the opening. */
+  started = 0
   readonly #log: ReadLayout
   #durable = new Map<ShardId, LeasedPosition>()
   #packed = new Map<ShardId, LeasedPosition>()

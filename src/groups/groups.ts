@@ -1,5 +1,5 @@
 import { type Commit, type Counters, Family, type RowEffect } from '../commit/index.js'
-import type { Log, Sequence, ShardId, StartPosition, StreamId } from '../log/index.js'
+import type { Log, Sequence, ShardedLog, ShardId, StartPosition, StreamId } from '../log/index.js'
 import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { DurableGroup } from './group.js'
@@ -11,7 +11,7 @@ export interface GroupsOptions {
   readonly storage: Storage
   readonly commit: Commit
   readonly counters: Counters
-  readonly log: Log
+  readonly log: Log & Pick<ShardedLog, 'packedLowWatermark'>
   readonly groupsMax: number
 }
 
@@ -21,6 +21,10 @@ export class DurableGroups implements Groups {
   readonly #groups = new Map<string, DurableGroup>()
   /** Groups that are being made, by name: nobody may join or move one before it is durable. */
   readonly #making = new Map<string, Promise<DurableGroup>>()
+  /** Of these the start is packed, and may not be durable yet. */
+  readonly #starting = new Set<DurableGroup>()
+  /** Starts and seeks that were packed since the opening. */
+  #starts = 0
   /** Those that a commit in flight changes. */
   readonly #changing = new Set<DurableGroup>()
 
@@ -91,18 +95,35 @@ export class DurableGroups implements Groups {
     const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next(), kind, hold }
     const group = new DurableGroup(row, log)
     const first = await this.#firstOf(stream, start)
-    await commit.submit({
-      essential: true,
-      rows: [groupRow(row), ...rows],
-      // At packing, so that no shard can be sealed between the look at the layout and the commit.
-      atPack: (context) => {
-        const rows = this.#startAt(group, first ?? context.takeSequence(), 0)
-        killPoint('group:joined')
-        return [...this.changed(group, rows), counters.row()]
-      },
-    })
-    this.#groups.set(name, group)
+    try {
+      await commit.submit({
+        essential: true,
+        rows: [groupRow(row), ...rows],
+        // At packing, so that no shard can be sealed between the look at the layout and the commit.
+        atPack: (context) => {
+          this.#starting.add(group)
+          const rows = this.#startAt(group, first ?? context.takeSequence(), 0)
+          killPoint('group:joined')
+          return [...this.changed(group, rows), counters.row()]
+        },
+      })
+      this.#groups.set(name, group)
+    } finally {
+      this.#starting.delete(group)
+    }
     return group
+  }
+
+  /** Starts and seeks so far. */
+  get starts(): number {
+    return this.#starts
+  }
+
+  /** At packing: the groups of a stream that were started or moved since there were so many starts. */
+  startedSince(starts: number, stream: StreamId): DurableGroup[] {
+    return [...this.#groups.values(), ...this.#starting].filter(
+      (group) => group.started > starts && group.stream === stream && !group.isDeleted,
+    )
   }
 
   async delete(name: string, rows: readonly RowEffect[] = []): Promise<void> {
@@ -125,20 +146,24 @@ export class DurableGroups implements Groups {
 
   /**
    * Moves a whole group by the join rule and raises every lease in that commit, so that nothing that a member was about
-   * to commit counts any more. Throws BAD_REQUEST, NOT_FOUND.
+   * to commit counts any more. Returns the lease that was taken for that: who holds a shard at the new place has a higher
+   * one. Throws BAD_REQUEST, NOT_FOUND.
    */
-  async seek(group: DurableGroup, to: StartPosition): Promise<void> {
+  async seek(group: DurableGroup, to: StartPosition): Promise<number> {
     this.#checkStart(to)
     // Only a time is waited for: what is submitted after any other call is queued behind it.
     const first = isTime(to) ? await this.#firstOf(group.stream, to) : this.#numberOf(to)
+    let lease = 0
     await this.#options.commit.submit({
       essential: true,
       guard: () => (group.isDeleted ? goneError(group.name) : undefined),
       atPack: (context) => {
-        const rows = this.#startAt(group, first ?? context.takeSequence(), group.takeLease())
+        lease = group.takeLease()
+        const rows = this.#startAt(group, first ?? context.takeSequence(), lease)
         return this.changed(group, rows)
       },
     })
+    return lease
   }
 
   /** Removes positions in shards that are gone, when no child needs them to be opened. */
@@ -177,7 +202,13 @@ export class DurableGroups implements Groups {
   }
 
   #startAt(group: DurableGroup, first: Sequence, lease: number): RowEffect[] {
-    const positions = joinPositions(this.#options.log.shards(group.stream), first)
+    const { log } = this.#options
+    group.started = ++this.#starts
+    // A trim that was packed before, in this commit or the one in flight, is not visible yet.
+    const shards = log.shards(group.stream).map((shard) => {
+      return { ...shard, lowWatermark: log.packedLowWatermark(shard.id) }
+    })
+    const positions = joinPositions(shards, first)
     const kept = new Set(positions.map((position: Position) => position.shard))
     const rows: RowEffect[] = []
     // A shard whose parents have not ended now is not opened, whatever it was before.

@@ -52,9 +52,9 @@ export class Memberships {
     return members
   }
 
-  /** Moves a group; whoever holds one of its shards loses it and gets it again at the new position. */
-  async seek(name: string, to: StartPosition): Promise<void> {
-    await this.#options.groups.seek(this.#clientGroup(name), to)
+  /** Moves a group; whoever holds one of its shards loses it and gets it again at the new position. As `DurableGroups.seek`. */
+  async seek(name: string, to: StartPosition): Promise<number> {
+    return this.#options.groups.seek(this.#clientGroup(name), to)
   }
 
   async delete(name: string): Promise<void> {

@@ -4,11 +4,11 @@
  *   frame = magic "MRX1" u32, length of the frame u32, crc32 of the JSON u32, JSON (UTF-8)      the head, and the end
  *   chunk = as docs/formats.md draws it: magic "MRC1", its length at 8, its checksum at 12
  *
- * An export without its end is not whole. The first and last chunks may hold records outside of the range: the head says
+ * An export without its end is not whole; one that broke off has a frame `{error}` in its place. The first and last chunks may hold records outside of the range: the head says
  * the range, and whoever reads skips them.
  */
 import { crc32 } from 'node:zlib'
-import { MillraceError } from '../runtime/errors.js'
+import { answeredError, MillraceError } from '../runtime/errors.js'
 import { chunkHeaderBytes, chunkIsWhole, chunkMagic } from './format.js'
 import type { Sequence, ShardId } from './types.js'
 
@@ -33,13 +33,18 @@ export interface ExportEnd {
   readonly bytes: number
 }
 
+/** In place of the end: what broke the export off, as the native API answers errors. */
+export interface ExportFailure {
+  readonly error: object
+}
+
 const frameMagic = 0x3158524d // "MRX1"
 const frameHeaderBytes = 12
 /** Enough for the head of a stream with every shard that there can be. */
 const frameBytesMax = 64 << 20
 const chunkBytesMax = 1 << 30
 
-export function encodeFrame(value: ExportHead | ExportEnd): Buffer {
+export function encodeFrame(value: ExportHead | ExportEnd | ExportFailure): Buffer {
   const json = Buffer.from(JSON.stringify(value))
   const frame = Buffer.allocUnsafe(frameHeaderBytes + json.length)
   frame.writeUInt32LE(frameMagic, 0)
@@ -54,6 +59,7 @@ export type ExportPart =
   | { readonly kind: 'head'; readonly head: ExportHead }
   | { readonly kind: 'chunk'; readonly chunk: Buffer }
   | { readonly kind: 'end'; readonly end: ExportEnd }
+  | { readonly kind: 'failure'; readonly error: MillraceError }
 
 const invalid = (what: string): MillraceError =>
   new MillraceError('FORMAT_INVALID', `The export ${what}.`, {
@@ -71,12 +77,14 @@ export class ExportReader {
   #bytes = 0
   /** The end was read, and it says what came. */
   isWhole = false
+  /** What broke the export off. */
+  #failure: MillraceError | undefined
 
   /** What is complete with these bytes. */
   push(piece: Buffer): ExportPart[] {
     const parts: ExportPart[] = []
     for (let at = 0; at < piece.length; ) {
-      if (this.isWhole) throw invalid('goes on behind its end')
+      if (this.isWhole || this.#failure) throw invalid('goes on behind its end')
       if (!this.#part) {
         const copied = piece.copy(this.#start, this.#startBytes, at)
         this.#startBytes += copied
@@ -96,8 +104,9 @@ export class ExportReader {
     return parts
   }
 
-  /** Call when nothing more comes. */
+  /** Call when nothing more comes. Throws what broke the export off, too. */
   finish(): void {
+    if (this.#failure) throw this.#failure
     if (!this.isWhole) throw invalid('ends too early')
   }
 
@@ -123,10 +132,14 @@ export class ExportReader {
     }
     const json = part.subarray(frameHeaderBytes)
     if (part.readUInt32LE(8) !== crc32(json)) throw invalid('has a head or end that does not match its checksum')
-    const value = JSON.parse(json.toString()) as ExportHead | ExportEnd
+    const value = JSON.parse(json.toString()) as ExportHead | ExportEnd | ExportFailure
     if (!this.#hasHead) {
       this.#hasHead = true
       return { kind: 'head', head: value as ExportHead }
+    }
+    if ('error' in value) {
+      this.#failure = answeredError(json.toString()) ?? invalid('broke off')
+      return { kind: 'failure', error: this.#failure }
     }
     const end = value as ExportEnd
     if (end.chunks !== this.#chunks || end.bytes !== this.#bytes)

@@ -57,6 +57,27 @@ export class Layout {
     return this.#shards.get(id)
   }
 
+  /** Throws NOT_FOUND for one that is not there, or not yet. */
+  visibleShard(id: ShardId): ShardState {
+    const state = this.#shards.get(id)
+    if (!state?.visible) throw new MillraceError('NOT_FOUND', `There is no shard ${id}.`)
+    return state
+  }
+
+  /** The shards of a stream as readers see them, in the order of their ids. */
+  visibleShards(stream: StreamId): readonly Shard[] {
+    const shards: Shard[] = []
+    for (const state of this.#streams.get(stream)?.shards ?? []) if (state.visible) shards.push(state.visible)
+    return shards
+  }
+
+  /** Throws NOT_FOUND. */
+  streamState(id: StreamId): StreamState {
+    const state = this.#streams.get(id)
+    if (!state) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${id}.`)
+    return state
+  }
+
   get shardCount(): number {
     return this.#shards.size
   }
@@ -139,6 +160,9 @@ export class Layout {
     return high < 0 ? -1 : low
   }
 }
+
+/** A stream shows with its first durable shard. */
+export const isShown = (state: StreamState): boolean => state.shards.some((shard) => shard.visible !== undefined)
 
 export interface ShardSeed {
   readonly id: ShardId

@@ -1,5 +1,5 @@
 import { type Commit, Family, type RowEffect } from '../commit/index.js'
-import { killPoint, MillraceError } from '../runtime/index.js'
+import { killPoint } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { chunkKey, segmentKey, shardKey, streamKey } from './keys.js'
 import type { Layout, ShardState, StreamState } from './layout.js'
@@ -13,6 +13,9 @@ export interface Cut {
   readonly shard: ShardId
   readonly to: Sequence
 }
+
+/** Asked at packing: from which number on somebody who came after the cuts were decided needs a shard. */
+export type LateFloor = (shard: Shard) => Sequence | undefined
 
 export interface TrimmerOptions {
   readonly storage: Storage
@@ -56,12 +59,6 @@ export class Trimmer {
     this.#marks = new MarkReader(options.storage)
   }
 
-  #state(id: ShardId): ShardState {
-    const state = this.#options.layout.shard(id)
-    if (!state?.visible) throw new MillraceError('NOT_FOUND', `There is no shard ${id}.`)
-    return state
-  }
-
   /** Deleted bytes of chunks whose space was not asked for yet. */
   get freedBytes(): number {
     return this.#freedBytes
@@ -69,7 +66,7 @@ export class Trimmer {
 
   /** Marks of a shard from a number on, oldest first; with fewer than `limit` rows the last one is its end. */
   async marks(id: ShardId, from: Sequence, limit: number): Promise<readonly Mark[]> {
-    const state = this.#state(id)
+    const state = this.#options.layout.visibleShard(id)
     const shard = state.visible as Shard
     const last = state.durableLast
     const end = endOf(state)
@@ -81,7 +78,7 @@ export class Trimmer {
 
   /** The newest mark at or below a number; the end of the shard when the number is behind its newest record. */
   async markAt(id: ShardId, sequence: Sequence): Promise<Mark | undefined> {
-    const state = this.#state(id)
+    const state = this.#options.layout.visibleShard(id)
     if (sequence > state.durableLast) return endOf(state)
     const shard = state.visible as Shard
     const row = await this.#marks.newest(shard.id, shard.trimmed?.indexFrom ?? 0, sequence)
@@ -90,13 +87,14 @@ export class Trimmer {
 
   /**
    * Raises low watermarks, all in one commit: readers below them get TRIMMED from then on. Each goes to the newest mark
-   * at or below `to`. Returns the bytes that went out of reach; `sweep` deletes them.
+   * at or below `to`. Returns the bytes that went out of reach; `sweep` deletes them. A shard that somebody needs from
+   * below its cut by then is left as it is: the next look decides with them in view.
    */
-  async trim(wanted: readonly Cut[]): Promise<number> {
+  async trim(wanted: readonly Cut[], lateFloor: LateFloor = () => undefined): Promise<number> {
     const cuts: { state: ShardState; to: Mark }[] = []
     for (const { shard, to } of wanted) {
       const mark = await this.markAt(shard, to)
-      if (mark) cuts.push({ state: this.#state(shard), to: mark })
+      if (mark) cuts.push({ state: this.#options.layout.visibleShard(shard), to: mark })
     }
     if (cuts.length === 0) return 0
     let bytes = 0
@@ -106,6 +104,8 @@ export class Trimmer {
         const rows: RowEffect[] = []
         for (const { state, to } of cuts) {
           const before = state.shard
+          const floor = lateFloor(before)
+          if (floor !== undefined && floor <= to.previous) continue
           const after = this.#options.layout.shard(before.id) === state ? this.#raised(state, to) : undefined
           if (!after) continue
           bytes += (after.trimmed?.bytes ?? 0) - (before.trimmed?.bytes ?? 0)
@@ -144,13 +144,13 @@ export class Trimmer {
 
   /** Whether everything below a shard's low watermark is deleted. */
   isSwept(id: ShardId): boolean {
-    const shard = this.#state(id).visible as Shard
+    const shard = this.#options.layout.visibleShard(id).visible as Shard
     return this.#sweptOf(shard).index >= (shard.trimmed?.indexFrom ?? 0)
   }
 
   /** Deletes at most `rowsMax` rows of what lies below the low watermark, in one commit. True when nothing is left. */
   async sweep(id: ShardId, rowsMax: number): Promise<boolean> {
-    const shard = this.#state(id).visible as Shard
+    const shard = this.#options.layout.visibleShard(id).visible as Shard
     const indexFrom = shard.trimmed?.indexFrom ?? 0
     let { index, chunk } = this.#sweptOf(shard)
     if (index >= indexFrom) return true
@@ -204,7 +204,7 @@ export class Trimmer {
    */
   async remove(ids: readonly ShardId[]): Promise<readonly StreamId[]> {
     const { commit, layout } = this.#options
-    const states = ids.map((id) => this.#state(id))
+    const states = ids.map((id) => this.#options.layout.visibleShard(id))
     const gone: StreamId[] = []
     await commit.submit({
       essential: true,

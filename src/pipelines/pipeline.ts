@@ -2,29 +2,23 @@ import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
-import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
+import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
+import {
+  afterPipelineEvent,
+  openedState,
+  type PipelineEvent,
+  type PipelineState,
+  storedState,
+} from './pipeline-lifecycle.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
 
 export interface PipelineLimits extends RunLimits {
   readonly attemptsMax: number
   readonly retryMs: number
-}
-
-/** What a pipeline is doing. */
-export type PipelineState = 'starting' | 'running' | 'retrying' | 'failed' | 'sourceDeleted' | 'stopped'
-
-/** Every change of state that there is; anything else is a fault of ours. */
-const transitions: Readonly<Record<PipelineState, readonly PipelineState[]>> = {
-  starting: ['running', 'retrying', 'failed', 'stopped'],
-  running: ['retrying', 'failed', 'sourceDeleted', 'stopped'],
-  retrying: ['starting', 'stopped'],
-  failed: ['stopped'],
-  sourceDeleted: ['stopped'],
-  stopped: [],
 }
 
 export interface PipelineSurroundings {
@@ -72,7 +66,7 @@ export class Pipeline {
   #row: PipelineRow
   readonly #parts: PipelineParts
   readonly #around: PipelineSurroundings
-  #state: PipelineState = 'starting'
+  #state: PipelineState
   #run: PipelineRun | undefined
   #files = new Map<number, FileSink>()
   #retry: Timer | undefined
@@ -97,7 +91,7 @@ export class Pipeline {
     this.#epochBytesMax = around.limits.epochBytesMax
     this.rowsIn = row.plan.steps.map(() => 0)
     this.failuresOf = row.plan.steps.map(() => 0)
-    if (row.state === 'failed' || row.state === 'sourceDeleted') this.#state = row.state
+    this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
   }
 
@@ -109,10 +103,9 @@ export class Pipeline {
     return this.#state
   }
 
-  #become(state: PipelineState): void {
-    if (!transitions[this.#state].includes(state))
-      throw new MillraceError('INTERNAL', `A pipeline cannot go from ${this.#state} to ${state}.`)
-    this.#state = state
+  #met(event: PipelineEvent): PipelineState {
+    this.#state = afterPipelineEvent(this.#state, event)
+    return this.#state
   }
 
   /** Begins, unless it had failed or drained before. */
@@ -142,8 +135,7 @@ export class Pipeline {
             'a barrier was in flight at the last stop: what it wrote to the file and did not commit is cut off',
           )
       }
-      if (this.#state !== 'starting') return await this.#closeFiles()
-      this.#become('running')
+      if (this.#met('prepared') !== 'running') return await this.#closeFiles()
       let isDrained = false
       const run = new PipelineRun({
         row: this.#row,
@@ -163,7 +155,7 @@ export class Pipeline {
         onCommitted: (positions, _rows, seconds) => this.#passed(positions, seconds),
         onDrained: () => {
           isDrained = true
-          if (this.#run) this.#work(this.#end({ ...this.#row, state: 'sourceDeleted' }))
+          if (this.#run) this.#work(this.#end('drained'))
         },
         onRows: (rowsIn, seconds) => {
           this.seconds += seconds
@@ -171,9 +163,8 @@ export class Pipeline {
         },
       })
       this.#run = run
-      if (isDrained) await this.#end({ ...this.#row, state: 'sourceDeleted' })
+      if (isDrained) await this.#end('drained')
     } catch (error) {
-      if (this.#state === 'stopped') return
       const known = asMillraceError(error)
       await this.#failed({
         error: known,
@@ -240,20 +231,22 @@ export class Pipeline {
         { pipeline: name, step: place.step, sequence: place.sequence, code: error.code },
         `a pipeline is stopped as failed: ${error.message}`,
       )
-      await this.#end({ ...this.#row, state: 'failed', failure })
+      await this.#end('failedForGood', failure)
       return
     }
-    this.#become('retrying')
+    this.#met('failedOnce')
     const wait = isAttempt ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
     this.#retry = clock.setTimeout(() => {
-      this.#become('starting')
+      this.#met('retryDue')
       this.start()
     }, wait)
   }
 
   /** Stops for good, and remembers it. */
-  async #end(row: PipelineRow): Promise<void> {
-    this.#become(row.state === 'failed' ? 'failed' : 'sourceDeleted')
+  async #end(event: 'failedForGood' | 'drained', failure?: Failure): Promise<void> {
+    const state = storedState[this.#met(event)]
+    if (state === undefined) return
+    const row: PipelineRow = { ...this.#row, state, ...(failure ? { failure } : {}) }
     this.#row = row
     this.#lastFailure = row.failure
     await this.#run?.ended()
@@ -281,7 +274,7 @@ export class Pipeline {
   /** Ends what runs, without a last barrier: what is not committed is read again at the next start. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return
-    this.#become('stopped')
+    this.#met('stop')
     this.#retry?.cancel()
     this.#run?.stop()
     await this.#working

@@ -2,6 +2,13 @@ import { type Commit, type Counters, Family, type Placement } from '../commit/in
 import { type BatchProducer, checksumOf, type Log, producerOf, type Stream, type StreamId } from '../log/index.js'
 import { type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
+import {
+  batchEvent,
+  type ProducerEvent,
+  type ProducerReply,
+  producerState,
+  producerTransition,
+} from './producer-lifecycle.js'
 import { decodeProducer, ofProducerKey, type ProducerRow, producerKey, producerRow, type StoredAnswer } from './rows.js'
 
 export interface ProducerLimits {
@@ -111,8 +118,8 @@ export class Producers {
     const release = await this.#options.commit.latch([producerKey(stream, producer)])
     try {
       const row = await this.#read(stream, producer)
-      if (!row) throw unknownProducer(producer)
-      if (row.epoch >= epochMax)
+      expectReply('opened', row, 'open', { producer, epoch: row?.epoch ?? 0 })
+      if (!row || row.epoch >= epochMax)
         throw new MillraceError('PRODUCER_UNKNOWN', `The producer ${producer} was opened too often.`)
       return await this.#writeOpened(stream, producer, { ...row, epoch: row.epoch + 1 })
     } finally {
@@ -126,8 +133,8 @@ export class Producers {
     const release = await this.#options.commit.latch([key])
     try {
       const row = await this.#read(stream, producer)
+      expectReply('closed', row, 'close', { producer, epoch })
       if (!row) return
-      if (row.epoch !== epoch) throw fenced(producer, row, epoch)
       await this.#options.commit.submit({ rows: [{ key, value: undefined }], essential: true })
       this.#used.get(stream)?.delete(producer)
     } finally {
@@ -256,32 +263,52 @@ export class Producers {
 
 /** The answer of a batch that is stored already; undefined for the next one. Throws for every other. */
 function storedAnswer(row: ProducerRow | undefined, sent: BatchProducer, checksum: number): ProducerAnswer | undefined {
-  const { producer, number, epoch } = sent
-  // Also number 1: an opening writes a row, so a producer without one is one that was forgotten, and it may have stored.
-  if (!row) throw unknownProducer(producer)
-  if (epoch !== row.epoch) throw fenced(producer, row, epoch)
+  const event = batchEvent(row, sent, checksum)
+  const { reply } = producerTransition(producerState(row, sent.epoch), event)
+  if (reply === 'store') return undefined
+  if (row && reply === 'alreadyStored') return { alreadyStored: true, last: row.last }
+  if (row?.answer && reply === 'storedAnswer') return { ...row.answer, alreadyStored: true }
+  throw refusal(reply, row, event, sent)
+}
+
+interface Asked {
+  readonly producer: number
+  readonly epoch: number
+  /** Of the batch. */
+  readonly number?: number
+}
+
+/** Throws unless the table gives this reply. */
+function expectReply(wanted: ProducerReply, row: ProducerRow | undefined, event: ProducerEvent, asked: Asked): void {
+  const { reply } = producerTransition(producerState(row, asked.epoch), event)
+  if (reply !== wanted) throw refusal(reply, row, event, asked)
+}
+
+function refusal(reply: ProducerReply, row: ProducerRow | undefined, event: ProducerEvent, asked: Asked): Error {
+  const { producer, epoch, number } = asked
+  if (reply === 'PRODUCER_UNKNOWN' || !row)
+    return new MillraceError(
+      'PRODUCER_UNKNOWN',
+      `The stream has no producer ${producer}; it was never opened, or idle for too long.`,
+    )
   const details = { producer, epoch: row.epoch, last: row.last }
-  if (number === 0) throw new MillraceError('PRODUCER_MISUSE', 'Batches are counted from 1.', { details })
-  if (number === row.last + 1) return undefined
-  if (number > row.last)
-    throw new MillraceError('OUT_OF_ORDER', `Batch ${number} came, but the last one stored is ${row.last}.`, {
-      details,
-    })
-  if (number < row.last) return { alreadyStored: true, last: row.last }
-  if (checksum !== row.checksum || !row.answer)
-    throw new MillraceError('PRODUCER_MISUSE', `Batch ${number} is stored already with another content.`, { details })
-  return { ...row.answer, alreadyStored: true }
+  switch (reply) {
+    case 'PRODUCER_FENCED': {
+      const message = `The producer ${producer} is in epoch ${row.epoch}, not in ${epoch} any more.`
+      return new MillraceError(reply, message, { details })
+    }
+    case 'OUT_OF_ORDER': {
+      const message = `Batch ${number} came, but the last one stored is ${row.last}.`
+      return new MillraceError(reply, message, { details })
+    }
+    case 'PRODUCER_MISUSE': {
+      const message =
+        event === 'zero' ? 'Batches are counted from 1.' : `Batch ${number} is stored already with another content.`
+      return new MillraceError(reply, message, { details })
+    }
+    default:
+      return new Error(`a producer replied ${reply} to ${event}`)
+  }
 }
 
 const isClosed = (stream: Stream | undefined): boolean => !stream || stream.closedAt !== undefined
-
-const fenced = (producer: number, { epoch, last }: ProducerRow, asked: number): MillraceError =>
-  new MillraceError('PRODUCER_FENCED', `The producer ${producer} is in epoch ${epoch}, not in ${asked} any more.`, {
-    details: { producer, epoch, last },
-  })
-
-const unknownProducer = (producer: number): MillraceError =>
-  new MillraceError(
-    'PRODUCER_UNKNOWN',
-    `The stream has no producer ${producer}; it was never opened, or idle for too long.`,
-  )

@@ -120,17 +120,23 @@ export class Retention {
   }
 
   async #trim(stream: Stream, now: number | undefined): Promise<void> {
-    const { log, defaults, heldBytesMax, hasWindow } = this.#options
+    const { log, groups, defaults, heldBytesMax, hasWindow } = this.#options
     let retention = this.#streams.get(stream.id)
     if (!retention) {
       retention = new StreamRetention(log, stream.id)
       this.#streams.set(stream.id, retention)
     }
     const bounds = boundsOf(stream, defaults, hasWindow(stream.id))
+    const { starts } = groups
     const plan = await retention.plan(bounds, now, this.#floorOf(stream.id), heldBytesMax)
     this.#heldBytes.set(stream.id, plan.heldBytes)
     if (plan.cuts.length === 0 || this.#isClosed) return
-    const bytes = await log.trimmer.trim(plan.cuts)
+    // A group that was started or moved since the plan was made is not in it: what it stands in stays for this look.
+    const bytes = await log.trimmer.trim(plan.cuts, (shard) => {
+      return lowest(
+        groups.startedSince(starts, stream.id).map((group) => neededFrom(group.packedPosition(shard.id), shard)),
+      )
+    })
     this.#observer?.trimmed(bytes)
     this.#tellGroups(stream)
   }
@@ -143,12 +149,7 @@ export class Retention {
       holders ??= this.#groupsOf(stream)
         .filter(({ hold }) => hold)
         .map(positionsOf)
-      let floor: Sequence | undefined
-      for (const positions of holders) {
-        const needed = neededFrom(positions.get(shard.id), shard)
-        if (needed !== undefined && (floor === undefined || needed < floor)) floor = needed
-      }
-      return floor
+      return lowest(holders.map((positions) => neededFrom(positions.get(shard.id), shard)))
     }
   }
 
@@ -238,3 +239,9 @@ export class Retention {
 
 const positionsOf = (group: Group): ReadonlyMap<ShardId, Position> =>
   new Map(group.positions().map((position) => [position.shard, position]))
+
+function lowest(numbers: readonly (Sequence | undefined)[]): Sequence | undefined {
+  let least: Sequence | undefined
+  for (const number of numbers) if (number !== undefined && (least === undefined || number < least)) least = number
+  return least
+}

@@ -48,6 +48,11 @@ export const errorKinds = {
     retryable: true,
     remedy: 'Start the daemon with `millrace serve`, or name its address with --url.',
   },
+  NO_DAEMON: {
+    status: 503,
+    retryable: false,
+    remedy: 'Check the URL that the client was given, and that a daemon runs there; then connect again.',
+  },
   DATA_DIR_LOCKED: {
     status: 500,
     retryable: false,

@@ -84,7 +84,7 @@ function watchDaemon(metrics: Metrics, daemon: Daemon): void {
   flag('ready', '1 while the store is open and requests are answered.', () => daemon.state.state === 'ready')
   flag('store_poisoned', '1 while a failed write keeps the store closed.', () => {
     const { state } = daemon.state
-    return state === 'reopening' || state === 'failed'
+    return state === 'poisoned' || state === 'reopening' || state === 'failed'
   })
   flag('storage_full', '1 while writes are refused for want of disk space.', () => daemon.storageFull)
   metrics.read('storage_free_bytes', 'gauge', "Free bytes of the data directory's disk.", [], () => [

@@ -9,6 +9,7 @@ import { type Index, isFilling } from './indexes/definition.js'
 import { tablePrefix } from './item-row.js'
 import { sweepSome } from './sweep.js'
 import type { KeySchema } from './values/index.js'
+import { type WindowEvent, windowState, windowTakes } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
 
 export type ViewType = 'KEYS_ONLY' | 'NEW_IMAGE' | 'OLD_IMAGE' | 'NEW_AND_OLD_IMAGES'
@@ -170,18 +171,24 @@ export class Catalogue {
   /** Streams that are on, and those that were switched off, or lost their table, less than a window ago. */
   awsStreams(): AwsStream[] {
     const { until } = this.#options.windowTime
-    return [...this.#awsStreams.values()].filter((stream) => !isOver(stream, until))
+    return [...this.#awsStreams.values()].filter((stream) => windowTakes(windowState(stream, until), 'read'))
   }
 
   awsStream(arn: string): AwsStream | undefined {
     const stream = this.#awsStreams.get(arn)
-    return stream && !isOver(stream, this.#options.windowTime.until) ? stream : undefined
+    return stream && this.#takes(stream, 'read') ? stream : undefined
+  }
+
+  #takes(stream: AwsStream, event: WindowEvent): boolean {
+    return windowTakes(windowState(stream, this.#options.windowTime.until), event)
   }
 
   /** Forgets streams that can no longer be read. */
   async expireStreams(): Promise<void> {
     const { until } = this.#options.windowTime
-    const over = [...this.#awsStreams].filter(([, stream]) => isOver(stream, until)).slice(0, expiredStreamsMax)
+    const over = [...this.#awsStreams]
+      .filter(([, stream]) => windowState(stream, until) === 'expired')
+      .slice(0, expiredStreamsMax)
     if (over.length === 0) return
     const rows = over.map(([, { table, label }]) => ({ key: awsStreamKey(table, label), value: undefined }))
     await this.#options.commit.submit({ essential: true, rows })
@@ -256,7 +263,8 @@ export class Catalogue {
         row.label === undefined
           ? undefined
           : this.#awsStreams.get(this.streamArn({ tableName: name, label: row.label }))
-      if (!stream) throw validation(`Table has no stream to disable: TableName: ${name}`)
+      if (!stream || !this.#takes(stream, 'disable'))
+        throw validation(`Table has no stream to disable: TableName: ${name}`)
       return this.#replace(row, await this.#closeWindow(row, stream))
     })
   }
@@ -319,7 +327,7 @@ export class Catalogue {
       else {
         await this.#options.log.closeStream(before.log, ({ firstSequence, time }) => [
           tableEffect(gone as TableRow),
-          ...(stream ? [this.#closed(stream, firstSequence, time)] : []),
+          ...(stream && this.#takes(stream, 'deleteTable') ? [this.#closed(stream, firstSequence, time)] : []),
         ])
       }
       killPoint('table:deleted')
@@ -425,8 +433,5 @@ export class Catalogue {
     await Promise.all(this.#deleting)
   }
 }
-
-const isOver = (stream: AwsStream, until: number): boolean =>
-  stream.disabledAt !== undefined && stream.disabledAt <= until
 
 export const logName = (table: string): string => `table:${table}`

@@ -14,6 +14,7 @@ import { type DecodedChange, decodeChange } from './change.js'
 import { array, members } from './json-bytes.js'
 import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from './request.js'
 import { keysOf } from './table-operations.js'
+import { streamStatus, windowState } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
 
 const iteratorMs = 15 * 60 * 1000
@@ -99,7 +100,7 @@ export class StreamOperations {
       StreamDescription: {
         StreamArn: arn,
         StreamLabel: stream.label,
-        StreamStatus: stream.disabledAt === undefined ? 'ENABLED' : 'DISABLED',
+        StreamStatus: streamStatus[windowState(stream, this.#options.windowTime.until)],
         StreamViewType: stream.view,
         CreationRequestDateTime: Math.floor(stream.createdAt) / 1000,
         TableName: stream.tableName,

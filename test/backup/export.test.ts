@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ExportReader, forEachRecord } from '../../src/log/index.js'
 import { ensureBuilt } from '../built.js'
 import { errorOf, millrace } from '../cli/millrace.js'
+import { CuttingProxy } from '../client/cutting-proxy.js'
 import { DaemonProcess } from '../daemon-process.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
@@ -189,4 +190,49 @@ test('an import of what is damaged in its middle says how far it came, and goes 
   writeFileSync(input, text(0, 10_501))
   await run('import', 'broken', '--file', input, '--skip', '10000')
   expect((await lines('broken')).map(({ value }) => value)).toEqual(Array.from({ length: 10_501 }, (_, i) => i))
+})
+
+test('an import whose answers are lost has every record once', async () => {
+  await daemon.v1('POST', 'streams', { name: 'lossy' })
+  const proxy = new CuttingProxy()
+  const url = await proxy.listen()
+  proxy.target = Number(new URL(daemon.url).port)
+  // Every second batch is stored, and nobody is told.
+  let batches = 0
+  proxy.onAnswer = (request) => (request.includes('/lossy/records') && batches++ % 2 === 0 ? 'cut' : 'pass')
+  const input = Array.from({ length: 25_000 }, (_, i) => `{"key":"k","value":${i}}\n`).join('')
+  const imported = await millrace(['import', 'lossy', '--json', '--url', url], { cwd: folder, input })
+  expect(imported).toEqual({ code: 0, stdout: '{"imported":25000,"skipped":0}\n', stderr: '' })
+  expect(proxy.cuts).toBe(3)
+  proxy.close()
+  expect((await lines('lossy')).map(({ value }) => value)).toEqual(Array.from({ length: 25_000 }, (_, i) => i))
+})
+
+test.each(['cut', 'away'] as const)('an import that gave up within a request finishes it later (%s)', async (how) => {
+  const stream = `resumed-${how}`
+  await daemon.v1('POST', 'streams', { name: stream })
+  const proxy = new CuttingProxy()
+  const url = await proxy.listen()
+  proxy.target = Number(new URL(daemon.url).port)
+  let batches = 0
+  proxy.onAnswer = (request) => (request.includes('/records') && ++batches > 1 ? 'cut' : 'pass')
+  // The second request never arrives, or its answer never does.
+  if (how === 'away')
+    proxy.onRequest = (request) => {
+      if (request.includes('/records') && batches > 0) return 'cut'
+      return 'pass'
+    }
+  const input = join(folder, `${stream}.ndjson`)
+  writeFileSync(input, Array.from({ length: 25_000 }, (_, i) => `{"key":"k","value":${i}}\n`).join(''))
+  const args = ['import', stream, '--file', input, '--json']
+  const failed = await millrace([...args, '--retry-ms', '300', '--url', url], { cwd: folder })
+  proxy.close()
+  expect(failed.code).toBe(1)
+  const error = errorOf(failed)
+  expect(error.message).toContain('10000 records are imported; whether the next 10000 are too')
+  const [, more] = /Go on with (--skip 10000 --resume \d+:2)\./.exec(error.remedy) ?? []
+  const resumed = await run(...args, ...(more as string).split(' '))
+  expect(resumed).toEqual({ code: 0, stdout: '{"imported":15000,"skipped":10000}\n', stderr: '' })
+  expect((await lines(stream)).map(({ value }) => value)).toEqual(Array.from({ length: 25_000 }, (_, i) => i))
+  expect(errorOf(await run(...args, '--resume', 'x')).code).toBe('USAGE')
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { DecisionHistory } from '../../src/balance/history.js'
 import { Balancer } from '../../src/balance/index.js'
 import { type SplitPolicy, splitSchema } from '../../src/config/index.js'
-import type { NewRecord, ShardId, Stream } from '../../src/log/index.js'
+import type { NewRecord, ShardId, Stream, StreamId } from '../../src/log/index.js'
 import { hashAfter, hashKey, type Logger, silentLogger } from '../../src/runtime/index.js'
 import { images, type OpenedLog, openLog, record } from '../log/open-log.js'
 import { ManualClock } from '../manual-clock.js'
@@ -131,6 +132,18 @@ describe('the balancer', () => {
     expect(history.map(({ number }) => number)).toEqual(Array.from({ length: 1000 }, (_, i) => 1021 - i))
     expect(history[0]).toMatchObject({ kind: 'split', reason: 'manual' })
     expect(history[1]).toMatchObject({ kind: 'merge', reason: 'manual' })
+  })
+
+  it('forgets where the history of a deleted stream goes on, and writes nothing more of it', async () => {
+    const storage = new MemoryStorage()
+    const history = new DecisionHistory(storage)
+    const [kept, gone] = [1 as StreamId, 2 as StreamId]
+    for (const stream of [kept, gone]) await history.prepare(stream)
+    history.keepOnly(new Set([kept]))
+    expect(history.known).toBe(1)
+    const decision = { kind: 'merge', reason: 'cold', load: [], parents: [], children: [] } as const
+    expect(history.rows(gone, decision, 0)).toEqual([])
+    expect(history.rows(kept, decision, 0)).toHaveLength(1)
   })
 
   it('takes a policy of a stream at once, checks it, and takes it back', async () => {

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, expectTypeOf, it, onTestFinished } from 'vitest'
 import { type Client, type ClientRecord, connect } from '../../src/client/index.js'
 import type { Change } from '../../src/operators/index.js'
@@ -90,6 +92,43 @@ describe('append', () => {
       break
     }
     await expect(client.append('none', { key: 'a', value: 1 })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('one record that the daemon does not take fails alone, whatever it gathered with', async () => {
+    const { client } = await connected()
+    await client.createStream('s')
+    const huge = { key: 'huge', value: 'x'.repeat(20 << 20) }
+    const [before, with_, after] = [
+      client.append('s', { key: 'before', value: 1 }),
+      client.append('s', [{ key: 'first', value: 1 }, huge, { key: 'last', value: 1 }]),
+      client.append('s', { key: 'after', value: 1 }),
+    ]
+    await expect(with_).rejects.toMatchObject({ code: 'TOO_LARGE', outcome: 'notApplied', details: { record: 1 } })
+    await Promise.all([before, after])
+    const keys: string[] = []
+    for await (const { key } of client.subscribe({ stream: 's', group: 'g' })) if (keys.push(key) === 4) break
+    expect(keys).toEqual(['before', 'first', 'last', 'after'])
+  })
+
+  it('tells of what is tried again, and gives up where no daemon ever answered', async () => {
+    const told: string[] = []
+    const onError = ({ code }: { code: string }) => void told.push(code)
+    const client = connect({ url: 'http://127.0.0.1:9', onError, connectMsMax: 100 })
+    const subscription = client.subscribe({ stream: 's', group: 'g' }, () => {})
+    await expect(client.createStream('s')).rejects.toMatchObject({ code: 'NO_DAEMON', retryable: false })
+    await expect(subscription.closed).rejects.toMatchObject({ code: 'NO_DAEMON' })
+    await expect(client.append('s', { key: 'k', value: 1 })).rejects.toMatchObject({ code: 'NO_DAEMON' })
+    expect(new Set(told)).toEqual(new Set(['UNREACHABLE']))
+    expect(told.length).toBeGreaterThan(2)
+    await client.close().catch(() => {})
+    // What answers and is no Millrace is no daemon either.
+    const other = createServer((_, response) => response.end('hello'))
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void other.close())
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+    const wrong = connect({ url, connectMsMax: 0 })
+    await expect(wrong.createStream('s')).rejects.toMatchObject({ code: 'NO_DAEMON' })
+    await wrong.close()
   })
 
   it('waits while too much is not stored yet', async () => {

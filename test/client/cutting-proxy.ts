@@ -12,6 +12,8 @@ export class CuttingProxy {
   target: number | undefined
   /** Asked when a piece of an answer comes, with the first line of the request. May wait. */
   onAnswer: (request: string) => Fate | Promise<Fate> = () => 'pass'
+  /** Asked when a request begins: what is cut never reaches the daemon. */
+  onRequest: (request: string) => Fate = () => 'pass'
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   cuts = 0
@@ -38,7 +40,10 @@ export class CuttingProxy {
     }
     client.on('data', (data) => {
       const line = /^(GET|POST|DELETE) \S+/.exec(data.toString('latin1', 0, 300))
-      if (line) request = line[0]
+      if (line) {
+        request = line[0]
+        if (this.onRequest(request) === 'cut') return end()
+      }
       daemon.write(data)
     })
     daemon.on('data', (data) => {

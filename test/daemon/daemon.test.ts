@@ -41,6 +41,7 @@ describe('a store that failed', () => {
     }
     for (let i = 0; i < 3; i++) {
       await fail(daemon)
+      expect(['poisoned', 'reopening']).toContain(daemon.state.state)
       await reopened()
     }
     // Ten minutes later the count begins anew.

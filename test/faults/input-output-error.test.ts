@@ -57,7 +57,7 @@ describe.skipIf(!library)('an input/output error', () => {
       expect(failures).toHaveLength(writers)
       for (const { type } of failures) expect(['InternalServerError', 'ServiceUnavailable']).toContain(type)
       const state = async () => ((await (await fetch(`${daemon.url}/readyz`)).json()) as { state: string }).state
-      while ((await state()) === 'reopening') await new Promise((resolve) => setTimeout(resolve, 50))
+      while (['poisoned', 'reopening'].includes(await state())) await new Promise((resolve) => setTimeout(resolve, 50))
       // More than three failures within ten minutes keep it closed: then a person is asked.
       if ((await state()) !== 'ready') {
         await daemon.kill()

@@ -2,6 +2,15 @@ import { describe, expect, it } from 'vitest'
 import type { RowEffect } from '../../src/commit/index.js'
 import { encodeBatch, stampProducer } from '../../src/log/index.js'
 import { Producers } from '../../src/producers/index.js'
+import {
+  type ProducerEvent,
+  type ProducerReply,
+  type ProducerState,
+  producerLifecycle,
+  producerState,
+} from '../../src/producers/producer-lifecycle.js'
+import { decodeProducer, producerKey } from '../../src/producers/rows.js'
+import type { MillraceError } from '../../src/runtime/index.js'
 import { images, openLog, record } from '../log/open-log.js'
 import { ManualClock } from '../manual-clock.js'
 import { MemoryStorage } from '../memory-storage.js'
@@ -184,6 +193,67 @@ describe('a producer', () => {
     await begun.producers.sweep()
     expect(begun.producers.count(begun.stream.id)).toBe(0)
     expect([...begun.storage.rows.keys()].filter((key) => key.charCodeAt(0) === 0x10)).toEqual([])
+  })
+})
+
+describe('what a producer replies', () => {
+  /** Brings a producer into each state; what is asked of it is asked under epoch 1. */
+  const into: Record<ProducerState, (begun: Begun) => Promise<number>> = {
+    unknown: async (begun) => {
+      const producer = await into.stored(begun)
+      await begun.producers.closeProducer(begun.stream.id, producer, 1)
+      return producer
+    },
+    empty: async ({ producers, stream }) => (await producers.openProducer(stream.id)).producer,
+    stored: async (begun) => {
+      const producer = await into.empty(begun)
+      for (const number of [1, 2]) await append(begun, batch(producer, number))
+      return producer
+    },
+    fenced: async (begun) => {
+      const producer = await into.stored(begun)
+      await begun.producers.openProducer(begun.stream.id, producer)
+      return producer
+    },
+  }
+  const sent = (begun: Begun, producer: number, number: number, body?: string) =>
+    append(begun, batch(producer, number, 1, body)).then((answer) =>
+      answer.alreadyStored ? ('placed' in answer ? 'storedAnswer' : 'alreadyStored') : 'store',
+    )
+  const asked: Record<ProducerEvent, (begun: Begun, producer: number, last: number) => Promise<ProducerReply>> = {
+    open: ({ producers, stream }, producer) => producers.openProducer(stream.id, producer).then(() => 'opened'),
+    close: ({ producers, stream }, producer) => producers.closeProducer(stream.id, producer, 1).then(() => 'closed'),
+    idle: async ({ producers, clock }) => {
+      clock.advance(limits.producerIdleMs + 1)
+      await producers.sweep()
+      return 'forgotten'
+    },
+    next: (begun, producer, last) => sent(begun, producer, last + 1),
+    again: (begun, producer, last) => sent(begun, producer, last),
+    other: (begun, producer, last) => sent(begun, producer, last, 'another'),
+    earlier: (begun, producer, last) => sent(begun, producer, last - 1),
+    ahead: (begun, producer, last) => sent(begun, producer, last + 2),
+    zero: (begun, producer) => sent(begun, producer, 0),
+  }
+  const states = Object.keys(producerLifecycle) as ProducerState[]
+  const cases = states.flatMap((state) =>
+    (Object.keys(asked) as ProducerEvent[]).flatMap((event) => {
+      const transition = producerLifecycle[state][event]
+      return transition ? [{ state, event, ...transition }] : []
+    }),
+  )
+
+  it.each(cases)('$state, $event: $reply, and it is $to', async ({ state, event, reply, to }) => {
+    const begun = await begin()
+    const producer = await into[state](begun)
+    const before = stored(begun)
+    const last = state === 'empty' ? 0 : 2
+    const got = await asked[event](begun, producer, last).catch((error: MillraceError) => error.code)
+    expect(got).toBe(reply)
+    expect(stored(begun) - before).toBe(reply === 'store' ? 1 : 0)
+    const row = await begun.commit.readDurable(producerKey(begun.stream.id, producer))
+    expect(producerState(row && decodeProducer(row), 1)).toBe(to)
+    await begun.producers.close()
   })
 })
 

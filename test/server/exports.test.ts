@@ -1,6 +1,13 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { ExportReader } from '../../src/log/index.js'
+import { answeredError, type MillraceError } from '../../src/runtime/errors.js'
+import { ensureBuilt } from '../built.js'
+import { temporaryFolder } from '../temporary-folder.js'
 import { type Serving, serve } from './serving.js'
 
 /** More than the kernel takes for a client that reads nothing. */
@@ -63,3 +70,102 @@ test('a client that takes nothing is cut', { timeout: 60_000 }, async () => {
   await once(socket, 'close')
   expect(bytes).toBeLessThan(pieces * 1_000_000)
 })
+
+/** Reads a hanging export to its end, without the framing of HTTP's chunks. */
+async function rest(response: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of response) parts.push(part as Buffer)
+  return Buffer.concat(parts)
+}
+
+/** An export of which nothing is taken until `then` has returned. */
+async function pausedExport(serving: Serving, accept: string, then: () => Promise<void>): Promise<Buffer> {
+  const url = `${serving.url}/v1/streams/clicks/export`
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { headers: { accept, 'x-millrace': '1' } }, resolve).on('error', reject)
+  })
+  await then()
+  return rest(response)
+}
+
+/** Trims all but the newest records, which no export has read ahead so far. */
+async function trim({ daemon }: Serving): Promise<void> {
+  const { log } = daemon.rooms
+  const shard = log.shards(log.streamNamed('clicks')!.id)[0]!
+  await log.trimmer.trim([{ shard: shard.id, to: (log.lastSequence(shard.id) - 2) as never }])
+}
+
+const sequencesOf = (lines: readonly string[]) =>
+  lines.map((line) => (JSON.parse(line) as { sequence: number }).sequence)
+
+test('an export whose records are trimmed under it says so, how far it came, and where it goes on', {
+  timeout: 60_000,
+}, async () => {
+  const serving = await filled({ exportsMax: 2 })
+  const { log } = serving.daemon.rooms
+  const shard = log.shards(log.streamNamed('clicks')!.id)[0]!
+  const text = (await pausedExport(serving, 'application/x-ndjson', () => trim(serving))).toString()
+  const lines = text.trimEnd().split('\n')
+  const error = answeredError(lines.pop() as string) as MillraceError
+  expect(error).toMatchObject({ code: 'TRIMMED', details: { shard: shard.id } })
+  const before = sequencesOf(lines)
+  expect(before.length).toBeGreaterThan(0)
+  expect(error.details.next).toBe(before.at(-1)! + 1)
+  const kept = log.shard(shard.id)!.lowWatermark
+  expect(error.message).toContain(`from ${before.at(-1)! + 1} to ${kept - 1} are no longer kept`)
+  expect(error.remedy).toContain(`--resume ${shard.id}:${kept}`)
+  const on = await serving.v1('GET', `streams/clicks/export?resume=${error.details.resume}`, undefined, {
+    accept: 'application/x-ndjson',
+  })
+  const after = sequencesOf(on.text.trimEnd().split('\n'))
+  expect(after[0]).toBe(kept)
+  expect(after.at(-1)).toBe(log.lastSequence(shard.id))
+  // What went meanwhile is no place to go on from.
+  const gone = await serving.v1('GET', `streams/clicks/export?resume=${shard.id}:${kept - 1}`)
+  expect(gone).toMatchObject({ status: 410, code: 'TRIMMED' })
+  expect((await serving.v1('GET', 'streams/clicks/export?resume=x')).code).toBe('BAD_REQUEST')
+})
+
+test('so does an export of chunks, which is not taken for a whole one', { timeout: 60_000 }, async () => {
+  const serving = await filled({ exportsMax: 1 })
+  const bytes = await pausedExport(serving, 'application/octet-stream', () => trim(serving))
+  const reader = new ExportReader()
+  const kinds = reader.push(bytes).map(({ kind }) => kind)
+  expect([kinds[0], kinds.at(-1)]).toEqual(['head', 'failure'])
+  expect(kinds).toContain('chunk')
+  expect(reader.isWhole).toBe(false)
+  expect(() => reader.finish()).toThrow(expect.objectContaining({ code: 'TRIMMED' }))
+})
+
+test.each(['ndjson', 'chunks'])(
+  'the command keeps what came before and ends with 1 (%s)',
+  {
+    timeout: 60_000,
+  },
+  async (format) => {
+    ensureBuilt()
+    const serving = await filled({ exportsMax: 1 })
+    const main = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
+    const args = [main, 'export', 'clicks', '--json', '--format', format, '--url', serving.url]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: temporaryFolder() })
+    // Its output is not read, so it takes nothing either.
+    await once(child.stdout, 'readable')
+    await trim(serving)
+    let [bytes, stderr] = [0, '']
+    let last = Buffer.alloc(0)
+    child.stdout.on('data', (piece: Buffer) => {
+      bytes += piece.length
+      last = Buffer.concat([last, piece]).subarray(-1000)
+    })
+    child.stderr.on('data', (piece: Buffer) => {
+      stderr += piece.toString()
+    })
+    const [code] = (await once(child, 'close')) as [number]
+    expect(code).toBe(1)
+    expect(bytes).toBeGreaterThan(1_000_000)
+    expect(bytes).toBeLessThan(pieces * 1_000_000)
+    expect(answeredError(stderr.trimEnd().split('\n').at(-1) as string)).toMatchObject({ code: 'TRIMMED' })
+    // The error is no record.
+    if (format === 'ndjson') expect(last.toString()).toMatch(/x"\}\n$/)
+  },
+)

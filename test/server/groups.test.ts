@@ -44,6 +44,25 @@ async function begin() {
 }
 
 describe('a group over HTTP', () => {
+  test('appends through the limiter of a shard as any other, and moves nothing when it is refused', async () => {
+    const { serving, member, held, cursors, generation } = await begin()
+    await serving.v1('POST', 'streams', { name: 'held' })
+    await serving.v1('PATCH', 'streams/held', { policy: { limit: { recordsPerSecond: 1, waitMsMax: 0 } } })
+    const { pages } = await poll(serving, member, { cursors, generation })
+    const commit = (next: number, count: number) =>
+      serving.v1('POST', `${member}/positions`, {
+        positions: [{ shard: held.shard, lease: held.lease, next }],
+        append: [{ stream: 'held', records: Array.from({ length: count }, (_, n) => ({ key: `${n}`, value: n })) }],
+      })
+    const half = pages[0]!.next - 5
+    expect((await commit(half, 100)).json).toMatchObject({ moved: true })
+    expect(await commit(pages[0]!.next, 1)).toMatchObject({ status: 503, code: 'TOO_BUSY' })
+    const { json: shown } = await serving.v1('GET', 'groups/g')
+    expect(shown).toMatchObject({ positions: [{ shard: held.shard, next: half }] })
+    await serving.v1('PATCH', 'streams/held', { policy: { limit: null } })
+    expect((await commit(pages[0]!.next, 1)).json).toMatchObject({ moved: true })
+  })
+
   test('is joined, read, moved and left', async () => {
     const { serving, member, held, generation, cursors } = await begin()
     const { pages } = await poll(serving, member, { cursors, generation })

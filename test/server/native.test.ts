@@ -264,6 +264,13 @@ describe('the shards of a stream', () => {
     expect((await append(serving, 's', many)).status).toBe(200)
     expect((await serving.v1('PATCH', 'streams/s', { policy: { limit: { waitMs: 1 } } })).code).toBe('BAD_REQUEST')
     expect((await serving.v1('PATCH', 'streams/s', { policy: 5 })).code).toBe('BAD_REQUEST')
+    expect(await serving.v1('PATCH', 'streams/s', { policy: { shardsMin: 9, shardsMax: 8 } })).toMatchObject({
+      status: 400,
+      code: 'BAD_REQUEST',
+    })
+    expect((await serving.v1('PATCH', 'streams/s', { policy: { shardsMin: 8, shardsMax: 8 } })).status).toBe(200)
+    // What each of two changes leaves valid, both together need not be.
+    expect((await serving.v1('PATCH', 'streams/s', { policy: { shardsMax: 7 } })).code).toBe('BAD_REQUEST')
     expect((await serving.v1('PATCH', 'streams/none', {})).code).toBe('NOT_FOUND')
   })
 })

@@ -314,9 +314,9 @@ export class Clients {
         const page = await simulation
           .still(log.read(shard, next, { bytesMax: 1 + ((size * 53) % 3000) }))
           .catch((error: MillraceError) => {
-            // A trim that was decided before the group was there may pass it; it is told so, and has to be moved.
-            const history = simulation.journal.groups.get(group.name)
-            if (history && error.code === 'TRIMMED') history.isUnknown = true
+            // It holds what it has not read, from the commit of its start on.
+            if (error.code === 'TRIMMED')
+              simulation.fault(`group ${group.name} lost records that it holds: ${error.message}`)
             throw error
           })
         const records = recordsOf(page.chunks, next)

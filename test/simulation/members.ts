@@ -143,16 +143,10 @@ export class Members {
     const start = size % 3 === 0 ? ('oldest' as const) : { sequence: 1 + ((size * 31) % newest) }
     simulation.start(`seek ${group.name}`, async () => {
       history.isUnknown = true
-      await simulation.still(
-        simulation.live.memberships.seek(
-          group.name,
-          start === 'oldest' ? start : { sequence: start.sequence as Sequence },
-        ),
-      )
-      // Leases rise in the commit of a seek: what is of a higher one came after it.
-      const leases = simulation.stored().positions.filter(({ group: id }) => id === group.row.id)
+      const to = start === 'oldest' ? start : { sequence: start.sequence as Sequence }
+      // What is of a higher lease came after it, also in the same commit.
+      history.fromLease = await simulation.still(simulation.live.memberships.seek(group.name, to))
       history.start = start
-      history.fromLease = Math.max(0, ...leases.map(({ lease }) => lease))
       history.isUnknown = false
     })
   }

@@ -2,7 +2,7 @@
 
 export interface Status {
   readonly version: string
-  readonly state: 'ready' | 'reopening' | 'failed' | 'stopping'
+  readonly state: 'starting' | 'ready' | 'poisoned' | 'reopening' | 'failed' | 'stopping'
   readonly reason?: string
   readonly dataDirectory: string
   readonly durability: 'synced' | 'relaxed'

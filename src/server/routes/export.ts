@@ -1,4 +1,5 @@
 import {
+  type ExportFailure,
   type ExportShard,
   encodeFrame,
   forEachRecord,
@@ -8,7 +9,8 @@ import {
   type Shard,
   type Stream,
 } from '../../log/index.js'
-import { MillraceError } from '../../runtime/index.js'
+import { asMillraceError, MillraceError } from '../../runtime/index.js'
+import { brokenExport, parseResume } from '../broken-export.js'
 import type { Output } from '../export-output.js'
 import { shownRecord } from '../records.js'
 import { type Call, numberOf, type Route, streamNamed } from './route.js'
@@ -22,12 +24,13 @@ export const exportRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: 'streams/{name}/export',
-    summary: `Every durable record of a range, shard after shard, parents before children, in one answer. As it lies in the log (\`accept: ${binary}\`, docs/formats.md draws it) or, with \`accept: ${ndjson}\`, a record a line. An answer that breaks off is not whole.`,
+    summary: `Every durable record of a range, shard after shard, parents before children, in one answer. As it lies in the log (\`accept: ${binary}\`, docs/formats.md draws it) or, with \`accept: ${ndjson}\`, a record a line. An answer that breaks off is not whole; where records go from under it, or cannot be read, it ends with the error: a frame \`{error}\` in place of the end, or a last line \`{"error": {...}}\`, with \`details.resume\`.`,
     query: {
       from: 'the first sequence number; the oldest that is kept by default',
       until: 'the sequence number behind the last; by default the next that will be given',
       fromTime: 'in place of `from`: the first commit time, milliseconds since 1970',
       untilTime: 'in place of `until`: the commit time behind the last',
+      resume: 'SHARD:SEQUENCE, as the error of an export that broke off names it: what it has sent is left out',
     },
     answer: 'the records',
     errors: ['NOT_FOUND', 'TRIMMED', 'LOG_DAMAGED', 'TOO_BUSY'],
@@ -63,13 +66,18 @@ async function rangesOf(log: Log, stream: Stream, query: URLSearchParams): Promi
   }
   const from = await bound('from', 0 as Sequence)
   const until = await bound('until', end)
-  const ranges = log.shards(stream.id).map((shard): ExportShard => {
+  const resume = parseResume(query.get('resume') ?? '0:0')
+  // By id, so parents come before their children, and a shard that is made meanwhile behind all others.
+  const shards = log.shards(stream.id).filter(({ id }) => id >= resume.shard)
+  const ranges = shards.map((shard): ExportShard => {
     const { id, parents, lowWatermark } = shard
-    if (query.has('from') && Math.max(from, shard.firstSequence) < lowWatermark) throw trimmed(shard, from)
+    const first = id === resume.shard ? (Math.max(from, resume.sequence) as Sequence) : from
+    const isNamed = query.has('from') || id === resume.shard
+    if (isNamed && Math.max(first, shard.firstSequence) < lowWatermark) throw trimmed(shard, first)
     return {
       id,
       parents,
-      from: Math.max(from, lowWatermark) as Sequence,
+      from: Math.max(first, lowWatermark) as Sequence,
       until: Math.min(until, (shard.lastSequence ?? end) + 1) as Sequence,
     }
   })
@@ -88,16 +96,21 @@ async function exportChunks(log: Log, stream: Stream, shards: readonly ExportSha
   await output.write(encodeFrame({ stream: stream.name, kind: stream.kind, exportedAt: Date.now(), shards }))
   let chunks = 0
   let bytes = 0
-  for (const shard of shards) {
-    await eachPage(log, shard, async (page) => {
-      chunks += page.length
-      for (const piece of piecesOf(page)) {
-        bytes += piece.length
-        await output.write(piece)
-      }
-    })
+  try {
+    for (const shard of shards) {
+      await eachPage(log, shard, async (page) => {
+        chunks += page.length
+        for (const piece of piecesOf(page)) {
+          bytes += piece.length
+          await output.write(piece)
+        }
+      })
+    }
+    await output.write(encodeFrame({ chunks, bytes }))
+  } catch (error) {
+    if (!(error instanceof ReadFailure)) throw error
+    await output.write(encodeFrame(error.broken.toJSON() as unknown as ExportFailure))
   }
-  await output.write(encodeFrame({ chunks, bytes }))
   output.end()
 }
 
@@ -127,29 +140,46 @@ function piecesOf(chunks: readonly Buffer[]): readonly Buffer[] {
 
 async function exportLines(log: Log, shards: readonly ExportShard[], output: Output): Promise<void> {
   output.begin(ndjson)
-  for (const shard of shards) {
-    await eachPage(log, shard, async (page) => {
-      for (const chunk of page) {
-        const lines: string[] = []
-        forEachRecord(chunk, shard.from, (record) => {
-          if (record.sequence >= shard.until) return false
-          lines.push(`${JSON.stringify(shownRecord(record, shard.id))}\n`)
-          return true
-        })
-        if (lines.length > 0) await output.write(Buffer.from(lines.join('')))
-      }
-    })
+  try {
+    for (const shard of shards) {
+      await eachPage(log, shard, async (page) => {
+        for (const chunk of page) {
+          const lines: string[] = []
+          forEachRecord(chunk, shard.from, (record) => {
+            if (record.sequence >= shard.until) return false
+            lines.push(`${JSON.stringify(shownRecord(record, shard.id))}\n`)
+            return true
+          })
+          if (lines.length > 0) await output.write(Buffer.from(lines.join('')))
+        }
+      })
+    }
+  } catch (error) {
+    if (!(error instanceof ReadFailure)) throw error
+    await output.write(Buffer.from(`${JSON.stringify(error.broken)}\n`))
   }
   output.end()
 }
 
-/** Chunks that hold records of the range, page after page. */
+/** The log could not be read on, in the middle of an export. */
+class ReadFailure extends Error {
+  readonly broken: MillraceError
+
+  constructor(broken: MillraceError) {
+    super(broken.message, { cause: broken })
+    this.broken = broken
+  }
+}
+
+/** Chunks that hold records of the range, page after page. Throws ReadFailure, and what `take` throws. */
 async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) => Promise<void>): Promise<void> {
   let next = shard.from
   // A page is read while the one before it is being sent.
   let reading = log.read(shard.id, next, { bytesMax: pageBytesMax })
   for (;;) {
-    const page = await reading
+    const page = await reading.catch((error: unknown) => {
+      throw new ReadFailure(brokenExport(asMillraceError(error), log, shard, next))
+    })
     const chunks = page.chunks.filter((chunk) => readChunkHeader(chunk).first < shard.until)
     const isLast =
       page.ended || page.chunks.length === 0 || chunks.length < page.chunks.length || page.next >= shard.until

@@ -1,6 +1,14 @@
 import type { ServerResponse } from 'node:http'
+import type { Arriving } from '../../balance/index.js'
 import type { Effect, LeasedPosition, PollAnswer } from '../../groups/index.js'
-import { forEachRecord, type Sequence, type ShardId } from '../../log/index.js'
+import {
+  forEachRecord,
+  type NewRecord,
+  recordHeaderBytes,
+  type Sequence,
+  type ShardId,
+  type Stream,
+} from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { recordsOf, shownPlacements, shownRecord } from '../records.js'
 import {
@@ -50,10 +58,10 @@ export const memberRoutes: readonly Route[] = [
     method: 'POST',
     path: 'groups/{name}/members/{member}/positions',
     summary:
-      'Commits positions, and with them in the same commit the records that they caused. All of it or nothing: a lease that is not the newest gives FENCED. Positions only go forward, and a request that moves none changes nothing, so one whose answer was lost can be sent again.',
+      'Commits positions, and with them in the same commit the records that they caused. All of it or nothing. The records pass the limiters of their shards, as any append (`TOO_BUSY`: send it again). A lease that is not the newest gives FENCED. Positions only go forward, and a request that moves none changes nothing, so one whose answer was lost can be sent again.',
     body: '{positions: at least one [{shard, lease, next, ended?}], append?: [{stream, records: [{key, value or bytes: base64, time?}]}]}',
     answer: '{moved, commit?, placed: for each of `append` [{shard, firstSequence, count}]}',
-    errors: ['NOT_FOUND', 'FENCED', 'CONFLICT', 'EFFECT_TOO_LARGE', 'STORAGE_FULL', 'STORE_FAILED'],
+    errors: ['NOT_FOUND', 'FENCED', 'CONFLICT', 'EFFECT_TOO_LARGE', 'TOO_BUSY', 'STORAGE_FULL', 'STORE_FAILED'],
     run: commitPositions,
   },
   {
@@ -166,17 +174,30 @@ function sendFrame(response: ServerResponse, answer: PollAnswer): void {
   response.end()
 }
 
+interface Append {
+  readonly stream: Stream
+  readonly records: readonly NewRecord[]
+}
+
+/** Records as the limiters of their shards want to know them: with the bytes that they take in a batch. */
+function* arrivingOf(records: readonly NewRecord[]): Generator<Arriving> {
+  for (const { hash, key, body } of records)
+    yield { hi: hash.hi, lo: hash.lo, bytes: recordHeaderBytes + key.length + body.length }
+}
+
 async function commitPositions({ daemon: { rooms, config }, names, json }: Call): Promise<Answer> {
   const body = await json()
   only(body, ['positions', 'append'])
   const positions = listOf(body.positions, 'positions', config.groups.cursorsMax).map(positionOf)
   const now = Date.now()
-  const effects = listOf(body.append ?? [], 'append', effectsMax).map((value): Effect => {
+  const appends = listOf(body.append ?? [], 'append', effectsMax).map((value): Append => {
     const { stream, records } = objectOf(value, 'An entry of append', ['stream', 'records'])
     const list = listOf(records, 'records', Number.POSITIVE_INFINITY)
-    return { stream: plainStream(rooms, String(stream)).id, records: recordsOf(list, now) }
+    return { stream: plainStream(rooms, String(stream)), records: recordsOf(list, now) }
   })
   const members = rooms.memberships.members(names[0] as string)
+  await Promise.all(appends.map(({ stream, records }) => rooms.balancer.admit(stream, () => arrivingOf(records))))
+  const effects = appends.map(({ stream, records }): Effect => ({ stream: stream.id, records }))
   const { moved, commit, placed } = await members.commitPositions(names[1] as string, positions, effects)
   return ok({ moved, commit, placed: placed.map(shownPlacements) })
 }

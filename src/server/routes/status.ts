@@ -8,7 +8,7 @@ export const statusRoutes: readonly Route[] = [
     path: 'status',
     summary: 'What the daemon is and how it does; answered also while the store is closed.',
     answer:
-      '{version, state: "ready", "reopening", "failed" or "stopping", reason?, dataDirectory, durability, storageFull}, and when ready {storeId, epoch, nextSequence, clockAlarm?: "jumped" or "aheadAtStart", tables, streams, groups, pipelines, bridges: how many}',
+      '{version, state: "starting", "ready", "poisoned", "reopening", "failed" or "stopping", reason?, dataDirectory, durability, storageFull}, and when ready {storeId, epoch, nextSequence, clockAlarm?: "jumped" or "aheadAtStart", tables, streams, groups, pipelines, bridges: how many}',
     run: ({ daemon }) => ok(statusOf(daemon)),
   },
   {

@@ -1,0 +1,145 @@
+import { encodeBatch, type NewRecord, stampProducer } from '../log/index.js'
+import { asMillraceError, MillraceError, sleep, systemClock } from '../runtime/index.js'
+import type { Client } from './client.js'
+
+/** Records of one request. */
+const requestBytesMax = 1 << 20
+const requestRecordsMax = 10_000
+const firstWaitMs = 50
+const lastWaitMs = 5000
+
+/** A batch whose answer never came, as an import that broke off names it. */
+export interface Resumed {
+  readonly producer: number
+  readonly batch: number
+}
+
+interface Opened {
+  readonly producer: number
+  readonly epoch: number
+  readonly last: number
+}
+
+export interface ImportTargetOptions {
+  readonly client: Client
+  /** That of the stream, below `/v1/`. */
+  readonly path: string
+  /** Records that are left out at the beginning. */
+  readonly skip: number
+  readonly resumed: Resumed | undefined
+  /** How long one request is sent again. */
+  readonly retryMs: number
+  readonly onSent: () => void
+}
+
+/**
+ * Sends records in their order, one request after the other, as an idempotent producer: a request whose answer was lost is
+ * sent again under its number, and is stored once.
+ */
+export class ImportTarget {
+  imported = 0
+  skipped = 0
+  readonly #options: ImportTargetOptions
+  #records: NewRecord[] = []
+  #bytes = 0
+  #opened: Opened | undefined
+  /** Number of the newest batch that is stored. */
+  #stored: number
+  /** Records of the batch that may be stored, since an answer never came. */
+  #inDoubt = 0
+
+  constructor(options: ImportTargetOptions) {
+    this.#options = options
+    this.#stored = options.resumed ? options.resumed.batch - 1 : 0
+  }
+
+  async add(record: NewRecord): Promise<void> {
+    if (this.skipped < this.#options.skip) {
+      this.skipped++
+      return
+    }
+    const bytes = record.key.length + record.body.length + 32
+    if (this.#records.length >= requestRecordsMax || (this.#bytes > 0 && this.#bytes + bytes > requestBytesMax))
+      await this.flush()
+    this.#records.push(record)
+    this.#bytes += bytes
+  }
+
+  async flush(): Promise<void> {
+    if (this.#records.length === 0) return
+    const { producer, epoch, last } = await this.#open()
+    const number = this.#stored + 1
+    // The batches of an import are cut the same way each time: this one is what was on its way when it broke off.
+    if (number > last) {
+      const batch = encodeBatch(this.#records)
+      stampProducer(batch, { producer, number, epoch })
+      const { client, path } = this.#options
+      await this.#persistently(async () => {
+        const lost = this.#inDoubt
+        this.#inDoubt = this.#records.length
+        try {
+          return await client.send('POST', `${path}/records`, 'application/octet-stream', batch)
+        } catch (error) {
+          // What an attempt before it may have done, this one's refusal does not take back.
+          if (asMillraceError(error).outcome === 'notApplied') this.#inDoubt = lost
+          throw error
+        }
+      })
+      this.#inDoubt = 0
+    }
+    this.#stored = number
+    this.imported += this.#records.length
+    this.#records = []
+    this.#bytes = 0
+    this.#options.onSent()
+  }
+
+  async #open(): Promise<Opened> {
+    if (this.#opened) return this.#opened
+    const { client, path, resumed } = this.#options
+    const body = resumed ? { producer: resumed.producer } : {}
+    const opened = await this.#persistently(() => client.call<Opened>('POST', `${path}/producers`, body))
+    this.#opened = opened
+    return opened
+  }
+
+  /** Until it is answered with something that does not pass by itself, or `retryMs` are over. */
+  async #persistently<T>(attempt: () => Promise<T>): Promise<T> {
+    const end = systemClock.monotonic() + this.#options.retryMs
+    for (let waitMs = firstWaitMs; ; waitMs = Math.min(lastWaitMs, waitMs * 2)) {
+      try {
+        return await attempt()
+      } catch (error) {
+        if (!asMillraceError(error).retryable || systemClock.monotonic() + waitMs > end) throw error
+        await sleep(systemClock, waitMs)
+      }
+    }
+  }
+
+  /** The daemon need not remember what will not be used again; it forgets it by itself when this gets lost. */
+  async close(): Promise<void> {
+    if (!this.#opened || this.#inDoubt > 0) return
+    const { client, path } = this.#options
+    const { producer, epoch } = this.#opened
+    await client.call('DELETE', `${path}/producers/${producer}?epoch=${epoch}`).catch(() => {})
+  }
+
+  /** What ended the import, with how far it had come: input that is damaged in its middle breaks it off, too. */
+  brokenOff(error: MillraceError): MillraceError {
+    const done = this.skipped + this.imported
+    const { producer } = this.#opened ?? {}
+    if (done === 0 && this.#inDoubt === 0) return error
+    const resume = this.#inDoubt > 0 ? ` --resume ${producer}:${this.#stored + 1}` : ''
+    const next = this.#inDoubt > 0 ? `; whether the next ${this.#inDoubt} are too, --resume finds out` : ''
+    return new MillraceError(error.code, `${done} records are imported${next}: ${error.message}`, {
+      cause: error,
+      outcome: error.outcome,
+      remedy: `${error.remedy} Go on with --skip ${done}${resume}.`,
+      details: {
+        ...error.details,
+        imported: done,
+        ...(this.#inDoubt > 0 ? { producer, batch: this.#stored + 1 } : {}),
+      },
+    })
+  }
+}
