@@ -21,7 +21,7 @@ import {
   targetOf,
 } from './indexes/index.js'
 import { refusePathsInKeys } from './key-paths.js'
-import { legacyKeyConditions, legacyReading, refuseMixed, refuseUnindexed } from './legacy/index.js'
+import { legacyKeyConditions, legacyReading, refuseMixed } from './legacy/index.js'
 import { type Bounds, boundsOf, continueFrom, isInside } from './range-bounds.js'
 import { RangeReader } from './range-reader.js'
 import { filterOf, projectionOf, rangeCommon, refuseHalfSegment, segmentOfScan, startItemOf } from './range-request.js'
@@ -64,7 +64,6 @@ export class RangeOperations {
       : legacyKeyConditions(input, common.index === undefined ? undefined : indexConditionsMax)
     const row = this.#row(common.table)
     const target = targetOf(row, common.index, common.reading.consistent)
-    refuseUnindexed(found)
     const startKey = startItem && new StartKey(startItem, target, false)
     const conditions = conditionsOf(found, target, (attribute) => startKey?.check(attribute))
     const start = startKey?.row()

@@ -30,7 +30,8 @@ export interface KeyConditions {
 
 interface AttributeCondition {
   readonly name: string
-  readonly operator: KeyOperator
+  /** Undefined: one that no key can be asked for, which the parameters from before expressions have. */
+  readonly operator: KeyOperator | undefined
   readonly values: readonly AttributeValue[]
 }
 
@@ -84,7 +85,7 @@ export function keyConditionOf(
   const range = found.get(rangeKey.name)
   if (range === undefined) throw missed(rangeKey)
   checkValues(rangeKey, range, 'range')
-  return { hash: key, range: { operator: range.operator, values: range.values } }
+  return { hash: key, range: { operator: range.operator as KeyOperator, values: range.values } }
 }
 
 /**
@@ -120,7 +121,7 @@ export function compositeKeyConditionOf(
   return {
     hash: hash.map(({ name }) => found.get(name)?.values[0] as AttributeValue),
     equal: equal.map((condition) => condition?.values[0] as AttributeValue),
-    ...(end && end.operator !== '=' ? { range: { operator: end.operator, values: end.values } } : {}),
+    ...(end && end.operator !== '=' ? { range: { operator: end.operator as KeyOperator, values: end.values } } : {}),
   }
 }
 
@@ -216,6 +217,8 @@ function checkValues(attribute: KeyAttribute, condition: AttributeCondition, rol
 }
 
 function checkTypes(attribute: KeyAttribute, condition: AttributeCondition): void {
+  if (condition.operator === undefined)
+    throw new ValidationError('Attempted conditional constraint is not an indexable operation')
   for (const value of condition.values) {
     const wrongPrefix = condition.operator === 'begins_with' && attribute.type === 'N'
     if (!(attribute.type in value) || wrongPrefix) {

@@ -1,6 +1,6 @@
 export { legacyUpdate } from './attribute-updates.js'
 export { legacyProjection } from './attributes-to-get.js'
 export { expectedCondition } from './conditions.js'
-export { legacyKeyConditions, refuseUnindexed } from './key-conditions.js'
+export { legacyKeyConditions } from './key-conditions.js'
 export { checkAttributesToGet, checkLegacy, type LegacyOperation, refuseMixed } from './parameters.js'
 export { type LegacyReading, legacyReading } from './reading.js'

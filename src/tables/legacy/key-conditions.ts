@@ -17,8 +17,8 @@ const keyOperators: Readonly<Record<string, KeyOperator>> = {
 const conditionsOfTwoMax = 2
 
 /**
- * KeyConditions, by attribute, as those of a KeyConditionExpression. The caller refuses what no key can be asked for
- * (refuseUnindexed) when it has found the table. Throws ValidationException.
+ * KeyConditions, by attribute, as those of a KeyConditionExpression. What no key can be asked for has no operator, which
+ * is refused when the table's key is known. Throws ValidationException.
  */
 export function legacyKeyConditions(input: Input, conditionsMax: number = conditionsOfTwoMax): AttributeConditions {
   const comparisons = comparisonsOf(input, 'KeyConditions')
@@ -27,14 +27,7 @@ export function legacyKeyConditions(input: Input, conditionsMax: number = condit
   return new Map(
     comparisons.map(({ attribute, operator, values }) => [
       attribute,
-      { name: attribute, operator: keyOperators[operator] as KeyOperator, values },
+      { name: attribute, operator: keyOperators[operator], values },
     ]),
   )
-}
-
-/** Refuses operators that a key condition cannot have: legacyKeyConditions gives them as undefined. */
-export function refuseUnindexed(conditions: AttributeConditions): void {
-  for (const { operator } of conditions.values()) {
-    if (operator === undefined) throw validation('Attempted conditional constraint is not an indexable operation')
-  }
 }

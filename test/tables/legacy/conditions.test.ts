@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { evaluateCondition } from '../../../src/tables/expressions/index.js'
-import {
-  expectedCondition,
-  legacyKeyConditions,
-  legacyReading,
-  refuseUnindexed,
-} from '../../../src/tables/legacy/index.js'
+import { evaluateCondition, keyConditionOf } from '../../../src/tables/expressions/index.js'
+import { expectedCondition, legacyKeyConditions, legacyReading } from '../../../src/tables/legacy/index.js'
 import type { AttributeValue, Item } from '../../../src/tables/values/index.js'
 
 const invalid = 'One or more parameter values were invalid: '
@@ -191,6 +186,8 @@ test('KeyConditions are one or two, of operators that a key can be asked for', (
     { ComparisonOperator: 'NOT_CONTAINS', AttributeValueList: [N('1')] },
   ]) {
     const conditions = legacyKeyConditions({ KeyConditions: { a: condition } })!
-    expect(() => refuseUnindexed(conditions)).toThrow('Attempted conditional constraint is not an indexable operation')
+    expect(() => keyConditionOf(conditions, { hash: { name: 'a', type: 'N' } })).toThrow(
+      'Attempted conditional constraint is not an indexable operation',
+    )
   }
 })
