@@ -28,6 +28,7 @@ interface ShownShard {
   readonly state: 'open' | 'sealed'
   /** 16 hex digits. */
   readonly low: string
+  readonly high: string
 }
 
 /** What clients know of the records that they appended to a plain stream. */
@@ -133,12 +134,16 @@ export async function readRecords(daemon: DaemonProcess, stream: string): Promis
   return records.sort((a, b) => a.sequence - b.sequence)
 }
 
-/** Splits while there are few shards, then merges two neighbours. */
+const widthOf = ({ low, high }: ShownShard): bigint => BigInt(`0x${high}`) - BigInt(`0x${low}`)
+
+/** Splits the widest shard while there are few, so that none becomes too narrow, then merges two neighbours. */
 async function splitOne(daemon: DaemonProcess, stream: string): Promise<void> {
   const { shards } = await daemon.v1<{ shards: ShownShard[] }>('GET', `streams/${stream}/shards`)
   const open = shards.filter((shard) => shard.state === 'open')
-  if (open.length < 6) await daemon.v1('POST', `streams/${stream}/shards/${open[0]!.id}/split`, {})
-  else {
+  if (open.length < 6) {
+    const widest = open.reduce((a, b) => (widthOf(b) > widthOf(a) ? b : a))
+    await daemon.v1('POST', `streams/${stream}/shards/${widest.id}/split`, {})
+  } else {
     const [left, right] = open.sort((a, b) => (a.low < b.low ? -1 : 1))
     await daemon.v1('POST', `streams/${stream}/shards/merge`, { left: left!.id, right: right!.id })
   }
