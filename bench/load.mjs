@@ -8,7 +8,6 @@ const lastChunk = Buffer.from('0\r\n\r\n')
 class Connection {
   #socket
   #onAnswer
-  #onError
   /** Buffers of the answer that is coming, and how many bytes they have together. */
   #parts = []
   #bytes = 0
@@ -21,7 +20,7 @@ class Connection {
 
   constructor(port, onAnswer, onError) {
     this.#onAnswer = onAnswer
-    this.#onError = onError
+
     this.#socket = connect({
       port,
       host: '127.0.0.1',

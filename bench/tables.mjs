@@ -79,7 +79,11 @@ async function replayStart(port) {
   const StreamArn = Streams[0].StreamArn
   const { StreamDescription } = await call(port, 'DescribeStream', { StreamArn })
   const ShardId = StreamDescription.Shards[0].ShardId
-  const { ShardIterator } = await call(port, 'GetShardIterator', { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' })
+  const { ShardIterator } = await call(port, 'GetShardIterator', {
+    StreamArn,
+    ShardId,
+    ShardIteratorType: 'TRIM_HORIZON',
+  })
   return ShardIterator
 }
 
@@ -107,7 +111,8 @@ async function replay(port) {
 
 async function measure({ port, pid }, { connections, operation, items = 1, body }) {
   const before = processorTime(pid)
-  const run = operation === 'GetRecords' ? await replay(port) : await load({ port, connections, seconds, operation, body })
+  const run =
+    operation === 'GetRecords' ? await replay(port) : await load({ port, connections, seconds, operation, body })
   const after = processorTime(pid)
   const requests = run.times.length
   const { p50, p99 } = summary(run.times)
