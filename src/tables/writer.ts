@@ -4,7 +4,15 @@ import { conditionFailed, notFound } from './aws-error.js'
 import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
 import { checkIndexedItem, indexEffects } from './indexes/index.js'
-import { decodeItem, encodeItem, type ItemKey, itemKey, parseItem, type StoredItem } from './item-row.js'
+import {
+  decodeItem,
+  encodeItem,
+  type ItemKey,
+  itemKey,
+  parseItem,
+  type StoredItem,
+  stampCounterMax,
+} from './item-row.js'
 import { type Item, itemSize, itemsEqual } from './values/index.js'
 
 /** What a decider sees of the row that it decides on. */
@@ -235,7 +243,7 @@ export class Writer {
     if (now > this.#stampMs) {
       this.#stampMs = now
       this.#stampCounter = 0
-    } else if (++this.#stampCounter > 0xffff) {
+    } else if (++this.#stampCounter > stampCounterMax) {
       this.#stampMs++
       this.#stampCounter = 0
     }

@@ -13,6 +13,7 @@ export {
   isAt,
   itemRowOf,
   partitionOf,
+  positionIn,
   positionOf,
   StartKey,
   segmentOf,
