@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import type { PlanDescription } from '../operators/index.js'
 import type { BarrierResult, CellKey, KeySchema } from '../operators/task.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
@@ -155,6 +156,8 @@ export class WorkerPool {
 
   #open(): Piscina {
     const { threads, heapBytesMax, stepTimeoutMs, logger } = this.#options
+    // Loaded with them, and not awaited: a task is opened at once.
+    const { Piscina } = createRequire(import.meta.url)('piscina') as typeof import('piscina')
     const piscina = new Piscina({
       filename: workerFile(),
       minThreads: threads,
