@@ -111,7 +111,10 @@ async function fromStore() {
   })
   await storage.write((batch) => {
     json.forEach((bytes, i) => {
-      batch.put(Buffer.from(`item ${String(i).padStart(6, '0')} and more`), encodeItem(bytes, 190, { ms: 1, counter: 1 }))
+      batch.put(
+        Buffer.from(`item ${String(i).padStart(6, '0')} and more`),
+        encodeItem(bytes, 190, { ms: 1, counter: 1 }),
+      )
     })
   }, false)
   const range = { gte: Buffer.from('item'), lt: Buffer.from('itf'), bytesMax: 256 * 1024 }
@@ -120,7 +123,8 @@ async function fromStore() {
       for await (const { values } of storage.scan(range)) for (const value of values) sink += decodeItem(value).size
     },
     strings: async () => {
-      for await (const values of storage.texts({ ...range, limit: -1 })) for (const value of values) sink += decodeText(value).size
+      for await (const values of storage.texts({ ...range, limit: -1 }))
+        for (const value of values) sink += decodeText(value).size
     },
   }
   const found = {}
