@@ -7,13 +7,11 @@ const attributes = (count) =>
   `"name":{"S":"some name of an item"},"count":{"N":"${count}"},"stamp":{"N":"1764000000000"},"pad":{"S":"${pad}"}`
 const item = (id, count) => `{"id":{"S":"${id}"},${attributes(count)}}`
 
-/** Items that single reads and writes are spread over. */
-const itemsMax = 100_000
 const itemsOfPartition = 100
 
 let counter = 0
-const anyItem = () => `item ${Math.floor(Math.random() * itemsMax)}`
-const put = (table) => () => `{"TableName":"${table}","Item":${item(anyItem(), counter++ % 1_000_000)}}`
+const anyOf = (items) => `item ${Math.floor(Math.random() * items)}`
+const put = (table, items) => () => `{"TableName":"${table}","Item":${item(anyOf(items), counter++ % 1_000_000)}}`
 const batch = (table) => () => {
   let puts = ''
   for (let i = 0; i < 25; i++, counter++)
@@ -23,10 +21,13 @@ const batch = (table) => () => {
 const query = (partition) =>
   `{"TableName":"ranged","KeyConditionExpression":"id = :id","ExpressionAttributeValues":{":id":{"S":"partition ${partition}"}}}`
 
-/** @param partitions how many partitions of 100 items the table for Query has */
-export const loadsOf = ({ partitions, connections }) => ({
-  'PutItem, NEW_AND_OLD_IMAGES': { connections, operation: 'PutItem', body: put('streamed') },
-  'PutItem, no stream': { connections, operation: 'PutItem', body: put('plain') },
+/**
+ * @param items how many items single reads and writes are spread over
+ * @param partitions how many partitions of 100 items the table for Query has
+ */
+export const loadsOf = ({ items, partitions, connections }) => ({
+  'PutItem, NEW_AND_OLD_IMAGES': { connections, operation: 'PutItem', body: put('streamed', items) },
+  'PutItem, no stream': { connections, operation: 'PutItem', body: put('plain', items) },
   'UpdateItem ADD, one hot key, with stream': {
     connections,
     operation: 'UpdateItem',
@@ -43,7 +44,7 @@ export const loadsOf = ({ partitions, connections }) => ({
   GetItem: {
     connections,
     operation: 'GetItem',
-    body: () => `{"TableName":"streamed","Key":{"id":{"S":"${anyItem()}"}}}`,
+    body: () => `{"TableName":"streamed","Key":{"id":{"S":"${anyOf(items)}"}}}`,
   },
   'Query of 100, any of all partitions': {
     connections: 16,
@@ -63,8 +64,8 @@ export const loadsOf = ({ partitions, connections }) => ({
 })
 
 /** What fills a table, in batches of 25 puts: an iterator of bodies. */
-export function* fillOf(table, { partitions, records }) {
-  const count = table === 'ranged' ? partitions * itemsOfPartition : table === 'replayed' ? records : itemsMax
+export function* fillOf(table, { items, partitions, records }) {
+  const count = table === 'ranged' ? partitions * itemsOfPartition : table === 'replayed' ? records : items
   const keyOf = {
     // One after the other would lie side by side in the store: a partition's items come at different times.
     ranged: (i) =>

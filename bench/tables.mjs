@@ -1,10 +1,10 @@
 // Tables: every operation's throughput, latency and processor time, against raw HTTP clients in this process; the daemon and
 // any peers in one run, their loads in turn. The daemon syncs every commit.
-//   npm run bench -- tables [--seconds 5] [--rounds 3] [--connections 64] [--partitions 2000] [--records 200000] [--only TEXT]
-//     [--peer 'NAME=COMMAND']... [--json] [--profile FOLDER]
+//   npm run bench -- tables [--seconds 5] [--rounds 3] [--connections 64] [--items 100000] [--partitions 2000]
+//     [--records 200000] [--only TEXT] [--peer 'NAME=COMMAND']... [--json] [--profile FOLDER]
 // A peer's command has {port}, and {data} for a folder of its own, as in
-//   --peer 'DynamoDB Local, in memory=java -Djava.library.path=DIR -cp DIR/* com.amazonaws.services.dynamodbv2.local.main.ServerRunner -inMemory -port {port}'
-//   --peer 'dynalite=node DIR/node_modules/dynalite/cli.js --port {port}'
+//   --peer 'DynamoDB Local, in memory=java -Djava.library.path=DIR -cp "DIR/*" com.amazonaws.services.dynamodbv2.local.main.ServerRunner -inMemory -port {port}'
+//   --peer 'dynalite=node DIR/node_modules/dynalite/cli.js --createTableMs 0 --port {port}'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -19,6 +19,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
     connections: { type: 'string', default: '64' },
+    items: { type: 'string', default: '100000' },
     partitions: { type: 'string', default: '2000' },
     records: { type: 'string', default: '200000' },
     only: { type: 'string', default: '' },
@@ -28,7 +29,7 @@ const { values: flags } = parseArgs({
   },
 })
 const seconds = Number(flags.seconds)
-const sizes = { partitions: Number(flags.partitions), records: Number(flags.records) }
+const sizes = { items: Number(flags.items), partitions: Number(flags.partitions), records: Number(flags.records) }
 const loads = Object.entries(loadsOf({ ...sizes, connections: Number(flags.connections) })).filter(([name]) =>
   name.includes(flags.only),
 )
@@ -54,7 +55,11 @@ async function openServers() {
 /** Makes the tables and fills those that the loads read. */
 async function prepare({ name, port }) {
   console.error(`${name}: making and filling tables`)
-  for (const table of Object.keys(tables)) await call(port, 'CreateTable', definitionOf(table))
+  for (const TableName of Object.keys(tables)) {
+    await call(port, 'CreateTable', definitionOf(TableName))
+    while ((await call(port, 'DescribeTable', { TableName })).Table.TableStatus !== 'ACTIVE')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+  }
   const needed = new Set(loads.map(([, { needs }]) => needs))
   for (const table of ['streamed', 'ranged', 'replayed']) {
     if (table !== 'streamed' && !needed.has(table)) continue
