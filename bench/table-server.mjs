@@ -17,6 +17,7 @@ export async function startPeer(command, data) {
   const began = performance.now()
   const child = spawn(command.replaceAll('{port}', port).replaceAll('{data}', data), {
     shell: true,
+    cwd: data,
     detached: true,
     stdio: 'ignore',
   })
