@@ -11,10 +11,10 @@ export class BenchDaemon {
   port
 
   /** Resolves when it is ready; `readySeconds` says after how long. */
-  static async start(data, env = {}) {
+  static async start(data, env = {}, nodeArguments = []) {
     const daemon = new BenchDaemon()
     const began = performance.now()
-    daemon.#child = spawn(process.execPath, [main, 'serve', '--data', data, '--port', '0'], {
+    daemon.#child = spawn(process.execPath, [...nodeArguments, main, 'serve', '--data', data, '--port', '0'], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, MILLRACE_LOG_LEVEL: 'warn', ...env },
     })

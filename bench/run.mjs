@@ -4,7 +4,18 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** What benchmarks share. */
-const parts = ['run.mjs', 'measure.mjs', 'raw-client.mjs', 'daemon.mjs', 'records.mjs', 'store.mjs']
+const parts = [
+  'run.mjs',
+  'measure.mjs',
+  'raw-client.mjs',
+  'daemon.mjs',
+  'records.mjs',
+  'store.mjs',
+  'load.mjs',
+  'process.mjs',
+  'table-loads.mjs',
+  'table-server.mjs',
+]
 const folder = dirname(fileURLToPath(import.meta.url))
 const name = process.argv[2]
 const file = join(folder, `${name}.mjs`)

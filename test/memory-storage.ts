@@ -71,6 +71,12 @@ export class MemoryStorage implements Storage {
     yield await this.page({ ...range, limit: Number.MAX_SAFE_INTEGER, bytesMax: Number.MAX_SAFE_INTEGER })
   }
 
+  async *texts(range: Omit<RangeOptions, 'values'>): AsyncGenerator<readonly string[], void, void> {
+    const limit = range.limit < 0 ? Number.MAX_SAFE_INTEGER : range.limit
+    const { values } = await this.page({ ...range, limit, bytesMax: Number.MAX_SAFE_INTEGER })
+    yield values.map((value) => value.toString())
+  }
+
   async write(fill: (batch: StorageBatch) => void, sync: boolean): Promise<void> {
     const puts: [Buffer, Buffer][] = []
     const deletes: Buffer[] = []

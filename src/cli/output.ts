@@ -1,4 +1,5 @@
-import CliTable from 'cli-table3'
+import { createRequire } from 'node:module'
+import type CliTable from 'cli-table3'
 import pico from 'picocolors'
 import type { MillraceError } from '../runtime/index.js'
 import { shownFields } from './shown-fields.js'
@@ -15,7 +16,9 @@ export function printList(name: string, rows: readonly object[], shown: readonly
   const first = shown[0]
   if (!first) return note(`no ${name}`)
   const head = Object.keys(first)
-  const table = new CliTable({
+  // Loaded by the commands that print a table, so that `serve` starts without it.
+  const Table = createRequire(import.meta.url)('cli-table3') as typeof CliTable
+  const table = new Table({
     head: head.map((text) => out.bold(text)),
     style: { head: [], border: [] },
     chars: plainBorders,

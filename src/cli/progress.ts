@@ -1,4 +1,5 @@
-import { Presets, SingleBar } from 'cli-progress'
+import { createRequire } from 'node:module'
+import type { SingleBar } from 'cli-progress'
 
 /** What is done sooner needs no bar. */
 const afterMs = 2000
@@ -37,6 +38,7 @@ export class Progress {
         ? `${this.#what} ${counts} | {duration_formatted}`
         : `${this.#what} {bar} {percentage}% | ${counts} | {eta_formatted} left`
     const options = { format, stream: process.stderr, hideCursor: true, etaBuffer: 100 }
+    const { SingleBar, Presets } = createRequire(import.meta.url)('cli-progress') as typeof import('cli-progress')
     const bar = new SingleBar(options, Presets.shades_classic)
     bar.start(this.#bytes ?? 0, 0, payload)
     return bar

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parseDocument } from 'yaml'
+import { createRequire } from 'node:module'
 import { MillraceError } from '../runtime/index.js'
 import { leaves } from './leaves.js'
 import { nearest } from './nearest.js'
@@ -25,6 +25,8 @@ export function takeFile(file: string, settings: Settings): void {
 
 function parsed(file: string, text: string, { faults }: Settings): unknown {
   try {
+    // Loaded when there is a file: most starts have none.
+    const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
     const document = parseDocument(text)
     for (const error of document.errors) faults.push(`${file}: ${error.message.split('\n')[0]}`)
     return document.errors.length > 0 ? undefined : document.toJS()

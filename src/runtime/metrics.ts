@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { type Clock, systemClock } from './clock.js'
+import { RequestHistogram } from './request-histogram.js'
 
 const prefix = 'millrace_'
 const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -112,8 +113,14 @@ export class Metrics {
     labels: readonly string[] = [],
   ): (value: number, labels?: Labels) => void {
     const buckets = unit === 'seconds' ? secondsBuckets : bytesBuckets
-    const histogram = new Histogram({ ...this.#options(name, 'histogram', help, labels), buckets })
-    return (value, of) => (of ? histogram.observe(of, value) : histogram.observe(value))
+    const options = this.#options(name, 'histogram', help, labels)
+    if (labels.length === 0) {
+      const histogram = new Histogram({ ...options, buckets })
+      return (value) => histogram.observe(value)
+    }
+    const histogram = new RequestHistogram(options.name, help, labels, buckets)
+    this.#registry.registerMetric(histogram.asMetric())
+    return (value, of) => histogram.observe(value, of as Labels)
   }
 
   /** A metric whose samples are looked up at each scrape. A counter's samples must only grow. */

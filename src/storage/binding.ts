@@ -22,7 +22,10 @@ export interface IteratorOptions {
   readonly lt: Buffer | undefined
   readonly lte: Buffer | undefined
   readonly reverse: boolean
+  /** False leaves the keys out (as empty strings, with `keyAsBuffer` false). */
+  readonly keys: boolean
   readonly values: boolean
+  readonly keyAsBuffer: boolean
   readonly valueAsBuffer: boolean
   /** -1: all. */
   readonly limit: number

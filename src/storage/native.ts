@@ -1,5 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import Module, { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, sep } from 'node:path'
@@ -63,7 +73,7 @@ export function loadNative(cachePath: string): NativeModule {
   const packageFolder = dirname(require.resolve('rocksdb/package.json'))
   const original = findBuild(createRequire(join(packageFolder, 'package.json')), packageFolder)
   const { bytes, symbolsHidden, iteratorsVerify } = isPrebuildForLinux(original)
-    ? mend(readFileSync(original))
+    ? mendInPlace(readFileSync(original))
     : { bytes: Buffer.alloc(0), symbolsHidden: 0, iteratorsVerify: false }
   const mended = symbolsHidden > 0 || iteratorsVerify
   const file = mended ? loadCopy(require, original, bytes, cachePath) : original
@@ -96,7 +106,10 @@ function isPrebuildForLinux(file: string): boolean {
 
 /** A copy of an ELF64 module with both faults mended, as far as they are found in it. */
 export function mend(original: Buffer): Mended {
-  const bytes = Buffer.from(original)
+  return mendInPlace(Buffer.from(original))
+}
+
+function mendInPlace(bytes: Buffer): Mended {
   return { bytes, symbolsHidden: hideWeakSymbols(bytes), iteratorsVerify: verifyInIterators(bytes) }
 }
 
@@ -160,11 +173,7 @@ function loadCopy(require: NodeJS.Require, original: string, bytes: Buffer, cach
 
 /** Writes the copy unless it is there, byte for byte: a power failure may have left it torn. */
 function keep(file: string, bytes: Buffer): void {
-  try {
-    if (readFileSync(file).equals(bytes)) return
-  } catch {
-    // Not there yet.
-  }
+  if (holds(file, bytes)) return
   mkdirSync(dirname(file), { recursive: true })
   const temporary = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`
   try {
@@ -172,6 +181,30 @@ function keep(file: string, bytes: Buffer): void {
     renameSync(temporary, file)
   } finally {
     rmSync(temporary, { force: true })
+  }
+}
+
+/** Read a piece at a time: megabytes of garbage would stay in an idle daemon until its next collection. */
+function holds(file: string, bytes: Buffer): boolean {
+  let descriptor: number
+  try {
+    descriptor = openSync(file, 'r')
+  } catch {
+    // Not there yet.
+    return false
+  }
+  try {
+    const piece = Buffer.alloc(Math.min(bytes.length + 1, 64 * 1024))
+    for (let at = 0; ; ) {
+      const length = readSync(descriptor, piece)
+      if (length === 0) return at === bytes.length
+      if (!piece.subarray(0, length).equals(bytes.subarray(at, at + length))) return false
+      at += length
+    }
+  } catch {
+    return false
+  } finally {
+    closeSync(descriptor)
   }
 }
 

@@ -16,8 +16,8 @@ export class RangeReader {
   #cache: (Buffer | string)[] = []
   #finished = false
 
-  /** The database must be open. `limit` -1 reads all. */
-  constructor(binding: Binding, database: Database, range: RangeOptions) {
+  /** The database must be open. `limit` -1 reads all. With `asText` only `texts` may be called, else only `page`. */
+  constructor(binding: Binding, database: Database, range: RangeOptions, asText = false) {
     this.#binding = binding
     this.#bytesMax = range.bytesMax
     this.#values = range.values !== false
@@ -33,8 +33,10 @@ export class RangeReader {
       lt: range.lt,
       lte: range.lte,
       reverse: range.reverse === true,
+      keys: !asText,
       values: this.#values,
-      valueAsBuffer: this.#values,
+      keyAsBuffer: !asText,
+      valueAsBuffer: this.#values && !asText,
       limit: range.limit,
       // A page of `bytesMax` comes with as few calls as can be and is seldom read too far.
       highWaterMark: Math.max(0, Math.min(range.bytesMax, readAheadBytesMax)),
@@ -60,6 +62,16 @@ export class RangeReader {
       if (this.#finished) return { keys, values, more: false }
       await this.#next()
     }
+  }
+
+  /** The next values, about `bytesMax` of them; `more` is false at the end of the range. */
+  async texts(): Promise<{ values: string[]; more: boolean }> {
+    if (!this.#finished) await this.#next()
+    const cache = this.#cache
+    const values: string[] = []
+    for (let i = cache.length - 2; i >= 0; i -= 2) values.push(cache[i] as string)
+    this.#cache = []
+    return { values, more: !this.#finished }
   }
 
   #next(): Promise<void> {

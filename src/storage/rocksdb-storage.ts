@@ -104,12 +104,18 @@ class RocksdbStorage implements Storage {
   async page(range: RangeOptions): Promise<Page> {
     return this.#run(async () => {
       const page = await this.#page(range)
-      // Backward, the binding seeks the upper bound and goes to the last key of all when there is nothing from there on,
-      // also when that was only because a block is damaged: then nothing is found, and no error. Forward, it is one.
-      const above = range.reverse ? (range.lte ?? range.lt) : undefined
-      if (above && page.keys.length === 0) await this.#page({ gte: above, limit: 1, bytesMax: 0, values: false })
+      if (page.keys.length === 0) await this.#refuseDamageAbove(range)
       return page
     })
+  }
+
+  /**
+   * Backward, the binding seeks the upper bound and goes to the last key of all when there is nothing from there on, also
+   * when that was only because a block is damaged: then nothing is found, and no error. Forward, it is one.
+   */
+  async #refuseDamageAbove({ reverse, lt, lte }: Omit<RangeOptions, 'limit'>): Promise<void> {
+    const above = reverse ? (lte ?? lt) : undefined
+    if (above) await this.#page({ gte: above, limit: 1, bytesMax: 0, values: false })
   }
 
   async #page(range: RangeOptions): Promise<Page> {
@@ -134,6 +140,24 @@ class RocksdbStorage implements Storage {
         const page = await this.#run(() => reader.page(Number.MAX_SAFE_INTEGER))
         more = page.more
         if (page.keys.length > 0) yield page
+      }
+    } catch (error) {
+      throw error instanceof MillraceError ? error : storageError('read', this.#path, error as Error)
+    } finally {
+      reader.end()
+    }
+  }
+
+  async *texts(range: Omit<RangeOptions, 'values'>): AsyncGenerator<readonly string[], void, void> {
+    this.#checkOpen()
+    const reader = new RangeReader(this.#binding, this.#database, range, true)
+    try {
+      let isFirst = true
+      for (let more = true; more; isFirst = false) {
+        const page = await this.#run(() => reader.texts())
+        more = page.more
+        if (page.values.length > 0) yield page.values
+        else if (isFirst) await this.#run(() => this.#refuseDamageAbove(range))
       }
     } catch (error) {
       throw error instanceof MillraceError ? error : storageError('read', this.#path, error as Error)

@@ -37,6 +37,11 @@ export interface Storage {
   page(range: RangeOptions): Promise<Page>
   /** Pages of one consistent snapshot, for bounded scans at a start; ends its iterator on return or throw. */
   scan(range: Omit<RangeOptions, 'limit'>): AsyncGenerator<Page, void, void>
+  /**
+   * Values alone, as text: for rows whose values are UTF-8 from the first byte to the last. Of one moment, as `scan`; `limit`
+   * -1 gives all. A row costs the main thread a third of what it costs in a page.
+   */
+  texts(range: Omit<RangeOptions, 'values'>): AsyncGenerator<readonly string[], void, void>
   /** Atomic; `sync` returns after the write-ahead log is on the disk. */
   write(fill: (batch: StorageBatch) => void, sync: boolean): Promise<void>
   /** Gives space back; runs beside everything else. */

@@ -57,3 +57,31 @@ export function decodeChange(body: Buffer): DecodedChange {
     oldSize: body.readUInt32LE(20),
   }
 }
+
+/** A change as text whose characters are the bytes of its body (latin1): `''` for an image that is absent. */
+export interface ChangeText {
+  readonly keys: string
+  readonly newImage: string
+  readonly oldImage: string
+  readonly keysSize: number
+  readonly newSize: number
+  readonly oldSize: number
+}
+
+/**
+ * What GetRecords copies into its answer, as one string that is then cut: 0.2 µs a record, where a Buffer for each image
+ * and a copy of it took 1.5.
+ */
+export function changeText(body: Buffer): ChangeText {
+  const keysEnd = body.readUInt32LE(0)
+  const newEnd = keysEnd + body.readUInt32LE(4)
+  const text = body.toString('latin1', headerBytes, headerBytes + newEnd + body.readUInt32LE(8))
+  return {
+    keys: text.slice(0, keysEnd),
+    newImage: text.slice(keysEnd, newEnd),
+    oldImage: text.slice(newEnd),
+    keysSize: body.readUInt32LE(12),
+    newSize: body.readUInt32LE(16),
+    oldSize: body.readUInt32LE(20),
+  }
+}

@@ -3,16 +3,16 @@ import type { Page, Storage } from '../storage/index.js'
 import { capacity, type IndexUnits, readUnits, type ShowCapacity } from './capacity.js'
 import type { Throttle } from './control/throttle.js'
 import { type Condition, evaluateCondition, type Projection, project } from './expressions/index.js'
-import { isAt, itemRowOf, positionOf, type Target } from './indexes/index.js'
-import { decodeItem, parseItem, type StoredItem } from './item-row.js'
+import { isAt, itemRowOf, positionIn, positionOf, type Target } from './indexes/index.js'
+import { decodeItem, parseItem, type StoredItem, type StoredText } from './item-row.js'
 import { array, members } from './json-bytes.js'
 import { type Bounds, continueFrom } from './range-bounds.js'
+import { readItems } from './stored-range.js'
 import type { Item } from './values/index.js'
 
 /** A page ends before the item that would take it past this many bytes by AWS's count, before filter and projection. */
 const pageBytesMax = 1024 * 1024
-/** Rows and bytes that are fetched from the store at once. */
-const fetchRowsMax = 1000
+/** Bytes of a local index's entries that are fetched from the store at once. */
 const fetchBytesMax = 256 * 1024
 /** Items of local entries that are fetched at once: each may have 400 KB. */
 const fetchItemsMax = 32
@@ -44,9 +44,14 @@ export class RangeReader {
   }
 
   async read(reading: Reading): Promise<Buffer> {
-    const { reverse, limit, filter, projection, countOnly, fetches } = reading
-    const { row } = reading.target
-    this.#throttle.admit(row, 'read')
+    this.#throttle.admit(reading.target.row, 'read')
+    if (reading.fetches) return this.#readItemsOfEntries(reading)
+    const { bounds, reverse, limit } = reading
+    return readItems(this.#storage, { ...bounds, reverse, limit }, (pages) => answerOf(reading, pages, this.#throttle))
+  }
+
+  async #readItemsOfEntries(reading: Reading): Promise<Buffer> {
+    const { reverse, limit, filter, projection, countOnly } = reading
     const items: Buffer[] = []
     const used = { entries: 0, fetched: 0 }
     let count = 0
@@ -56,14 +61,13 @@ export class RangeReader {
     let bounds = reading.bounds
     let isOpen = true
     let isFull = false
-    const rowsMax = fetches ? fetchItemsMax : fetchRowsMax
     while (isOpen && !isFull) {
-      const wanted = Math.min(rowsMax, limit === undefined ? rowsMax : limit - scanned)
+      const wanted = Math.min(fetchItemsMax, limit === undefined ? fetchItemsMax : limit - scanned)
       const page = await this.#storage.page({ ...bounds, reverse, limit: wanted, bytesMax: fetchBytesMax })
-      const fetched = fetches ? await this.#fetch(reading, page) : undefined
+      const fetched = await this.#fetch(reading, page)
       for (let i = 0; i < page.keys.length; i++) {
         const entry = decodeItem(page.values[i] as Buffer)
-        const stored = fetched ? fetched[i] : entry
+        const stored = fetched[i]
         const size = stored?.size ?? 0
         if (scanned > 0 && bytes + size > pageBytesMax) {
           isFull = true
@@ -75,7 +79,7 @@ export class RangeReader {
         scanned++
         bytes += size
         used.entries += entry.size
-        if (fetched) used.fetched += readUnits(size, reading.consistent)
+        used.fetched += readUnits(size, reading.consistent)
         const item = filter || projection ? parseItem(stored) : undefined
         if (filter && !evaluateCondition(filter, item as Item)) continue
         count++
@@ -90,7 +94,7 @@ export class RangeReader {
       if (last) bounds = continueFrom(reading.bounds, last, reverse)
     }
     const next = isFull && last ? Buffer.from(JSON.stringify(positionOf(reading.target, last))) : undefined
-    this.#throttle.take(row, 'read', readUnits(used.entries, reading.consistent) + used.fetched)
+    this.#throttle.take(reading.target.row, 'read', readUnits(used.entries, reading.consistent) + used.fetched)
     const consumed = consumedBy(reading, used)
     return members([
       ['Items', countOnly ? undefined : array(items)],
@@ -111,6 +115,49 @@ export class RangeReader {
       return isAt(target, page.keys[i] as Buffer, parseItem(stored), rows[i] as Buffer) ? stored : undefined
     })
   }
+}
+
+/** One page as AWS cuts it: at the limit, or before the item that would take it past 1 MB. */
+async function answerOf(
+  reading: Reading,
+  pages: AsyncIterable<readonly StoredText[]>,
+  throttle: Throttle,
+): Promise<Buffer> {
+  const { target, limit, filter, projection, countOnly } = reading
+  let items = ''
+  let count = 0
+  let scanned = 0
+  let bytes = 0
+  let last: StoredText | undefined
+  let isFull = false
+  for await (const page of pages) {
+    for (const stored of page) {
+      if (scanned > 0 && bytes + stored.size > pageBytesMax) {
+        isFull = true
+        break
+      }
+      scanned++
+      bytes += stored.size
+      last = stored
+      const item = filter || projection ? (JSON.parse(stored.json) as Item) : undefined
+      if (filter && !evaluateCondition(filter, item as Item)) continue
+      count++
+      if (countOnly) continue
+      if (count > 1) items += ','
+      items += projection ? JSON.stringify(project(projection, item as Item)) : stored.json
+    }
+    // As on AWS, a page that ends with its limit names a last key even when nothing follows.
+    if (limit !== undefined && scanned >= limit) isFull = true
+    if (isFull) break
+  }
+  const next = isFull && last ? positionIn(target, JSON.parse(last.json) as Item) : undefined
+  throttle.take(target.row, 'read', readUnits(bytes, reading.consistent))
+  const consumed = consumedBy(reading, { entries: bytes, fetched: 0 })
+  return Buffer.from(
+    `{${countOnly ? '' : `"Items":[${items}],`}"Count":${count},"ScannedCount":${scanned}` +
+      `${next ? `,"LastEvaluatedKey":${JSON.stringify(next)}` : ''}` +
+      `${consumed ? `,"ConsumedCapacity":${JSON.stringify(consumed)}` : ''}}`,
+  )
 }
 
 function consumedBy(

@@ -11,9 +11,8 @@ import {
 import { type Clock, MillraceError } from '../runtime/index.js'
 import { expiredIterator, notFound, trimmed, validation } from './aws-error.js'
 import type { AwsStream, Catalogue, ViewType } from './catalogue.js'
-import { type DecodedChange, decodeChange } from './change.js'
+import { changeText } from './change.js'
 import { keysOf } from './control/description.js'
-import { array, members } from './json-bytes.js'
 import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from './request.js'
 import { streamStatus, windowState } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
@@ -211,11 +210,13 @@ export class StreamOperations {
     const read = this.#allShards(stream).find((each) => each.id === shard)
     if (!read) throw validation('Invalid ShardIterator')
     if (isOutside(read, until)) throw pastOldest()
-    const records: Buffer[] = []
+    // The whole answer is text whose characters are its bytes (latin1), so that images are copied and never decoded.
+    let records = ''
+    let count = 0
     let next = position as Sequence
     let ended = false
     let bytes = 0
-    const full = () => records.length >= (limit ?? pageRecordsMax) || bytes >= pageBytesMax
+    const full = () => count >= (limit ?? pageRecordsMax) || bytes >= pageBytesMax
     while (!ended && !full()) {
       const page = await this.#readPage(shard, next)
       if (page.chunks.length === 0) {
@@ -235,12 +236,13 @@ export class StreamOperations {
           }
           if (cursor.codec === Codec.dynamoJsonChange) {
             const record = this.#record(cursor, stream.view)
-            if (records.length > 0 && bytes + record.length > pageBytesMax) {
+            if (count > 0 && bytes + record.length > pageBytesMax) {
               bytes = pageBytesMax
               isCut = true
               break
             }
-            records.push(record)
+            records += count > 0 ? `,${record}` : record
+            count++
             bytes += record.length
           }
           next = (cursor.sequence + 1) as Sequence
@@ -255,11 +257,8 @@ export class StreamOperations {
       }
     }
     // Where a closed shard ends there is no further iterator: the member is missing, not null.
-    const following = ended ? undefined : Buffer.from(JSON.stringify(this.#iterator(arn, shard, next)))
-    return members([
-      ['Records', array(records)],
-      ['NextShardIterator', following],
-    ])
+    const following = ended ? '' : `,"NextShardIterator":${JSON.stringify(this.#iterator(arn, shard, next))}`
+    return Buffer.from(`{"Records":[${records}]${following}}`, 'latin1')
   }
 
   async #readPage(shard: ShardId, from: Sequence) {
@@ -271,26 +270,24 @@ export class StreamOperations {
     }
   }
 
-  /** One record as JSON; keys and images are copied as they lie. */
-  #record(cursor: ChunkCursor, view: ViewType): Buffer {
-    const change = decodeChange(cursor.body)
-    const kind = cursor.kind
-    const shown = shownImages(change, view)
+  /** One record as JSON in latin1; keys and images are copied as they lie. */
+  #record(cursor: ChunkCursor, view: ViewType): string {
+    const { keys, newImage, oldImage, keysSize, newSize, oldSize } = changeText(cursor.body)
+    const { kind, sequence } = cursor
+    const showsNew = newImage !== '' && (view === 'NEW_IMAGE' || view === 'NEW_AND_OLD_IMAGES')
+    const showsOld = oldImage !== '' && (view === 'OLD_IMAGE' || view === 'NEW_AND_OLD_IMAGES')
     const name = kind === RecordKind.insert ? 'INSERT' : kind === RecordKind.modify ? 'MODIFY' : 'REMOVE'
-    const head = `{"eventID":"${this.#options.eventId(cursor.sequence)}","eventName":"${name}"${this.#recordFrame}${Math.floor(cursor.commitTime / 1000)},"Keys":`
-    const size = change.keysSize + (shown.new ? change.newSize : 0) + (shown.old ? change.oldSize : 0)
-    const tail = `,"SequenceNumber":"${wireSequence(cursor.sequence)}","SizeBytes":${size},"StreamViewType":"${view}"}`
+    const size = keysSize + (showsNew ? newSize : 0) + (showsOld ? oldSize : 0)
     const user =
       cursor.flags & RecordFlag.service
         ? ',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}}'
         : '}'
-    return Buffer.concat([
-      Buffer.from(head),
-      change.keys,
-      ...(shown.new ? [newImageName, shown.new] : []),
-      ...(shown.old ? [oldImageName, shown.old] : []),
-      Buffer.from(tail + user),
-    ])
+    return (
+      `{"eventID":"${this.#options.eventId(sequence)}","eventName":"${name}"${this.#recordFrame}` +
+      `${Math.floor(cursor.commitTime / 1000)},"Keys":${keys}` +
+      `${showsNew ? `,"NewImage":${newImage}` : ''}${showsOld ? `,"OldImage":${oldImage}` : ''}` +
+      `,"SequenceNumber":"${wireSequence(sequence)}","SizeBytes":${size},"StreamViewType":"${view}"}${user}`
+    )
   }
 
   #stream(arn: string): AwsStream {
@@ -337,16 +334,6 @@ export class StreamOperations {
 const isOutside = (shard: Shard, until: number): boolean => shard.sealedAt !== undefined && shard.sealedAt <= until
 
 const pastOldest = () => trimmed('The operation attempted to read past the oldest stream record in a shard')
-
-const newImageName = Buffer.from(',"NewImage":')
-const oldImageName = Buffer.from(',"OldImage":')
-
-function shownImages(change: DecodedChange, view: ViewType): { new: Buffer | undefined; old: Buffer | undefined } {
-  return {
-    new: view === 'NEW_IMAGE' || view === 'NEW_AND_OLD_IMAGES' ? change.newImage : undefined,
-    old: view === 'OLD_IMAGE' || view === 'NEW_AND_OLD_IMAGES' ? change.oldImage : undefined,
-  }
-}
 
 const streamArnPattern = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table\/[a-zA-Z0-9_.-]+\/stream\/.+$/
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import type { PlanDescription } from '../operators/index.js'
 import type { BarrierResult, CellKey, KeySchema } from '../operators/task.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
@@ -134,12 +135,15 @@ class Thread {
   }
 }
 
-/** The worker threads. User code runs nowhere else, not even to read a pipeline's plan. */
+/**
+ * The worker threads. User code runs nowhere else, not even to read a pipeline's plan. They start when the first is asked for:
+ * a daemon without pipelines saves the 15 MiB that each takes.
+ */
 export class WorkerPool {
   readonly #options: PoolOptions
-  readonly #piscina: Piscina
+  #piscina: Piscina | undefined
   readonly #threads: Thread[] = []
-  readonly #watch: NodeJS.Timeout
+  #watch: NodeJS.Timeout | undefined
   #task = 0
   #request = 0
   #isClosing = false
@@ -148,8 +152,13 @@ export class WorkerPool {
 
   constructor(options: PoolOptions) {
     this.#options = options
-    const { threads, heapBytesMax } = options
-    this.#piscina = new Piscina({
+  }
+
+  #open(): Piscina {
+    const { threads, heapBytesMax, stepTimeoutMs, logger } = this.#options
+    // Loaded with them, and not awaited: a task is opened at once.
+    const { Piscina } = createRequire(import.meta.url)('piscina') as typeof import('piscina')
+    const piscina = new Piscina({
       filename: workerFile(),
       minThreads: threads,
       maxThreads: threads,
@@ -158,21 +167,23 @@ export class WorkerPool {
     })
     // A thread that ends before it has its task (no file or memory is left) is replaced; unheard, its error would end the
     // process.
-    this.#piscina.on('error', (error: Error) =>
-      options.logger.warn({ error: error.message }, 'A worker thread could not be started.'),
+    piscina.on('error', (error: Error) =>
+      logger.warn({ error: error.message }, 'A worker thread could not be started.'),
     )
-    for (let i = 0; i < threads; i++) this.#start()
+    this.#piscina = piscina
+    for (let i = 0; i < threads; i++) this.#start(piscina)
     this.#watch = setInterval(() => {
       const now = performance.now()
-      for (const thread of this.#threads) thread.watch(now, options.stepTimeoutMs)
+      for (const thread of this.#threads) thread.watch(now, stepTimeoutMs)
     }, watchMs)
     this.#watch.unref()
+    return piscina
   }
 
-  #start(): void {
+  #start(piscina: Piscina): void {
     this.#threads.push(
       new Thread(
-        this.#piscina,
+        piscina,
         (thread, message) => this.#take(thread, message),
         (thread, error) => this.#ended(thread, error),
       ),
@@ -217,6 +228,10 @@ export class WorkerPool {
   }
 
   #leastLoaded(): Thread {
+    if (!this.#piscina) {
+      if (this.#isClosing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
+      this.#open()
+    }
     return this.#threads.reduce((least, thread) => (thread.tasks.size < least.tasks.size ? thread : least))
   }
 
@@ -261,7 +276,7 @@ export class WorkerPool {
     thread.port.close()
     if (!this.#isClosing) {
       this.restarts++
-      this.#start()
+      this.#start(this.#piscina as Piscina)
     }
     const why = thread.timeout ?? reasonOf(cause)
     const { isBusy, task, step, sequence } = thread.trace.read()
@@ -291,7 +306,7 @@ export class WorkerPool {
     }, 2000)
     await Promise.all(this.#threads.map((thread) => thread.ended))
     clearTimeout(timer)
-    await this.#piscina.destroy()
+    await this.#piscina?.destroy()
   }
 }
 

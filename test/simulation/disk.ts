@@ -172,6 +172,11 @@ export class Disk {
         if (half > 0) yield { keys: snapshot.keys.slice(0, half), values: snapshot.values.slice(0, half), more: true }
         yield { keys: snapshot.keys.slice(half), values: snapshot.values.slice(half), more: false }
       },
+      async *texts(range) {
+        const limit = range.limit < 0 ? Number.MAX_SAFE_INTEGER : range.limit
+        const { values } = await page({ ...range, limit, bytesMax: Number.MAX_SAFE_INTEGER })
+        yield values.map((value) => value.toString())
+      },
       write: async (fill, sync) => {
         const write = writeOf(fill, sync)
         if (process === this.#process) {

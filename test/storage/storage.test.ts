@@ -105,6 +105,14 @@ describe('ranges', () => {
         const whole: unknown[] = []
         for await (const page of storage.scan(scanned)) whole.push(...shown(page).rows)
         expect(whole).toEqual(shown(await model.page({ ...once, ...all })).rows)
+        const { values: _, ...bounds } = once
+        for (const most of [limit, -1]) {
+          const texts: string[] = []
+          for await (const values of storage.texts({ ...bounds, limit: most })) texts.push(...values)
+          const some = most === -1 ? all : { limit: most, bytesMax: all.bytesMax }
+          const { values } = await model.page({ ...bounds, ...some })
+          expect(texts).toEqual(values.map((value) => value.toString()))
+        }
       }),
       { numRuns: 300 },
     )

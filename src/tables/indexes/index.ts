@@ -14,6 +14,7 @@ export {
   isAt,
   itemRowOf,
   partitionOf,
+  positionIn,
   positionOf,
   StartKey,
   segmentOf,

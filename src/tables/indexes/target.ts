@@ -89,6 +89,14 @@ export function positionOf({ row, index, hash, range }: Target, key: Buffer): It
   return position
 }
 
+/** As positionOf, from what the row holds: an item and an entry always have the attributes of both keys. */
+export function positionIn({ row: { schema }, hash, range }: Target, item: Item): Item {
+  const position: Item = {}
+  for (const { name } of [...hash, ...range, schema.hash, ...(schema.range ? [schema.range] : [])])
+    setAttribute(position, name, item[name] as AttributeValue)
+  return position
+}
+
 /** The item row of an entry in a local index: the hash key is the same, the item's own key is at the entry's end. */
 export function itemRowOf({ row, index, hash, range }: Target, entry: Buffer): Buffer {
   if (index?.kind !== 'local') throw new TypeError('only entries of local indexes have their item beside them')
