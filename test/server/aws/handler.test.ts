@@ -208,6 +208,12 @@ describe('a request', () => {
     expect([status, headers.get('content-type')]).toEqual([200, answered])
   })
 
+  test('without a signature and without a body is told that the first is missing', async () => {
+    const { send } = await awsPath()
+    const { status, body } = await send('')
+    expect([status, body.toString()]).toEqual([400, expect.stringContaining('MissingAuthenticationTokenException')])
+  })
+
   test('whose signature is only half there is refused before it runs', async () => {
     const execute = vi.fn<ExecuteAws>()
     const { send, observe } = await awsPath({ execute })
@@ -230,6 +236,7 @@ describe('a request', () => {
     for (const [body, headers] of [
       ['x'.repeat(100_001), {}],
       ['x'.repeat(5_000_000), {}],
+      ['x'.repeat(100_001), { 'content-type': 'text/plain' }],
       [gzipSync(Buffer.alloc(50_000_000)), { 'content-encoding': 'gzip' }],
     ] as const) {
       const answer = await send(body, headers)
