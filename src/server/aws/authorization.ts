@@ -43,15 +43,16 @@ export function checkForm(headers: IncomingHttpHeaders, query: URLSearchParams |
 }
 
 const parameters = ['Credential', 'Signature', 'SignedHeaders'] as const
+const assignments = parameters.map((name) => `${name}=`)
 
 /** The quick answer for what every client sends; what it does not know is read slowly. */
 function isWhole(authorization: string, headers: IncomingHttpHeaders): boolean {
   if (!authorization.startsWith('AWS4-')) return false
   if (headers['x-amz-date'] === undefined && headers.date === undefined) return false
-  for (const name of parameters) {
-    const at = authorization.indexOf(`${name}=`)
+  for (const assignment of assignments) {
+    const at = authorization.indexOf(assignment)
     if (at < 0) return false
-    const next = authorization.charCodeAt(at + name.length + 1)
+    const next = authorization.charCodeAt(at + assignment.length)
     // The end, a space or a comma: there is nothing behind it.
     if (Number.isNaN(next) || next === 0x20 || next === 0x2c) return false
   }
