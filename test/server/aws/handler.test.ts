@@ -208,12 +208,6 @@ describe('a request', () => {
     expect([status, headers.get('content-type')]).toEqual([200, answered])
   })
 
-  test('without a signature and without a body is told that the first is missing', async () => {
-    const { send } = await awsPath()
-    const { status, body } = await send('')
-    expect([status, body.toString()]).toEqual([400, expect.stringContaining('MissingAuthenticationTokenException')])
-  })
-
   test('whose signature is only half there is refused before it runs', async () => {
     const execute = vi.fn<ExecuteAws>()
     const { send, observe } = await awsPath({ execute })
