@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
 export interface StartOptions {
-  readonly data: string
+  /** None with `--ephemeral`. */
+  readonly data?: string
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
   readonly node?: string
@@ -34,7 +35,8 @@ export class DaemonProcess {
   /** Starts `millrace serve` and resolves when it says that it is ready; rejects with its log when it ends before. */
   static async start(options: StartOptions): Promise<DaemonProcess> {
     const main = options.main ?? new URL('../dist/cli/main.cjs', import.meta.url).pathname
-    const args = [main, 'serve', '--data', options.data, '--port', '0', ...(options.args ?? [])]
+    const data = options.data === undefined ? [] : ['--data', options.data]
+    const args = [main, 'serve', ...data, '--port', '0', ...(options.args ?? [])]
     const child = spawn(options.node ?? process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       cwd: options.cwd,

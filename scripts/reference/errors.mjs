@@ -1,5 +1,5 @@
 import { errorKinds, MillraceError } from '../../dist/runtime/index.js'
-import { awsFailureOf } from '../../dist/server/aws-failure.js'
+import { awsFailureOf } from '../../dist/server/aws/failure.js'
 import { code, page, table } from './markdown.mjs'
 
 const nameOf = ({ type }) => type.slice(type.indexOf('#') + 1)

@@ -1,7 +1,7 @@
 import { get as httpGet, type IncomingMessage } from 'node:http'
 import { get as httpsGet } from 'node:https'
 import type { Command } from 'commander'
-import { loadConfig } from '../config/index.js'
+import { type Config, credentialsOf, loadConfig } from '../config/index.js'
 import { answeredError, MillraceError, type Outcome } from '../runtime/index.js'
 
 export interface GlobalOptions {
@@ -28,11 +28,15 @@ export function loadFor(options: GlobalOptions): ReturnType<typeof loadConfig> {
 /** Speaks to a running daemon. */
 export class Client {
   readonly url: string
+  readonly #headers: Readonly<Record<string, string>>
 
   /** Throws USAGE or CONFIG_INVALID. */
   constructor(options: GlobalOptions) {
     const given = options.url ?? (process.env.MILLRACE_URL || undefined)
-    this.url = given === undefined ? urlOf(options) : checked(given)
+    const { config } = loadFor(options)
+    this.url = given === undefined ? urlOf(config.listen) : checked(given)
+    const { token } = credentialsOf(config.auth)
+    this.#headers = { 'x-millrace': '1', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
   }
 
   async call<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
@@ -63,7 +67,7 @@ export class Client {
   #get(path: string, accept: string): Promise<IncomingMessage> {
     const get = this.url.startsWith('https:') ? httpsGet : httpGet
     return new Promise((resolve, reject) => {
-      get(`${this.url}/v1/${path}`, { headers: { accept, 'x-millrace': '1' } }, resolve).on('error', (error) =>
+      get(`${this.url}/v1/${path}`, { headers: { accept, ...this.#headers } }, resolve).on('error', (error) =>
         reject(unreachable(this.url, error, 'notApplied')),
       )
     })
@@ -76,7 +80,7 @@ export class Client {
     try {
       response = await fetch(`${this.url}/v1/${path}`, {
         method,
-        headers: { 'content-type': contentType, 'x-millrace': '1', accept: 'application/json' },
+        headers: { 'content-type': contentType, ...this.#headers, accept: 'application/json' },
         ...(body === undefined ? {} : { body: new Uint8Array(body) }),
       })
       text = await response.text()
@@ -91,8 +95,7 @@ export class Client {
   }
 }
 
-function urlOf(options: GlobalOptions): string {
-  const { host, port } = loadFor(options).config.listen
+function urlOf({ host, port }: Config['listen']): string {
   const isAny = host === '0.0.0.0' || host === '::'
   const name = isAny ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
   return `http://${name}:${port}`

@@ -13,7 +13,9 @@ export function registerConfig(program: Command): void {
       const rows = leaves.map((leaf) => {
         const source = sources.get(leaf.path)
         const place = source === 'file' ? file : source === 'environment' ? leaf.variable : undefined
-        return { setting: leaf.path, value: valueAt(inForce, leaf.path), source, place }
+        const value = valueAt(inForce, leaf.path)
+        const isHidden = leaf.isSecret && source !== 'default'
+        return { setting: leaf.path, value: isHidden ? '(set, not shown)' : value, source, place }
       })
       const shown = rows.map(({ setting, value, source, place }) => ({
         setting,

@@ -1,14 +1,23 @@
 import type { Command } from 'commander'
-import { createLogger, Metrics, version } from '../runtime/index.js'
+import { isAuthConfigured } from '../config/index.js'
+import { createLogger, Metrics, MillraceError, version } from '../runtime/index.js'
 import { globals, loadFor } from './client.js'
+import { ephemeralFolder } from './ephemeral.js'
 
 export function registerServe(program: Command): void {
   program
     .command('serve')
     .description('run the daemon; SIGTERM or SIGINT stops it gracefully, a second one at once')
-    .action(async (_options: object, command: Command) => {
-      const { config } = loadFor(globals(command))
+    .option('--ephemeral', 'on a fresh temporary data directory, which is gone at exit')
+    .action(async ({ ephemeral = false }: { ephemeral?: boolean }, command: Command) => {
+      const options = globals(command)
+      if (ephemeral && options.data !== undefined) {
+        throw new MillraceError('USAGE', '--ephemeral makes a data directory of its own, and --data names one.', {
+          remedy: 'Give one of the two.',
+        })
+      }
       const asked = whenAsked()
+      const { config } = loadFor(ephemeral ? { ...options, data: ephemeralFolder() } : options)
       // The daemon and all its libraries are loaded for this command alone: the others start in half the time.
       const { Daemon } = await import('../daemon/index.js')
       const { daemonMetrics, Server } = await import('../server/index.js')
@@ -26,7 +35,7 @@ export function registerServe(program: Command): void {
         throw error
       }
       const host = address.host.includes(':') ? `[${address.host}]` : address.host
-      if (config.listen.insecure)
+      if (config.listen.insecure && !isAuthConfigured(config.auth))
         logger.warn('nobody is authenticated, and the daemon may be reached from outside (listen.insecure)')
       logger.info({ version, dataDir: daemon.dataDirectory, host, port: address.port }, 'ready')
       process.stdout.write(`millrace ready http://${host}:${address.port}\n`)

@@ -29,13 +29,14 @@ export class Connection {
   readonly #onError: (error: MillraceError) => void
   readonly #connectMsMax: number
   readonly #clock: Clock
+  readonly #headers: Readonly<Record<string, string>>
   /** When the first request was sent, monotonic; undefined once a daemon has answered. */
   #waitingSince: number | undefined
   #hasAnswered = false
 
   /** Throws USAGE when the URL is none. */
   constructor(
-    { url, onError = () => {}, connectMsMax = Number.POSITIVE_INFINITY }: Omit<ConnectOptions, 'producer'>,
+    { url, token, onError = () => {}, connectMsMax = Number.POSITIVE_INFINITY }: Omit<ConnectOptions, 'producer'>,
     clock: Clock,
   ) {
     this.#onError = onError
@@ -47,6 +48,7 @@ export class Connection {
       })
     this.url = url.replace(/\/+$/, '')
     this.#base = new URL(this.url)
+    this.#headers = { 'x-millrace': '1', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     const options = { keepAlive: true, maxSockets: socketsMax, noDelay: true }
     const isSecure = this.#base.protocol === 'https:'
     this.#agent = isSecure ? new SecureAgent(options) : new PlainAgent(options)
@@ -112,7 +114,7 @@ export class Connection {
           agent: this.#agent,
           signal,
           timeout: waitMs + answerMsMax,
-          headers: { 'x-millrace': '1', 'content-type': type, 'content-length': bytes?.length ?? 0 },
+          headers: { ...this.#headers, 'content-type': type, 'content-length': bytes?.length ?? 0 },
         },
         (response) => {
           readAll(response).then((answer) => {

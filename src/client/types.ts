@@ -89,6 +89,8 @@ export interface ConnectOptions {
    * NO_DAEMON. For ever by default. Once a daemon has answered, the client waits for it to come back however long it takes.
    */
   readonly connectMsMax?: number
+  /** The daemon's `auth.token`, when it has one. */
+  readonly token?: string
   /** How `append` batches. */
   readonly producer?: Omit<ProducerOptions, 'id'>
 }

@@ -16,6 +16,8 @@ export interface Leaf {
   readonly choices?: readonly string[]
   readonly minimum?: number
   readonly maximum?: number
+  /** Its value is shown to nobody. */
+  readonly isSecret?: boolean
 }
 
 /** A part of the configuration that holds settings. */
@@ -33,12 +35,14 @@ interface JsonSchema {
   readonly minimum?: number
   readonly maximum?: number
   initialText?: string
+  isSecret?: boolean
 }
 
 /** The configuration as a JSON schema for editors; the same on every machine. */
 export function configJsonSchema(): object {
   const schema = jsonSchema()
   for (const { at } of walk(schema, '')) {
+    delete at.isSecret
     if (at.initialText === undefined) continue
     delete at.default
     delete at.initialText
@@ -75,6 +79,7 @@ function leafOf(path: string, at: JsonSchema): Leaf {
     ...(at.enum === undefined ? {} : { choices: at.enum }),
     ...(at.minimum === undefined ? {} : { minimum: at.minimum }),
     ...(at.maximum === undefined ? {} : { maximum: at.maximum }),
+    ...(at.isSecret === undefined ? {} : { isSecret: at.isSecret }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { MillraceError } from '../runtime/index.js'
+import { asMillraceError, MillraceError } from '../runtime/index.js'
+import { credentialsOf, isAuthConfigured } from './credentials.js'
 import { takeEnvironment } from './environment.js'
 import { takeFile } from './file.js'
 import { leaves } from './leaves.js'
@@ -68,10 +69,15 @@ function placeOf(path: readonly string[], { sources }: Settings): string {
 function checkTogether(config: Config): string[] {
   const faults: string[] = []
   const { host, insecure } = config.listen
-  if (!isLoopback(host) && !insecure) {
+  if (!isLoopback(host) && !insecure && !isAuthConfigured(config.auth)) {
     faults.push(
-      `listen.host: ${host} can be reached from outside and nobody is authenticated; listen.insecure: true says that this is meant`,
+      `listen.host: ${host} can be reached from outside and nobody is authenticated; configure auth, or say with listen.insecure: true that this is meant`,
     )
+  }
+  try {
+    credentialsOf(config.auth)
+  } catch (error) {
+    faults.push(asMillraceError(error).message)
   }
   if (config.pipelines.barrierTimeoutMs <= config.pipelines.stepTimeoutMs)
     faults.push('pipelines.barrierTimeoutMs: must be above pipelines.stepTimeoutMs')

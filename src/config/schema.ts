@@ -101,7 +101,7 @@ export const configSchema = z.strictObject({
         .string()
         .min(1)
         .default('127.0.0.1')
-        .describe('Address to listen on. Anything but loopback needs listen.insecure.'),
+        .describe('Address to listen on. Anything but loopback needs auth, or listen.insecure.'),
       port: z.int().min(0).max(65_535).default(8000).describe('Port; 0 lets the system choose one, which is printed.'),
       insecure: z
         .boolean()
@@ -111,11 +111,36 @@ export const configSchema = z.strictObject({
         .array(z.string())
         .default([])
         .describe(
-          'Host names beside loopback ones that requests to /v1 may be addressed to (with listen.insecure every IP address is taken too).',
+          'Host names beside loopback ones that requests to /v1 may be addressed to (with auth or listen.insecure every IP address is taken too).',
         ),
     })
     .prefault({})
     .describe('Where the daemon listens.'),
+  auth: z
+    .strictObject({
+      keys: z
+        .array(
+          z.string().regex(/^[^:\s,]+:[^:\s,]+(:[^:\s,]+)?$/, {
+            error: 'must be ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN behind if it has one',
+          }),
+        )
+        .default([])
+        .describe(
+          'Access keys, each ACCESS_KEY_ID:SECRET_ACCESS_KEY (and :SESSION_TOKEN for temporary ones). The AWS path then wants requests that one of them signed.',
+        )
+        .meta({ isSecret: true }),
+      keysFile: z.string().default('').describe('A file with such keys, one a line.'),
+      token: z
+        .string()
+        .regex(/^(\S{16,})?$/, { error: 'must be at least 16 characters without spaces' })
+        .default('')
+        .describe('What /v1, /metrics and the console want: as a bearer token, or as the password of any user.')
+        .meta({ isSecret: true }),
+      tokenFile: z.string().default('').describe('A file with that token.'),
+      skewMsMax: ms(15 * 60 * 1000, 'How far the time of a signature may be from the time of the daemon.', 1000),
+    })
+    .prefault({})
+    .describe('Who may ask. With any of these set, what has no credentials here is closed to everybody.'),
   cors: z
     .strictObject({
       origins: z

@@ -10,6 +10,14 @@ const stopMsMax = 30_000
 /** How much of the daemon's log an error shows. */
 const logTailCharactersMax = 4_000
 
+/** It is on loopback and for this demo alone, whatever the daemon that this machine is configured for wants. */
+const withoutCredentials = {
+  MILLRACE_AUTH_KEYS: '',
+  MILLRACE_AUTH_KEYS_FILE: '',
+  MILLRACE_AUTH_TOKEN: '',
+  MILLRACE_AUTH_TOKEN_FILE: '',
+}
+
 const main = fileURLToPath(new URL('../cli/main.cjs', import.meta.url))
 
 export interface DaemonOptions {
@@ -72,6 +80,7 @@ export class Daemon {
     const child = spawn(process.execPath, [main, 'serve', '--data', this.data, '--port', '0'], {
       stdio: ['ignore', log, log],
       detached: this.#outlives,
+      env: { ...process.env, ...withoutCredentials },
     })
     closeSync(log)
     this.#child = child

@@ -32,6 +32,11 @@ export const errorKinds = {
     retryable: false,
     remedy: 'Call from an allowed origin and send the header X-Millrace: 1.',
   },
+  UNAUTHENTICATED: {
+    status: 401,
+    retryable: false,
+    remedy: 'Send the token of auth.token as `Authorization: Bearer TOKEN`; the command takes MILLRACE_AUTH_TOKEN.',
+  },
   USAGE: { status: 400, retryable: false, remedy: 'Run the command with --help.' },
   CONFIG_INVALID: {
     status: 400,

@@ -23,6 +23,11 @@ export class Bodies {
     return this.#held
   }
 
+  /** Whether a request says itself that its body is too large. */
+  isTooLarge({ headers }: IncomingMessage): boolean {
+    return Number(headers['content-length'] ?? 0) > this.#limits.bodyBytesMax
+  }
+
   /**
    * Reads a whole body, unpacked. Its bytes count until `release` is called with it. Throws TOO_LARGE, TOO_BUSY, or
    * BAD_REQUEST when it is packed in an unknown way or ends early; what is still to come is then read and dropped.
@@ -48,7 +53,7 @@ export class Bodies {
         reject(error)
       }
       if (source instanceof Error) return fail(source)
-      if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) return fail(tooLarge(bodyBytesMax))
+      if (this.isTooLarge(request)) return fail(tooLarge(bodyBytesMax))
       source.on('data', (part: Buffer) => {
         if (isOver) return
         bytes += part.length

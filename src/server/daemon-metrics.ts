@@ -1,3 +1,4 @@
+import { isAuthConfigured } from '../config/index.js'
 import type { Daemon, Rooms } from '../daemon/index.js'
 import { lagRecords, lagSeconds } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
@@ -96,7 +97,7 @@ function watchDaemon(metrics: Metrics, daemon: Daemon): void {
   flag(
     'listen_insecure',
     '1 when the daemon may be reached beyond loopback without authentication.',
-    () => daemon.config.listen.insecure,
+    () => daemon.config.listen.insecure && !isAuthConfigured(daemon.config.auth),
   )
   metrics.read('worker_restarts_total', 'counter', 'Worker threads that ended and were replaced.', [], () => [
     { value: daemon.workers.restarts },

@@ -11,6 +11,8 @@ export interface CallerRules {
   readonly host: string
   readonly hosts: readonly string[]
   readonly insecure: boolean
+  /** Whether everybody has to show a token, so that the daemon may be reached from outside. */
+  readonly isGuarded?: boolean
 }
 
 /**
@@ -35,10 +37,10 @@ export function checkCaller(request: IncomingMessage, rules: CallerRules): void 
 }
 
 /** An address can be trusted where a name cannot: only a name can be made to resolve to us by somebody else. */
-function isOurs(header: string, { host, hosts, insecure }: CallerRules): boolean {
+function isOurs(header: string, { host, hosts, insecure, isGuarded = false }: CallerRules): boolean {
   const name = header.replace(/:\d+$/, '').toLowerCase()
   if (isLoopback(name) || name === host.toLowerCase() || hosts.some((each) => each.toLowerCase() === name)) return true
-  return insecure && isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+  return (insecure || isGuarded) && isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
 }
 
 function hostOf(origin: string): string | undefined {

@@ -1,22 +1,27 @@
 import { setMaxListeners } from 'node:events'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { type Credentials, credentialsOf, isAuthConfigured } from '../config/index.js'
 import { consoleAsset, consoleHeaders } from '../console/index.js'
 import type { Daemon } from '../daemon/index.js'
-import { asMillraceError, type Logger, type Metrics, MillraceError } from '../runtime/index.js'
-import { AwsHandler } from './aws.js'
+import { asMillraceError, type Clock, type Logger, type Metrics, MillraceError, systemClock } from '../runtime/index.js'
+import { AwsHandler } from './aws/handler.js'
+import { SignatureVerifier } from './aws/verifier.js'
 import { Bodies } from './body.js'
 import { connectionMetrics } from './connection-metrics.js'
 import { Exports } from './export-output.js'
 import { type RequestMetrics, requestMetrics } from './request-metrics.js'
 import { sendBytes, sendJson, sendText } from './respond.js'
 import { routeOf, runRoute } from './routes/index.js'
-import { checkCaller } from './safety.js'
+import { type CallerRules, checkCaller } from './safety.js'
+import { checkToken } from './token.js'
 
 export interface ServerOptions {
   readonly daemon: Daemon
   readonly metrics: Metrics
   readonly logger: Logger
+  /** What signatures are held against. */
+  readonly clock?: Clock
 }
 
 /** One port: the AWS path at `/`, the native API below `/v1`, the console, metrics and health. */
@@ -27,11 +32,17 @@ export class Server {
   readonly #bodies: Bodies
   readonly #exports: Exports
   readonly #observed: RequestMetrics
+  /** Undefined when nobody has to show who asks. */
+  readonly #credentials: Credentials | undefined
+  readonly #rules: CallerRules
   readonly #stopping = new AbortController()
 
+  /** Throws CONFIG_INVALID when a file of credentials cannot be read. */
   constructor(options: ServerOptions) {
-    const { daemon, metrics, logger } = options
-    const { http, cors } = daemon.config
+    const { daemon, metrics, logger, clock = systemClock } = options
+    const { http, cors, auth, listen } = daemon.config
+    this.#credentials = isAuthConfigured(auth) ? credentialsOf(auth) : undefined
+    this.#rules = { ...listen, isGuarded: this.#credentials !== undefined }
     this.#options = options
     this.#observed = requestMetrics(metrics)
     this.#bodies = new Bodies(http)
@@ -43,6 +54,8 @@ export class Server {
       bodies: this.#bodies,
       corsOrigins: cors.origins,
       logger,
+      verifier:
+        this.#credentials && new SignatureVerifier({ keys: this.#credentials.keys, skewMsMax: auth.skewMsMax, clock }),
       observe: this.#observed.answered,
     })
     this.#http = createServer(
@@ -108,6 +121,7 @@ export class Server {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new MillraceError('BAD_REQUEST', `${pathname} takes GET, not ${request.method}.`)
     const { daemon, metrics } = this.#options
+    if (!isOpen(pathname)) this.#checkToken(request, response)
     if (pathname === '/console' || pathname.startsWith('/console/')) return this.#console(request, response, pathname)
     switch (pathname) {
       case '/metrics':
@@ -127,7 +141,7 @@ export class Server {
 
   /** A page of another origin must not even learn that there is a console here. */
   #console(request: IncomingMessage, response: ServerResponse, pathname: string): void {
-    checkCaller(request, this.#options.daemon.config.listen)
+    checkCaller(request, this.#rules)
     const asset = consoleAsset(pathname.slice('/console'.length))
     if (!asset)
       throw new MillraceError('NOT_FOUND', `There is nothing at ${pathname}.`, {
@@ -139,7 +153,8 @@ export class Server {
 
   async #native(request: IncomingMessage, response: ServerResponse, url: Target): Promise<void> {
     const { daemon, metrics } = this.#options
-    checkCaller(request, daemon.config.listen)
+    checkCaller(request, this.#rules)
+    this.#checkToken(request, response)
     const match = routeOf(url.pathname.slice('/v1/'.length), request.method)
     const { answered } = this.#observed
     const operation = `${match.route.method} /v1/${match.route.path}`
@@ -162,6 +177,10 @@ export class Server {
     } finally {
       answered(operation, code, (performance.now() - began) / 1000)
     }
+  }
+
+  #checkToken(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#credentials) checkToken(request, response, this.#credentials.token)
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
@@ -192,6 +211,9 @@ type Target = Pick<URL, 'pathname' | 'searchParams'>
 
 /** A path that a URL would show as it is: most are, and parsing one takes longer than routing it. */
 const plainPath = /^(?:\/[\w-][\w.-]*)+$/
+
+/** What a load balancer asks, and tells nothing of anybody's data. */
+const isOpen = (pathname: string): boolean => pathname === '/healthz' || pathname === '/readyz'
 
 /** Throws BAD_REQUEST. */
 function targetOf(path: string): Target {

@@ -44,6 +44,12 @@ export function conditionFailed(item: unknown): AwsError {
   return new AwsError(`${modelled}ConditionalCheckFailedException`, 'The conditional request failed', { extra })
 }
 
+/** Whether a request was refused for what it says, before it did anything. */
+export function isRefusal(thrown: unknown): boolean {
+  if (thrown instanceof ValidationError) return true
+  return thrown instanceof AwsError && /#(Validation|ResourceNotFound)Exception$/.test(thrown.type)
+}
+
 export const duplicateItem = (): AwsError =>
   new AwsError(`${modelled}DuplicateItemException`, 'Duplicate primary key exists in table')
 

@@ -9,11 +9,11 @@ export type Input = Readonly<Record<string, unknown>>
 export function parseInput(body: Buffer): Input {
   let value: unknown
   // Decoding would put U+FFFD in place of what is no UTF-8: the item would not be the one that was sent.
-  if (!isUtf8(body)) throw serialization('Unable to parse request body')
+  if (!isUtf8(body)) throw serialization('')
   try {
     value = JSON.parse(body.toString()) as unknown
   } catch {
-    throw serialization('Unable to parse request body')
+    throw serialization('')
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw serialization('Start of structure or map found where not expected')

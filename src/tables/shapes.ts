@@ -1,4 +1,6 @@
 import {
+  checkJsonShape,
+  checkJsonShapes,
   notBoolean,
   notList,
   notMap,
@@ -260,30 +262,45 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
 /** Refuses a request with a member of a wrong JSON type. A null is a member that is not there. */
 export function checkShape(operation: string, input: Readonly<Record<string, unknown>>): void {
   const members = Object.hasOwn(requests, operation) ? requests[operation] : undefined
-  if (members) checkMembers(members, input)
+  if (members) checkMembers(members, input, false)
 }
 
-function checkMembers(members: Readonly<Record<string, Shape>>, found: Readonly<Record<string, unknown>>): void {
+/**
+ * As checkShape, into the attribute values: for a request that is refused already, since a fault in the JSON of a value
+ * comes before whatever else is wrong.
+ */
+export function checkShapeOfValues(operation: string, input: Readonly<Record<string, unknown>>): void {
+  const members = Object.hasOwn(requests, operation) ? requests[operation] : undefined
+  if (members) checkMembers(members, input, true)
+}
+
+function checkMembers(
+  members: Readonly<Record<string, Shape>>,
+  found: Readonly<Record<string, unknown>>,
+  ofValues: boolean,
+): void {
   for (const name in members) {
     const value = found[name]
-    if (value !== undefined && value !== null) check(members[name] as Shape, value)
+    if (value !== undefined && value !== null) check(members[name] as Shape, value, ofValues)
   }
 }
 
-function check(shape: Shape, value: unknown): void {
+function check(shape: Shape, value: unknown, ofValues: boolean): void {
   const fault = faultOf(shape, value)
   if (fault) throw fault
-  if (typeof shape === 'string') return
-  if ('members' in shape) checkMembers(shape.members, value as Readonly<Record<string, unknown>>)
+  if (typeof shape === 'string') {
+    if (ofValues && shape === 'item') checkJsonShapes(value as object)
+    if (ofValues && shape === 'value') checkJsonShape(value)
+  } else if ('members' in shape) checkMembers(shape.members, value as Readonly<Record<string, unknown>>, ofValues)
   else if ('list' in shape) {
-    for (const element of value as readonly unknown[]) checkElement(shape.list, element)
+    for (const element of value as readonly unknown[]) checkElement(shape.list, element, ofValues)
   } else {
-    for (const element of Object.values(value as object)) checkElement(shape.map, element)
+    for (const element of Object.values(value as object)) checkElement(shape.map, element, ofValues)
   }
 }
 
-function checkElement(shape: Shape, element: unknown): void {
-  if (element !== null) check(shape, element)
+function checkElement(shape: Shape, element: unknown, ofValues: boolean): void {
+  if (element !== null) check(shape, element, ofValues)
 }
 
 function faultOf(shape: Shape, value: unknown): ValidationError | undefined {

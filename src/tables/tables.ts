@@ -2,7 +2,7 @@ import type { Commit, Counters, EffectSet, Release } from '../commit/index.js'
 import type { ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { AwsError, asAwsError, unknownOperation } from './aws-error.js'
+import { AwsError, asAwsError, isRefusal, unknownOperation } from './aws-error.js'
 import { Backfills } from './backfill.js'
 import { BatchOperations } from './batch-operations.js'
 import { Catalogue, type Table } from './catalogue.js'
@@ -21,7 +21,7 @@ import { itemKey } from './item-row.js'
 import { statementOperations } from './partiql/index.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
-import { checkShape } from './shapes.js'
+import { checkShape, checkShapeOfValues } from './shapes.js'
 import { StreamOperations } from './stream-operations.js'
 import { TableOperations } from './table-operations.js'
 import { TransactionOperations, Transactions } from './transactions/index.js'
@@ -184,7 +184,11 @@ export class Tables {
       const input = parseInput(body)
       checkShape(operation, input)
       refuseForeignArns(operation, input, this.#home)
-      const answer = await (run[operation] as Operation)(input, asked)
+      const answer = await (run[operation] as Operation)(input, asked).catch((error: unknown) => {
+        // The walk through all values is left to requests that are refused.
+        if (isRefusal(error)) checkShapeOfValues(operation, input)
+        throw error
+      })
       return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
     } catch (error) {
       throw asAwsError(error, operation)

@@ -103,6 +103,28 @@ describe('a start that must not be', () => {
     expect(errorOf(run)).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('listen.insecure') })
   })
 
+  test('is possible from outside with credentials, which the command shows and nobody is shown', async () => {
+    const token = 'a-token-of-enough-characters'
+    const env = {
+      MILLRACE_AUTH_TOKEN: token,
+      MILLRACE_AUTH_KEYS: 'KEY1:secret-of-key-1',
+      MILLRACE_LISTEN_HOST: '0.0.0.0',
+    }
+    const daemon = await start({ env })
+    const url = daemon.url.replace('0.0.0.0', '127.0.0.1')
+    const shown = await millrace(['streams', '--url', url, '--json'], { env: { MILLRACE_AUTH_TOKEN: token } })
+    expect([shown.code, JSON.parse(shown.stdout)]).toEqual([0, { streams: [] }])
+    const refused = await millrace(['streams', '--url', url, '--json'])
+    expect([refused.code, errorOf(refused).code]).toEqual([1, 'UNAUTHENTICATED'])
+    const config = await millrace(['config', 'show', '--json'], { env })
+    expect(config.stdout).toContain('auth.keys')
+    for (const text of [config.stdout, config.stderr, daemon.log]) {
+      expect(text).not.toContain(token)
+      expect(text).not.toContain('secret-of-key-1')
+    }
+    expect(await daemon.stop()).toBe(0)
+  })
+
   test('an unknown setting', async () => {
     const config = join(temporaryFolder(), 'millrace.yaml')
     writeFileSync(config, 'listen:\n  prt: 8000\n')

@@ -2,7 +2,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { configSchema, type LoadOptions, leaves, loadConfig, valueAt } from '../../src/config/index.js'
+import {
+  configSchema,
+  credentialsOf,
+  isAuthConfigured,
+  type LoadOptions,
+  leaves,
+  loadConfig,
+  valueAt,
+} from '../../src/config/index.js'
 import { MillraceError } from '../../src/runtime/index.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
@@ -29,13 +37,25 @@ function faultsOf(options: Partial<LoadOptions>): readonly string[] {
 /** A value of the setting that is not its default, as text of a variable. */
 function anotherValue(path: string): string {
   const leaf = leaves.find((each) => each.path === path)!
+  const special = otherValues()[path]
+  if (special !== undefined) return special
   if (leaf.choices) return leaf.choices.find((choice) => choice !== leaf.initial)!
   if (leaf.kind === 'boolean') return String(!leaf.initial)
   if (leaf.kind === 'list') return 'a.example, b.example'
   if (leaf.kind === 'number')
     return String(Math.min((leaf.initial as number) + 1, leaf.maximum ?? Number.MAX_SAFE_INTEGER))
-  return { 'listen.host': 'localhost', 'aws.region': 'eu-west-1', 'aws.accountId': '111111111111' }[path] ?? './other'
+  return './other'
 }
+
+const otherValues = (): Readonly<Record<string, string>> => ({
+  'listen.host': 'localhost',
+  'aws.region': 'eu-west-1',
+  'aws.accountId': '111111111111',
+  'auth.keys': 'KEY1:secret1, KEY2:secret2:token2',
+  'auth.keysFile': fileOf('# who\nKEY3:secret3\n'),
+  'auth.token': 'sixteen-or-more-characters',
+  'auth.tokenFile': fileOf('sixteen-or-more-characters\n'),
+})
 
 describe('where values come from', () => {
   test('without anything the defaults are in force, and they are valid', () => {
@@ -60,13 +80,14 @@ describe('where values come from', () => {
   })
 
   test.each(leaves.map((leaf) => [leaf.variable, leaf.path]))('%s sets %s', (variable, path) => {
+    const text = anotherValue(path)
     const { config, sources } = load({
       // A value may need its neighbours: these let each be set alone.
       file: fileOf('commit: {effectSetBytesMax: 1024}\nhttp: {bodyBytesMax: 1024}\npipelines: {stepTimeoutMs: 1}\n'),
-      environment: { [variable]: anotherValue(path) },
+      environment: { [variable]: text },
     })
     const value = valueAt(config, path)
-    expect(Array.isArray(value) ? value.join(', ') : String(value)).toBe(anotherValue(path))
+    expect(Array.isArray(value) ? value.join(', ') : String(value)).toBe(text)
     expect(sources.get(path)).toBe('environment')
   })
 
@@ -177,6 +198,57 @@ describe('another address than loopback', () => {
   test.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('%s needs nothing', (host) => {
     expect(load({ environment: { MILLRACE_LISTEN_HOST: host } }).config.listen.host).toBe(host)
   })
+})
+
+describe('credentials', () => {
+  const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY='
+
+  test('let the daemon be reached from outside', () => {
+    for (const setting of [
+      { MILLRACE_AUTH_KEYS: `KEY1:${secret}` },
+      { MILLRACE_AUTH_TOKEN: 'sixteen-or-more-characters' },
+    ]) {
+      const { config } = load({ environment: { MILLRACE_LISTEN_HOST: '0.0.0.0', ...setting } })
+      expect(isAuthConfigured(config.auth)).toBe(true)
+    }
+    expect(isAuthConfigured(load().config.auth)).toBe(false)
+  })
+
+  test('come from settings and from files together', () => {
+    const keysFile = fileOf(`# one a line\n\n  KEY2:${secret}:session  \nKEY3:other\n`)
+    const { auth } = load({
+      environment: { MILLRACE_AUTH_KEYS: `KEY1:${secret}`, MILLRACE_AUTH_KEYS_FILE: keysFile },
+    }).config
+    expect(credentialsOf(auth)).toEqual({
+      keys: [
+        { id: 'KEY1', secret, sessionToken: undefined },
+        { id: 'KEY2', secret, sessionToken: 'session' },
+        { id: 'KEY3', secret: 'other', sessionToken: undefined },
+      ],
+      token: undefined,
+    })
+  })
+
+  test.for([
+    ['half a key', { MILLRACE_AUTH_KEYS: secret }],
+    ['four parts', { MILLRACE_AUTH_KEYS: `KEY1:a:b:${secret}` }],
+    ['the same id twice', { MILLRACE_AUTH_KEYS: `KEY1:${secret},KEY1:other` }],
+    ['no key in the file', { MILLRACE_AUTH_KEYS_FILE: '' }, '# none\n'],
+    ['half a key in the file', { MILLRACE_AUTH_KEYS_FILE: '' }, `KEY1:a\n${secret}\n`],
+    ['no such file', { MILLRACE_AUTH_KEYS_FILE: '/nowhere/keys' }],
+    ['a short token', { MILLRACE_AUTH_TOKEN: 'short' }],
+    ['a short token in the file', { MILLRACE_AUTH_TOKEN_FILE: '' }, 'short\n'],
+  ] as [string, Record<string, string>, string?][])(
+    '%s is refused, and no message holds a secret',
+    ([_what, variables, text]) => {
+      const file = text === undefined ? undefined : fileOf(text)
+      const environment = Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, file ?? value]))
+      const faults = faultsOf({ environment })
+      expect(faults.length).toBeGreaterThan(0)
+      expect(faults.join()).toContain('auth.')
+      expect(faults.join()).not.toContain(secret)
+    },
+  )
 })
 
 test('the file of the project holds the defaults, and every setting but those of the machine', () => {

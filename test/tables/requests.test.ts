@@ -19,6 +19,15 @@ test('a member of a wrong JSON type is said before anything else that is wrong',
     ['CreateTable', { KeySchema: ['pk'] }, 'Unexpected value type in payload'],
     ['CreateTable', { ProvisionedThroughput: { ReadCapacityUnits: 'x' } }, 'STRING_VALUE cannot be converted to Long'],
     ['GetRecords', { Limit: {} }, 'Start of structure or map found where not expected'],
+    ['DeleteItem', { Key: { a: 'x' } }, 'Unexpected value type in payload'],
+    ['GetItem', { TableName: 'nowhere', Key: { a: { S: 1 } } }, 'NUMBER_VALUE cannot be converted to String'],
+    ['PutItem', { Item: { a: { M: { b: { L: [null, { B: '23456' }] } } } } }, 'a multiple of 4 bytes but found: 5'],
+    ['PutItem', { Item: { a: { S: 'x' } }, Expected: { a: { Value: { BOOL: 5 } } } }, 'converted to Boolean'],
+    ['PutItem', { Item: {}, ExpressionAttributeValues: { ':a': { SS: ['x', 1] } } }, 'converted to String'],
+    ['Query', { KeyConditions: { a: { AttributeValueList: [{ N: true }] } } }, 'TRUE_VALUE cannot be converted'],
+    ['BatchGetItem', { RequestItems: { nowhere: { Keys: [{ a: { NS: {} } }] } } }, 'Start of structure or map'],
+    ['BatchWriteItem', { RequestItems: { a: [{ PutRequest: { Item: { a: { BS: [[]] } } } }] } }, 'ByteBuffer'],
+    ['TransactGetItems', { TransactItems: [{ Get: { Key: { a: { M: [] } } } }] }, 'Unrecognized collection type'],
   ]
   for (const [operation, input, message] of wrong) {
     const answer = await ask(operation, input)

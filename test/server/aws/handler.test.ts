@@ -1,10 +1,10 @@
-import { createServer, request as httpRequest } from 'node:http'
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { crc32, gzipSync } from 'node:zlib'
+import { crc32, gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type ErrorCode, errorKinds, MillraceError, silentLogger } from '../../src/runtime/index.js'
-import { AwsHandler, type ExecuteAws } from '../../src/server/aws.js'
-import { Bodies } from '../../src/server/body.js'
+import { type ErrorCode, errorKinds, MillraceError, silentLogger } from '../../../src/runtime/index.js'
+import { AwsHandler, type ExecuteAws } from '../../../src/server/aws/handler.js'
+import { Bodies } from '../../../src/server/body.js'
 
 const target = 'DynamoDB_20120810.PutItem'
 const jsonType = 'application/x-amz-json-1.0'
@@ -84,6 +84,64 @@ describe('an answer', () => {
     },
   )
 
+  test('to a request for Kinesis says so, in its own version of the protocol', async () => {
+    const { send } = await awsPath()
+    for (const type of ['application/x-amz-json-1.1', 'application/x-amz-cbor-1.1']) {
+      const { status, headers, body } = await send('{}', {
+        'content-type': type,
+        'x-amz-target': 'Kinesis_20131202.PutRecord',
+      })
+      expect(status).toBe(400)
+      expect(headers.get('content-type')).toBe('application/x-amz-json-1.1')
+      const answer = JSON.parse(body.toString()) as { __type: string; message: string }
+      expect(answer.__type).toBe('com.amazon.coral.service#UnknownOperationException')
+      expect(answer.message).toContain('Kinesis is not served')
+    }
+  })
+
+  test('has no message when there is none, and two errors have theirs under another name', async () => {
+    const failure = { type: 'com.amazon.coral.service#SerializationException', status: 400, message: 'no' }
+    const { send } = await awsPath({ execute: () => Promise.reject(failure) })
+    expect((await send('{}')).body.toString()).toBe(
+      '{"__type":"com.amazon.coral.service#SerializationException","Message":"no"}',
+    )
+    const unknown = await send('{}', { 'x-amz-target': 'no.such' })
+    expect(unknown.body.toString()).toBe('{"__type":"com.amazon.coral.service#UnknownOperationException"}')
+    expect(unknown.headers.get('x-amz-crc32')).toBe('1368724161')
+    const noJson = await send('hi', { 'x-amz-target': 'no.such' })
+    expect(noJson.body.toString()).toBe('{"__type":"com.amazon.coral.service#SerializationException"}')
+  })
+
+  test('is packed for who takes gzip, when it is worth it, and its checksum is that of what is sent', async () => {
+    const large = Buffer.from(JSON.stringify({ items: Array.from({ length: 500 }, (_, i) => `item ${i % 7}`) }))
+    const { port } = await awsPath({ bodyBytesMax: 1 << 20 })
+    const ask = (body: Buffer, encoding: string) =>
+      new Promise<{ headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+        const headers = { 'content-type': jsonType, 'x-amz-target': target, 'accept-encoding': encoding }
+        const asked = httpRequest({ port, method: 'POST', headers }, (response) => {
+          const parts: Buffer[] = []
+          response.on('data', (part: Buffer) => parts.push(part))
+          response.on('end', () => resolve({ headers: response.headers, body: Buffer.concat(parts) }))
+        })
+        asked.on('error', reject)
+        asked.end(body)
+      })
+    for (const encoding of ['gzip', 'deflate, gzip;q=0.5, br', 'GZIP']) {
+      const { headers, body } = await ask(large, encoding)
+      expect(headers['content-encoding'], encoding).toBe('gzip')
+      expect(body.length).toBeLessThan(large.length / 4)
+      expect(headers['content-length']).toBe(String(body.length))
+      expect(headers['x-amz-crc32']).toBe(String(crc32(body)))
+      expect(gunzipSync(body)).toEqual(large)
+    }
+    for (const encoding of ['identity', 'gzip;q=0', 'br', 'gzip;q=0.0, br', 'xgzip']) {
+      const { headers, body } = await ask(large, encoding)
+      expect(headers['content-encoding'], encoding).toBeUndefined()
+      expect(body).toEqual(large)
+    }
+    expect((await ask(Buffer.from('{}'), 'gzip')).headers['content-encoding']).toBeUndefined()
+  })
+
   test('says what is known of the write: nothing applied, or not known', async () => {
     let code: ErrorCode = 'INTERNAL'
     const { send } = await awsPath({
@@ -129,11 +187,34 @@ describe('a request', () => {
     ['PUT', jsonType],
     ['DELETE', jsonType],
     ['POST', 'text/plain'],
+    ['POST', 'application/x-amz-json-1.1'],
+    ['POST', 'application/jsonasdf'],
+    ['OPTIONS', jsonType],
   ] as const)('%s of %s is not found', async ([method, type]) => {
     const { send } = await awsPath()
-    const { status, body } = await send('{}', { 'content-type': type }, method)
+    const { status, headers, body } = await send('{}', { 'content-type': type }, method)
     expect(status).toBe(404)
     expect(body.toString()).toBe('<UnknownOperationException/>\n')
+    expect(headers.get('x-amz-crc32')).toBe('3552371480')
+  })
+
+  test.for([
+    ['application/json', 'application/json'],
+    ['application/json;charset=x', 'application/json'],
+    ['  application/x-amz-json-1.0  ;  x', jsonType],
+  ])('of %s is answered as %s', async ([given, answered]) => {
+    const { send } = await awsPath()
+    const { status, headers } = await send('{}', { 'content-type': given! })
+    expect([status, headers.get('content-type')]).toEqual([200, answered])
+  })
+
+  test('whose signature is only half there is refused before it runs', async () => {
+    const execute = vi.fn<ExecuteAws>()
+    const { send, observe } = await awsPath({ execute })
+    const { status, body } = await send('{}', { authorization: 'AWS4-HMAC-SHA256 Credential=a' })
+    expect([status, body.toString()]).toEqual([400, expect.stringContaining('IncompleteSignatureException')])
+    expect(execute).not.toHaveBeenCalled()
+    expect(observe).toHaveBeenCalledWith('unknown', 'IncompleteSignatureException', expect.any(Number))
   })
 
   test('may be packed', async () => {
@@ -149,10 +230,12 @@ describe('a request', () => {
     for (const [body, headers] of [
       ['x'.repeat(100_001), {}],
       ['x'.repeat(5_000_000), {}],
+      ['x'.repeat(100_001), { 'content-type': 'text/plain' }],
       [gzipSync(Buffer.alloc(50_000_000)), { 'content-encoding': 'gzip' }],
     ] as const) {
       const answer = await send(body, headers)
       expect(answer.status).toBe(413)
+      expect(answer.headers.get('transfer-encoding')).toBe('chunked')
       expect(answer.body.length).toBe(0)
     }
     expect(observe).toHaveBeenLastCalledWith('unknown', 'TooLarge', expect.any(Number))
@@ -224,5 +307,7 @@ describe('a page of another origin', () => {
     expect(headers.get('access-control-allow-headers')).toBe(wanted)
     expect(headers.get('access-control-allow-methods')).toContain('POST')
     expect(headers.get('access-control-max-age')).toBe('172800')
+    const asked = await send('', { origin, 'access-control-request-method': 'POST' }, 'OPTIONS')
+    expect(asked.headers.get('access-control-allow-methods')).toBe('POST')
   })
 })

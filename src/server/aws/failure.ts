@@ -1,4 +1,4 @@
-import type { MillraceError } from '../runtime/index.js'
+import type { MillraceError } from '../../runtime/index.js'
 
 /** An error as the AWS protocol answers it. */
 export interface AwsFailure {
@@ -16,6 +16,33 @@ export const unknownOperation: AwsFailure = {
   status: 400,
   message: '',
 }
+
+export const noJson: AwsFailure = {
+  type: 'com.amazon.coral.service#SerializationException',
+  status: 400,
+  message: '',
+}
+
+export const kinesisHere: AwsFailure = {
+  ...unknownOperation,
+  message:
+    'Kinesis is not served at this address: Millrace speaks DynamoDB and DynamoDB Streams; plain streams are at /v1/streams.',
+}
+
+/** These two have their message under another name than all the others. */
+const capitals = new Set(['SerializationException', 'TransactionCanceledException'])
+
+/** The body of the answer: without a message when there is none. */
+export function bodyOf(failure: AwsFailure): object {
+  const { type, message, extra } = failure
+  if (message === '') return { __type: type, ...extra }
+  return capitals.has(nameOf(failure))
+    ? { __type: type, Message: message, ...extra }
+    : { __type: type, message, ...extra }
+}
+
+/** The name of an error without its namespace. */
+export const nameOf = ({ type }: AwsFailure): string => type.slice(type.indexOf('#') + 1)
 
 export function isAwsFailure(thrown: unknown): thrown is AwsFailure {
   if (typeof thrown !== 'object' || thrown === null || 'code' in thrown) return false

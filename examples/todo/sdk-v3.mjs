@@ -1,0 +1,145 @@
+// To-do lists with the AWS SDK for JavaScript v3: two tables, the stream of one, and a program that counts with it.
+//   node examples/todo/sdk-v3.mjs [http://127.0.0.1:8000]
+// Nothing here is written for Millrace: the endpoint is all that differs from a program on AWS.
+import {
+  CreateTableCommand,
+  DeleteTableCommand,
+  DynamoDBClient,
+  waitUntilTableExists,
+  waitUntilTableNotExists,
+} from '@aws-sdk/client-dynamodb'
+import {
+  DescribeStreamCommand,
+  DynamoDBStreamsClient,
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+} from '@aws-sdk/client-dynamodb-streams'
+import {
+  BatchWriteCommand,
+  DeleteCommand,
+  DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb'
+
+const endpoint = process.argv[2] ?? process.env.AWS_ENDPOINT_URL ?? 'http://127.0.0.1:8000'
+process.env.AWS_ACCESS_KEY_ID ??= 'any'
+process.env.AWS_SECRET_ACCESS_KEY ??= 'any'
+const dynamodb = new DynamoDBClient({ endpoint, region: 'us-east-1' })
+const streams = new DynamoDBStreamsClient({ endpoint, region: 'us-east-1' })
+const documents = DynamoDBDocumentClient.from(dynamodb)
+const wait = { client: dynamodb, minDelay: 1, maxDelay: 1, maxWaitTime: 60 }
+
+await dynamodb.send(
+  new CreateTableCommand({
+    TableName: 'todoList',
+    AttributeDefinitions: [{ AttributeName: 'ListId', AttributeType: 'N' }],
+    KeySchema: [{ AttributeName: 'ListId', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+  }),
+)
+const { TableDescription } = await dynamodb.send(
+  new CreateTableCommand({
+    TableName: 'todoListTask',
+    AttributeDefinitions: [
+      { AttributeName: 'ListId', AttributeType: 'N' },
+      { AttributeName: 'TaskId', AttributeType: 'S' },
+    ],
+    KeySchema: [
+      { AttributeName: 'ListId', KeyType: 'HASH' },
+      { AttributeName: 'TaskId', KeyType: 'RANGE' },
+    ],
+    BillingMode: 'PAY_PER_REQUEST',
+    StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+  }),
+)
+for (const TableName of ['todoList', 'todoListTask']) await waitUntilTableExists(wait, { TableName })
+
+await documents.send(new PutCommand({ TableName: 'todoList', Item: { ListId: 2, Name: 'Work', TaskCount: 0 } }))
+await documents.send(new PutCommand({ TableName: 'todoList', Item: { ListId: 7, Name: 'Home', TaskCount: 0 } }))
+const task = (ListId, TaskId, Description) => ({ ListId, TaskId, Description })
+const progress = { TableName: 'todoListTask', Item: task(2, '1_progress', 'Share progress') }
+await documents.send(new PutCommand(progress))
+await documents.send(
+  new BatchWriteCommand({
+    RequestItems: {
+      todoListTask: [
+        { PutRequest: { Item: task(2, '2_plan', 'Plan the week') } },
+        { PutRequest: { Item: task(2, '3_call', 'Call the bank') } },
+        { PutRequest: { Item: task(7, '1_milk', 'Buy milk') } },
+      ],
+    },
+  }),
+)
+await documents.send(
+  new UpdateCommand({
+    TableName: 'todoListTask',
+    Key: { ListId: 2, TaskId: '2_plan' },
+    UpdateExpression: 'SET Description = :words',
+    ConditionExpression: 'attribute_exists(TaskId)',
+    ExpressionAttributeValues: { ':words': 'Plan the month' },
+  }),
+)
+await documents.send(new DeleteCommand({ TableName: 'todoListTask', Key: { ListId: 2, TaskId: '3_call' } }))
+// The same again changes nothing, and so makes no record.
+await documents.send(new PutCommand(progress))
+
+const steps = { INSERT: 1, MODIFY: 0, REMOVE: -1 }
+const records = await readStream(TableDescription.LatestStreamArn, 6)
+for (const { eventName, dynamodb: change } of records) {
+  if (steps[eventName] === 0) continue
+  await documents.send(
+    new UpdateCommand({
+      TableName: 'todoList',
+      Key: { ListId: Number(change.Keys.ListId.N) },
+      UpdateExpression: 'ADD TaskCount :step',
+      ExpressionAttributeValues: { ':step': steps[eventName] },
+    }),
+  )
+}
+
+const counts = {}
+for (const ListId of [2, 7]) {
+  const { Item } = await documents.send(new GetCommand({ TableName: 'todoList', Key: { ListId } }))
+  counts[Item.Name] = Item.TaskCount
+}
+const { Items } = await documents.send(
+  new QueryCommand({
+    TableName: 'todoListTask',
+    KeyConditionExpression: 'ListId = :list',
+    ExpressionAttributeValues: { ':list': 2 },
+  }),
+)
+const names = records.map((record) => record.eventName).sort()
+console.log(JSON.stringify({ records: names, counts, work: Items.map((item) => item.Description) }))
+
+for (const TableName of ['todoList', 'todoListTask']) {
+  await dynamodb.send(new DeleteTableCommand({ TableName }))
+  await waitUntilTableNotExists(wait, { TableName })
+}
+dynamodb.destroy()
+streams.destroy()
+
+/** So many records of a stream, read shard by shard; AWS may show them a little later than the tables do. */
+async function readStream(StreamArn, wanted) {
+  const end = Date.now() + 60_000
+  for (;;) {
+    const found = []
+    const { StreamDescription } = await streams.send(new DescribeStreamCommand({ StreamArn }))
+    for (const { ShardId } of StreamDescription.Shards) {
+      const start = { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' }
+      let { ShardIterator } = await streams.send(new GetShardIteratorCommand(start))
+      while (ShardIterator) {
+        const page = await streams.send(new GetRecordsCommand({ ShardIterator }))
+        if (page.Records.length === 0) break
+        found.push(...page.Records)
+        ShardIterator = page.NextShardIterator
+      }
+    }
+    if (found.length >= wanted) return found
+    if (Date.now() > end) throw new Error(`the stream shows ${found.length} records instead of ${wanted}`)
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+}

@@ -1,0 +1,70 @@
+import { createHash, createHmac } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+
+export const algorithm = 'AWS4-HMAC-SHA256'
+export const terminator = 'aws4_request'
+
+/** What a request says of its signature, in either form: as a header, or in the query (presigned). */
+export interface Signed {
+  readonly algorithm: string
+  /** Key id, date, region, service and terminator, as they stand there. */
+  readonly credential: readonly string[]
+  /** Lower case. */
+  readonly signedHeaders: readonly string[]
+  readonly signature: string
+  /** `YYYYMMDDTHHMMSSZ`. */
+  readonly date: string
+  /** How long a presigned request is good, when it says so. */
+  readonly expiresSeconds: number | undefined
+  readonly sessionToken: string | undefined
+}
+
+/** What was signed, beside the body. */
+export interface RequestHead {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams | undefined
+  readonly headers: IncomingHttpHeaders
+}
+
+export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+export const hmac = (key: Buffer | string, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+
+/** The key of one day, region and service. Source: "Signature Version 4 signing process", AWS General Reference. */
+export function signingKey(secret: string, date: string, region: string, service: string): Buffer {
+  return hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), terminator)
+}
+
+/** What the signature is made over. The signature itself is the HMAC of this under the signing key. */
+export function stringToSign(head: RequestHead, signed: Signed, bodySha256: string): string {
+  const scope = signed.credential.slice(1).join('/')
+  // Node reads headers as Latin-1: written back so, the bytes are those that the client signed.
+  const canonical = createHash('sha256')
+    .update(canonicalRequest(head, signed, bodySha256), 'latin1')
+    .digest('hex')
+  return `${signed.algorithm}\n${signed.date}\n${scope}\n${canonical}`
+}
+
+function canonicalRequest({ method, path, query, headers }: RequestHead, signed: Signed, bodySha256: string): string {
+  let lines = ''
+  for (const name of signed.signedHeaders) {
+    const value = headers[name] ?? ''
+    const text = Array.isArray(value) ? value.join(',') : value
+    lines += `${name}:${text.trim().replace(/ {2,}/g, ' ')}\n`
+  }
+  const names = signed.signedHeaders.join(';')
+  return `${method}\n${path}\n${query ? canonicalQuery(query) : ''}\n${lines}\n${names}\n${bodySha256}`
+}
+
+function canonicalQuery(query: URLSearchParams): string {
+  const parts: string[] = []
+  for (const [name, value] of query) {
+    if (name !== 'X-Amz-Signature') parts.push(`${encoded(name)}=${encoded(value)}`)
+  }
+  return parts.sort().join('&')
+}
+
+/** RFC 3986: everything but letters, digits and `-._~`. */
+const encoded = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
