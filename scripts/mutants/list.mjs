@@ -212,7 +212,10 @@ export const others = [
     file: 'src/log/trimmer.ts',
     guard: 'if (floor !== undefined && floor <= to.previous) continue',
     without: 'if (floor === undefined && floor) continue',
-    by: simulation,
+    by: {
+      file: 'test/retention/start-race.test.ts',
+      title: 'a group that seeks the oldest record beside a trim can read on',
+    },
   },
   {
     name: 'a start takes the low watermark that is packed',
