@@ -33,7 +33,7 @@ import {
   text,
 } from './request.js'
 import { refuseKeyUpdates, updateDecision } from './update-decision.js'
-import { checkItem, type Item, itemBytesMax, keyOf } from './values/index.js'
+import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from './values/index.js'
 import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
 
 const empty: Item = {}
@@ -63,8 +63,7 @@ export class ItemOperations {
 
   async put(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Item', 'item')
-    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
-      throw validation('Return values set to invalid value')
+    refuseReturnsOfUpdate(common.returns)
     refuseMixed('PutItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item, size } = checkItem(input.Item)
@@ -93,8 +92,7 @@ export class ItemOperations {
 
   async delete(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Key', 'key')
-    if (common.returns !== 'NONE' && common.returns !== 'ALL_OLD')
-      throw validation('Return values set to invalid value')
+    refuseReturnsOfUpdate(common.returns)
     refuseMixed('DeleteItem', input)
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
@@ -116,7 +114,7 @@ export class ItemOperations {
   }
 
   async update(input: Input): Promise<Buffer> {
-    const common = writeCommon(input, 'Key', 'key')
+    const common = writeCommon(input, 'Key', 'key', true)
     refuseMixed('UpdateItem', input)
     refuseLonePlaceholders(input, ['UpdateExpression', 'ConditionExpression'])
     const { item: given } = checkItem(input.Key)
@@ -203,15 +201,13 @@ interface WriteCommon {
   readonly showMetrics: boolean
 }
 
-function writeCommon(input: Input, required: string, member: string): WriteCommon {
+function writeCommon(input: Input, required: string, member: string, isUpdate = false): WriteCommon {
+  const isThere = input[required] !== undefined && input[required] !== null
+  if (isThere) refuseAlone(input, isUpdate)
   const constraints = new Constraints()
+  const show = showCapacity(input, constraints)
+  const showMetrics = showCollectionMetrics(input, constraints)
   const table = tableName(input, constraints)
-  constraints.check(
-    input[required] !== undefined && input[required] !== null,
-    member,
-    undefined,
-    'Member must not be null',
-  )
   const returns = oneOf(input, 'ReturnValues', 'returnValues', returnValues, constraints) ?? 'NONE'
   const onFailure = oneOf(
     input,
@@ -220,11 +216,35 @@ function writeCommon(input: Input, required: string, member: string): WriteCommo
     ['ALL_OLD', 'NONE'],
     constraints,
   )
-  const show = showCapacity(input, constraints)
-  const showMetrics = showCollectionMetrics(input, constraints)
+  constraints.check(isThere, member, undefined, 'Member must not be null')
   checkLegacy(input, constraints)
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showMetrics }
+}
+
+/** What the newer layer looks at first and answers by itself, whatever else is wrong; without a Key or Item it is not asked. */
+function refuseAlone(input: Input, isUpdate: boolean): void {
+  if (input.TableName === '') {
+    throw new ValidationError(
+      "Value at 'TableName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    )
+  }
+  const returns = text(input, 'ReturnValues')
+  if (isUpdate && returns !== undefined && !(returnValues as readonly string[]).includes(returns)) {
+    // The misspelling is AWS's.
+    throw new ValidationError(
+      'Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]',
+    )
+  }
+}
+
+function refuseReturnsOfUpdate(returns: ReturnValues): void {
+  if (returns !== 'NONE' && returns !== 'ALL_OLD')
+    throw new ValidationError(
+      'ReturnValues can only be ALL_OLD or NONE',
+      'validation',
+      'Return values set to invalid value',
+    )
 }
 
 function conditionOf(input: Input): ReturnType<typeof parseCondition> | undefined {

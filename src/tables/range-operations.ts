@@ -58,10 +58,9 @@ export class RangeOperations {
     const filter = filterOf(input, context) ?? legacy.filter
     const projection = projectionOf(input, context) ?? legacy.projection
     context.checkAllUsed()
-    const conditionsMax = common.index === undefined ? undefined : indexConditionsMax
     const found = keyCondition
-      ? attributeConditionsOf(keyCondition, conditionsMax)
-      : legacyKeyConditions(input, conditionsMax)
+      ? attributeConditionsOf(keyCondition)
+      : legacyKeyConditions(input, common.index === undefined ? undefined : indexConditionsMax)
     const row = this.#row(common.table)
     const target = targetOf(row, common.index, common.reading.consistent)
     refuseUnindexed(found)

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { serialization, validation } from './aws-error.js'
 import type { Placeholders } from './expressions/index.js'
-import { notBoolean, notList, notMap, notNumber, notText } from './values/index.js'
+import { notBoolean, notList, notMap, notNumber, notText, ValidationError } from './values/index.js'
 
 /** A request's body: an object of members that are checked one by one when they are read. */
 export type Input = Readonly<Record<string, unknown>>
@@ -186,13 +186,21 @@ export function placeholders(input: Input): Placeholders {
   }
 }
 
-/** Names or values without an expression to use them. */
-export function refuseLonePlaceholders(input: Input, expressions: readonly string[]): void {
+/** Names or values without an expression to use them; the older words list those that could have used the values. */
+export function refuseLonePlaceholders(
+  input: Input,
+  expressions: readonly string[],
+  forValues: readonly string[] = expressions.filter((name) => name !== 'ProjectionExpression'),
+): void {
   if (expressions.some((name) => input[name] !== undefined && input[name] !== null)) return
   for (const name of ['ExpressionAttributeNames', 'ExpressionAttributeValues']) {
     if (input[name] === undefined || input[name] === null) continue
-    throw validation(
-      `${name} can only be specified when using expressions${expressions.length === 1 ? `: ${expressions[0]} is null` : ''}`,
+    const message = `${name} can only be specified when using expressions`
+    const absent = forValues.length === 1 ? `${forValues[0]} is null` : `${forValues.join(' and ')} are null`
+    throw new ValidationError(
+      message,
+      'validation',
+      name === 'ExpressionAttributeValues' && forValues.length > 0 ? `${message}: ${absent}` : message,
     )
   }
 }

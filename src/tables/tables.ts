@@ -122,7 +122,7 @@ export class Tables {
       const answer = await (run[operation] as Operation)(input)
       return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
     } catch (error) {
-      throw asAwsError(error)
+      throw asAwsError(error, operation)
     }
   }
 

@@ -58,7 +58,7 @@ class Application {
       this.writeMembers(node, old.M, next, depth + 1)
       return { M: next }
     }
-    throw new ValidationError('The document path provided in the update expression is invalid for update')
+    throw new ValidationError('The document path provided in the update expression is invalid for update', 'item')
   }
 
   private writeElements(node: PathTree, list: readonly AttributeValue[], depth: number): AttributeValue {
@@ -80,6 +80,8 @@ class Application {
           throw new ValidationError(
             'Nesting Levels have exceeded supported limits: ' +
               'Attributes in the item have nested levels beyond supported limit',
+            'item',
+            'Nesting Levels have exceeded supported limits',
           )
         }
         return value
@@ -106,7 +108,10 @@ function evaluateSetValue(value: SetValue, item: Item): AttributeValue {
     case 'path': {
       const found = readPath(item, value.path)
       if (found !== undefined) return found
-      throw new ValidationError('The provided expression refers to an attribute that does not exist in the item')
+      throw new ValidationError(
+        'The provided expression refers to an attribute that does not exist in the item',
+        'item',
+      )
     }
     case 'value':
       return value.value
@@ -176,5 +181,5 @@ function nestingOf(value: AttributeValue): number {
 export class OperandTypeError extends ValidationError {}
 
 function wrongType(): ValidationError {
-  return new OperandTypeError('An operand in the update expression has an incorrect data type')
+  return new OperandTypeError('An operand in the update expression has an incorrect data type', 'item')
 }

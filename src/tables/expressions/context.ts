@@ -91,7 +91,9 @@ export class ExpressionContext {
     } catch (thrown) {
       if (!(thrown instanceof ValidationError) || thrown.variant === 'serialization') throw thrown
       throw new ValidationError(
-        `ExpressionAttributeValues contains invalid value: ${thrown.message} for key ${reference}`,
+        thrown.message,
+        'validation',
+        `ExpressionAttributeValues contains invalid value: ${thrown.older} for key ${reference}`,
       )
     }
   }

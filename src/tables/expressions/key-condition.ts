@@ -7,6 +7,7 @@ import {
 } from '../values/index.js'
 import { type Condition, type Operand, operandsOf, readCondition } from './condition.js'
 import type { ExpressionContext } from './context.js'
+import { expressionError } from './reader.js'
 
 export type KeyOperator = '=' | '<' | '<=' | '>' | '>=' | 'BETWEEN' | 'begins_with'
 
@@ -47,20 +48,11 @@ export function readKeyCondition(text: string, context: ExpressionContext): Cond
 }
 
 /** The second part, when the names and values of all expressions are known to be used. */
-export function attributeConditionsOf(
-  condition: Condition,
-  conditionsMax: number = conditionsOfTwoMax,
-): AttributeConditions {
+export function attributeConditionsOf(condition: Condition): AttributeConditions {
   const found = new Map<string, AttributeCondition>()
   collect(condition, found)
-  if (found.size > conditionsMax) throw tooMany()
   return found
 }
-
-/** Conditions on a key of one hash attribute and at most one range attribute. */
-const conditionsOfTwoMax = 2
-
-const tooMany = (): ValidationError => new ValidationError('Conditions can be of length 1 or 2 only')
 
 /**
  * What the conditions ask of a table's keys. `visit` is called with each attribute of the key before its condition is
@@ -72,9 +64,13 @@ export function keyConditionOf(
   visit: (attribute: KeyAttribute) => void = () => {},
 ): KeyCondition {
   visit(schema.hash)
-  if (found.size > conditionsOfTwoMax) throw tooMany()
   const keys = schema.range === undefined ? 1 : 2
-  if (found.size > keys) throw new ValidationError('Query key condition not supported')
+  if (found.size > keys && found.size <= 2) throw new ValidationError('Query key condition not supported')
+  if (found.size > keys) {
+    throw new ValidationError(
+      `The number of query conditions (${found.size}) exceeds the number of key attributes defined in the schema (${keys})`,
+    )
+  }
   const hash = found.get(schema.hash.name)
   if (hash === undefined) throw missed(schema.hash)
   checkTypes(schema.hash, hash)
@@ -147,7 +143,7 @@ function collect(condition: Condition, found: Map<string, AttributeCondition>): 
   }
   const read = readAttributeCondition(condition)
   if (found.has(read.name)) {
-    throw new ValidationError('KeyConditionExpressions must only contain one condition per key')
+    throw expressionError('KeyConditionExpression', 'KeyConditionExpressions must only contain one condition per key')
   }
   found.set(read.name, read)
 }

@@ -41,7 +41,9 @@ export class ExpressionReader {
     if (text === '') throw this.error('The expression can not be empty;')
     const size = Buffer.byteLength(text)
     if (size > expressionBytesMax) {
-      throw this.error(`Expression size has exceeded the maximum allowed size; expression size: ${size}`)
+      const message = `Invalid ${kind}: Expression size has exceeded the maximum allowed size;`
+      const older = kind === 'UpdateExpression' ? message : `${message} expression size: ${size}`
+      throw new ValidationError(message, 'validation', older)
     }
     this.tokens = tokenise(text)
   }

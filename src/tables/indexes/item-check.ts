@@ -18,5 +18,6 @@ export function checkIndexedItem(
     updated
       ? 'Item size to update has exceeded the maximum allowed size'
       : 'Item size has exceeded the maximum allowed size',
+    'item',
   )
 }

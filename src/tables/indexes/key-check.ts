@@ -46,14 +46,13 @@ function check(row: TableRow, item: Item, written: readonly string[] | undefined
       }
       if (!isWritten) continue
       const fault = sizeFaultOf(kind, values)
-      if (fault)
-        throw new ValidationError(text(index, index[kind][0] as KeyAttribute, values[0] as AttributeValue, fault))
+      if (fault) throw errorOf(fault, text(index, index[kind][0] as KeyAttribute, values[0] as AttributeValue, fault))
     }
   }
 }
 
 const errorOf = (fault: KeyFault, text: string): ValidationError =>
-  fault === 'empty' ? new EmptyKeyError(text) : new ValidationError(text)
+  fault === 'empty' ? new EmptyKeyError(text, 'item') : new ValidationError(text, 'item')
 
 const kindOfEmpty = (value: AttributeValue): string => ('B' in value ? 'binary' : 'string')
 
@@ -107,7 +106,7 @@ export function checkIndexKeysOfUpdate(row: TableRow, update: Update): void {
       const written = types.get(attribute.name)
       if (written === 'part') partly ??= attribute.name
       else if (written !== undefined && written !== 'unknown' && written !== attribute.type)
-        throw new ValidationError(mismatch(index, attribute, written))
+        throw new ValidationError(mismatch(index, attribute, written), 'item')
     }
   }
   if (partly !== undefined) throw notScalar(partly)
@@ -116,5 +115,6 @@ export function checkIndexKeysOfUpdate(row: TableRow, update: Update): void {
 export function notScalar(name: string): ValidationError {
   return new ValidationError(
     `Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: ${name}`,
+    'item',
   )
 }

@@ -19,8 +19,8 @@ export function cancelled(reasons: readonly (CancellationReason | undefined)[]):
  */
 export function reasonOf(thrown: unknown): CancellationReason {
   if (thrown instanceof EmptyKeyError) throw thrown
-  const isValidation =
-    thrown instanceof ValidationError || (thrown instanceof AwsError && thrown.type.endsWith('#ValidationException'))
-  if (!isValidation) throw thrown
-  return { Code: 'ValidationError', Message: (thrown as Error).message }
+  if (thrown instanceof ValidationError) return { Code: 'ValidationError', Message: thrown.older }
+  if (thrown instanceof AwsError && thrown.type.endsWith('#ValidationException'))
+    return { Code: 'ValidationError', Message: thrown.message }
+  throw thrown
 }

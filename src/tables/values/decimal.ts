@@ -10,7 +10,10 @@ const minus = 45
 const plus = 43
 const dot = 46
 const zero = 48
-const exponentClamp = 1_000_000
+/** Exponents are Java's: what 64 bits do not hold is no number, and the older layer wraps at 32 bits. */
+const exponentMax = 9_223_372_036_854_775_807n
+const olderExponentMax = 2_147_483_647
+const exponentDigitsMax = 19
 
 const overflowText = 'Number overflow. Attempting to store a number with magnitude larger than supported range'
 const underflowText = 'Number underflow. Attempting to store a number with magnitude smaller than supported range'
@@ -20,10 +23,22 @@ function isDigit(code: number): boolean {
   return code >= zero && code <= 57
 }
 
+const noNumberText = 'The parameter cannot be converted to a numeric value'
+
 function notANumber(text: string): ValidationError {
-  const of = text === '' ? '' : `: ${text}`
-  return new ValidationError(`The parameter cannot be converted to a numeric value${of}`)
+  const message = `${noNumberText}: ${text}`
+  return new ValidationError(message, 'validation', text === '' ? noNumberText : message)
 }
+
+/** What is wrong with a number, by where it comes from: a request, or a sum with an attribute of the item. */
+interface Faults {
+  readonly variant: 'validation' | 'item'
+  readonly tooPrecise: string
+}
+
+const given: Faults = { variant: 'validation', tooPrecise: precisionText }
+// AWS answers a result of too many digits with the overflow text.
+const computed: Faults = { variant: 'item', tooPrecise: overflowText }
 
 /**
  * The canonical text of a number: plain decimal notation, no sign but a minus, no superfluous zeros, `0` for every zero.
@@ -56,27 +71,52 @@ export function normaliseNumber(text: string): string {
 
   const exponent = at === length ? 0 : readExponent(text, at)
   const digits = text.slice(start, integerEnd) + text.slice(fractionStart, fractionEnd)
-  return writeNumber(first === minus, digits, integerDigits + exponent, precisionText)
+  return writeNumber(first === minus, digits, integerDigits + exponent, given)
 }
 
+/** The exponent as written, which is within the range of a number or near it: what is far outside is refused here. */
 function readExponent(text: string, from: number): number {
   const mark = text.charCodeAt(from)
   if (mark !== 69 && mark !== 101) throw notANumber(text)
   let at = from + 1
   const sign = text.charCodeAt(at)
   if (sign === minus || sign === plus) at++
+  const digitsFrom = at
   if (at >= text.length) throw notANumber(text)
-  let exponent = 0
+  while (at < text.length && text.charCodeAt(at) === zero) at++
+  const significantFrom = at
   for (; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (!isDigit(code)) throw notANumber(text)
-    exponent = Math.min(exponent * 10 + code - zero, exponentClamp)
+    if (!isDigit(text.charCodeAt(at))) throw notANumber(text)
   }
-  return sign === minus ? -exponent : exponent
+  const digits = text.length - significantFrom
+  if (digits > exponentDigitsMax || (digits === exponentDigitsMax && BigInt(text.slice(digitsFrom)) > exponentMax)) {
+    throw notANumber(text)
+  }
+  const exponent = sign === minus ? -Number(text.slice(digitsFrom)) : Number(text.slice(digitsFrom))
+  if (isZero(text, from) && exponent >= numberExponentMin && exponent <= numberExponentMax) return 0
+  // No request is long enough to bring a greater exponent back into the range.
+  if (Math.abs(exponent) < olderExponentMax && !isZero(text, from)) return exponent
+  throw outOfRange(text, exponent)
+}
+
+/** Zeros are held against the range by the exponent that they are written with. */
+function isZero(text: string, end: number): boolean {
+  for (let i = 0; i < end; i++) {
+    const code = text.charCodeAt(i)
+    if (isDigit(code) && code !== zero) return false
+  }
+  return true
+}
+
+function outOfRange(text: string, exponent: number): ValidationError {
+  const message = exponent > 0 ? overflowText : underflowText
+  if (exponent === olderExponentMax) return new ValidationError(message, 'validation', underflowText)
+  const isBeyond = Math.abs(exponent) > olderExponentMax
+  return new ValidationError(message, 'validation', isBeyond ? `${noNumberText}: ${text}` : message)
 }
 
 /** `digits` with the decimal point before position `point` (which may lie outside of them). */
-function writeNumber(negative: boolean, digits: string, point: number, tooPrecise: string): string {
+function writeNumber(negative: boolean, digits: string, point: number, faults: Faults): string {
   let from = 0
   while (from < digits.length && digits.charCodeAt(from) === zero) from++
   let to = digits.length
@@ -84,9 +124,9 @@ function writeNumber(negative: boolean, digits: string, point: number, tooPrecis
   if (from === to) return '0'
   const significant = digits.slice(from, to)
   const position = point - from
-  if (position - 1 > numberExponentMax) throw new ValidationError(overflowText)
-  if (position - 1 < numberExponentMin) throw new ValidationError(underflowText)
-  if (significant.length > numberDigitsMax) throw new ValidationError(tooPrecise)
+  if (position - 1 > numberExponentMax) throw new ValidationError(overflowText, faults.variant)
+  if (position - 1 < numberExponentMin) throw new ValidationError(underflowText, faults.variant)
+  if (significant.length > numberDigitsMax) throw new ValidationError(faults.tooPrecise, faults.variant)
   const sign = negative ? '-' : ''
   if (position <= 0) return `${sign}0.${'0'.repeat(-position)}${significant}`
   if (position >= significant.length) return sign + significant + '0'.repeat(position - significant.length)
@@ -121,8 +161,7 @@ function combine(a: string, b: string, subtract: boolean): string {
   const units = subtract ? unitsA - unitsB : unitsA + unitsB
   const negative = units < 0n
   const digits = (negative ? -units : units).toString()
-  // AWS answers a result of too many digits with the overflow text.
-  return writeNumber(negative, digits, digits.length - scale, overflowText)
+  return writeNumber(negative, digits, digits.length - scale, computed)
 }
 
 function fractionLength(text: string): number {

@@ -29,7 +29,7 @@ export function keyOfBatchItem(item: Item, schema: KeySchema): Item {
 function exactKey(item: Item, schema: KeySchema): Item {
   let extra = schema.range === undefined ? -1 : -2
   for (const _ in item) extra++
-  if (extra !== 0) throw new ValidationError(mismatch)
+  if (extra !== 0) throw new ValidationError(mismatch, 'item')
   return readKey(item, schema, () => mismatch)
 }
 
@@ -53,7 +53,7 @@ function readKey(item: Item, schema: KeySchema, fault: Fault): Item {
 
 function readKeyAttribute(item: Item, attribute: KeyAttribute, fault: Fault): AttributeValue {
   const value = attributeOf(item, attribute.name)
-  if (value === undefined || !(attribute.type in value)) throw new ValidationError(fault(attribute, value))
+  if (value === undefined || !(attribute.type in value)) throw new ValidationError(fault(attribute, value), 'item')
   return value
 }
 
@@ -66,18 +66,21 @@ export function checkKeyValue(attribute: KeyAttribute, value: AttributeValue, ro
     throw new EmptyKeyError(
       'One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ' +
         `${text ? 'string' : 'binary'} value. Key: ${attribute.name}`,
+      'item',
     )
   }
   if (role === 'hash' && size > hashKeyBytesMax) {
     throw new ValidationError(
       // The missing space is AWS's.
       'One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes',
+      'item',
     )
   }
   if (role === 'range' && size > rangeKeyBytesMax) {
     throw new ValidationError(
       'One or more parameter values were invalid: ' +
         'Aggregated size of all range keys has exceeded the size limit of 1024 bytes',
+      'item',
     )
   }
 }

@@ -25,7 +25,12 @@ export function checkTextSet(raw: readonly unknown[]): string[] {
   if (canonical) return raw as string[]
   const sorted = (raw as readonly string[]).map(wellFormed).sort(compareText)
   if (hasDuplicates(sorted)) {
-    throw new ValidationError(`${invalid}Input collection [${raw.join(', ')}] contains duplicates.`)
+    const shown = (raw as readonly string[]).map(quote)
+    throw new ValidationError(
+      `${invalid}Input collection [${upToRepeat(shown, sorted.map(quote)).join(', ')}] contains duplicates.`,
+      'validation',
+      `${invalid}Input collection [${raw.join(', ')}] contains duplicates.`,
+    )
   }
   return sorted
 }
@@ -46,7 +51,13 @@ export function checkNumberSet(raw: readonly unknown[]): string[] {
   }
   if (canonical) return raw as string[]
   members.sort(compareNumbers)
-  if (hasDuplicates(members)) throw new ValidationError('Input collection contains duplicates')
+  if (hasDuplicates(members)) {
+    throw new ValidationError(
+      `${invalid}Input collection contains duplicates.`,
+      'validation',
+      'Input collection contains duplicates',
+    )
+  }
   return members
 }
 
@@ -69,7 +80,12 @@ export function checkBinarySet(raw: readonly unknown[]): string[] {
   members.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
   const sorted = members.map((member) => member.text)
   if (hasDuplicates(sorted)) {
-    throw new ValidationError(`${invalid}Input collection [${raw.join(', ')}]of type BS contains duplicates.`)
+    const shown = (raw as readonly string[]).map(quote)
+    throw new ValidationError(
+      `${invalid}Input collection [${upToRepeat(shown, sorted.map(quote)).join(',')}]of type BS contains duplicates.`,
+      'validation',
+      `${invalid}Input collection [${raw.join(', ')}]of type BS contains duplicates.`,
+    )
   }
   return sorted
 }
@@ -79,4 +95,16 @@ function hasDuplicates(sorted: readonly string[]): boolean {
     if (sorted[i] === sorted[i - 1]) return true
   }
   return false
+}
+
+const quote = (member: string): string => JSON.stringify(member)
+
+/** As AWS shows a set with a repeat: what came before it in the set's order, then the repeat and the rest as they came. */
+function upToRepeat(raw: readonly string[], sorted: readonly string[]): readonly string[] {
+  const seen = new Set<string>()
+  const repeat = raw.findIndex((member) => seen.size === seen.add(member).size)
+  const places = new Map(sorted.map((member, place) => [member, place]))
+  const before = [...seen].slice(0, repeat)
+  before.sort((a, b) => (places.get(a) as number) - (places.get(b) as number))
+  return [...before, ...raw.slice(repeat)]
 }

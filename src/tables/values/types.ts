@@ -45,15 +45,21 @@ export const nestingMax = 32
 
 /**
  * What is wrong with a value, an item or an expression, in AWS's own words. `serialization` is a JSON value of the wrong
- * type, which AWS answers with SerializationException; everything else is a ValidationException.
+ * type, which AWS answers with SerializationException; everything else is a ValidationException. `item` is what shows only
+ * against the table's schema or the item as it is: AWS never counts it among the faults of a request.
+ *
+ * Since 2026 AWS has two layers of checks with words of their own, and an operation runs one of them (aws-error.ts):
+ * `message` is in the newer words, `older` in those before, where they differ.
  */
 export class ValidationError extends Error {
-  readonly variant: 'validation' | 'serialization'
+  readonly variant: 'validation' | 'serialization' | 'item'
+  readonly older: string
 
-  constructor(message: string, variant: 'validation' | 'serialization' = 'validation') {
+  constructor(message: string, variant: 'validation' | 'serialization' | 'item' = 'validation', older = message) {
     super(message)
     this.name = 'ValidationError'
     this.variant = variant
+    this.older = older
   }
 }
 

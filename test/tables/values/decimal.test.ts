@@ -89,14 +89,19 @@ test.for([
 })
 
 test('what is out of range or too precise is refused, never rounded', () => {
-  for (const text of ['1e126', '-1e126', `1${'0'.repeat(126)}`, '1e999999999999']) {
+  for (const text of ['1e126', '-1e126', `1${'0'.repeat(126)}`, '1e999999999999', '0e126', '1e9223372036854775807']) {
     expect(() => normaliseNumber(text)).toThrow('Number overflow')
   }
-  for (const text of ['1e-131', '-9.9e-131', '1e-999999999999']) {
+  for (const text of ['1e-131', '-9.9e-131', '1e-999999999999', '0e-131', '-0.00e-99999999999']) {
     expect(() => normaliseNumber(text)).toThrow('Number underflow')
   }
   for (const text of [`1${'0'.repeat(37)}1`, `0.${'1'.repeat(39)}`]) {
     expect(() => normaliseNumber(text)).toThrow('more than 38 significant digits')
   }
-  expect(normaliseNumber('0e999999999999')).toBe('0')
+  for (const text of ['1e9223372036854775808', '1e-9223372036854775808', `0e${'9'.repeat(1000)}`]) {
+    expect(() => normaliseNumber(text)).toThrow(`cannot be converted to a numeric value: ${text}`)
+  }
+  for (const text of ['0e125', '-0e-130', '0.000', '+0e000000000000000000000000000000000001']) {
+    expect(normaliseNumber(text)).toBe('0')
+  }
 })

@@ -22,7 +22,8 @@ export const exactNumbers: fc.Arbitrary<Exact> = fc
   .map(({ digits, seed, negative, first, zero }) => {
     const least = 10n ** BigInt(digits - 1)
     const magnitude = zero === 0 ? 0n : least + (seed % (9n * least))
-    return { units: negative ? -magnitude : magnitude, exponent: first - digits + 1 }
+    // A zero is held against the range by the exponent that it is written with.
+    return { units: negative ? -magnitude : magnitude, exponent: zero === 0 ? 0 : first - digits + 1 }
   })
 
 /** Spellings of one number: exponents, superfluous zeros, a plus, a point at any place. */
