@@ -104,5 +104,7 @@ test('the bounds are those of AWS, and exactly so much passes', () => {
   expect(() => parse(options(100))).not.toThrow()
   expect(() => parse(options(101))).toThrow('number of operands: 101')
   expect(() => parse(`a = :n${' '.repeat(expressionBytesMax - 6)}`)).not.toThrow()
-  expect(() => parse(`a = :n${' '.repeat(expressionBytesMax - 5)}`)).toThrow('Expression size has exceeded the maximum allowed size;')
+  expect(() => parse(`a = :n${' '.repeat(expressionBytesMax - 5)}`)).toThrow(
+    'Expression size has exceeded the maximum allowed size;',
+  )
 })
