@@ -17,6 +17,8 @@ export class MemoryStorage implements Storage {
   mostWritesInFlight = 0
   /** Called before each write takes effect; may wait, or throw to fail it. */
   beforeWrite: (index: number) => Promise<void> | void = () => {}
+  /** Called when a write has taken effect and nobody knows it yet; may wait. */
+  afterWrite: (index: number) => Promise<void> | void = () => {}
   beforeGet: (key: Buffer) => Promise<void> | void = () => {}
   #writes = 0
 
@@ -76,8 +78,10 @@ export class MemoryStorage implements Storage {
     this.writesInFlight++
     this.mostWritesInFlight = Math.max(this.mostWritesInFlight, this.writesInFlight)
     try {
-      await this.beforeWrite(this.#writes++)
+      const index = this.#writes++
+      await this.beforeWrite(index)
       this.#apply({ puts, deletes, synced: sync })
+      await this.afterWrite(index)
     } finally {
       this.writesInFlight--
     }
