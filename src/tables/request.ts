@@ -104,7 +104,7 @@ export function describedTableName(input: Input, options: { created?: boolean } 
 export function tableName(
   input: Input,
   constraints: Constraints,
-  options: { created?: boolean; member?: string } = {},
+  options: { created?: boolean; member?: string; lengthMin?: number } = {},
 ): string {
   const name = text(input, 'TableName')
   const member = options.member ?? 'tableName'
@@ -114,7 +114,7 @@ export function tableName(
   }
   const arn = options.created ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
-  checkTableName(name, member, constraints, options.created ? tableNameLengthMin : 1)
+  checkTableName(name, member, constraints, options.lengthMin ?? (options.created ? tableNameLengthMin : 1))
   return name
 }
 

@@ -12,7 +12,7 @@ import { expiredIterator, notFound, trimmed, validation } from './aws-error.js'
 import type { AwsStream, Catalogue, ViewType } from './catalogue.js'
 import { type DecodedChange, decodeChange } from './change.js'
 import { array, members } from './json-bytes.js'
-import { atMost, Constraints, type Input, object, oneOf, text, whole } from './request.js'
+import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from './request.js'
 import { keysOf } from './table-operations.js'
 import { streamStatus, windowState } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
@@ -52,7 +52,8 @@ export class StreamOperations {
     const { catalogue } = this.#options
     const constraints = new Constraints()
     const limit = atMost(input, 'Limit', 'limit', 100, constraints) ?? 100
-    const name = text(input, 'TableName')
+    const isNamed = input.TableName !== undefined && input.TableName !== null
+    const name = isNamed ? tableName(input, constraints, { lengthMin: 3 }) : undefined
     const start = text(input, 'ExclusiveStartStreamArn')
     checkArn(start, 'exclusiveStartStreamArn', constraints)
     constraints.done()
@@ -93,7 +94,7 @@ export class StreamOperations {
       throw validation('ShardFilter needs a Type and, for CHILD_SHARDS, a ShardId')
     const wanted = shards
       .filter((shard) => parentId === undefined || shard.parents.some((parent) => ids.get(parent) === parentId))
-      .filter((shard) => start === undefined || wireShardId(shard) > start)
+      .filter((shard) => start === undefined || (wireShardId(shard) > start && wasListed(start, stream, shards)))
     const page = wanted.slice(0, limit)
     return {
       StreamDescription: {
@@ -364,6 +365,20 @@ function checkShardId(id: string | undefined, member: string, constraints: Const
   if (id === undefined) return
   constraints.check(id.length >= 28, member, id, 'Member must have length greater than or equal to 28')
   constraints.check(id.length <= 65, member, id, 'Member must have length less than or equal to 65')
+}
+
+/**
+ * Whether a shard of this id is listed, or can have been before it was trimmed, so that a reader that pages meanwhile goes
+ * on behind it. Behind any other id AWS lists nothing, and says nothing of it.
+ */
+function wasListed(id: string, stream: AwsStream, shards: readonly Shard[]): boolean {
+  const found = /^shardId-(\d{20})-([0-9a-f]{8})$/.exec(id)
+  if (!found) return false
+  const [createdAt, number] = [Number(found[1]), Number.parseInt(found[2] as string, 16)]
+  return shards.some(
+    (shard) =>
+      wireShardId(shard) === id || (createdAt >= stream.createdAt && createdAt <= shard.createdAt && number < shard.id),
+  )
 }
 
 function sequenceOf(wire: string, shard: Shard): number {

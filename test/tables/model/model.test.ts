@@ -9,7 +9,7 @@ import { viewTypes } from './stream.js'
 import { runSteps } from './whole-run.js'
 
 const isLong = process.env.MILLRACE_LONG !== undefined
-const numRuns = isLong ? 5000 : 25
+const numRuns = isLong ? 2000 : 25
 
 for (const hasRange of [false, true]) {
   test(`tables ${hasRange ? 'with' : 'without'} a sort key answer as the model does, and their streams tell its history`, async () => {
