@@ -23,6 +23,8 @@ const invalid = 'One or more parameter values were invalid: '
  */
 export function checkItem(raw: unknown): { item: Item; size: number } {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw notMap(raw)
+  // AWS looks at the names of an item before its values, and at those within a value with it.
+  if (Object.hasOwn(raw, '')) throw emptyName()
   const check = new Check()
   const item = check.members(raw as Record<string, unknown>, 1, 0)
   return { item, size: check.size }
@@ -183,12 +185,14 @@ function isAttributeType(name: string): name is AttributeType {
 
 function nameSize(name: string): number {
   const size = Buffer.byteLength(name)
-  if (size === 0) throw new ValidationError(`${invalid}Empty attribute name`)
+  if (size === 0) throw emptyName()
   if (size > attributeNameBytesMax) {
     throw new ValidationError(`${invalid}Attribute name is too large, must be less than 65536 bytes`)
   }
   return size
 }
+
+const emptyName = () => new ValidationError('Empty attribute name')
 
 function membersBefore(raw: Record<string, unknown>, end: string): Item {
   const copy: Item = {}
