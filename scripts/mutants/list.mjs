@@ -255,4 +255,25 @@ export const others = [
     without: ']',
     by: { file: 'test/tables/transactions/tokens.test.ts', title: 'a transaction is done once for its token' },
   },
+  {
+    name: 'an item is the same whatever the order of its attributes',
+    file: 'src/tables/writer.ts',
+    guard: 'return old.json.equals(json) || itemsEqual(before.item() as Item, item)',
+    without: 'return old.json.equals(json)',
+    by: { file: 'test/tables/model/model.test.ts', title: 'tables with a sort key answer as the model does' },
+  },
+  {
+    name: 'a missing attribute is unequal to everything',
+    file: 'src/tables/expressions/evaluate.ts',
+    guard: 'return !same(left, right)',
+    without: 'return left !== undefined && right !== undefined && !same(left, right)',
+    by: { file: 'test/tables/expressions/differential.test.ts', title: 'a condition holds when a second evaluator' },
+  },
+  {
+    name: 'places in a list are those before the update',
+    file: 'src/tables/expressions/apply-update.ts',
+    guard: 'return { L: next.filter((element) => element !== undefined) }',
+    without: 'return { L: next.map((element) => element ?? { NULL: true as const }) }',
+    by: { file: 'test/tables/expressions/differential.test.ts', title: 'an update makes of an item what a second' },
+  },
 ]
