@@ -1,4 +1,3 @@
-import { validation } from '../aws-error.js'
 import type { Condition } from '../expressions/index.js'
 import { flag, type Input, object, text } from '../request.js'
 import { checkValue, ValidationError } from '../values/index.js'
@@ -61,7 +60,7 @@ const fault = (attribute: string, what: string) => new ValidationError(`${invali
 function combined(input: Input, comparisons: readonly Comparison[]): Condition | undefined {
   const operator = text(input, 'ConditionalOperator')
   if (operator !== undefined && comparisons.length < 2) {
-    throw validation(
+    throw new ValidationError(
       comparisons.length === 0
         ? 'ConditionalOperator cannot be used without Filter or Expected'
         : 'ConditionalOperator can only be used when Filter or Expected has two or more elements',
