@@ -276,4 +276,25 @@ export const others = [
     without: 'return { L: next.map((element) => element ?? { NULL: true as const }) }',
     by: { file: 'test/tables/expressions/differential.test.ts', title: 'an update makes of an item what a second' },
   },
+  {
+    name: 'rows that two branches of a statement share are read once',
+    file: 'src/tables/partiql/read-plan.ts',
+    guard: '      isMerged = true\n',
+    without: '',
+    by: { file: 'test/tables/partiql/select.test.ts', title: 'ORs and INs over the key are as many reads' },
+  },
+  {
+    name: 'a token is refused by another statement',
+    file: 'src/tables/partiql/next-token.ts',
+    guard: 'if (!bytes.subarray(1, 1 + digestBytes).equals(digest))',
+    without: 'if (bytes.length === 0)',
+    by: { file: 'test/tables/partiql/select.test.ts', title: 'a token is of its statement' },
+  },
+  {
+    name: 'a token names a row of its statement',
+    file: 'src/tables/partiql/statement-reads.ts',
+    guard: '(row && (Buffer.compare(row, segment.gte) < 0 || Buffer.compare(row, segment.lt) >= 0))',
+    without: '(row && row.length === 0)',
+    by: { file: 'test/tables/partiql/select.test.ts', title: 'a token is of its statement' },
+  },
 ]

@@ -42,6 +42,9 @@ export function conditionFailed(item: unknown): AwsError {
   return new AwsError(`${modelled}ConditionalCheckFailedException`, 'The conditional request failed', { extra })
 }
 
+export const duplicateItem = (): AwsError =>
+  new AwsError(`${modelled}DuplicateItemException`, 'Duplicate primary key exists in table')
+
 /**
  * Which of AWS's layers checks an operation's values and expressions, and so the words of a fault (measured on AWS in
  * October 2026): `counted` has the newer words behind `1 validation error detected: `, `newer` has them bare. Whatever is

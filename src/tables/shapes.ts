@@ -96,6 +96,13 @@ const transacted = {
   ReturnValuesOnConditionCheckFailure: 'text',
 } as const
 
+const statement = {
+  Statement: 'text',
+  Parameters: { list: structure('AttributeValue', {}) },
+  ConsistentRead: 'boolean',
+  ReturnValuesOnConditionCheckFailure: 'text',
+} as const
+
 /** By operation; what is not named is not looked at, as on AWS. */
 const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   PutItem: { ...write, Item: 'item' },
@@ -163,6 +170,21 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
         }),
       }),
     },
+    ReturnConsumedCapacity: 'text',
+  },
+  ExecuteStatement: {
+    ...statement,
+    NextToken: 'text',
+    Limit: 'integer',
+    ReturnConsumedCapacity: 'text',
+  },
+  BatchExecuteStatement: {
+    Statements: { list: structure('BatchStatementRequest', statement) },
+    ReturnConsumedCapacity: 'text',
+  },
+  ExecuteTransaction: {
+    TransactStatements: { list: structure('ParameterizedStatement', statement) },
+    ClientRequestToken: 'text',
     ReturnConsumedCapacity: 'text',
   },
   Query: {

@@ -9,6 +9,7 @@ import { Catalogue, type Table } from './catalogue.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
 import { ItemOperations } from './item-operations.js'
 import { itemKey } from './item-row.js'
+import { statementOperations } from './partiql/index.js'
 import { RangeOperations } from './range-operations.js'
 import { type Input, parseInput } from './request.js'
 import { checkShape } from './shapes.js'
@@ -75,6 +76,7 @@ export class Tables {
         BatchGetItem: (input) => batches.get(input),
         TransactWriteItems: (input) => transactions.write(input),
         TransactGetItems: (input) => transactions.get(input),
+        ...statementOperations({ ...options, catalogue, writer: this.#writer, transactions: this.#transactions }),
         Query: (input) => ranges.query(input),
         Scan: (input) => ranges.scan(input),
         CreateTable: (input) => tables.create(input),

@@ -89,6 +89,21 @@ describe('batches and chunks', () => {
     expect(numbers).toEqual([100, 101, 102])
   })
 
+  it('a chunk that was cut is walked neither beyond its end nor for ever', () => {
+    const chunk = Buffer.concat([Buffer.alloc(chunkHeaderBytes), encodeBatch([json, json]), encodeBatch([json])])
+    for (let length = 0; length < chunk.length; length++) {
+      const cursor = new ChunkCursor(chunk.subarray(0, length))
+      let count = 0
+      const walk = () => {
+        while (cursor.next()) count++
+      }
+      const isBetween = length <= chunkHeaderBytes || length === chunkHeaderBytes + encodeBatch([json, json]).length
+      if (isBetween) walk()
+      else expect(walk, `${length}`).toThrow(expect.objectContaining({ code: 'FORMAT_INVALID' }))
+      expect(count).toBeLessThan(3)
+    }
+  })
+
   it('a batch with any changed byte is refused, and nothing reads past its end', () => {
     const batch = encodeBatch([json, json, json])
     for (let at = 0; at < batch.length; at++) {

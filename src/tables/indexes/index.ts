@@ -1,6 +1,7 @@
 export { globalIndexes, type Index, isFilling, localIndexes } from './definition.js'
 export { describeIndexes, type IndexChange, keyAttributesOfTable } from './describe.js'
 export { deriveEntry, indexEffects } from './effects.js'
+export { projectedNames } from './entry.js'
 export { readIndexes } from './index-request.js'
 export { indexesOfTable } from './index-rules.js'
 export { checkIndexedItem } from './item-check.js'

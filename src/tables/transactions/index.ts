@@ -1,6 +1,6 @@
 export type { CancellationReason, TransactAction, TransactGet } from './actions.js'
 export { cancelled, reasonOf } from './cancellation.js'
-export { capacities } from './capacities.js'
+export { capacities, writtenUnits } from './capacities.js'
 export { type ClientToken, digestOf } from './tokens.js'
 export { TransactionOperations } from './transaction-operations.js'
 export { actionsMax, type Transacted, type TransactedItem, Transactions, transactionFactor } from './transactions.js'

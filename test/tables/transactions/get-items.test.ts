@@ -50,7 +50,7 @@ test('faults of a request of gets', async () => {
     'ValidationException: Invalid ProjectionExpression: Syntax error; token: "!", near: "!!"',
   )
   expect(await refusal({ TransactItems: [get({}), get({ ExpressionAttributeNames: { '#a': 'a' } })] })).toBe(
-    'ValidationException: ExpressionAttributeNames can only be specified when using expressions: ProjectionExpression is null',
+    'ValidationException: ExpressionAttributeNames can only be specified when using expressions',
   )
   expect(await refusal({ TransactItems: [get({ TableName: 'no-such-table' }), get({}), get({})] })).toBe(
     'ResourceNotFoundException: Requested resource not found',
