@@ -1,6 +1,6 @@
-import { validation } from '../aws-error.js'
 import type { AttributeConditions, KeyOperator } from '../expressions/index.js'
 import type { Input } from '../request.js'
+import { ValidationError } from '../values/index.js'
 import { comparisonsOf } from './conditions.js'
 
 const keyOperators: Readonly<Record<string, KeyOperator>> = {
@@ -18,12 +18,12 @@ const conditionsOfTwoMax = 2
 
 /**
  * KeyConditions, by attribute, as those of a KeyConditionExpression. The caller refuses what no key can be asked for
- * (refuseUnindexed) when it has found the table. Throws ValidationException.
+ * (refuseUnindexed) when it has found the table. Throws ValidationError.
  */
 export function legacyKeyConditions(input: Input, conditionsMax: number = conditionsOfTwoMax): AttributeConditions {
   const comparisons = comparisonsOf(input, 'KeyConditions')
   if (comparisons.length < 1 || comparisons.length > conditionsMax)
-    throw validation('Conditions can be of length 1 or 2 only')
+    throw new ValidationError('Conditions can be of length 1 or 2 only')
   return new Map(
     comparisons.map(({ attribute, operator, values }) => [
       attribute,
@@ -35,6 +35,7 @@ export function legacyKeyConditions(input: Input, conditionsMax: number = condit
 /** Refuses operators that a key condition cannot have: legacyKeyConditions gives them as undefined. */
 export function refuseUnindexed(conditions: AttributeConditions): void {
   for (const { operator } of conditions.values()) {
-    if (operator === undefined) throw validation('Attempted conditional constraint is not an indexable operation')
+    if (operator === undefined)
+      throw new ValidationError('Attempted conditional constraint is not an indexable operation')
   }
 }
