@@ -109,6 +109,26 @@ test('what is wrong with the request of a write is counted, and what shows again
       { Item: item, ConditionExpression: '((attribute_exists(a)))' },
       'Invalid ConditionExpression: The expression has redundant parentheses;',
     ],
+    [
+      'PutItem',
+      { Item: item, Expected: { a: { Exists: false } }, ConditionExpression: 'attribute_exists(a)' },
+      'Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}',
+    ],
+    [
+      'DeleteItem',
+      { Key: item, Expected: { a: { Exists: true } } },
+      `${invalid}Value must be provided when Exists is true for Attribute: a`,
+    ],
+    [
+      'DeleteItem',
+      { Key: item, Expected: { a: { ComparisonOperator: 'BETWEEN', AttributeValueList: [{ S: 'x' }] } } },
+      `${invalid}Invalid number of argument(s) for the BETWEEN ComparisonOperator`,
+    ],
+    [
+      'DeleteItem',
+      { Key: item, Expected: { a: { Exists: false } }, ExpressionAttributeNames: { '#a': 'a' } },
+      'ExpressionAttributeNames can only be specified when using expressions',
+    ],
     ['PutItem', { Item: item, ReturnValues: 'ALL_NEW' }, 'ReturnValues can only be ALL_OLD or NONE'],
     ['DeleteItem', { Key: item, ReturnValues: 'UPDATED_NEW' }, 'ReturnValues can only be ALL_OLD or NONE'],
     [

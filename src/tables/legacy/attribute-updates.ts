@@ -1,11 +1,10 @@
-import { validation } from '../aws-error.js'
 import { type Action, type SetValue, type Update, updateOf } from '../expressions/index.js'
 import { type Input, object, text } from '../request.js'
-import { type AttributeValue, checkValue, typeOf } from '../values/index.js'
+import { type AttributeValue, checkValue, typeOf, ValidationError } from '../values/index.js'
 
 const invalid = 'One or more parameter values were invalid: '
 
-/** AttributeUpdates as an update; undefined when it changes nothing. Throws ValidationException. */
+/** AttributeUpdates as an update; undefined when it changes nothing. Throws ValidationError. */
 export function legacyUpdate(input: Input): Update | undefined {
   const entries = Object.entries(object(input, 'AttributeUpdates') ?? {})
   if (entries.length === 0) return undefined
@@ -19,18 +18,19 @@ function actionOf(attribute: string, update: Input): Action {
   const value = (update.Value ?? undefined) === undefined ? undefined : checkValue(update.Value)
   if (value === undefined) {
     if (action !== 'DELETE')
-      throw validation(`${invalid}Only DELETE action is allowed when no attribute value is specified`)
+      throw new ValidationError(`${invalid}Only DELETE action is allowed when no attribute value is specified`)
     return { kind: 'REMOVE' }
   }
   const type = typeOf(value)
   const isSet = type === 'SS' || type === 'NS' || type === 'BS'
   switch (action) {
     case 'DELETE':
-      if (!isSet) throw validation(`${invalid}DELETE action with value is not supported for the type ${type}`)
+      if (!isSet) throw new ValidationError(`${invalid}DELETE action with value is not supported for the type ${type}`)
       return { kind: 'DELETE', value }
     case 'ADD':
       if (type === 'L') return { kind: 'SET', value: appended(attribute, value) }
-      if (!isSet && type !== 'N') throw validation(`${invalid}ADD action is not supported for the type ${type}`)
+      if (!isSet && type !== 'N')
+        throw new ValidationError(`${invalid}ADD action is not supported for the type ${type}`)
       return { kind: 'ADD', value }
     default:
       return { kind: 'SET', value: { kind: 'value', value } }

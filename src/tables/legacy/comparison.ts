@@ -1,7 +1,13 @@
-import { validation } from '../aws-error.js'
 import type { Condition, Operand } from '../expressions/index.js'
 import { type Input, list } from '../request.js'
-import { type AttributeType, type AttributeValue, checkValue, compareValues, typeOf } from '../values/index.js'
+import {
+  type AttributeType,
+  type AttributeValue,
+  checkValue,
+  compareValues,
+  typeOf,
+  ValidationError,
+} from '../values/index.js'
 
 const invalid = 'One or more parameter values were invalid: '
 
@@ -44,21 +50,23 @@ export function valuesOf(condition: Input): AttributeValue[] {
   return (list(condition, 'AttributeValueList') ?? []).map(checkValue)
 }
 
-/** Refuses values that do not fit the operator, in AWS's order. Throws ValidationException. */
+/** Refuses values that do not fit the operator, in AWS's order. Throws ValidationError. */
 export function checkComparison({ operator, values }: Comparison): void {
   const { min, max, types } = takes[operator] as Arguments
   if (values.length < min || values.length > max)
-    throw validation(`${invalid}Invalid number of argument(s) for the ${operator} ComparisonOperator`)
+    throw new ValidationError(`${invalid}Invalid number of argument(s) for the ${operator} ComparisonOperator`)
   const [first] = values
   if (first === undefined) return
   if (values.some((value) => typeOf(value) !== typeOf(first)))
-    throw validation(`${invalid}AttributeValues inside AttributeValueList must be of same type`)
+    throw new ValidationError(`${invalid}AttributeValues inside AttributeValueList must be of same type`)
   const type = typeOf(first)
   if (types && !types.includes(type)) {
-    throw validation(`${invalid}ComparisonOperator ${operator} is not valid for ${type} AttributeValue type`)
+    throw new ValidationError(`${invalid}ComparisonOperator ${operator} is not valid for ${type} AttributeValue type`)
   }
   if (operator !== 'BETWEEN' || (compareValues(first, values[1] as AttributeValue) as number) <= 0) return
-  throw validation('The BETWEEN condition was provided a range where the lower bound is greater than the upper bound')
+  throw new ValidationError(
+    'The BETWEEN condition was provided a range where the lower bound is greater than the upper bound',
+  )
 }
 
 const comparators = { EQ: '=', NE: '<>', LE: '<=', LT: '<', GE: '>=', GT: '>' } as const

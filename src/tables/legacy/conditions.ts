@@ -1,12 +1,11 @@
-import { validation } from '../aws-error.js'
 import type { Condition } from '../expressions/index.js'
 import { flag, type Input, object, text } from '../request.js'
-import { checkValue } from '../values/index.js'
+import { checkValue, ValidationError } from '../values/index.js'
 import { type Comparison, checkComparison, conditionOf, valuesOf } from './comparison.js'
 
 const invalid = 'One or more parameter values were invalid: '
 
-/** Expected as a condition; undefined when it asks for nothing. Throws ValidationError of a value, ValidationException. */
+/** Expected as a condition; undefined when it asks for nothing. Throws ValidationError, ValidationException. */
 export function expectedCondition(input: Input): Condition | undefined {
   const comparisons = Object.entries(object(input, 'Expected') ?? {}).map(([attribute, condition]) =>
     expectedOf(attribute, (condition ?? {}) as Input),
@@ -55,13 +54,13 @@ function expectedOf(attribute: string, condition: Input): Comparison {
   return { attribute, operator: 'EQ', values }
 }
 
-const fault = (attribute: string, what: string) => validation(`${invalid}${what} for Attribute: ${attribute}`)
+const fault = (attribute: string, what: string) => new ValidationError(`${invalid}${what} for Attribute: ${attribute}`)
 
 /** All comparisons must hold, or with ConditionalOperator OR any of them. */
 function combined(input: Input, comparisons: readonly Comparison[]): Condition | undefined {
   const operator = text(input, 'ConditionalOperator')
   if (operator !== undefined && comparisons.length < 2) {
-    throw validation(
+    throw new ValidationError(
       comparisons.length === 0
         ? 'ConditionalOperator cannot be used without Filter or Expected'
         : 'ConditionalOperator can only be used when Filter or Expected has two or more elements',

@@ -1,6 +1,6 @@
-import { validation } from '../aws-error.js'
 import type { AttributeConditions, KeyOperator } from '../expressions/index.js'
 import type { Input } from '../request.js'
+import { ValidationError } from '../values/index.js'
 import { comparisonsOf } from './conditions.js'
 
 const keyOperators: Readonly<Record<string, KeyOperator>> = {
@@ -18,12 +18,12 @@ const conditionsOfTwoMax = 2
 
 /**
  * KeyConditions, by attribute, as those of a KeyConditionExpression. What no key can be asked for has no operator, which
- * is refused when the table's key is known. Throws ValidationException.
+ * is refused when the table's key is known. Throws ValidationError.
  */
 export function legacyKeyConditions(input: Input, conditionsMax: number = conditionsOfTwoMax): AttributeConditions {
   const comparisons = comparisonsOf(input, 'KeyConditions')
   if (comparisons.length < 1 || comparisons.length > conditionsMax)
-    throw validation('Conditions can be of length 1 or 2 only')
+    throw new ValidationError('Conditions can be of length 1 or 2 only')
   return new Map(
     comparisons.map(({ attribute, operator, values }) => [
       attribute,

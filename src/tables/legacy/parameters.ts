@@ -1,5 +1,5 @@
-import { validation } from '../aws-error.js'
 import { type Constraints, type Input, list, object, text } from '../request.js'
+import { ValidationError } from '../values/index.js'
 
 /** What an operation has from before expressions, and what stands for it since, each in the order in which AWS lists it. */
 const parameters = {
@@ -33,7 +33,7 @@ export function refuseMixed(operation: LegacyOperation, input: Input): void {
   const modern = given(expressions)
   const old = given(legacy).filter((name) => name !== 'KeyConditions' || modern.includes('KeyConditionExpression'))
   if (old.length === 0 || modern.length === 0) return
-  throw validation(
+  throw new ValidationError(
     'Can not use both expression and non-expression parameters in the same request: ' +
       `Non-expression parameters: {${old.join(', ')}} Expression parameters: {${modern.join(', ')}}`,
   )

@@ -10,6 +10,10 @@ async function refusal({ ask }: Asking, operation: string, input: unknown): Prom
   return `${error}: ${message}`
 }
 
+/** Of single writes AWS counts the faults of a request. */
+const counted = (operation: string): string =>
+  ['PutItem', 'UpdateItem', 'DeleteItem'].includes(operation) ? '1 validation error detected: ' : ''
+
 test('parameters of both kinds are refused, each kind listed in AWS order', async () => {
   const asks = await asking()
   const TableName = await asks.table()
@@ -100,7 +104,7 @@ test('parameters of both kinds are refused, each kind listed in AWS order', asyn
   ]
   for (const [operation, input, legacy, expressions] of cases)
     expect(await refusal(asks, operation, input)).toBe(
-      `ValidationException: Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {${legacy}} Expression parameters: {${expressions}}`,
+      `ValidationException: ${counted(operation)}Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {${legacy}} Expression parameters: {${expressions}}`,
     )
 })
 
@@ -147,7 +151,9 @@ test('ConditionalOperator needs two conditions, and comes before missing KeyCond
     ['UpdateItem', { TableName, Key: pk('a'), Expected: one }, two],
   ]
   for (const [operation, input, text] of cases)
-    expect(await refusal(asks, operation, { ...input, ConditionalOperator })).toBe(text)
+    expect(await refusal(asks, operation, { ...input, ConditionalOperator })).toBe(
+      text.replace('Exception: ', `Exception: ${counted(operation)}`),
+    )
   expect(await refusal(asks, 'Query', { TableName })).toBe(
     'ValidationException: Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.',
   )

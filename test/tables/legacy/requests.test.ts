@@ -53,16 +53,17 @@ test('AttributeUpdates that cannot be are refused, and change nothing', async ()
   const before = { ...pk('a'), n: N('1'), s: { SS: ['a'] }, t: { S: 'text' } }
   await asks.ask('PutItem', { TableName, Item: before })
   const invalid = 'One or more parameter values were invalid: '
+  const counted = `1 validation error detected: ${invalid}`
   const mismatch = 'Type mismatch for attribute to update'
   for (const [AttributeUpdates, text] of [
-    [{ a: {} }, `${invalid}Only DELETE action is allowed when no attribute value is specified`],
-    [{ a: { Action: 'ADD' } }, `${invalid}Only DELETE action is allowed when no attribute value is specified`],
-    [{ a: { Action: 'ADD', Value: { S: 'x' } } }, `${invalid}ADD action is not supported for the type S`],
-    [{ a: { Action: 'ADD', Value: { M: {} } } }, `${invalid}ADD action is not supported for the type M`],
-    [{ a: { Action: 'DELETE', Value: N('1') } }, `${invalid}DELETE action with value is not supported for the type N`],
+    [{ a: {} }, `${counted}Only DELETE action is allowed when no attribute value is specified`],
+    [{ a: { Action: 'ADD' } }, `${counted}Only DELETE action is allowed when no attribute value is specified`],
+    [{ a: { Action: 'ADD', Value: { S: 'x' } } }, `${counted}ADD action is not supported for the type S`],
+    [{ a: { Action: 'ADD', Value: { M: {} } } }, `${counted}ADD action is not supported for the type M`],
+    [{ a: { Action: 'DELETE', Value: N('1') } }, `${counted}DELETE action with value is not supported for the type N`],
     [
       { a: { Action: 'DELETE', Value: { L: [] } } },
-      `${invalid}DELETE action with value is not supported for the type L`,
+      `${counted}DELETE action with value is not supported for the type L`,
     ],
     [{ pk: { Value: { S: 'b' } } }, `${invalid}Cannot update attribute pk. This attribute is part of the key`],
     [{ t: { Action: 'ADD', Value: N('1') } }, mismatch],

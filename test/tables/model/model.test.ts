@@ -16,9 +16,10 @@ for (const hasRange of [false, true]) {
     const folder = temporaryFolder()
     await fc.assert(
       fc.asyncProperty(stepsOf(hasRange), fc.constantFrom(...viewTypes), fc.nat(), async (steps, view, seed) => {
+        const isIndexed = seed % 3 > 0
         const backend = await MemoryBackend.open(mkdtempSync(join(folder, 'run-')))
         try {
-          await runSteps(backend, { hasRange, steps, view, seed })
+          await runSteps(backend, { hasRange, steps, view, seed, isIndexed })
         } finally {
           backend.close()
         }

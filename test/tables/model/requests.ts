@@ -23,6 +23,25 @@ export function writeRequest(table: ModelTable, write: Write, random: Random): r
   return [write.do === 'update' ? 'UpdateItem' : 'DeleteItem', { ...common, Key: write.key }]
 }
 
+/** A transaction of writes; placeholders belong to each action. */
+export function transactRequest(
+  table: ModelTable,
+  writes: readonly Write[],
+  token: string | undefined,
+  random: Random,
+): readonly [string, object] {
+  const kinds = { put: 'Put', update: 'Update', delete: 'Delete', check: 'ConditionCheck' } as const
+  const TransactItems = writes.map((write) => {
+    const {
+      ReturnValues: _,
+      ReturnConsumedCapacity: __,
+      ...action
+    } = writeRequest(table, write, random)[1] as Record<string, unknown>
+    return { [kinds[write.do]]: action }
+  })
+  return ['TransactWriteItems', { TransactItems, ...(token ? { ClientRequestToken: token } : {}) }]
+}
+
 export function batchRequest(table: ModelTable, writes: readonly Write[]): readonly [string, object] {
   const requests = writes.map((write) =>
     write.do === 'put'

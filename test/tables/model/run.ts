@@ -2,9 +2,9 @@ import { expect } from 'vitest'
 import type { Random } from '../../simulation/random.js'
 import { holds, select } from '../naive/evaluate.js'
 import { Renderer } from '../naive/render.js'
-import { type Item, itemText } from '../naive/values.js'
+import { type Item, itemText, type Value } from '../naive/values.js'
 import type { Answer, Backend } from './backend.js'
-import { batchRequest, queryRequest, scanRequest, writeRequest } from './requests.js'
+import { batchRequest, queryRequest, scanRequest, transactRequest, writeRequest } from './requests.js'
 import type { Step } from './steps.js'
 import type { ModelTable, Outcome, Write } from './table.js'
 
@@ -16,7 +16,7 @@ function bodyOf(answer: Answer): Answer['body'] {
 
 const found = (item: unknown): string => itemText(item as Item | undefined)
 
-function checkWrite(request: readonly [string, object], answer: Answer, outcome: Outcome): void {
+function checkWrite(request: readonly [string, object], answer: Answer, outcome: Outcome, isIndexed: boolean): void {
   const about = JSON.stringify(request)
   if (outcome.is === 'refused') {
     expect([about, answer.error]).toEqual([about, 'ValidationException'])
@@ -27,15 +27,35 @@ function checkWrite(request: readonly [string, object], answer: Answer, outcome:
   } else {
     expect([about, answer.error, answer.message]).toEqual([about, undefined, undefined])
     expect([about, found(answer.body.Attributes)]).toEqual([about, found(outcome.attributes)])
-    expect(answer.body.ConsumedCapacity).toMatchObject({ CapacityUnits: outcome.units })
+    // What indexes cost is not the model's business.
+    const { CapacityUnits } = answer.body.ConsumedCapacity as { CapacityUnits: number }
+    if (isIndexed) expect(CapacityUnits).toBeGreaterThanOrEqual(outcome.units)
+    else expect(CapacityUnits).toBe(outcome.units)
   }
 }
+
+/** A transaction is done, or cancelled for the reasons that its writes have; of one that was done before nothing is expected. */
+function checkTransaction(request: readonly [string, object], answer: Answer, outcomes: readonly Outcome[]): void {
+  const about = JSON.stringify(request)
+  if (outcomes.every(({ is }) => is === 'done')) {
+    expect([about, answer.error, answer.message]).toEqual([about, undefined, undefined])
+    return
+  }
+  expect([about, answer.error]).toEqual([about, 'TransactionCanceledException'])
+  const reasons = answer.body.CancellationReasons as { Code: string; Item?: Item }[]
+  const codes = { done: 'None', failed: 'ConditionalCheckFailed', refused: 'ValidationError' }
+  expect(reasons.map(({ Code }) => Code)).toEqual(outcomes.map(({ is }) => codes[is]))
+}
+
+/** Whether a write changes its item. */
+const changes = (outcome: Outcome): boolean => outcome.is === 'done' && found(outcome.before) !== found(outcome.after)
 
 /** Takes steps on a table of the backend and on the model, and holds the answers against each other. */
 export class Run {
   readonly #backend: Backend
   readonly #table: ModelTable
   readonly #random: Random
+  #tokens = 0
 
   constructor(backend: Backend, table: ModelTable, random: Random) {
     this.#backend = backend
@@ -48,7 +68,12 @@ export class Run {
     switch (step.do) {
       case 'write': {
         const request = writeRequest(table, step.write, this.#random)
-        return checkWrite(request, await this.#backend.ask(...request), table.apply(step.write))
+        return checkWrite(
+          request,
+          await this.#backend.ask(...request),
+          table.apply(step.write),
+          table.indexes.length > 0,
+        )
       }
       case 'again': {
         const item = table.get(step.key)
@@ -77,6 +102,12 @@ export class Run {
         return this.#query(step)
       case 'scan':
         return this.#scan(step)
+      case 'transact':
+        return this.#transact(step)
+      case 'transactGet':
+        return this.#transactGet(step)
+      case 'index':
+        return this.#index(step)
       case 'split':
         return this.#backend.split(table.name)
       case 'crash':
@@ -97,6 +128,45 @@ export class Run {
     )
     const item = this.#table.get(key)
     expect(found(body.Item)).toBe(found(item && projection ? select(projection, item) : item))
+  }
+
+  async #transact({ writes, isRepeated, crash }: Extract<Step, { do: 'transact' }>): Promise<void> {
+    const token = isRepeated ? `token-${this.#tokens++}` : undefined
+    const request = transactRequest(this.#table, writes, token, this.#random)
+    let answer: Answer | undefined
+    if (crash) [answer] = await this.#backend.crash([request], crash)
+    else answer = await this.#backend.ask(...request)
+    if (answer) {
+      checkTransaction(request, answer, this.#table.transact(writes))
+      // Done once, however often it is sent; a transaction that was cancelled is looked at again.
+      if (isRepeated) checkTransaction(request, await this.#backend.ask(...request), this.#again(writes, answer))
+    } else {
+      const changed = writes.filter((write) => changes(this.#table.outcome(write)))
+      const done = await Promise.all(changed.map((write) => this.#isDone(write)))
+      expect(new Set(done).size).toBeLessThanOrEqual(1)
+      if (done[0]) this.#table.transact(writes)
+    }
+    for (const { key } of writes) await this.#get({ do: 'get', key })
+  }
+
+  #again(writes: readonly Write[], answer: Answer): readonly Outcome[] {
+    return answer.error === undefined ? [] : this.#table.transact(writes)
+  }
+
+  async #transactGet({ keys, projection }: Extract<Step, { do: 'transactGet' }>): Promise<void> {
+    const TransactItems = keys.map((Key) => {
+      const renderer = new Renderer(this.#random)
+      const text = projection && renderer.projection(projection)
+      const get = { TableName: this.#table.name, Key, ...renderer.placeholders }
+      return { Get: text ? { ...get, ProjectionExpression: text } : get }
+    })
+    const body = bodyOf(await this.#backend.ask('TransactGetItems', { TransactItems }))
+    const items = (body.Responses as { Item?: Item }[]).map(({ Item }) => found(Item))
+    const wanted = keys.map((key) => {
+      const item = this.#table.get(key)
+      return found(item && projection ? select(projection, item) : item)
+    })
+    expect(items).toEqual(wanted)
   }
 
   async #query(step: Extract<Step, { do: 'query' }>): Promise<void> {
@@ -126,6 +196,30 @@ export class Run {
     expect(total).toBe(all.length)
     const wanted = all.filter((item) => !step.filter || holds(step.filter, item))
     expect(seen.map(itemText).sort()).toEqual(wanted.map(itemText).sort())
+  }
+
+  async #index(step: Extract<Step, { do: 'index' }>): Promise<void> {
+    const { indexes, name } = this.#table
+    const index = indexes[step.index % Math.max(1, indexes.length)]
+    if (index === undefined) return
+    const wanted = this.#table.entries(index, step.hash)
+    const request = { TableName: name, IndexName: index.name, ...(step.limit ? { Limit: step.limit } : {}) }
+    const query = {
+      KeyConditionExpression: '#h = :h',
+      ExpressionAttributeNames: { '#h': index.hash },
+      ExpressionAttributeValues: { ':h': step.hash },
+      ScanIndexForward: !step.reverse,
+    }
+    const { items, scanned } = await (step.hash
+      ? this.#pages('Query', { ...request, ...query }, step.limit, wanted.length)
+      : this.#pages('Scan', request, step.limit, wanted.length))
+    expect(scanned).toBe(wanted.length)
+    expect(items.map(itemText).sort()).toEqual(wanted.map(itemText).sort())
+    const { range } = index
+    if (step.hash === undefined || range === undefined) return
+    // Those of one range key come in an order of the daemon's.
+    const heights = (each: readonly Item[]) => each.map((item) => itemText({ h: item[range] as Value }))
+    expect(heights(items)).toEqual(heights(step.reverse ? [...wanted].reverse() : wanted))
   }
 
   /** All pages of a request; `count` is how many items there are to look at, where that is known. */
@@ -162,7 +256,10 @@ export class Run {
     const answers = await this.#backend.crash(requests, step.how)
     for (const [i, write] of step.writes.entries()) {
       const answer = answers[i]
-      if (answer) checkWrite(requests[i] as readonly [string, object], answer, this.#table.outcome(write))
+      if (answer) {
+        const request = requests[i] as readonly [string, object]
+        checkWrite(request, answer, this.#table.outcome(write), this.#table.indexes.length > 0)
+      }
       if (answer || (await this.#isDone(write))) this.#table.apply(write)
       await this.#get({ do: 'get', key: write.key })
     }

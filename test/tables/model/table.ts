@@ -14,6 +14,8 @@ export type Write = {
   | { readonly do: 'put'; readonly attributes: Item }
   | { readonly do: 'update'; readonly changes: readonly Change[] }
   | { readonly do: 'delete' }
+  /** Only in a transaction: the condition must hold. */
+  | { readonly do: 'check' }
 )
 
 export type Outcome =
@@ -39,16 +41,43 @@ export type RangeTest = {
   readonly values: readonly Value[]
 }
 
+/** An index by attributes that the random names and paths do not have, so that every write of them is of the right type. */
+export interface ModelIndex {
+  readonly name: string
+  readonly isLocal: boolean
+  readonly hash: 'pk' | 'g'
+  readonly range: 'h' | undefined
+  /** Whether it has all attributes, or only those of its keys and the table's. */
+  readonly hasAll: boolean
+}
+
 /** A table as a map, with the history of its changes. */
 export class ModelTable {
   readonly name: string
   readonly hasRange: boolean
+  readonly indexes: readonly ModelIndex[]
   readonly history: Event[] = []
   readonly #items = new Map<string, Item>()
 
-  constructor(name: string, hasRange: boolean) {
+  constructor(name: string, hasRange: boolean, indexes: readonly ModelIndex[] = []) {
     this.name = name
     this.hasRange = hasRange
+    this.indexes = indexes
+  }
+
+  /** The keys of an entry of an index, with those of the table. */
+  indexKeys({ hash, range }: ModelIndex): readonly string[] {
+    return [...new Set([hash, ...(range ? [range] : []), 'pk', ...(this.hasRange ? ['sk'] : [])])]
+  }
+
+  /** The items that have all of an index's keys, as the index shows them; of one hash key in the order of the range key. */
+  entries(index: ModelIndex, hash?: Value): readonly Item[] {
+    const keys = this.indexKeys(index)
+    return this.all()
+      .filter((item) => keys.every((key) => item[key] !== undefined))
+      .filter((item) => hash === undefined || compareValues(item[index.hash], hash) === 0)
+      .map((item) => (index.hasAll ? item : Object.fromEntries(keys.map((key) => [key, item[key] as Value]))))
+      .sort((a, b) => (index.range ? (compareValues(a[index.range], b[index.range]) as number) : 0))
   }
 
   get(key: Item): Item | undefined {
@@ -59,7 +88,7 @@ export class ModelTable {
   outcome(write: Write): Outcome {
     const before = this.get(write.key)
     if (write.condition && !holds(write.condition, before ?? {})) return { is: 'failed', item: before }
-    let after: Item | undefined
+    let after = write.do === 'check' ? before : undefined
     if (write.do === 'put') after = { ...write.attributes, ...write.key }
     else if (write.do === 'update') {
       try {
@@ -91,6 +120,13 @@ export class ModelTable {
     if (after) this.#items.set(itemText(write.key), after)
     else this.#items.delete(itemText(write.key))
     return outcome
+  }
+
+  /** All of the writes or none. */
+  transact(writes: readonly Write[]): readonly Outcome[] {
+    const outcomes = writes.map((write) => this.outcome(write))
+    if (outcomes.every(({ is }) => is === 'done')) for (const write of writes) this.apply(write)
+    return outcomes
   }
 
   all(): readonly Item[] {
