@@ -8,6 +8,7 @@ import {
   notStructure,
   notText,
   notValue,
+  type Place,
   type ValidationError,
 } from './values/index.js'
 
@@ -281,12 +282,12 @@ function checkMembers(
 ): void {
   for (const name in members) {
     const value = found[name]
-    if (value !== undefined && value !== null) check(members[name] as Shape, value, ofValues)
+    if (value !== undefined && value !== null) check(members[name] as Shape, value, 'member', ofValues)
   }
 }
 
-function check(shape: Shape, value: unknown, ofValues: boolean): void {
-  const fault = faultOf(shape, value)
+function check(shape: Shape, value: unknown, place: Place, ofValues: boolean): void {
+  const fault = faultOf(shape, value, place)
   if (fault) throw fault
   if (typeof shape === 'string') {
     if (ofValues && shape === 'item') checkJsonShapes(value as object)
@@ -300,10 +301,10 @@ function check(shape: Shape, value: unknown, ofValues: boolean): void {
 }
 
 function checkElement(shape: Shape, element: unknown, ofValues: boolean): void {
-  if (element !== null) check(shape, element, ofValues)
+  if (element !== null) check(shape, element, 'element', ofValues)
 }
 
-function faultOf(shape: Shape, value: unknown): ValidationError | undefined {
+function faultOf(shape: Shape, value: unknown, place: Place): ValidationError | undefined {
   const isObject = typeof value === 'object' && !Array.isArray(value)
   switch (shape) {
     case 'text':
@@ -315,12 +316,21 @@ function faultOf(shape: Shape, value: unknown): ValidationError | undefined {
     case 'boolean':
       return typeof value === 'boolean' ? undefined : notBoolean(value)
     case 'item':
-      return isObject ? undefined : notMap(value)
+      return isObject ? undefined : notMap(value, place)
     case 'value':
-      return isObject ? undefined : notValue(value)
+      return isObject ? undefined : notValue(value, place)
     default:
-      if ('list' in shape) return Array.isArray(value) ? undefined : notList(value)
+      if ('list' in shape) return Array.isArray(value) ? undefined : notList(value, place)
       if (isObject) return undefined
-      return 'map' in shape ? notMap(value) : notStructure(shape.structure, value)
+      return 'map' in shape ? notMap(value, place, javaTypeOf(shape.map)) : notStructure(shape.structure, value, place)
   }
+}
+
+/** As AWS's parser names it. */
+function javaTypeOf(shape: Shape): string {
+  if (shape === 'text') return 'java.lang.String'
+  if (typeof shape === 'string') return 'com.amazonaws.dynamodb.v20120810.AttributeValue'
+  if ('list' in shape) return `java.util.List<${javaTypeOf(shape.list)}>`
+  if ('map' in shape) return `java.util.Map<java.lang.String, ${javaTypeOf(shape.map)}>`
+  return `com.amazonaws.dynamodb.v20120810.${shape.structure}`
 }

@@ -6,6 +6,8 @@ for (const [value, character] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
   sextets[character.charCodeAt(0)] = value
 }
 
+const sextetOf = (code: number): number => (code < 128 ? (sextets[code] as number) : invalid)
+
 /** The number of bytes that a base64 text stands for; anything but canonical, padded base64 is an error. */
 export function base64Size(text: string): number {
   const length = text.length
@@ -19,16 +21,14 @@ export function base64Size(text: string): number {
   let padding = 0
   if (text.charCodeAt(length - 1) === 61) padding = text.charCodeAt(length - 2) === 61 ? 2 : 1
   const end = length - padding
-  let sextet = 0
-  for (let i = 0; i < end; i++) {
-    const code = text.charCodeAt(i)
-    sextet = code < 128 ? (sextets[code] as number) : invalid
-    if (sextet === invalid) throw new ValidationError('Invalid Base64 character detected', 'serialization')
-  }
+  // The bits that the last character has too many are looked at first, as on AWS. The misspelling is AWS's.
   const unused = padding === 2 ? 15 : padding === 1 ? 3 : 0
-  if ((sextet & unused) !== 0) {
-    // The misspelling is AWS's.
+  const last = sextetOf(text.charCodeAt(end - 1))
+  if (last !== invalid && (last & unused) !== 0)
     throw new ValidationError('Invalid last non-pad Base64 character dectected', 'serialization')
+  for (let i = 0; i < end; i++) {
+    if (sextetOf(text.charCodeAt(i)) === invalid)
+      throw new ValidationError('Invalid Base64 character detected', 'serialization')
   }
   return (length / 4) * 3 - padding
 }

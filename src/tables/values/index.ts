@@ -4,7 +4,7 @@ export { addNumbers, compareNumbers, normaliseNumber, numberDigitsMax, subtractN
 export { compareValues, itemsEqual, valuesEqual } from './equality.js'
 export { attributeOf, setAttribute, typeOf } from './item.js'
 export { checkJsonShape, checkJsonShapes } from './json-shape.js'
-export { notBoolean, notList, notMap, notNumber, notStructure, notText, notValue } from './json-types.js'
+export { notBoolean, notList, notMap, notNumber, notStructure, notText, notValue, type Place } from './json-types.js'
 export { decodeKeyValue, encodeKeyValue } from './key-codec.js'
 export { checkKeyValue, keyOf, keyOfBatchItem } from './keys.js'
 export { itemSize, keyValueSize, valueSize } from './size.js'

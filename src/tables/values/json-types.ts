@@ -30,30 +30,40 @@ export function notBytes(found: unknown): ValidationError {
   return new ValidationError(text, 'serialization')
 }
 
-export function notList(found: unknown): ValidationError {
-  const text =
-    typeof found === 'object' ? 'Start of structure or map found where not expected' : 'Unexpected field type'
+const model = 'com.amazonaws.dynamodb.v20120810.'
+
+/** Where a value stands: a member of a structure, or an element of a list or map, for which AWS's parser has other words. */
+export type Place = 'member' | 'element'
+
+// What AWS's parser says of a scalar in place of a list or map within another one.
+const castFailed =
+  'class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class ' +
+  '(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base of loader ' +
+  "'bootstrap')"
+
+const scalarFound = (place: Place): string => (place === 'member' ? 'Unexpected field type' : castFailed)
+
+export function notList(found: unknown, place: Place = 'member'): ValidationError {
+  const isOther = typeof found === 'object'
+  const text = isOther ? 'Start of structure or map found where not expected' : scalarFound(place)
   return new ValidationError(text, 'serialization')
 }
 
-export function notMap(found: unknown): ValidationError {
+/** `of` is the Java type of the map's values. */
+export function notMap(found: unknown, place: Place = 'member', of = `${model}AttributeValue`): ValidationError {
   const text = Array.isArray(found)
-    ? 'Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>'
-    : 'Unexpected field type'
+    ? `Unrecognized collection type java.util.Map<java.lang.String, ${of}>`
+    : scalarFound(place)
   return new ValidationError(text, 'serialization')
 }
 
-export function notValue(found: unknown): ValidationError {
-  const text = Array.isArray(found)
-    ? 'Unrecognized collection type class com.amazonaws.dynamodb.v20120810.AttributeValue'
-    : 'Unexpected value type in payload'
-  return new ValidationError(text, 'serialization')
+export function notValue(found: unknown, place: Place = 'element'): ValidationError {
+  return notStructure('AttributeValue', found, place)
 }
 
-export function notStructure(name: string, found: unknown): ValidationError {
-  const text = Array.isArray(found)
-    ? `Unrecognized collection type class com.amazonaws.dynamodb.v20120810.${name}`
-    : 'Unexpected value type in payload'
+export function notStructure(name: string, found: unknown, place: Place = 'element'): ValidationError {
+  const scalar = place === 'member' ? 'Unexpected field type' : 'Unexpected value type in payload'
+  const text = Array.isArray(found) ? `Unrecognized collection type class ${model}${name}` : scalar
   return new ValidationError(text, 'serialization')
 }
 
