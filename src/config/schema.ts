@@ -176,7 +176,7 @@ export const configSchema = z.strictObject({
       accountId: z
         .string()
         .regex(/^\d{12}$/)
-        .default('000000000000')
+        .default('123456789012')
         .describe('Account in resource names: 12 digits.'),
       streamRetentionMs: age(
         dayMs,

@@ -36,7 +36,7 @@ describe.skipIf(!mayMount)('a full disk', () => {
     const put = (id: string) =>
       daemon.aws('PutItem', {
         TableName: tableName,
-        Item: { id: { S: id }, value: { B: randomBytes(75_000).toString('base64') } },
+        Item: { id: { S: id }, bytes: { B: randomBytes(75_000).toString('base64') } },
       })
     const acknowledged: string[] = []
     let refused = 0
@@ -93,8 +93,8 @@ describe.skipIf(!mayMount)('a full disk', () => {
     writeFileSync(filler, Buffer.alloc(bavail * bsize - (9 << 20)))
     const acknowledged: string[] = []
     const put = async (to: DaemonProcess, id: string) => {
-      const value = { B: randomBytes(75_000).toString('base64') }
-      await to.aws('PutItem', { TableName: tableName, Item: { id: { S: id }, value } })
+      const bytes = { B: randomBytes(75_000).toString('base64') }
+      await to.aws('PutItem', { TableName: tableName, Item: { id: { S: id }, bytes } })
       acknowledged.push(id)
     }
     const isRefused = (to: DaemonProcess, id: string) =>
