@@ -41,7 +41,7 @@ async function openTables() {
     clock,
     logger: silentLogger,
     region: 'here',
-    accountId: '000000000000',
+    accountId: '123456789012',
     eventId: String,
     streamRetentionMs: 24 * 60 * 60 * 1000,
   })

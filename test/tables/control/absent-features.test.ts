@@ -4,8 +4,8 @@ import { asking } from '../asking.js'
 test('what is not here is answered as AWS answers that there are none', async () => {
   const { ask, table, url } = await asking()
   const TableName = await table()
-  const ResourceArn = `arn:aws:dynamodb:us-east-1:000000000000:table/${TableName}`
-  const StreamArn = 'arn:aws:kinesis:us-east-1:000000000000:stream/away'
+  const ResourceArn = `arn:aws:dynamodb:us-east-1:123456789012:table/${TableName}`
+  const StreamArn = 'arn:aws:kinesis:us-east-1:123456789012:stream/away'
   const host = new URL(url).host
   const answers: [string, object, object][] = [
     ['DescribeEndpoints', {}, { Endpoints: [{ Address: host, CachePeriodInMinutes: 1440 }] }],

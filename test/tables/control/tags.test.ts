@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { tagsMax } from '../../../src/tables/control/tags.js'
 import { asking } from '../asking.js'
 
-const arnOf = (name: string, region = 'us-east-1', account = '000000000000') =>
+const arnOf = (name: string, region = 'us-east-1', account = '123456789012') =>
   `arn:aws:dynamodb:${region}:${account}:table/${name}`
 
 test('tags are added, replaced, listed in pages and taken off, with an empty body as on AWS', async () => {

@@ -6,7 +6,7 @@ const keys = {
   AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' }],
   KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
 }
-const tableArn = (name: string) => `arn:aws:dynamodb:us-east-1:000000000000:table/${name}`
+const tableArn = (name: string) => `arn:aws:dynamodb:us-east-1:123456789012:table/${name}`
 
 test('provisioned throughput is saved up for 300 seconds, then requests are refused with their reason', async () => {
   const clock = new ManualClock()

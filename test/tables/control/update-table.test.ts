@@ -122,7 +122,7 @@ test('class, protection and encryption are changed one at a time', async () => {
       Status: 'ENABLED',
       SSEType: 'KMS',
       KMSMasterKeyArn: expect.stringMatching(
-        /^arn:aws:kms:us-east-1:0{12}:key\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+        /^arn:aws:kms:us-east-1:123456789012:key\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
       ),
     },
   })

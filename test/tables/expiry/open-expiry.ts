@@ -65,7 +65,7 @@ export async function openExpiry(
     clock,
     logger: silentLogger,
     region: 'us-east-1',
-    accountId: '000000000000',
+    accountId: '123456789012',
     eventId: String,
     streamRetentionMs: 24 * 60 * 60 * 1000,
     control,

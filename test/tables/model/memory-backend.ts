@@ -26,7 +26,7 @@ async function openRooms(storage: MemoryStorage, folder: string, clock: ManualCl
     clock,
     logger: silentLogger,
     region: 'us-east-1',
-    accountId: '000000000000',
+    accountId: '123456789012',
     eventId: String,
     streamRetentionMs: 24 * 60 * 60 * 1000,
   })

@@ -51,7 +51,7 @@ test('contributor insights are off, and no stream of Kinesis follows a table', a
     ContributorInsightsStatus: 'DISABLED',
     TableName: name,
   })
-  const StreamArn = 'arn:aws:kinesis:us-east-1:000000000000:stream/followed'
+  const StreamArn = 'arn:aws:kinesis:us-east-1:123456789012:stream/followed'
   const update = (configuration: object, arn = StreamArn) =>
     ask('UpdateKinesisStreamingDestination', {
       TableName: name,
