@@ -57,8 +57,9 @@ export async function readPage(
   const first = from?.range ?? 0
   for (let range = first; range < options.segments.length; range++) {
     if (range === first + pageRangesMax) return page.end({ range, row: undefined })
-    const row = await page.readSegment(options.segments[range] as Segment, range === first ? from?.row : undefined)
-    if (row) return page.end({ range, row })
+    const behind = range === first ? from?.row : undefined
+    const full = await page.readSegment(options.segments[range] as Segment, behind)
+    if (full) return page.end({ range, row: full.behind })
   }
   return page.end(undefined)
 }
@@ -82,8 +83,11 @@ class PageReader {
     return { found: this.found, bytes: this.bytes, fetchedUnits: this.fetchedUnits, next, last: this.last }
   }
 
-  /** Reads on behind a row; gives the row that the page ends with when it is full. */
-  async readSegment(segment: Segment, behind: Buffer | undefined): Promise<Buffer | undefined> {
+  /** Reads on behind a row. When the page is full, gives where it ends: behind a row, or before the first of the segment. */
+  async readSegment(
+    segment: Segment,
+    behind: Buffer | undefined,
+  ): Promise<{ readonly behind: Buffer | undefined } | undefined> {
     const { isReverse: reverse, limit, fetches } = this.options
     const rowsMax = fetches ? fetchItemsMax : fetchRowsMax
     let row = behind
@@ -95,13 +99,13 @@ class PageReader {
       for (let i = 0; i < page.keys.length; i++) {
         const entry = decodeItem(page.values[i] as Buffer)
         const shown = items ? items[i] : entry
-        if (this.scanned > 0 && this.shownBytes + (shown?.size ?? 0) > pageBytesMax) return row
+        if (this.scanned > 0 && this.shownBytes + (shown?.size ?? 0) > pageBytesMax) return { behind: row }
         row = page.keys[i] as Buffer
         // The item went, or moved in the index, after its entry was read: as if it had done so before.
         if (shown) this.add(row, entry, shown, segment.filter)
       }
       // As on AWS, a page that ends with its limit goes on even when nothing follows.
-      if (limit !== undefined && this.scanned >= limit) return row
+      if (limit !== undefined && this.scanned >= limit) return { behind: row }
       if (!page.more) return undefined
     }
   }

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { running } from './running.js'
+
+/** An item of about 350 KB: three do not fit into one page. */
+const large = 'x'.repeat(350 * 1024)
+
+test('a page that is full before the first item of a range goes on with that range', async () => {
+  const { put, ranged, run } = await running()
+  for (const pk of ['a', 'b', 'c', 'd']) await put(ranged, { pk: { S: pk }, sk: { N: '1' }, x: { S: large } })
+  const statement = `SELECT pk FROM "${ranged}" WHERE pk IN ['a', 'b', 'c', 'd']`
+  const found: string[] = []
+  let pages = 0
+  for (let NextToken: string | undefined; pages === 0 || NextToken; pages++) {
+    const { body } = await run(statement, NextToken ? { NextToken } : {})
+    for (const { pk } of body.Items) found.push((pk as { S: string }).S)
+    NextToken = body.NextToken
+  }
+  expect(found.sort()).toEqual(['a', 'b', 'c', 'd'])
+  expect(pages).toBe(2)
+})
