@@ -106,28 +106,15 @@ export class BatchOperations {
     if (refused !== undefined && units.size === 0) throw refused
     const consumed =
       show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used.table, used.indexes))
-    const metrics = showMetrics ? await this.#metrics(keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')) : {}
+    const written = keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')
+    const metrics = showMetrics ? await this.#collections.ofMany(written) : undefined
     return Buffer.from(
       JSON.stringify({
         UnprocessedItems: Object.fromEntries(unprocessed),
-        ...(Object.keys(metrics).length > 0 ? { ItemCollectionMetrics: metrics } : {}),
+        ItemCollectionMetrics: metrics,
         ConsumedCapacity: consumed,
       }),
     )
-  }
-
-  /** Of each item collection that was written to, by table. */
-  async #metrics(writes: readonly { named: string; row: TableRow; key: Item }[]): Promise<Record<string, object[]>> {
-    const metrics: Record<string, object[]> = {}
-    const seen = new Set<string>()
-    for (const { named, row, key } of writes) {
-      const collection = JSON.stringify([named, key[row.schema.hash.name]])
-      if (seen.has(collection)) continue
-      seen.add(collection)
-      const found = await this.#collections.of(row, key)
-      if (found) metrics[named] = [...(metrics[named] ?? []), found]
-    }
-    return metrics
   }
 
   /** With their keys; all tables must be there, and no two writes may be of one item. */

@@ -40,4 +40,23 @@ export class ItemCollections {
     const gigabytes = Math.floor(sizes.reduce((sum, size) => sum + size, 0) / gigabyte)
     return { ItemCollectionKey: { [name]: value }, SizeEstimateRangeGB: [gigabytes, gigabytes + 1] }
   }
+
+  /**
+   * ItemCollectionMetrics of each collection among written items, once each and by the name that its table is `named` by;
+   * undefined when no table has any.
+   */
+  async ofMany(
+    written: readonly { readonly named: string; readonly row: TableRow; readonly key: Item }[],
+  ): Promise<object | undefined> {
+    const metrics = new Map<string, object[]>()
+    const seen = new Set<string>()
+    for (const { named, row, key } of written) {
+      const collection = JSON.stringify([named, key[row.schema.hash.name]])
+      if (seen.has(collection)) continue
+      seen.add(collection)
+      const found = await this.of(row, key)
+      if (found) metrics.set(named, [...(metrics.get(named) ?? []), found])
+    }
+    return metrics.size > 0 ? Object.fromEntries(metrics) : undefined
+  }
 }

@@ -35,22 +35,12 @@ export class TransactionOperations {
     ])
   }
 
-  /** Of each item collection that was written to, by table; undefined when no table has any. */
-  async #metrics(
-    actions: readonly TransactAction[],
-    written: readonly TransactedItem[],
-  ): Promise<Record<string, object[]> | undefined> {
-    const metrics: Record<string, object[]> = {}
-    const seen = new Set<string>()
-    for (const [i, { kind, table }] of actions.entries()) {
-      const { row, key } = written[i] as TransactedItem
-      const collection = JSON.stringify([table, key[row.schema.hash.name]])
-      if (kind === 'check' || seen.has(collection)) continue
-      seen.add(collection)
-      const found = await this.#collections.of(row, key)
-      if (found) metrics[table] = [...(metrics[table] ?? []), found]
-    }
-    return Object.keys(metrics).length > 0 ? metrics : undefined
+  /** Of what the actions have written to. */
+  #metrics(actions: readonly TransactAction[], written: readonly TransactedItem[]): Promise<object | undefined> {
+    const changed = actions.flatMap(({ kind, table }, i) =>
+      kind === 'check' ? [] : [{ named: table, ...(written[i] as TransactedItem) }],
+    )
+    return this.#collections.ofMany(changed)
   }
 
   async get(input: Input): Promise<Buffer> {
