@@ -103,7 +103,9 @@ export class Writer {
     this.#throttle.admit(table.row, 'write')
     const shared = table.gate.share()
     const releaseTable = shared instanceof Promise ? await shared : shared
-    let outcome: { written: Written | undefined; refused: boolean; returnItem: boolean; before: Present }
+    let read = notRead
+    let decision: Decision | undefined
+    let fault: unknown
     let durable: Promise<unknown> | undefined
     try {
       if (this.#catalogue.find(name) !== table) throw resourceNotFound()
@@ -111,34 +113,30 @@ export class Writer {
       const latched = this.#commit.latch([key.row])
       const release = latched instanceof Promise ? await latched : latched
       try {
-        const read =
-          needsBefore || needsOldItem(table.row) ? await this.#read(key) : { present: absent, seen: undefined }
-        const decision = decide(read.present)
-        if (decision.kind === 'refuse') {
-          outcome = { written: undefined, refused: true, returnItem: decision.returnItem, before: read.present }
-        } else {
-          const { effects } = this.#prepare(table, key, keyAttributes, read.present, decision, needsBefore)
-          if (effects) durable = this.#commit.submit(effects)
-          outcome = {
-            written: writtenOf(read.present, decision),
-            refused: false,
-            returnItem: false,
-            before: read.present,
-          }
+        if (needsBefore || needsOldItem(table.row)) read = await this.#read(key)
+        let effects: Prepared['effects']
+        try {
+          const decided = decide(read.present)
+          effects = this.#prepare(table, key, keyAttributes, read.present, decided, needsBefore).effects
+          decision = decided
+        } catch (thrown) {
+          fault = thrown
         }
-        // An answer without an effect of its own waits for what it saw.
-        if (!durable && read.seen !== undefined) durable = this.#commit.returned(read.seen)
+        if (effects) durable = this.#commit.submit(effects)
+        // An answer without an effect of its own, an error too, waits for what it saw.
+        else if (read.seen !== undefined) durable = this.#commit.returned(read.seen)
       } finally {
         release()
       }
     } finally {
       releaseTable()
     }
-    const { written, before: found } = outcome
-    this.#throttle.take(table.row, 'write', writeUnits(written?.size ?? found.stored?.size ?? 0))
+    const written = decision && writtenOf(read.present, decision)
+    if (written) this.#throttle.take(table.row, 'write', writeUnits(written.size))
     if (durable) await durable
-    if (outcome.refused) throw conditionFailed(outcome.returnItem ? outcome.before.item() : undefined)
-    return outcome.written as Written
+    if (!decision || !written) throw fault
+    if (decision.kind === 'refuse') throw conditionFailed(decision.returnItem ? read.present.item() : undefined)
+    return written
   }
 
   /**
@@ -336,6 +334,7 @@ const needsOldItem = ({ log, indexes, expiry }: TableRow): boolean =>
   log !== undefined || indexes !== undefined || expiry?.attribute !== undefined
 
 const absent: Present = { stored: undefined, item: () => undefined }
+const notRead: Found = { present: absent, seen: undefined }
 
 function presentOf(value: Buffer): Present {
   const stored = decodeItem(value)
