@@ -2,12 +2,12 @@ import {
   type AttributeValue,
   addNumbers,
   attributeOf,
-  compareBinary,
-  compareNumbers,
-  compareText,
   type Item,
   nestingMax,
   setAttribute,
+  sortBinaries,
+  sortNumbers,
+  sortTexts,
   subtractNumbers,
   ValidationError,
 } from '../values/index.js'
@@ -134,9 +134,9 @@ function evaluateSetValue(value: SetValue, item: Item): AttributeValue {
 
 function add(old: AttributeValue, value: AttributeValue): AttributeValue {
   if ('N' in old && 'N' in value) return { N: addNumbers(old.N, value.N) }
-  if ('SS' in old && 'SS' in value) return { SS: union(old.SS, value.SS, compareText) }
-  if ('NS' in old && 'NS' in value) return { NS: union(old.NS, value.NS, compareNumbers) }
-  if ('BS' in old && 'BS' in value) return { BS: union(old.BS, value.BS, compareBinary) }
+  if ('SS' in old && 'SS' in value) return { SS: sortTexts(union(old.SS, value.SS)) }
+  if ('NS' in old && 'NS' in value) return { NS: sortNumbers(union(old.NS, value.NS)) }
+  if ('BS' in old && 'BS' in value) return { BS: sortBinaries(union(old.BS, value.BS)) }
   throw wrongType()
 }
 
@@ -157,9 +157,7 @@ function subtractSet(old: AttributeValue, value: AttributeValue): AttributeValue
   throw wrongType()
 }
 
-function union(a: readonly string[], b: readonly string[], compare: (a: string, b: string) => number): string[] {
-  return [...new Set([...a, ...b])].sort(compare)
-}
+const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])]
 
 function difference(a: readonly string[], b: readonly string[]): string[] {
   const gone = new Set(b)

@@ -182,6 +182,8 @@ export function compareNumbers(a: string, b: string): number {
   return negativeA ? -magnitude : magnitude
 }
 
+export const sortNumbers = (texts: readonly string[]): string[] => texts.toSorted(compareNumbers)
+
 function integerLength(text: string): number {
   const point = text.indexOf('.')
   return point === -1 ? text.length : point

@@ -1,6 +1,6 @@
-export { compareBinary } from './binary.js'
+export { sortBinaries } from './binary.js'
 export { checkItem, checkValue } from './check.js'
-export { addNumbers, compareNumbers, normaliseNumber, numberDigitsMax, subtractNumbers } from './decimal.js'
+export { addNumbers, compareNumbers, normaliseNumber, numberDigitsMax, sortNumbers, subtractNumbers } from './decimal.js'
 export { compareValues, itemsEqual, valuesEqual } from './equality.js'
 export { attributeOf, setAttribute, typeOf } from './item.js'
 export { checkJsonShape, checkJsonShapes } from './json-shape.js'
@@ -8,7 +8,7 @@ export { notBoolean, notList, notMap, notNumber, notStructure, notText, notValue
 export { decodeKeyValue, encodeKeyValue } from './key-codec.js'
 export { checkKeyValue, keyOf, keyOfBatchItem } from './keys.js'
 export { itemSize, keyValueSize, valueSize } from './size.js'
-export { compareText } from './text.js'
+export { compareText, sortTexts } from './text.js'
 export {
   type AttributeType,
   type AttributeValue,

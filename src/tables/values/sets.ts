@@ -1,7 +1,7 @@
-import { base64Bytes, base64Size } from './binary.js'
-import { compareNumbers, normaliseNumber } from './decimal.js'
+import { base64Bytes, base64Size, sortBinaries } from './binary.js'
+import { compareNumbers, normaliseNumber, numberSize, sortNumbers } from './decimal.js'
 import { notBytes, notText } from './json-types.js'
-import { compareText, wellFormed } from './text.js'
+import { compareText, sortTexts, wellFormed } from './text.js'
 import { ValidationError } from './types.js'
 
 const invalid = 'One or more parameter values were invalid: '
@@ -10,6 +10,18 @@ const invalid = 'One or more parameter values were invalid: '
  * Checked sets are sorted (text by UTF-8 bytes, numbers by value, binary by bytes), as AWS answers them. Sorted members
  * also make equality, membership and the search for duplicates linear. A set that is sorted already is returned as it is.
  */
+
+/**
+ * A set of more bytes fits into no item, and not into the values of a request: it is refused for that, whatever else is
+ * wrong with it. Sorting it would hold up everybody else for seconds.
+ */
+const sortedBytesMax = 2 * 1024 * 1024
+
+const isTooLarge = (members: readonly string[], sizeOf: (member: string) => number): boolean => {
+  let bytes = 0
+  for (const member of members) bytes += sizeOf(member)
+  return bytes > sortedBytesMax
+}
 
 export function checkTextSet(raw: readonly unknown[]): string[] {
   if (raw.length === 0) throw new ValidationError(`${invalid}An string set  may not be empty`)
@@ -23,7 +35,9 @@ export function checkTextSet(raw: readonly unknown[]): string[] {
     if (wellFormed(member) !== member || (i > 0 && compareText(raw[i - 1] as string, member) >= 0)) canonical = false
   }
   if (canonical) return raw as string[]
-  const sorted = (raw as readonly string[]).map(wellFormed).sort(compareText)
+  const texts = (raw as readonly string[]).map(wellFormed)
+  if (isTooLarge(texts, Buffer.byteLength)) return texts
+  const sorted = sortTexts(texts)
   if (hasDuplicates(sorted)) {
     const shown = (raw as readonly string[]).map(quote)
     throw new ValidationError(
@@ -50,35 +64,35 @@ export function checkNumberSet(raw: readonly unknown[]): string[] {
     members.push(number)
   }
   if (canonical) return raw as string[]
-  members.sort(compareNumbers)
-  if (hasDuplicates(members)) {
+  if (isTooLarge(members, numberSize)) return members
+  const sorted = sortNumbers(members)
+  if (hasDuplicates(sorted)) {
     throw new ValidationError(
       `${invalid}Input collection contains duplicates.`,
       'validation',
       'Input collection contains duplicates',
     )
   }
-  return members
+  return sorted
 }
 
 export function checkBinarySet(raw: readonly unknown[]): string[] {
   if (raw.length === 0) throw new ValidationError(`${invalid}Binary sets should not be empty`)
-  const members: { readonly text: string; readonly bytes: Buffer }[] = []
   let canonical = true
-  for (let i = 0; i < raw.length; i++) {
-    const member = raw[i]
+  let before: Buffer | undefined
+  for (const member of raw) {
     if (member === null) {
       throw new ValidationError(`${invalid}Binary set may not have a null binary as a member`)
     }
     if (typeof member !== 'string') throw notBytes(member)
     base64Size(member)
+    if (!canonical) continue
     const bytes = base64Bytes(member)
-    if (i > 0 && Buffer.compare((members[i - 1] as { bytes: Buffer }).bytes, bytes) >= 0) canonical = false
-    members.push({ text: member, bytes })
+    canonical = before === undefined || Buffer.compare(before, bytes) < 0
+    before = bytes
   }
-  if (canonical) return raw as string[]
-  members.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-  const sorted = members.map((member) => member.text)
+  if (canonical || isTooLarge(raw as string[], base64Size)) return raw as string[]
+  const sorted = sortBinaries(raw as string[])
   if (hasDuplicates(sorted)) {
     const shown = (raw as readonly string[]).map(quote)
     throw new ValidationError(
