@@ -19,7 +19,7 @@ import { sweepSome } from './sweep.js'
 
 /** Item rows that are latched at once: writers of these wait for a read of the store. */
 const pageRowsMax = 250
-/** Bytes of item rows after which a page ends, so that its derived rows fit into one commit (commit.effectSetBytesMax). */
+/** Bytes of item rows after which a page ends, so that its derived rows mostly fit into one effect set. */
 const pageBytesMax = 1 << 20
 /** How long to leave a busy or full store alone. */
 const retryMs = 1000
@@ -90,12 +90,18 @@ export class Backfills {
   }
 
   async #run(table: Table): Promise<void> {
+    let rowsMax = pageRowsMax
     while (!this.#isClosed && this.#isThere(table) && hasWork(table.row)) {
       try {
-        await this.#step(table)
+        await this.#step(table, rowsMax)
       } catch (error) {
         if (this.#isClosed) return
-        const canRetry = error instanceof MillraceError && (error.code === 'TOO_BUSY' || error.code === 'STORAGE_FULL')
+        const code = error instanceof MillraceError ? error.code : undefined
+        if (code === 'EFFECT_TOO_LARGE' && rowsMax > 1) {
+          rowsMax = Math.floor(rowsMax / 2)
+          continue
+        }
+        const canRetry = code === 'TOO_BUSY' || code === 'STORAGE_FULL'
         this.#options.logger.warn(
           { table: table.row.name, error: String(error) },
           canRetry ? 'a backfill waits' : 'a backfill goes on at the next start',
@@ -106,20 +112,20 @@ export class Backfills {
     }
   }
 
-  async #step(table: Table): Promise<void> {
+  async #step(table: Table, rowsMax: number): Promise<void> {
     const removal = table.row.removals?.[0]
-    if (removal === undefined) return this.#fillSome(table)
+    if (removal === undefined) return this.#fillSome(table, rowsMax)
     const { storage, commit } = this.#options
     if (await sweepSome(storage, commit, Buffer.from(removal, 'hex'))) return
     await this.#write(table, (row) => ({ row: withoutRemoval(row, removal), rows: [] }))
   }
 
-  /** One page of the first job. */
-  async #fillSome(table: Table): Promise<void> {
+  /** One page of the first job, of so many rows at most. */
+  async #fillSome(table: Table, rowsMax: number): Promise<void> {
     const [job, done] = Object.entries(table.row.backfills ?? {})[0] as [string, string]
     const prefix = tablePrefix(table.row.id)
     const from = done === '' ? { gte: prefix } : { gt: Buffer.from(done, 'base64') }
-    const range = { ...from, lt: after(prefix), limit: pageRowsMax, bytesMax: pageBytesMax }
+    const range = { ...from, lt: after(prefix), limit: rowsMax, bytesMax: pageBytesMax }
     const { keys, more } = await this.#options.storage.page(range)
     await this.#write(table, async (row, latch) => {
       // The job may have been taken back, or begun anew, while this waited for the gate.

@@ -5,7 +5,7 @@ import { after } from './item-row.js'
 
 /** Rows that one commit removes. */
 const sweepRowsMax = 1000
-const sweepBytesMax = 1 << 20
+const sweepBytesMax = 256 * 1024
 
 /**
  * Removes some of the rows whose keys begin with a prefix, in one commit; false when there are none left. Nobody may write

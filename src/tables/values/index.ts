@@ -1,6 +1,13 @@
 export { sortBinaries } from './binary.js'
 export { checkItem, checkValue } from './check.js'
-export { addNumbers, compareNumbers, normaliseNumber, numberDigitsMax, sortNumbers, subtractNumbers } from './decimal.js'
+export {
+  addNumbers,
+  compareNumbers,
+  normaliseNumber,
+  numberDigitsMax,
+  sortNumbers,
+  subtractNumbers,
+} from './decimal.js'
 export { compareValues, itemsEqual, valuesEqual } from './equality.js'
 export { attributeOf, setAttribute, typeOf } from './item.js'
 export { checkJsonShape, checkJsonShapes } from './json-shape.js'
