@@ -18,6 +18,7 @@ import { type Call, numberOf, type Route, streamNamed } from './route.js'
 const pageBytesMax = 4 << 20
 const pieceBytesMin = 64 * 1024
 const ndjson = 'application/x-ndjson'
+const nothing = (): void => {}
 const binary = 'application/octet-stream'
 
 export const exportRoutes: readonly Route[] = [
@@ -98,11 +99,12 @@ async function exportChunks(log: Log, stream: Stream, shards: readonly ExportSha
   let bytes = 0
   try {
     for (const shard of shards) {
-      await eachPage(log, shard, async (page) => {
+      await eachPage(log, shard, async (page, release) => {
         chunks += page.length
-        for (const piece of piecesOf(page)) {
+        const pieces = piecesOf(page)
+        for (const [i, piece] of pieces.entries()) {
           bytes += piece.length
-          await output.write(piece)
+          await output.write(piece, i === pieces.length - 1 ? release : undefined)
         }
       })
     }
@@ -142,7 +144,7 @@ async function exportLines(log: Log, shards: readonly ExportShard[], output: Out
   output.begin(ndjson)
   try {
     for (const shard of shards) {
-      await eachPage(log, shard, async (page) => {
+      await eachPage(log, shard, async (page, release) => {
         for (const chunk of page) {
           const lines: string[] = []
           forEachRecord(chunk, shard.from, (record) => {
@@ -152,6 +154,7 @@ async function exportLines(log: Log, shards: readonly ExportShard[], output: Out
           })
           if (lines.length > 0) await output.write(Buffer.from(lines.join('')))
         }
+        release()
       })
     }
   } catch (error) {
@@ -171,8 +174,11 @@ class ReadFailure extends Error {
   }
 }
 
+/** Takes some chunks, and releases them when it looks at no byte of them any more. */
+type TakePage = (chunks: Buffer[], release: () => void) => Promise<void>
+
 /** Chunks that hold records of the range, page after page. Throws ReadFailure, and what `take` throws. */
-async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) => Promise<void>): Promise<void> {
+async function eachPage(log: Log, shard: ExportShard, take: TakePage): Promise<void> {
   let next = shard.from
   // A page is read while the one before it is being sent.
   let reading = log.read(shard.id, next, { bytesMax: pageBytesMax })
@@ -189,7 +195,7 @@ async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) =
       // Should the sending fail, nobody waits for it.
       reading.catch(() => {})
     }
-    if (chunks.length > 0) await take(chunks)
+    if (chunks.length > 0) await take(chunks, page.release ?? nothing)
     if (isLast) return
   }
 }
