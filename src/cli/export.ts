@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { ExportShard } from '../log/index.js'
 import { answeredError, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
+import { LastLine } from './last-line.js'
 import { Progress } from './progress.js'
 import { wholeNumber } from './whole-number.js'
 
@@ -84,31 +85,6 @@ async function writeLines(client: Client, path: string, output: ExportOutput): P
     if (last.line.length > 0) await output.write(last.line)
   } finally {
     progress.stop()
-  }
-}
-
-/** Lines as they come in pieces, all but the last. */
-class LastLine {
-  #parts: Buffer[] = []
-
-  /** Takes a piece; gives back everything before the last line that has begun. */
-  push(piece: Buffer): Buffer {
-    // The last byte may end the last line.
-    const end = piece.lastIndexOf(10, piece.length - 2)
-    // What is held may be a whole line, which ends before this piece.
-    const held = this.#parts.at(-1)
-    const isLineHeld = held !== undefined && held[held.length - 1] === 10
-    if (end < 0 && !isLineHeld) {
-      this.#parts.push(piece)
-      return Buffer.alloc(0)
-    }
-    const before = Buffer.concat([...this.#parts, piece.subarray(0, end + 1)])
-    this.#parts = [piece.subarray(end + 1)]
-    return before
-  }
-
-  get line(): Buffer {
-    return Buffer.concat(this.#parts)
   }
 }
 
