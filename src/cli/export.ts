@@ -31,7 +31,10 @@ export function registerExport(program: Command): void {
     .option('--until <sequence>', 'the sequence number behind the last (default: what is there now)', wholeNumber)
     .option('--from-time <time>', 'in place of --from: a commit time, ISO 8601 or milliseconds since 1970')
     .option('--until-time <time>', 'in place of --until')
-    .option('--resume <shard:sequence>', 'go on where an export that broke off says; with the same bounds as that one')
+    .option(
+      '--resume <shard:sequence>',
+      'go on where an export that broke off says; with the --until it says, and its beginning',
+    )
     .option('--format <name>', 'ndjson, or chunks: the bytes as they lie in the log, several times faster', 'ndjson')
     .option('--file <file>', 'write to this file; it appears when it is whole, and is FILE.partial when it broke off')
     .action(async (stream: string, options: ExportOptions, command: Command) => {
