@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { ExportShard } from '../log/index.js'
 import { answeredError, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
+import { LastLine } from './last-line.js'
 import { Progress } from './progress.js'
 import { wholeNumber } from './whole-number.js'
 
@@ -30,7 +31,10 @@ export function registerExport(program: Command): void {
     .option('--until <sequence>', 'the sequence number behind the last (default: what is there now)', wholeNumber)
     .option('--from-time <time>', 'in place of --from: a commit time, ISO 8601 or milliseconds since 1970')
     .option('--until-time <time>', 'in place of --until')
-    .option('--resume <shard:sequence>', 'go on where an export that broke off says; with the same bounds as that one')
+    .option(
+      '--resume <shard:sequence>',
+      'go on where an export that broke off says; with the --until it says, and its beginning',
+    )
     .option('--format <name>', 'ndjson, or chunks: the bytes as they lie in the log, several times faster', 'ndjson')
     .option('--file <file>', 'write to this file; it appears when it is whole, and is FILE.partial when it broke off')
     .action(async (stream: string, options: ExportOptions, command: Command) => {
@@ -84,31 +88,6 @@ async function writeLines(client: Client, path: string, output: ExportOutput): P
     if (last.line.length > 0) await output.write(last.line)
   } finally {
     progress.stop()
-  }
-}
-
-/** Lines as they come in pieces, all but the last. */
-class LastLine {
-  #parts: Buffer[] = []
-
-  /** Takes a piece; gives back everything before the last line that has begun. */
-  push(piece: Buffer): Buffer {
-    // The last byte may end the last line.
-    const end = piece.lastIndexOf(10, piece.length - 2)
-    // What is held may be a whole line, which ends before this piece.
-    const held = this.#parts.at(-1)
-    const isLineHeld = held !== undefined && held[held.length - 1] === 10
-    if (end < 0 && !isLineHeld) {
-      this.#parts.push(piece)
-      return Buffer.alloc(0)
-    }
-    const before = Buffer.concat([...this.#parts, piece.subarray(0, end + 1)])
-    this.#parts = [piece.subarray(end + 1)]
-    return before
-  }
-
-  get line(): Buffer {
-    return Buffer.concat(this.#parts)
   }
 }
 

@@ -126,11 +126,12 @@ export class ImportTarget {
 
   /** What ended the import, with how far it had come: input that is damaged in its middle breaks it off, too. */
   brokenOff(error: MillraceError): MillraceError {
-    const done = this.skipped + this.imported
-    const { producer } = this.#opened ?? {}
-    if (done === 0 && this.#inDoubt === 0) return error
-    const resume = this.#inDoubt > 0 ? ` --resume ${producer}:${this.#stored + 1}` : ''
-    const next = this.#inDoubt > 0 ? `; whether the next ${this.#inDoubt} are too, --resume finds out` : ''
+    // What was to be left out is imported already, also when the input ended before all of it was passed.
+    const done = this.#options.skip + this.imported
+    const doubt = this.#doubt()
+    if (done === 0 && !doubt) return error
+    const resume = doubt ? ` --resume ${doubt.producer}:${doubt.batch}` : ''
+    const next = doubt ? `; whether the next ${doubt.records} are too, --resume finds out` : ''
     return new MillraceError(error.code, `${done} records are imported${next}: ${error.message}`, {
       cause: error,
       outcome: error.outcome,
@@ -138,8 +139,17 @@ export class ImportTarget {
       details: {
         ...error.details,
         imported: done,
-        ...(this.#inDoubt > 0 ? { producer, batch: this.#stored + 1 } : {}),
+        ...(doubt ? { producer: doubt.producer, batch: doubt.batch } : {}),
       },
     })
+  }
+
+  /** The batch of which it is not known whether it is stored. */
+  #doubt(): (Resumed & { readonly records: number | 'ones' }) | undefined {
+    const { resumed } = this.#options
+    // Until the producer has said how far it came, the batch that was resumed is as much in doubt as before.
+    if (resumed && !this.#opened) return { ...resumed, records: 'ones' }
+    if (!this.#opened || this.#inDoubt === 0) return undefined
+    return { producer: this.#opened.producer, batch: this.#stored + 1, records: this.#inDoubt }
   }
 }

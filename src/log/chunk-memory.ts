@@ -10,6 +10,7 @@ const freeBytesMax = 16 * 1024 * 1024
  * garbage collector run, where a copy into pages that are there costs 0.1 ms.
  */
 export class ChunkMemory {
+  /** By size; what came back last is the last. */
   readonly #free = new Map<number, ArrayBuffer[]>()
   #freeBytes = 0
 
@@ -30,11 +31,20 @@ export class ChunkMemory {
   /** Takes back what `take` gave. Nobody may hold a view of it any more: it is going to be overwritten. */
   giveBack({ buffer }: Buffer): void {
     const size = buffer.byteLength
-    if (size < reusedBytesMin || this.#freeBytes + size > freeBytesMax) return
-    const same = this.#free.get(size)
-    if (same) same.push(buffer as ArrayBuffer)
-    else this.#free.set(size, [buffer as ArrayBuffer])
+    if (size < reusedBytesMin || size > freeBytesMax) return
+    const same = this.#free.get(size) ?? []
+    this.#free.delete(size)
+    this.#free.set(size, same)
+    // Chunks of other sizes may be appended now: the size that came back longest ago goes first.
+    while (this.#freeBytes + size > freeBytesMax) this.#drop()
+    same.push(buffer as ArrayBuffer)
     this.#freeBytes += size
+  }
+
+  #drop(): void {
+    const [size, memories] = this.#free.entries().next().value as [number, ArrayBuffer[]]
+    if (memories.pop()) this.#freeBytes -= size
+    else this.#free.delete(size)
   }
 }
 

@@ -17,11 +17,19 @@ export function parseResume(text: string): ExportResume {
 
 /**
  * What ended an export in its middle, with how far it had come and where it goes on. What is trimmed by then is not there
- * to go on with.
+ * to go on with. It ends where it was to end: shards that are done were sent up to there, and with a later end the others
+ * would go beyond them.
  *
  * @param next all records of the shard below it were sent
+ * @param until the end of the whole export
  */
-export function brokenExport(error: MillraceError, log: Log, shard: ExportShard, next: Sequence): MillraceError {
+export function brokenExport(
+  error: MillraceError,
+  log: Log,
+  shard: ExportShard,
+  next: Sequence,
+  until: Sequence,
+): MillraceError {
   const kept = log.shard(shard.id)?.lowWatermark ?? shard.until
   const resume = `${shard.id}:${Math.max(next, kept)}`
   const lost =
@@ -32,8 +40,8 @@ export function brokenExport(error: MillraceError, log: Log, shard: ExportShard,
     {
       cause: error,
       outcome: error.outcome,
-      remedy: `What came before is good. Go on with --resume ${resume} and the same bounds, or export again from the oldest.`,
-      details: { ...error.details, shard: shard.id, next, resume },
+      remedy: `What came before is good. Go on with --resume ${resume} --until ${until} and the same beginning, or export again from the oldest.`,
+      details: { ...error.details, shard: shard.id, next, resume, until },
     },
   )
 }

@@ -54,10 +54,17 @@ export class Output {
     this.#response.writeHead(200, { 'content-type': type })
   }
 
-  /** Throws NOT_READY when the client is gone or takes nothing, or the daemon stops: the answer breaks off then. */
-  async write(piece: Buffer): Promise<void> {
+  /**
+   * Throws NOT_READY when the client is gone or takes nothing, or the daemon stops: the answer breaks off then.
+   *
+   * @param onSent when the system has taken the bytes, so that they may change; of an answer that broke off it may never be
+   */
+  async write(piece: Buffer, onSent?: () => void): Promise<void> {
     this.#check()
-    if (!this.#response.write(piece)) await this.#drained()
+    const sent = (error: Error | null | undefined): void => {
+      if (!error) onSent?.()
+    }
+    if (!this.#response.write(piece, onSent && sent)) await this.#drained()
     this.#check()
   }
 

@@ -236,3 +236,32 @@ test.each(['cut', 'away'] as const)('an import that gave up within a request fin
   expect((await lines(stream)).map(({ value }) => value)).toEqual(Array.from({ length: 25_000 }, (_, i) => i))
   expect(errorOf(await run(...args, '--resume', 'x')).code).toBe('USAGE')
 })
+
+test('an import that breaks off again before it has come anywhere says the same as the first time', async () => {
+  await daemon.v1('POST', 'streams', { name: 'twice' })
+  const proxy = new CuttingProxy()
+  const url = await proxy.listen()
+  proxy.target = Number(new URL(daemon.url).port)
+  let batches = 0
+  proxy.onAnswer = (request) => (request.includes('/records') && ++batches > 1 ? 'cut' : 'pass')
+  const input = join(folder, 'twice.ndjson')
+  const whole = Array.from({ length: 25_000 }, (_, i) => `{"key":"k","value":${i}}\n`)
+  writeFileSync(input, whole.join(''))
+  const args = ['import', 'twice', '--file', input, '--json', '--retry-ms', '300']
+  const goOn = (failed: { stderr: string; code: number | null }): string[] => {
+    const [, more] = /Go on with (--skip 10000 --resume \d+:2)\./.exec(errorOf(failed as never).remedy) ?? []
+    expect(more).toBeDefined()
+    return (more as string).split(' ')
+  }
+  let more = goOn(await millrace([...args, '--url', url], { cwd: folder }))
+  // Then the producer cannot even be opened, and then the input is short.
+  proxy.onRequest = (request) => (request.includes('/producers') ? 'cut' : 'pass')
+  more = goOn(await millrace([...args, ...more, '--url', url], { cwd: folder }))
+  proxy.close()
+  writeFileSync(input, `${whole.slice(0, 5_000).join('')}{"key":\n`)
+  more = goOn(await run(...args, ...more))
+  writeFileSync(input, whole.join(''))
+  const resumed = await run(...args, ...more)
+  expect(resumed).toEqual({ code: 0, stdout: '{"imported":15000,"skipped":10000}\n', stderr: '' })
+  expect((await lines('twice')).map(({ value }) => value)).toEqual(Array.from({ length: 25_000 }, (_, i) => i))
+})

@@ -64,6 +64,16 @@ describe('memory of chunks', () => {
     expect(memory.freeBytes).toBeLessThanOrEqual(16 * 1024 * 1024)
   })
 
+  it('of sizes that nobody asks for any more makes room for those that come back', () => {
+    const memory = new ChunkMemory()
+    const small = Array.from({ length: 1000 }, () => memory.take(chunkBytes))
+    for (const chunk of small) memory.giveBack(chunk)
+    const large = memory.take(1_000_000)
+    memory.giveBack(large)
+    expect(memory.take(1_000_000).buffer === large.buffer).toBe(true)
+    expect(memory.freeBytes).toBeLessThanOrEqual(16 * 1024 * 1024)
+  })
+
   it('holds what was asked for, at every size', () => {
     const memory = new ChunkMemory()
     fc.assert(

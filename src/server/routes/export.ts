@@ -18,19 +18,21 @@ import { type Call, numberOf, type Route, streamNamed } from './route.js'
 const pageBytesMax = 4 << 20
 const pieceBytesMin = 64 * 1024
 const ndjson = 'application/x-ndjson'
+const nothing = (): void => {}
 const binary = 'application/octet-stream'
 
 export const exportRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: 'streams/{name}/export',
-    summary: `Every durable record of a range, shard after shard, parents before children, in one answer. As it lies in the log (\`accept: ${binary}\`, docs/formats.md draws it) or, with \`accept: ${ndjson}\`, a record a line. An answer that breaks off is not whole; where records go from under it, or cannot be read, it ends with the error: a frame \`{error}\` in place of the end, or a last line \`{"error": {...}}\`, with \`details.resume\`.`,
+    summary: `Every durable record of a range, shard after shard, parents before children, in one answer. As it lies in the log (\`accept: ${binary}\`, docs/formats.md draws it) or, with \`accept: ${ndjson}\`, a record a line. An answer that breaks off is not whole; where records go from under it, or cannot be read, it ends with the error: a frame \`{error}\` in place of the end, or a last line \`{"error": {...}}\`, with \`details.resume\` and \`details.until\`.`,
     query: {
       from: 'the first sequence number; the oldest that is kept by default',
       until: 'the sequence number behind the last; by default the next that will be given',
       fromTime: 'in place of `from`: the first commit time, milliseconds since 1970',
       untilTime: 'in place of `until`: the commit time behind the last',
-      resume: 'SHARD:SEQUENCE, as the error of an export that broke off names it: what it has sent is left out',
+      resume:
+        'SHARD:SEQUENCE, as the error of an export that broke off names it: what it has sent is left out; with `until` as it names that',
     },
     answer: 'the records',
     errors: ['NOT_FOUND', 'TRIMMED', 'LOG_DAMAGED', 'TOO_BUSY'],
@@ -45,14 +47,20 @@ async function exportStream(call: Call): Promise<undefined> {
   if (accept !== ndjson && accept !== binary && !accept.includes('*/*'))
     throw new MillraceError('BAD_REQUEST', `An export is ${binary} or ${ndjson}, not ${accept}.`)
   await call.exports.run(call.response, call.stopping, async (output) => {
-    const shards = await rangesOf(log, stream, call.query)
-    await (accept === ndjson ? exportLines(log, shards, output) : exportChunks(log, stream, shards, output))
+    const asked = await rangesOf(log, stream, call.query)
+    await (accept === ndjson ? exportLines(log, asked, output) : exportChunks(log, stream, asked, output))
   })
   return undefined
 }
 
-/** What is asked for of each shard. Throws BAD_REQUEST, or TRIMMED when the first that is wanted is no longer kept. */
-async function rangesOf(log: Log, stream: Stream, query: URLSearchParams): Promise<ExportShard[]> {
+interface Asked {
+  /** What is asked for of each shard. */
+  readonly shards: readonly ExportShard[]
+  readonly until: Sequence
+}
+
+/** Throws BAD_REQUEST, or TRIMMED when the first that is wanted is no longer kept. */
+async function rangesOf(log: Log, stream: Stream, query: URLSearchParams): Promise<Asked> {
   for (const [one, other] of [
     ['from', 'fromTime'],
     ['until', 'untilTime'],
@@ -81,7 +89,7 @@ async function rangesOf(log: Log, stream: Stream, query: URLSearchParams): Promi
       until: Math.min(until, (shard.lastSequence ?? end) + 1) as Sequence,
     }
   })
-  return ranges.filter((range) => range.from < range.until)
+  return { shards: ranges.filter((range) => range.from < range.until), until }
 }
 
 const trimmed = (shard: Shard, from: Sequence): MillraceError =>
@@ -91,18 +99,19 @@ const trimmed = (shard: Shard, from: Sequence): MillraceError =>
     { details: { shard: shard.id, oldest: shard.lowWatermark } },
   )
 
-async function exportChunks(log: Log, stream: Stream, shards: readonly ExportShard[], output: Output): Promise<void> {
+async function exportChunks(log: Log, stream: Stream, { shards, until }: Asked, output: Output): Promise<void> {
   output.begin(binary)
   await output.write(encodeFrame({ stream: stream.name, kind: stream.kind, exportedAt: Date.now(), shards }))
   let chunks = 0
   let bytes = 0
   try {
     for (const shard of shards) {
-      await eachPage(log, shard, async (page) => {
+      await eachPage(log, shard, until, async (page, release) => {
         chunks += page.length
-        for (const piece of piecesOf(page)) {
+        const pieces = piecesOf(page)
+        for (const [i, piece] of pieces.entries()) {
           bytes += piece.length
-          await output.write(piece)
+          await output.write(piece, i === pieces.length - 1 ? release : undefined)
         }
       })
     }
@@ -138,11 +147,11 @@ function piecesOf(chunks: readonly Buffer[]): readonly Buffer[] {
   return pieces
 }
 
-async function exportLines(log: Log, shards: readonly ExportShard[], output: Output): Promise<void> {
+async function exportLines(log: Log, { shards, until }: Asked, output: Output): Promise<void> {
   output.begin(ndjson)
   try {
     for (const shard of shards) {
-      await eachPage(log, shard, async (page) => {
+      await eachPage(log, shard, until, async (page, release) => {
         for (const chunk of page) {
           const lines: string[] = []
           forEachRecord(chunk, shard.from, (record) => {
@@ -152,6 +161,7 @@ async function exportLines(log: Log, shards: readonly ExportShard[], output: Out
           })
           if (lines.length > 0) await output.write(Buffer.from(lines.join('')))
         }
+        release()
       })
     }
   } catch (error) {
@@ -171,14 +181,17 @@ class ReadFailure extends Error {
   }
 }
 
+/** Takes some chunks, and releases them when it looks at no byte of them any more. */
+type TakePage = (chunks: Buffer[], release: () => void) => Promise<void>
+
 /** Chunks that hold records of the range, page after page. Throws ReadFailure, and what `take` throws. */
-async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) => Promise<void>): Promise<void> {
+async function eachPage(log: Log, shard: ExportShard, until: Sequence, take: TakePage): Promise<void> {
   let next = shard.from
   // A page is read while the one before it is being sent.
   let reading = log.read(shard.id, next, { bytesMax: pageBytesMax })
   for (;;) {
     const page = await reading.catch((error: unknown) => {
-      throw new ReadFailure(brokenExport(asMillraceError(error), log, shard, next))
+      throw new ReadFailure(brokenExport(asMillraceError(error), log, shard, next, until))
     })
     const chunks = page.chunks.filter((chunk) => readChunkHeader(chunk).first < shard.until)
     const isLast =
@@ -189,7 +202,7 @@ async function eachPage(log: Log, shard: ExportShard, take: (chunks: Buffer[]) =
       // Should the sending fail, nobody waits for it.
       reading.catch(() => {})
     }
-    if (chunks.length > 0) await take(chunks)
+    if (chunks.length > 0) await take(chunks, page.release ?? nothing)
     if (isLast) return
   }
 }

@@ -130,6 +130,8 @@ function shownPage(page: LogPage, shard: number, from: Sequence, limit: number):
     })
     if (records.length >= limit && next !== page.next) break
   }
+  // Everything of a record that is shown was copied.
+  page.release?.()
   return { records, next, ended }
 }
 
