@@ -33,6 +33,8 @@ export const accessDenied = (): AwsError =>
 export const trimmed = (message: string): AwsError => new AwsError(`${modelled}TrimmedDataAccessException`, message)
 export const expiredIterator = (message: string): AwsError =>
   new AwsError(`${modelled}ExpiredIteratorException`, message)
+export const resourceNotFound = (): AwsError => notFound('Requested resource not found')
+
 export const limitExceeded = (message: string): AwsError => new AwsError(`${modelled}LimitExceededException`, message)
 export const idempotentMismatch = (message: string): AwsError =>
   new AwsError(`${modelled}IdempotentParameterMismatchException`, message)

@@ -4,12 +4,13 @@ import { validation } from './aws-error.js'
 import { addIndexUnits, capacity, type IndexUnits, readUnits, showCapacity, writeUnits } from './capacity.js'
 import type { Catalogue, TableRow } from './catalogue.js'
 import { isThrottled, type Throttle } from './control/throttle.js'
-import { ExpressionContext, type Projection, parseProjection, project } from './expressions/index.js'
+import { ExpressionContext, type Projection, project } from './expressions/index.js'
 import { checkIndexedItem, type ItemCollections, indexWriteUnits, showCollectionMetrics } from './indexes/index.js'
 import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { array, members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
 import { checkAttributesToGet, legacyProjection, refuseMixed } from './legacy/index.js'
+import { projectionOf } from './range-request.js'
 import {
   Constraints,
   flag,
@@ -19,10 +20,9 @@ import {
   placeholders,
   refuseLonePlaceholders,
   tableName,
-  text,
 } from './request.js'
 import { checkItem, type Item, itemBytesMax, keyOf, keyOfBatchItem } from './values/index.js'
-import { type Decision, resourceNotFound, type Writer } from './writer.js'
+import type { Decision, Writer } from './writer.js'
 
 const writesMax = 25
 const readsMax = 100
@@ -106,33 +106,20 @@ export class BatchOperations {
     if (refused !== undefined && units.size === 0) throw refused
     const consumed =
       show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used.table, used.indexes))
-    const metrics = showMetrics ? await this.#metrics(keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')) : {}
+    const done = keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')
+    const metrics = showMetrics ? await this.#collections.ofAll(done) : undefined
     return Buffer.from(
       JSON.stringify({
         UnprocessedItems: Object.fromEntries(unprocessed),
-        ...(Object.keys(metrics).length > 0 ? { ItemCollectionMetrics: metrics } : {}),
+        ItemCollectionMetrics: metrics,
         ConsumedCapacity: consumed,
       }),
     )
   }
 
-  /** Of each item collection that was written to, by table. */
-  async #metrics(writes: readonly { named: string; row: TableRow; key: Item }[]): Promise<Record<string, object[]>> {
-    const metrics: Record<string, object[]> = {}
-    const seen = new Set<string>()
-    for (const { named, row, key } of writes) {
-      const collection = JSON.stringify([named, key[row.schema.hash.name]])
-      if (seen.has(collection)) continue
-      seen.add(collection)
-      const found = await this.#collections.of(row, key)
-      if (found) metrics[named] = [...(metrics[named] ?? []), found]
-    }
-    return metrics
-  }
-
   /** With their keys; all tables must be there, and no two writes may be of one item. */
   #keyed(writes: readonly BatchWrite[]) {
-    const rows = writes.map(({ table }) => this.#row(table))
+    const rows = writes.map(({ table }) => this.#catalogue.requested(table).row)
     const seen = new Set<string>()
     return writes.map((write, i) => {
       const row = rows[i] as TableRow
@@ -157,7 +144,7 @@ export class BatchOperations {
     if (reads.reduce((sum, { keys }) => sum + keys.length, 0) > readsMax)
       throw validation('Too many items requested for the BatchGetItem call')
     const rows = reads.map(({ table, checked, projection }) => {
-      const row = this.#row(table)
+      const row = this.#catalogue.requested(table).row
       const { id, schema } = row
       refusePathsInKeys(projection?.paths ?? [], row)
       const keys = checked.map((key) => itemKey(id, schema, keyOf(key, schema, true)).row)
@@ -196,7 +183,7 @@ export class BatchOperations {
       })
       responses.push(Buffer.from(`${number > 0 ? ',' : ''}${JSON.stringify(read.named)}:`), array(items))
       if (left.length > 0) unprocessed.set(read.named, { ...read.request, Keys: left })
-      this.#throttle.take(this.#row(read.table), 'read', units)
+      this.#throttle.take(this.#catalogue.requested(read.table).row, 'read', units)
       if (units > 0) consumed.push(capacity(show, read.table, units))
     }
     return members([
@@ -212,7 +199,7 @@ export class BatchOperations {
     let reason: unknown
     for (const read of reads) {
       try {
-        this.#throttle.admit(this.#row(read.table), 'read')
+        this.#throttle.admit(this.#catalogue.requested(read.table).row, 'read')
       } catch (error) {
         if (!isThrottled(error)) throw error
         reason = error
@@ -221,12 +208,6 @@ export class BatchOperations {
     }
     if (refused.size > 0 && refused.size === reads.length) throw reason
     return refused
-  }
-
-  #row(name: string): TableRow {
-    const table = this.#catalogue.find(name)
-    if (!table) throw resourceNotFound()
-    return table.row
   }
 }
 
@@ -300,8 +281,7 @@ function batchReadOf(requests: Input, named: string, table: string): BatchRead {
   refuseMixed('BatchGetItem', request)
   refuseLonePlaceholders(request, ['ProjectionExpression'])
   const context = new ExpressionContext(placeholders(request))
-  const projectionText = text(request, 'ProjectionExpression')
-  const projection = projectionText === undefined ? legacyProjection(request) : parseProjection(projectionText, context)
+  const projection = projectionOf(request, context) ?? legacyProjection(request)
   context.checkAllUsed()
   const checked = (keys as unknown[]).map((key) => checkItem(key).item)
   const consistent = flag(request, 'ConsistentRead') ?? false

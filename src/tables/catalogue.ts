@@ -3,7 +3,7 @@ import { type Commit, type Counters, Family, type RowEffect } from '../commit/in
 import type { ImagesKept, Sequence, ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, killPoint, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { inUse, notFound, validation } from './aws-error.js'
+import { inUse, notFound, resourceNotFound, validation } from './aws-error.js'
 import type { ControlSettings } from './control/settings.js'
 import type { TableDetails } from './control/table-details.js'
 import { refuseDeletion, statusOf } from './control/table-status.js'
@@ -172,6 +172,13 @@ export class Catalogue {
     const table = this.#tables.get(name)
     const isNew = table?.row.details?.busy?.with === 'CREATING'
     return isNew && statusOf(table.row, this.#options.clock.now()) === 'CREATING' ? undefined : table
+  }
+
+  /** The table that a request for items names. Throws ResourceNotFoundException. */
+  requested(name: string): Table {
+    const table = this.find(name)
+    if (!table) throw resourceNotFound()
+    return table
   }
 
   /** A table that is described, whatever its status. */

@@ -8,7 +8,6 @@ import {
   evaluateCondition,
   type PathList,
   parseCondition,
-  parseProjection,
   parseUpdate,
   project,
   updatedAttributes,
@@ -23,6 +22,7 @@ import { decodeItem, itemKey, parseItem } from './item-row.js'
 import { members } from './json-bytes.js'
 import { refusePathsInKeys } from './key-paths.js'
 import { checkLegacy, expectedCondition, legacyProjection, legacyUpdate, refuseMixed } from './legacy/index.js'
+import { projectionOf } from './range-request.js'
 import {
   Constraints,
   flag,
@@ -35,7 +35,7 @@ import {
 } from './request.js'
 import { refuseKeyUpdates, updateDecision } from './update-decision.js'
 import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from './values/index.js'
-import { type Decision, type Present, resourceNotFound, type Writer, type Written } from './writer.js'
+import type { Decision, Present, Writer, Written } from './writer.js'
 
 const empty: Item = {}
 
@@ -58,12 +58,6 @@ export class ItemOperations {
     this.#collections = collections
   }
 
-  #row(name: string): TableRow {
-    const table = this.#catalogue.find(name)
-    if (!table) throw resourceNotFound()
-    return table.row
-  }
-
   async put(input: Input): Promise<Buffer> {
     const common = writeCommon(input, 'Item', 'item')
     refuseReturnsOfUpdate(common.returns)
@@ -72,7 +66,7 @@ export class ItemOperations {
     const { item, size } = checkItem(input.Item)
     if (size > itemBytesMax) throw validation('Item size has exceeded the maximum allowed size')
     const condition = conditionOf(input)
-    const row = this.#row(common.table)
+    const row = this.#catalogue.requested(common.table).row
     const key = keyOf(item, row.schema)
     const written = await this.#writer.write(
       common.table,
@@ -84,13 +78,7 @@ export class ItemOperations {
           ? { kind: 'refuse', returnItem: common.returnItem }
           : { kind: 'put', item, size },
     )
-    return this.#answer(
-      row,
-      common,
-      key,
-      written,
-      common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined,
-    )
+    return this.#answer(row, common, key, written)
   }
 
   async delete(input: Input): Promise<Buffer> {
@@ -100,20 +88,14 @@ export class ItemOperations {
     refuseLonePlaceholders(input, ['ConditionExpression'])
     const { item } = checkItem(input.Key)
     const condition = conditionOf(input)
-    const row = this.#row(common.table)
+    const row = this.#catalogue.requested(common.table).row
     const key = keyOf(item, row.schema, true)
     const written = await this.#writer.write(common.table, key, true, (before) =>
       condition && !evaluateCondition(condition, before.item() ?? empty)
         ? { kind: 'refuse', returnItem: common.returnItem }
         : { kind: 'delete' },
     )
-    return this.#answer(
-      row,
-      common,
-      key,
-      written,
-      common.returns === 'ALL_OLD' ? written.before.stored?.json : undefined,
-    )
+    return this.#answer(row, common, key, written)
   }
 
   async update(input: Input): Promise<Buffer> {
@@ -130,7 +112,7 @@ export class ItemOperations {
         ? expectedCondition(input)
         : parseCondition('ConditionExpression', conditionText, context)
     context.checkAllUsed()
-    const row = this.#row(common.table)
+    const row = this.#catalogue.requested(common.table).row
     const { schema } = row
     const key = keyOf(given, schema, true)
     refuseKeyUpdates(update, schema)
@@ -144,21 +126,15 @@ export class ItemOperations {
       return decided.decision
     }
     const written = await this.#writer.write(common.table, key, true, decide)
-    return this.#answer(row, common, key, written, attributesOf(common.returns, written, touched))
+    return this.#answer(row, common, key, written, touched)
   }
 
-  async #answer(
-    row: TableRow,
-    common: WriteCommon,
-    key: Item,
-    written: Written,
-    attributes: Buffer | undefined,
-  ): Promise<Buffer> {
+  async #answer(row: TableRow, common: WriteCommon, key: Item, written: Written, touched?: PathList): Promise<Buffer> {
     const units = common.show === 'NONE' ? undefined : indexWriteUnits(row, key, written)
     const consumed = capacity(common.show, common.table, writeUnits(written.size), units)
     const metrics = common.showMetrics ? await this.#collections.of(row, key) : undefined
     return members([
-      ['Attributes', attributes],
+      ['Attributes', attributesOf(common.returns, written, touched)],
       ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
       ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
     ])
@@ -176,21 +152,19 @@ export class ItemOperations {
     const consistent = flag(input, 'ConsistentRead') ?? false
     const { item } = checkItem(input.Key)
     const context = new ExpressionContext(placeholders(input))
-    const projectionText = text(input, 'ProjectionExpression')
-    const projection = projectionText === undefined ? legacyProjection(input) : parseProjection(projectionText, context)
+    const projection = projectionOf(input, context) ?? legacyProjection(input)
     context.checkAllUsed()
-    const found = this.#catalogue.find(table)
-    if (!found) throw resourceNotFound()
-    refusePathsInKeys(projection?.paths ?? [], found.row)
-    const key = itemKey(found.row.id, found.row.schema, keyOf(item, found.row.schema, true))
-    this.#throttle.admit(found.row, 'read')
+    const { row } = this.#catalogue.requested(table)
+    refusePathsInKeys(projection?.paths ?? [], row)
+    const key = itemKey(row.id, row.schema, keyOf(item, row.schema, true))
+    this.#throttle.admit(row, 'read')
     const read = this.#commit.readDurable(key.row)
     const value = read instanceof Promise ? await read : read
     const stored = value ? decodeItem(value) : undefined
     const json =
       stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
     const units = readUnits(stored?.size ?? 0, consistent)
-    this.#throttle.take(found.row, 'read', units)
+    this.#throttle.take(row, 'read', units)
     const consumed = capacity(show, table, units)
     return members([
       ['Item', json],

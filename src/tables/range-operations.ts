@@ -1,7 +1,7 @@
 import type { Commit } from '../commit/index.js'
 import type { Storage } from '../storage/index.js'
 import { validation } from './aws-error.js'
-import type { Catalogue, TableRow } from './catalogue.js'
+import type { Catalogue } from './catalogue.js'
 import type { Throttle } from './control/throttle.js'
 import {
   attributeConditionsOf,
@@ -27,7 +27,6 @@ import { RangeReader } from './range-reader.js'
 import { filterOf, projectionOf, rangeCommon, refuseHalfSegment, segmentOfScan, startItemOf } from './range-request.js'
 import { flag, type Input, placeholders, refuseLonePlaceholders, text, whole } from './request.js'
 import { encodeKeyValue } from './values/index.js'
-import { resourceNotFound } from './writer.js'
 
 /** Query and Scan: pages of a range of item rows, or of the entries of an index. */
 export class RangeOperations {
@@ -62,7 +61,7 @@ export class RangeOperations {
     const found = keyCondition
       ? attributeConditionsOf(keyCondition)
       : legacyKeyConditions(input, common.index === undefined ? undefined : indexConditionsMax)
-    const row = this.#row(common.table)
+    const row = this.#catalogue.requested(common.table).row
     const target = targetOf(row, common.index, common.reading.consistent)
     const startKey = startItem && new StartKey(startItem, target, false)
     const conditions = conditionsOf(found, target, (attribute) => startKey?.check(attribute))
@@ -99,7 +98,7 @@ export class RangeOperations {
     const filter = filterOf(input, context) ?? legacy.filter
     const projection = projectionOf(input, context) ?? legacy.projection
     context.checkAllUsed()
-    const row = this.#row(common.table)
+    const row = this.#catalogue.requested(common.table).row
     const target = targetOf(row, common.index, common.reading.consistent)
     const startKey = startItem && new StartKey(startItem, target, true)
     if (startKey && target.index) for (const attribute of [...target.hash, ...target.range]) startKey.check(attribute)
@@ -117,12 +116,6 @@ export class RangeOperations {
     const bounds = continueFrom(range, start, false)
     const fetches = mustFetch(target, common.select, used)
     return this.#reader.read({ target, bounds, reverse: false, filter, projection, fetches, ...common.reading })
-  }
-
-  #row(name: string): TableRow {
-    const table = this.#catalogue.find(name)
-    if (!table) throw resourceNotFound()
-    return table.row
   }
 }
 

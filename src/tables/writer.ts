@@ -1,6 +1,6 @@
 import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../commit/index.js'
 import { Codec, type NewRecord, RecordFlag, RecordKind } from '../log/index.js'
-import { conditionFailed, notFound } from './aws-error.js'
+import { conditionFailed, resourceNotFound } from './aws-error.js'
 import { writeUnits } from './capacity.js'
 import type { Catalogue, Table, TableRow } from './catalogue.js'
 import { encodeChange, type ImageBytes } from './change.js'
@@ -99,7 +99,7 @@ export class Writer {
     needsBefore: boolean,
     decide: (before: Present) => Decision,
   ): Promise<Written> {
-    const table = this.#table(name)
+    const table = this.#catalogue.requested(name)
     this.#throttle.admit(table.row, 'write')
     const shared = table.gate.share()
     const releaseTable = shared instanceof Promise ? await shared : shared
@@ -213,12 +213,6 @@ export class Writer {
       release()
       throw error
     }
-  }
-
-  #table(name: string): Table {
-    const table = this.#catalogue.find(name)
-    if (!table) throw resourceNotFound()
-    return table
   }
 
   async #read(key: ItemKey): Promise<Found> {
@@ -371,5 +365,3 @@ function sumOf(bytes: Buffer): number {
   for (let i = 0; i < bytes.length; i++) sum += bytes[i] as number
   return sum
 }
-
-export const resourceNotFound = (): Error => notFound('Requested resource not found')

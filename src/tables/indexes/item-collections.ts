@@ -40,4 +40,20 @@ export class ItemCollections {
     const gigabytes = Math.floor(sizes.reduce((sum, size) => sum + size, 0) / gigabyte)
     return { ItemCollectionKey: { [name]: value }, SizeEstimateRangeGB: [gigabytes, gigabytes + 1] }
   }
+
+  /** Of each collection that was written to, by the names of their tables in the request; undefined when there is none. */
+  async ofAll(
+    writes: readonly { readonly named: string; readonly row: TableRow; readonly key: Item }[],
+  ): Promise<Record<string, object[]> | undefined> {
+    const metrics: Record<string, object[]> = {}
+    const seen = new Set<string>()
+    for (const { named, row, key } of writes) {
+      const collection = JSON.stringify([named, key[row.schema.hash.name]])
+      if (seen.has(collection)) continue
+      seen.add(collection)
+      const found = await this.of(row, key)
+      if (found) metrics[named] = [...(metrics[named] ?? []), found]
+    }
+    return Object.keys(metrics).length > 0 ? metrics : undefined
+  }
 }

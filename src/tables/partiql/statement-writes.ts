@@ -5,7 +5,7 @@ import { type Condition, evaluateCondition, type PathList, updatedAttributes } f
 import { checkIndexKeysOfUpdate, indexWriteUnits } from '../indexes/index.js'
 import { refuseKeyUpdates, updateDecision } from '../update-decision.js'
 import { attributeOf, type Item, type KeySchema, keyOf, ValidationError } from '../values/index.js'
-import { type Decision, type Present, resourceNotFound, type Writer, type Written } from '../writer.js'
+import type { Decision, Present, Writer, Written } from '../writer.js'
 import { type KeyEquality, keyEquality, requireKeyTypes, requireOneItem } from './key-equality.js'
 import type { DeleteOne, Insert, UpdateOne } from './statement.js'
 import type { ReturningValues } from './syntax.js'
@@ -47,9 +47,7 @@ export class StatementWrites {
 
   /** Throws ValidationError, ResourceNotFoundException. */
   prepare(statement: WriteStatement): PreparedWrite {
-    const table = this.#catalogue.find(statement.table)
-    if (!table) throw resourceNotFound()
-    const { row } = table
+    const { row } = this.#catalogue.requested(statement.table)
     if (statement.kind === 'insert') {
       const key = insertedKey(statement, row.schema)
       return { row, key, run: () => this.#insert(statement, row, key) }

@@ -28,29 +28,11 @@ export class TransactionOperations {
     const done = await this.#transactions.write(actions, once)
     if ('repeated' in done) return members([['ConsumedCapacity', capacities(show, done.repeated, 'ReadCapacityUnits')]])
     const units = show === 'NONE' ? [] : writtenUnits(actions, done.written)
-    const metrics = showMetrics ? await this.#metrics(actions, done.written) : undefined
+    const metrics = showMetrics ? await this.#collections.ofAll(changed(actions, done.written)) : undefined
     return members([
       ['ConsumedCapacity', capacities(show, units, 'WriteCapacityUnits')],
       ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
     ])
-  }
-
-  /** Of each item collection that was written to, by table; undefined when no table has any. */
-  async #metrics(
-    actions: readonly TransactAction[],
-    written: readonly TransactedItem[],
-  ): Promise<Record<string, object[]> | undefined> {
-    const metrics: Record<string, object[]> = {}
-    const seen = new Set<string>()
-    for (const [i, { kind, table }] of actions.entries()) {
-      const { row, key } = written[i] as TransactedItem
-      const collection = JSON.stringify([table, key[row.schema.hash.name]])
-      if (kind === 'check' || seen.has(collection)) continue
-      seen.add(collection)
-      const found = await this.#collections.of(row, key)
-      if (found) metrics[table] = [...(metrics[table] ?? []), found]
-    }
-    return Object.keys(metrics).length > 0 ? metrics : undefined
   }
 
   async get(input: Input): Promise<Buffer> {
@@ -68,4 +50,12 @@ export class TransactionOperations {
 function response({ projection }: TransactGet, stored: StoredItem | undefined): Buffer {
   const item = stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
   return members([['Item', item]])
+}
+
+/** The items that were written, each with its table as the request names it. */
+function changed(actions: readonly TransactAction[], written: readonly TransactedItem[]) {
+  return actions.flatMap(({ kind, table: named }, i) => {
+    const { row, key } = written[i] as TransactedItem
+    return kind === 'check' ? [] : [{ named, row, key }]
+  })
 }
