@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.long.test.ts', '**/node_modules/**'],
+    setupFiles: process.env.MILLRACE_TEST_ONE_SEED === undefined ? [] : ['test/one-seed.ts'],
     pool: 'forks',
     maxWorkers: 2,
     // What hangs is ended; no test may depend on the speed of the machine.
