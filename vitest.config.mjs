@@ -10,6 +10,7 @@ export default defineConfig({
     // What hangs is ended; no test may depend on the speed of the machine.
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    expect: { poll: { timeout: 120_000, interval: 20 } },
     reporters: ['default'],
   },
 })
