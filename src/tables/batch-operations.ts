@@ -106,8 +106,8 @@ export class BatchOperations {
     if (refused !== undefined && units.size === 0) throw refused
     const consumed =
       show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used.table, used.indexes))
-    const done = keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')
-    const metrics = showMetrics ? await this.#collections.ofAll(done) : undefined
+    const written = keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')
+    const metrics = showMetrics ? await this.#collections.ofMany(written) : undefined
     return Buffer.from(
       JSON.stringify({
         UnprocessedItems: Object.fromEntries(unprocessed),

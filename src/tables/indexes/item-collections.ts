@@ -41,19 +41,22 @@ export class ItemCollections {
     return { ItemCollectionKey: { [name]: value }, SizeEstimateRangeGB: [gigabytes, gigabytes + 1] }
   }
 
-  /** Of each collection that was written to, by the names of their tables in the request; undefined when there is none. */
-  async ofAll(
-    writes: readonly { readonly named: string; readonly row: TableRow; readonly key: Item }[],
-  ): Promise<Record<string, object[]> | undefined> {
-    const metrics: Record<string, object[]> = {}
+  /**
+   * ItemCollectionMetrics of each collection among written items, once each and by the name that its table is `named` by;
+   * undefined when no table has any.
+   */
+  async ofMany(
+    written: readonly { readonly named: string; readonly row: TableRow; readonly key: Item }[],
+  ): Promise<object | undefined> {
+    const metrics = new Map<string, object[]>()
     const seen = new Set<string>()
-    for (const { named, row, key } of writes) {
+    for (const { named, row, key } of written) {
       const collection = JSON.stringify([named, key[row.schema.hash.name]])
       if (seen.has(collection)) continue
       seen.add(collection)
       const found = await this.of(row, key)
-      if (found) metrics[named] = [...(metrics[named] ?? []), found]
+      if (found) metrics.set(named, [...(metrics.get(named) ?? []), found])
     }
-    return Object.keys(metrics).length > 0 ? metrics : undefined
+    return metrics.size > 0 ? Object.fromEntries(metrics) : undefined
   }
 }

@@ -28,11 +28,19 @@ export class TransactionOperations {
     const done = await this.#transactions.write(actions, once)
     if ('repeated' in done) return members([['ConsumedCapacity', capacities(show, done.repeated, 'ReadCapacityUnits')]])
     const units = show === 'NONE' ? [] : writtenUnits(actions, done.written)
-    const metrics = showMetrics ? await this.#collections.ofAll(changed(actions, done.written)) : undefined
+    const metrics = showMetrics ? await this.#metrics(actions, done.written) : undefined
     return members([
       ['ConsumedCapacity', capacities(show, units, 'WriteCapacityUnits')],
       ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
     ])
+  }
+
+  /** Of what the actions have written to. */
+  #metrics(actions: readonly TransactAction[], written: readonly TransactedItem[]): Promise<object | undefined> {
+    const changed = actions.flatMap(({ kind, table }, i) =>
+      kind === 'check' ? [] : [{ named: table, ...(written[i] as TransactedItem) }],
+    )
+    return this.#collections.ofMany(changed)
   }
 
   async get(input: Input): Promise<Buffer> {
@@ -50,12 +58,4 @@ export class TransactionOperations {
 function response({ projection }: TransactGet, stored: StoredItem | undefined): Buffer {
   const item = stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
   return members([['Item', item]])
-}
-
-/** The items that were written, each with its table as the request names it. */
-function changed(actions: readonly TransactAction[], written: readonly TransactedItem[]) {
-  return actions.flatMap(({ kind, table: named }, i) => {
-    const { row, key } = written[i] as TransactedItem
-    return kind === 'check' ? [] : [{ named, row, key }]
-  })
 }
