@@ -28,7 +28,12 @@ function run(copy, { file, title }) {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const args = [vitest, 'run', file, '-t', title, '--reporter=json', '--testTimeout=60000']
   // One seed for all: what is caught today is caught tomorrow.
-  const env = { ...process.env, MILLRACE_TEST_SIMULATION_SEED: '4', MILLRACE_TEST_SIMULATION_SHRINK: 'no' }
+  const env = {
+    ...process.env,
+    MILLRACE_TEST_ONE_SEED: '4',
+    MILLRACE_TEST_SIMULATION_SEED: '4',
+    MILLRACE_TEST_SIMULATION_SHRINK: 'no',
+  }
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
@@ -43,15 +48,25 @@ function run(copy, { file, title }) {
   })
 }
 
+/** Does it for all of a list, as many at once as there are copies. */
+async function inEachCopy(list, act) {
+  const left = [...list]
+  await Promise.all(
+    copies.map(async (copy) => {
+      for (let next = left.shift(); next; next = left.shift()) await act(copy, next)
+    }),
+  )
+}
+
 /** Each test passes while the guards are there. */
-async function checkBefore(copy, list) {
+async function checkBefore(list) {
   const byFile = new Map()
   for (const { by } of list) byFile.set(by.file, new Set([...(byFile.get(by.file) ?? []), by.title]))
-  for (const [file, titles] of byFile) {
+  await inEachCopy(byFile, async (copy, [file, titles]) => {
     const { passed, ran } = await run(copy, { file, title: `(${[...titles].join('|')})` })
     if (!passed || ran !== titles.size)
       throw new Error(`${ran} tests of ${file} ran with all guards in place, ${titles.size} were to pass`)
-  }
+  })
 }
 
 async function isCaught(copy, { name, file, guard, without, by }) {
@@ -75,18 +90,13 @@ const copies = []
 const caught = new Set()
 try {
   for (let i = 0; i < atOnce; i++) copies.push(copyOfSource())
-  await checkBefore(copies[0], mutants)
-  const left = [...mutants]
-  await Promise.all(
-    copies.map(async (copy) => {
-      for (let mutant = left.shift(); mutant; mutant = left.shift()) {
-        const began = performance.now()
-        if (await isCaught(copy, mutant)) caught.add(mutant)
-        const seconds = ((performance.now() - began) / 1000).toFixed(1)
-        console.log(`${caught.has(mutant) ? 'caught' : 'MISSED'}  ${mutant.name} (${seconds} s, ${mutant.by.file})`)
-      }
-    }),
-  )
+  await checkBefore(mutants)
+  await inEachCopy(mutants, async (copy, mutant) => {
+    const began = performance.now()
+    if (await isCaught(copy, mutant)) caught.add(mutant)
+    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    console.log(`${caught.has(mutant) ? 'caught' : 'MISSED'}  ${mutant.name} (${seconds} s, ${mutant.by.file})`)
+  })
 } finally {
   for (const copy of copies) rmSync(copy, { recursive: true, force: true })
 }

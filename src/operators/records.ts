@@ -1,6 +1,6 @@
 import type { ChunkCursor } from '../log/format.js'
 import { Codec, RecordFlag, RecordKind } from '../log/types.js'
-import { decodeChange } from '../tables/change.js'
+import { decodeChange } from '../tables/streams/change.js'
 import { decodeKeyValue } from '../tables/values/index.js'
 import { plainItem, plainKey } from './plain.js'
 import type { ItemKey, ItemValue, StreamRecord } from './types.js'

@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { createRequire } from 'node:module'
 
 /** One line of a log: what happened, and fields that a machine can search. */
 export interface LogLine {
@@ -19,6 +19,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** JSON lines on standard error; standard output belongs to results. */
 export function createLogger(level: LogLevel): Logger {
+  // Loaded when there is something to log to: most commands and programs never do.
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
   return pino(
     {
       level,

@@ -1,5 +1,5 @@
+import { createRequire } from 'node:module'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { type Clock, systemClock } from './clock.js'
 import { RequestHistogram } from './request-histogram.js'
 
@@ -40,7 +40,9 @@ export interface Sample {
  * metrics are not used: promtool refuses some of their names.
  */
 export class Metrics {
-  readonly #registry = new Registry()
+  // Loaded with the first: commands have no metrics.
+  readonly #prometheus = createRequire(import.meta.url)('prom-client') as typeof import('prom-client')
+  readonly #registry = new this.#prometheus.Registry()
   readonly #described: MetricDescription[] = []
   readonly contentType = this.#registry.contentType
 
@@ -102,7 +104,7 @@ export class Metrics {
   }
 
   counter(name: string, help: string, labels: readonly string[] = []): (value: number, labels?: Labels) => void {
-    const counter = new Counter(this.#options(name, 'counter', help, labels))
+    const counter = new this.#prometheus.Counter(this.#options(name, 'counter', help, labels))
     return (value, of) => (of ? counter.inc(of, value) : counter.inc(value))
   }
 
@@ -115,7 +117,7 @@ export class Metrics {
     const buckets = unit === 'seconds' ? secondsBuckets : bytesBuckets
     const options = this.#options(name, 'histogram', help, labels)
     if (labels.length === 0) {
-      const histogram = new Histogram({ ...options, buckets })
+      const histogram = new this.#prometheus.Histogram({ ...options, buckets })
       return (value) => histogram.observe(value)
     }
     const histogram = new RequestHistogram(options.name, help, labels, buckets)
@@ -133,7 +135,7 @@ export class Metrics {
   ): void {
     const options = this.#options(name, kind, help, labels)
     if (kind === 'gauge') {
-      new Gauge({
+      new this.#prometheus.Gauge({
         ...options,
         async collect() {
           // The samples come first: between the reset and the last of them nobody else may run.
@@ -143,7 +145,7 @@ export class Metrics {
         },
       })
     } else {
-      new Counter({
+      new this.#prometheus.Counter({
         ...options,
         async collect() {
           const samples = await look()

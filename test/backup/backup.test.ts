@@ -50,9 +50,7 @@ const valuesOf = async (url: string): Promise<number[]> => {
 }
 
 describe('a backup under load', () => {
-  test('holds a moment of everything; what is restored goes on under a higher epoch', {
-    timeout: 120_000,
-  }, async () => {
+  test('holds a moment of everything; what is restored goes on under a higher epoch', async () => {
     const folder = temporaryFolder()
     const daemon = await start(join(folder, 'data'))
     await daemon.v1('POST', 'streams', { name: 'clicks', shards: 2 })

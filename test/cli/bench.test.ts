@@ -11,7 +11,7 @@ test.each([
   ['shard', ['append', 'filter', 'sum per key into a table']],
   ['stream', ['append', 'replay']],
   ['pipeline', ['filter', 'sum per key into a table']],
-])('bench %s measures in process and says it in JSON', { timeout: 120_000 }, async (name, whats) => {
+])('bench %s measures in process and says it in JSON', async (name, whats) => {
   const { code, stdout, stderr } = await millrace(['bench', name, ...small, '--json'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const result = JSON.parse(stdout)
@@ -26,7 +26,7 @@ test.each([
   expect(result.target !== undefined).toBe(name === 'shard')
 })
 
-test('bench against a daemon prints a table, and leaves nothing behind', { timeout: 120_000 }, async () => {
+test('bench against a daemon prints a table, and leaves nothing behind', async () => {
   const folder = temporaryFolder()
   const daemon = await DaemonProcess.start({ data: folder, cwd: folder })
   try {

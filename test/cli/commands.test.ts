@@ -130,7 +130,7 @@ describe('append and tail', () => {
     expect((await run(['shards', 'split', 'split', String(shards[0]!.id), '--json'])).code).toBe(1)
   })
 
-  test('over merges too, and the history says what was done', { timeout: 60_000 }, async () => {
+  test('over merges too, and the history says what was done', async () => {
     await json('streams', 'create', 'merge')
     const round = (n: number) => Array.from({ length: 40 }, (_, i) => ({ key: `key ${i}`, value: n }))
     await run(['append', 'merge'], { input: ndjson(round(1)) })
@@ -157,7 +157,7 @@ describe('append and tail', () => {
     expect(people.stdout).toMatch(/number +time +what[^\n]*\n *2 /)
   })
 
-  test('the top shows the heavy key of a stream, and what a split would do about it', { timeout: 60_000 }, async () => {
+  test('the top shows the heavy key of a stream, and what a split would do about it', async () => {
     await json('streams', 'create', 'skewed')
     let isOver = false
     const writing = (async () => {
@@ -174,7 +174,7 @@ describe('append and tail', () => {
     expect(people.stdout).toMatch(/a split would[\s\S]*give/)
   })
 
-  test('a stream takes settings of its own, and gives them back', { timeout: 60_000 }, async () => {
+  test('a stream takes settings of its own, and gives them back', async () => {
     await json('streams', 'create', 'own')
     const set = await json('streams', 'set', 'own', 'target.recordsPerSecond=20_000', 'merge=false', 'shardsMin=2')
     expect(set).toMatchObject({

@@ -95,7 +95,7 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
 ]
 
 describe('--json', () => {
-  test('every command gives one JSON document', { timeout: 120_000 }, async () => {
+  test('every command gives one JSON document', async () => {
     const pipeline = file(
       'copy.ts',
       `import { pipeline, stream } from 'millrace'

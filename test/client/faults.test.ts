@@ -7,7 +7,7 @@ import { CuttingProxy } from './cutting-proxy.js'
 
 beforeAll(ensureBuilt)
 
-const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 60 : 6))
+const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 60 : 4))
 
 class Setting {
   readonly data = temporaryFolder()

@@ -13,7 +13,7 @@ import { chromiumProgram, launch, openPage, type Watched } from './browser.js'
 const hostile = '<img src=x onerror="alert(1)">'
 const table = 'orders'
 /** For what is waited for, not what is measured: the machine may be slow. */
-const patience = { timeout: 30_000 }
+const patience = { timeout: 120_000 }
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core'), 'utf8')
 const program = chromiumProgram()
 

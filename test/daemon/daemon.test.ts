@@ -28,7 +28,8 @@ async function fail(daemon: Daemon): Promise<void> {
   await expect(queued).rejects.toMatchObject({ code: 'STORE_FAILED', outcome: 'unknown' })
 }
 
-const state = (daemon: Daemon, wanted: string) => vi.waitUntil(() => daemon.state.state === wanted, { timeout: 20_000 })
+const state = (daemon: Daemon, wanted: string) =>
+  vi.waitUntil(() => daemon.state.state === wanted, { timeout: 120_000 })
 
 describe('a store that failed', () => {
   it('is opened again with what was acknowledged; after three times within ten minutes a person is asked', async () => {

@@ -22,7 +22,7 @@ test('the examples of docs/client.md do what they say, one after the other on on
     for (const [i, [, code, output]] of examples.entries()) {
       const file = join(folder, `example-${i}.mjs`)
       writeFileSync(file, code!.replace("'millrace'", `'${own}'`).replace('http://127.0.0.1:8000', daemon.url))
-      const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 60_000 })
+      const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 240_000 })
       expect(stdout, code).toBe(output ?? '')
     }
   } finally {

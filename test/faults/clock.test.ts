@@ -19,9 +19,7 @@ interface Record {
 }
 
 describe.skipIf(!library)('a clock that jumps', () => {
-  it('moves no commit time, raises the alarm, and is believed when a person says so', {
-    timeout: 120_000,
-  }, async () => {
+  it('moves no commit time, raises the alarm, and is believed when a person says so', async () => {
     ensureBuilt()
     const folder = temporaryFolder()
     const root = join(folder, 'root')

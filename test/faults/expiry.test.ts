@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { DaemonProcess, readStream } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
-const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 100 : 8))
+const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 100 : 6))
 const TableName = 'expiring'
 const writersMax = 8
 

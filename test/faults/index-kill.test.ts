@@ -13,7 +13,7 @@ import { untilGone } from './load.js'
 
 const TableName = 'indexed'
 const itemCount = 2500
-/** Latched pages of 250 items (src/tables/backfill.ts), three of them in a life. */
+/** Latched pages of 250 items (src/tables/catalogue/backfill.ts), three of them in a life. */
 const stepsOfLife = 3
 const livesMax = Math.ceil(itemCount / 250 / (stepsOfLife - 1)) + 2
 

@@ -14,9 +14,6 @@ const writers = 6
 describe.skipIf(!library)('an input/output error', () => {
   it.each(['write', 'sync'])(
     'on a %s poisons the store; what was acknowledged is there when it is open again',
-    {
-      timeout: 120_000,
-    },
     async (what) => {
       ensureBuilt()
       const folder = temporaryFolder()

@@ -3,7 +3,7 @@ import { DaemonProcess, readStream } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { createTable, LedgerOfWrites } from './ledger-of-writes.js'
 
-const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 200 : 25))
+const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 200 : 12))
 
 it(`kill -9 under load, ${kills} times: no acknowledged write is lost and no row is without its record`, {
   timeout: 1_800_000,

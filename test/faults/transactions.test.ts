@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { AwsFailure, DaemonProcess, readStream } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
-const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 200 : 15))
+const kills = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 200 : 8))
 const tables = ['transacted-one', 'transacted-two'] as const
 const groups = 6
 

@@ -277,8 +277,8 @@ export const silent: BridgeLogger = { debug: () => {}, info: () => {}, warn: () 
 
 /** Waits until something holds; fails with the last state after a minute. */
 export async function until(holds: () => boolean, what: () => unknown = () => holds.toString()): Promise<void> {
-  for (const end = Date.now() + 60_000; !holds(); ) {
-    if (Date.now() > end) throw new Error(`not within a minute: ${JSON.stringify(what())}`)
+  for (const end = Date.now() + 180_000; !holds(); ) {
+    if (Date.now() > end) throw new Error(`not within three minutes: ${JSON.stringify(what())}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -147,9 +147,7 @@ describe.skipIf(!here)('against a real broker', () => {
     expect(new Set(messages.map((message) => message.partition)).size).toBe(1)
   })
 
-  test('nothing is lost over splits, a restart of the broker and a kill -9, and it stays in order per key', {
-    timeout: 180_000,
-  }, async () => {
+  test('nothing is lost over splits, a restart of the broker and a kill -9, and it stays in order per key', async () => {
     const { log, commit, open, read } = world()
     const bridge = open()
     const writing = setInterval(() => append(log, 40), 4)

@@ -5,7 +5,7 @@ import { Codec, type NewRecord, type Sequence } from '../../src/log/types.js'
 import { type Flow, file, type KeyedFlow, pipeline, planOf, stream, table } from '../../src/operators/index.js'
 import { type CellKey, PackedMap, StepError, Task } from '../../src/operators/task.js'
 import { hashKey } from '../../src/runtime/index.js'
-import { encodeChange } from '../../src/tables/change.js'
+import { encodeChange } from '../../src/tables/streams/change.js'
 import { encodeKeyValue } from '../../src/tables/values/index.js'
 
 const packr = new Packr({ useRecords: false, moreTypes: true, structuredClone: false })

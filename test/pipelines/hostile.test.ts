@@ -127,7 +127,7 @@ describe('beside a healthy pipeline', () => {
       'PIPELINE_FAILED',
       'mine',
     ],
-  ])('one that %s fails alone', { timeout: 120_000 }, async (how, body, code, says) => {
+  ])('one that %s fails alone', async (how, body, code, says) => {
     const name = how.replace(/\W/g, '-')
     const source = `in-${name}`
     await daemon.v1('POST', 'streams', { name: source, shards: 3 })
@@ -153,7 +153,7 @@ describe('beside a healthy pipeline', () => {
     await remove(name)
   })
 
-  it('values without end of one record are ended too', { timeout: 60_000 }, async () => {
+  it('values without end of one record are ended too', async () => {
     await daemon.v1('POST', 'streams', { name: 'endless', shards: 1 })
     await deploy(
       `export default pipeline('endless').from(stream('endless')).flatMap(function* () { for (;;) yield 1 }).filter(() => false).to(file('endless'))`,
@@ -168,7 +168,7 @@ describe('beside a healthy pipeline', () => {
 })
 
 describe('twenty pipelines on one table, five of which fail', () => {
-  it('count every change once, over kills and splits', { timeout: 120_000 }, async () => {
+  it('count every change once, over kills and splits', async () => {
     await table('crowd', 'user')
     await table('crowded', 'id')
     const faults = [
@@ -225,7 +225,7 @@ describe('twenty pipelines on one table, five of which fail', () => {
 })
 
 describe('what a pipeline prints', () => {
-  it('goes to the log, never to the standard output of the daemon', { timeout: 60_000 }, async () => {
+  it('goes to the log, never to the standard output of the daemon', async () => {
     await daemon.v1('POST', 'streams', { name: 'prints', shards: 1 })
     await deploy(
       `export default pipeline('prints').from(stream('prints')).map((record) => { console.log('by log'); console.dir({ by: 'dir' }); console.table([1]); process.stdout.write('by write\\n'); for (let i = 0; i < 5000; i++) console.error('flood'); return record.value }).to(file('prints'))`,
@@ -241,9 +241,7 @@ describe('what a pipeline prints', () => {
 })
 
 describe('sinks', () => {
-  it('whose table is gone, or made anew with another key, say so; nothing is written with the wrong key', {
-    timeout: 60_000,
-  }, async () => {
+  it('whose table is gone, or made anew with another key, say so; nothing is written with the wrong key', async () => {
     await daemon.v1('POST', 'streams', { name: 'to-table', shards: 1 })
     await table('target')
     await deploy(
@@ -271,7 +269,7 @@ describe('sinks', () => {
     await remove('to-table')
   })
 
-  it('that two deploys at once would share belong to one of them', { timeout: 60_000 }, async () => {
+  it('that two deploys at once would share belong to one of them', async () => {
     await daemon.v1('POST', 'streams', { name: 'shared', shards: 1 })
     const deploys = await Promise.allSettled(
       Array.from({ length: 6 }, (_, i) =>
@@ -285,7 +283,7 @@ describe('sinks', () => {
 })
 
 describe('a source', () => {
-  it('whose records are larger than an epoch is read to its end', { timeout: 60_000 }, async () => {
+  it('whose records are larger than an epoch is read to its end', async () => {
     await daemon.v1('POST', 'streams', { name: 'large', shards: 1 })
     await deploy(
       `export default pipeline('large').from(stream<string>('large')).map((record) => record.value.length).to(file('large'))`,
@@ -300,7 +298,7 @@ describe('a source', () => {
     await remove('large')
   })
 
-  it('that was deleted is delivered to the end under its own key, over a restart', { timeout: 60_000 }, async () => {
+  it('that was deleted is delivered to the end under its own key, over a restart', async () => {
     await table('gone', 'ListId', 'N')
     await table('kept', 'ListId', 'N')
     await deploy(
@@ -328,7 +326,7 @@ describe('a source', () => {
 })
 
 describe('deploy and delete', () => {
-  it('in every order leave a store that opens, and no module behind', { timeout: 120_000 }, async () => {
+  it('in every order leave a store that opens, and no module behind', async () => {
     await daemon.v1('POST', 'streams', { name: 'churn', shards: 2 })
     await append('churn', numbers(10))
     const failing = await bundle(
@@ -347,11 +345,11 @@ describe('deploy and delete', () => {
     expect(readdirSync(join(data, 'modules'))).toEqual([])
   })
 
-  it('a module that waits for ever when it is loaded is refused', { timeout: 60_000 }, async () => {
+  it('a module that waits for ever when it is loaded is refused', async () => {
     await expect(deploy('await new Promise(() => {})\nexport default 1')).rejects.toThrow('did not load')
   })
 
-  it('a package that asks for the modules of Node is loaded', { timeout: 60_000 }, async () => {
+  it('a package that asks for the modules of Node is loaded', async () => {
     writeFileSync(join(folder, 'common.cjs'), "module.exports = { join: require('path').join }")
     await daemon.v1('POST', 'streams', { name: 'common', shards: 1 })
     await deploy(

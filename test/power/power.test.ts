@@ -14,7 +14,7 @@ import { durableImage, lookBefore } from './durable-image.js'
 import { compileShim, shimEnvironment } from './shim.js'
 
 const library = compileShim()
-const failures = Number(process.env.MILLRACE_TEST_POWER_FAILURES ?? (process.env.MILLRACE_LONG ? 200 : 20))
+const failures = Number(process.env.MILLRACE_TEST_POWER_FAILURES ?? (process.env.MILLRACE_LONG ? 200 : 12))
 const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now())
 
 /** One life of the daemon after another, each on what the disk held when the power of the one before failed. */

@@ -13,7 +13,7 @@ import { hasTool } from './tools.js'
 const own = fileURLToPath(new URL('../../config/prometheus/', import.meta.url))
 
 /** Nothing here waits for a time: only for something to become true. */
-const eventually = { timeout: 60_000, interval: 100 }
+const eventually = { timeout: 180_000, interval: 100 }
 
 interface RulesFile {
   readonly groups: readonly { readonly rules: readonly { for?: string }[] }[]

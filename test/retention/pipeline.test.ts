@@ -13,9 +13,7 @@ interface Told {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-it('a pipeline that lost records to retention fails with TRIMMED, is shown so, and passes over nothing', {
-  timeout: 120_000,
-}, async () => {
+it('a pipeline that lost records to retention fails with TRIMMED, is shown so, and passes over nothing', async () => {
   ensureBuilt()
   const folder = temporaryFolder()
   const env = {

@@ -13,9 +13,7 @@ const sizeOf = (folder: string): number =>
     .reduce((sum, size) => sum + size, 0)
 
 describe('the space of what was trimmed', () => {
-  it('comes back on the disk, also where another stream keeps its records in the same segments', {
-    timeout: 120_000,
-  }, async () => {
+  it('comes back on the disk, also where another stream keeps its records in the same segments', async () => {
     const { daemon } = await serve({
       store: { writeBufferBytes: 4 * MiB, blockCacheBytes: MiB },
       log: { tailCacheBytesMax: 0 },

@@ -44,7 +44,7 @@ async function whenFree(serving: Serving) {
   }
 }
 
-test('exports are bounded; a client that goes away gives its place free', { timeout: 60_000 }, async () => {
+test('exports are bounded; a client that goes away gives its place free', async () => {
   const serving = await filled({ exportsMax: 2 })
   const hanging = [await hang(serving), await hang(serving)]
   expect(await exported(serving)).toMatchObject({ code: 'TOO_BUSY' })
@@ -58,7 +58,7 @@ test('exports are bounded; a client that goes away gives its place free', { time
   expect(text.trimEnd().split('\n')).toHaveLength(pieces)
 })
 
-test('a client that takes nothing is cut', { timeout: 60_000 }, async () => {
+test('a client that takes nothing is cut', async () => {
   const serving = await filled({ exportsMax: 1, exportStalledMsMax: 200 })
   const socket = await hang(serving)
   expect((await whenFree(serving)).status).toBe(200)
@@ -98,9 +98,7 @@ async function trim({ daemon }: Serving): Promise<void> {
 const sequencesOf = (lines: readonly string[]) =>
   lines.map((line) => (JSON.parse(line) as { sequence: number }).sequence)
 
-test('an export whose records are trimmed under it says so, how far it came, and where it goes on', {
-  timeout: 60_000,
-}, async () => {
+test('an export whose records are trimmed under it says so, how far it came, and where it goes on', async () => {
   const serving = await filled({ exportsMax: 2 })
   const { log } = serving.daemon.rooms
   const shard = log.shards(log.streamNamed('clicks')!.id)[0]!
@@ -128,7 +126,7 @@ test('an export whose records are trimmed under it says so, how far it came, and
   expect((await serving.v1('GET', 'streams/clicks/export?resume=x')).code).toBe('BAD_REQUEST')
 })
 
-test('so does an export of chunks, which is not taken for a whole one', { timeout: 60_000 }, async () => {
+test('so does an export of chunks, which is not taken for a whole one', async () => {
   const serving = await filled({ exportsMax: 1 })
   const bytes = await pausedExport(serving, 'application/octet-stream', () => trim(serving))
   const reader = new ExportReader()
@@ -139,35 +137,29 @@ test('so does an export of chunks, which is not taken for a whole one', { timeou
   expect(() => reader.finish()).toThrow(expect.objectContaining({ code: 'TRIMMED' }))
 })
 
-test.each(['ndjson', 'chunks'])(
-  'the command keeps what came before and ends with 1 (%s)',
-  {
-    timeout: 60_000,
-  },
-  async (format) => {
-    ensureBuilt()
-    const serving = await filled({ exportsMax: 1 })
-    const main = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
-    const args = [main, 'export', 'clicks', '--json', '--format', format, '--url', serving.url]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: temporaryFolder() })
-    // Its output is not read, so it takes nothing either.
-    await once(child.stdout, 'readable')
-    await trim(serving)
-    let [bytes, stderr] = [0, '']
-    let last = Buffer.alloc(0)
-    child.stdout.on('data', (piece: Buffer) => {
-      bytes += piece.length
-      last = Buffer.concat([last, piece]).subarray(-1000)
-    })
-    child.stderr.on('data', (piece: Buffer) => {
-      stderr += piece.toString()
-    })
-    const [code] = (await once(child, 'close')) as [number]
-    expect(code).toBe(1)
-    expect(bytes).toBeGreaterThan(1_000_000)
-    expect(bytes).toBeLessThan(pieces * 1_000_000)
-    expect(answeredError(stderr.trimEnd().split('\n').at(-1) as string)).toMatchObject({ code: 'TRIMMED' })
-    // The error is no record.
-    if (format === 'ndjson') expect(last.toString()).toMatch(/x"\}\n$/)
-  },
-)
+test.each(['ndjson', 'chunks'])('the command keeps what came before and ends with 1 (%s)', async (format) => {
+  ensureBuilt()
+  const serving = await filled({ exportsMax: 1 })
+  const main = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
+  const args = [main, 'export', 'clicks', '--json', '--format', format, '--url', serving.url]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: temporaryFolder() })
+  // Its output is not read, so it takes nothing either.
+  await once(child.stdout, 'readable')
+  await trim(serving)
+  let [bytes, stderr] = [0, '']
+  let last = Buffer.alloc(0)
+  child.stdout.on('data', (piece: Buffer) => {
+    bytes += piece.length
+    last = Buffer.concat([last, piece]).subarray(-1000)
+  })
+  child.stderr.on('data', (piece: Buffer) => {
+    stderr += piece.toString()
+  })
+  const [code] = (await once(child, 'close')) as [number]
+  expect(code).toBe(1)
+  expect(bytes).toBeGreaterThan(1_000_000)
+  expect(bytes).toBeLessThan(pieces * 1_000_000)
+  expect(answeredError(stderr.trimEnd().split('\n').at(-1) as string)).toMatchObject({ code: 'TRIMMED' })
+  // The error is no record.
+  if (format === 'ndjson') expect(last.toString()).toMatch(/x"\}\n$/)
+})

@@ -390,7 +390,7 @@ describe('tables, groups, pipelines and bridges', () => {
     expect(group.json.lag).toBeGreaterThanOrEqual(2)
     expect((await serving.v1('DELETE', 'streams/s')).code).toBe('CONFLICT')
     await expect
-      .poll(async () => (await serving.v1('GET', 'bridges/b')).json.state, { timeout: 30_000, interval: 50 })
+      .poll(async () => (await serving.v1('GET', 'bridges/b')).json.state, { timeout: 120_000, interval: 50 })
       .toMatchObject({ kind: 'waiting', error: { code: 'KAFKA_UNAVAILABLE', message: expect.any(String) } })
     expect((await serving.v1('POST', 'bridges', { name: 'c', surce: 's' })).code).toBe('BAD_REQUEST')
     expect((await serving.v1('POST', 'bridges/b/pause')).json).toMatchObject({ state: { kind: 'paused' } })

@@ -128,7 +128,7 @@ export default pipeline('big').from(stream<number>('s')).filter((record) => reco
     await vi.waitFor(
       async () =>
         expect((await get(`${serving.url}/metrics`)).text).toMatch(/operator_records_in_total.*step="perKey"} 1\n/),
-      { timeout: 30_000 },
+      { timeout: 120_000 },
     )
     return (await get(`${serving.url}/metrics`)).text
   }

@@ -6,7 +6,7 @@ import { holdingTransitions } from '../../src/groups/holding.js'
 import { shardLifecycle } from '../../src/log/shard-lifecycle.js'
 import { pipelineLifecycle } from '../../src/pipelines/pipeline-lifecycle.js'
 import { producerLifecycle, producerTransition } from '../../src/producers/producer-lifecycle.js'
-import { windowLifecycle } from '../../src/tables/window-lifecycle.js'
+import { windowLifecycle } from '../../src/tables/streams/window-lifecycle.js'
 
 type Table = Readonly<Record<string, Readonly<Record<string, string | { readonly to: string } | undefined>>>>
 

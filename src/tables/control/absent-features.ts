@@ -1,6 +1,6 @@
-import { AwsError, validation } from '../aws-error.js'
-import type { Catalogue, TableRow } from '../catalogue.js'
-import { Constraints, describedTableName, flag, type Input, object, oneOf, text, whole } from '../request.js'
+import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import { AwsError, validation } from '../requests/aws-error.js'
+import { Constraints, describedTableName, flag, type Input, object, oneOf, text, whole } from '../requests/request.js'
 import { requestedTable } from './requested-table.js'
 import { type Home, resourceArnNotFound, taggedTable } from './table-arns.js'
 

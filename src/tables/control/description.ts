@@ -1,4 +1,4 @@
-import type { Catalogue, TableRow } from '../catalogue.js'
+import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
 import { describeIndexes, type IndexChange, keyAttributesOfTable } from '../indexes/index.js'
 import type { KeySchema } from '../values/index.js'
 import { describeEncryption } from './encryption.js'

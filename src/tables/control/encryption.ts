@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { validation } from '../aws-error.js'
-import { type Constraints, flag, type Input, object, oneOf, text } from '../request.js'
+import { validation } from '../requests/aws-error.js'
+import { type Constraints, flag, type Input, object, oneOf, text } from '../requests/request.js'
 import type { Encryption } from './table-details.js'
 
 const invalid = (what: string): Error => validation(`One or more parameter values were invalid: ${what}`)

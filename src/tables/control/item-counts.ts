@@ -1,7 +1,7 @@
 import { asMillraceError, type Clock, type Logger, sleep, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
-import type { Catalogue, Table } from '../catalogue.js'
-import { after, decodeItem, tablePrefix } from '../item-row.js'
+import type { Catalogue, Table } from '../catalogue/catalogue.js'
+import { after, decodeItem, tablePrefix } from '../items/item-row.js'
 
 const pageRowsMax = 1000
 const pageBytesMax = 256 * 1024

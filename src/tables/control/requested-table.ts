@@ -1,6 +1,6 @@
-import { notFound } from '../aws-error.js'
-import type { Catalogue, TableRow } from '../catalogue.js'
-import { Constraints, describedTableName, type Input, tableName } from '../request.js'
+import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import { notFound } from '../requests/aws-error.js'
+import { Constraints, describedTableName, type Input, tableName } from '../requests/request.js'
 
 /** The table that a request of the control plane names. Throws ValidationException, ResourceNotFoundException. */
 export function requestedTable(catalogue: Catalogue, input: Input): TableRow {

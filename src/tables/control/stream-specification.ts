@@ -1,6 +1,6 @@
-import { validation } from '../aws-error.js'
-import type { ViewType } from '../catalogue.js'
-import { type Constraints, flag, type Input, object, oneOf } from '../request.js'
+import type { ViewType } from '../catalogue/catalogue.js'
+import { validation } from '../requests/aws-error.js'
+import { type Constraints, flag, type Input, object, oneOf } from '../requests/request.js'
 
 const views: readonly ViewType[] = ['OLD_IMAGE', 'KEYS_ONLY', 'NEW_AND_OLD_IMAGES', 'NEW_IMAGE']
 

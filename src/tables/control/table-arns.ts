@@ -1,5 +1,5 @@
-import { AwsError, accessDenied, validation } from '../aws-error.js'
-import type { Input } from '../request.js'
+import { AwsError, accessDenied, validation } from '../requests/aws-error.js'
+import type { Input } from '../requests/request.js'
 
 /** Whose resources are here. */
 export interface Home {

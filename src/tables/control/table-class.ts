@@ -1,5 +1,5 @@
-import { validation } from '../aws-error.js'
-import { type Input, text } from '../request.js'
+import { validation } from '../requests/aws-error.js'
+import { type Input, text } from '../requests/request.js'
 
 const classes = ['STANDARD', 'STANDARD_INFREQUENT_ACCESS']
 

@@ -1,5 +1,5 @@
-import { inUse } from '../aws-error.js'
-import type { TableRow } from '../catalogue.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { inUse } from '../requests/aws-error.js'
 
 export type TableStatus = 'CREATING' | 'UPDATING' | 'ACTIVE' | 'DELETING'
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/index.js'
-import { AwsError } from '../aws-error.js'
-import type { TableRow } from '../catalogue.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { AwsError } from '../requests/aws-error.js'
 
 export type Use = 'read' | 'write'
 

@@ -1,6 +1,6 @@
-import { validation } from '../aws-error.js'
-import type { TableRow } from '../catalogue.js'
-import { type Constraints, type Input, object, whole } from '../request.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { validation } from '../requests/aws-error.js'
+import { type Constraints, type Input, object, whole } from '../requests/request.js'
 import type { TableDetails, Units } from './table-details.js'
 
 const capacityUnitsMax = 1_000_000_000_000

@@ -1,8 +1,8 @@
-import { validation } from '../aws-error.js'
-import type { Backfills } from '../backfill.js'
-import type { Catalogue, TableRow, ViewType } from '../catalogue.js'
+import type { Backfills } from '../catalogue/backfill.js'
+import type { Catalogue, TableRow, ViewType } from '../catalogue/catalogue.js'
 import { type IndexChange, type IndexUpdates, updateIndexes } from '../indexes/index.js'
-import { type Constraints, flag, type Input, oneOf } from '../request.js'
+import { validation } from '../requests/aws-error.js'
+import { type Constraints, flag, type Input, oneOf } from '../requests/request.js'
 import { describeTable } from './description.js'
 import {
   describeEncryption,

@@ -1,6 +1,6 @@
-import { validation } from '../aws-error.js'
-import type { TableRow } from '../catalogue.js'
-import { type Input, object, whole } from '../request.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { validation } from '../requests/aws-error.js'
+import { type Input, object, whole } from '../requests/request.js'
 import type { Units } from './table-details.js'
 import type { Throughput } from './throughput.js'
 

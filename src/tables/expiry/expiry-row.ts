@@ -1,7 +1,7 @@
 import { Family, type RowEffect } from '../../commit/index.js'
-import type { Derive } from '../backfill.js'
-import type { TableRow } from '../catalogue.js'
-import { decodeItem, type ItemKey, parseItem } from '../item-row.js'
+import type { Derive } from '../catalogue/backfill.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { decodeItem, type ItemKey, parseItem } from '../items/item-row.js'
 import { type AttributeValue, attributeOf, type Item } from '../values/index.js'
 
 /**

@@ -1,8 +1,8 @@
 import type { Commit } from '../../commit/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
-import type { Catalogue, Table } from '../catalogue.js'
-import type { Writer } from '../writer.js'
+import type { Catalogue, Table } from '../catalogue/catalogue.js'
+import type { Writer } from '../items/writer.js'
 import { decodeExpiryKey, expirySecondsMax, expiryStart } from './expiry-row.js'
 
 /** What expired longer ago than five years stays for good, as on AWS. */

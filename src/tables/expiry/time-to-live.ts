@@ -1,12 +1,12 @@
 import { Family } from '../../commit/index.js'
 import { type Clock, sleep } from '../../runtime/index.js'
-import { inUse, validation } from '../aws-error.js'
-import { type Backfills, withBackfill, withoutBackfill, withRemoval } from '../backfill.js'
-import type { Catalogue, Table, TableRow } from '../catalogue.js'
+import { type Backfills, withBackfill, withoutBackfill, withRemoval } from '../catalogue/backfill.js'
+import type { Catalogue, Table, TableRow } from '../catalogue/catalogue.js'
 import { requestedTable } from '../control/requested-table.js'
 import { statusOf } from '../control/table-status.js'
-import { tablePrefix } from '../item-row.js'
-import { Constraints, flag, type Input, object, text } from '../request.js'
+import { tablePrefix } from '../items/item-row.js'
+import { inUse, validation } from '../requests/aws-error.js'
+import { Constraints, flag, type Input, object, text } from '../requests/request.js'
 import { expiryJob } from './expiry-row.js'
 
 const attributeLengthMax = 255

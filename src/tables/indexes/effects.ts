@@ -1,6 +1,6 @@
 import type { RowEffect } from '../../commit/index.js'
-import type { TableRow } from '../catalogue.js'
-import { decodeItem, type ItemKey, keyBehindPrefix, parseItem } from '../item-row.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { decodeItem, type ItemKey, keyBehindPrefix, parseItem } from '../items/item-row.js'
 import { attributeOf, type Item, valuesEqual } from '../values/index.js'
 import { type Index, localIndexes } from './definition.js'
 import { entryKey, entrySize, entryValue, projectedNames } from './entry.js'

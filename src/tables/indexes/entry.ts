@@ -1,7 +1,7 @@
 import { Family } from '../../commit/index.js'
 import { type Hash64, hashKey } from '../../runtime/index.js'
-import type { TableRow } from '../catalogue.js'
-import { encodeEntry } from '../item-row.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { encodeEntry } from '../items/item-row.js'
 import {
   type AttributeValue,
   attributeOf,

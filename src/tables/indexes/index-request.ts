@@ -1,5 +1,5 @@
-import { checkOneOf, type Element, readElements } from '../key-schema.js'
-import { type Constraints, checkTableName, type Input, list, object, text, whole } from '../request.js'
+import { checkOneOf, type Element, readElements } from '../control/key-schema.js'
+import { type Constraints, checkTableName, type Input, list, object, text, whole } from '../requests/request.js'
 import { includedMax, type Units } from './definition.js'
 
 /** An index as a request asks for it: each member for itself is valid. */

@@ -1,5 +1,5 @@
-import { validation } from '../aws-error.js'
-import { type Definition, type Element, refuseUndefined } from '../key-schema.js'
+import { type Definition, type Element, refuseUndefined } from '../control/key-schema.js'
+import { validation } from '../requests/aws-error.js'
 import type { KeyAttribute, KeySchema, KeyType } from '../values/index.js'
 import {
   globalIndexesMax,

@@ -1,5 +1,5 @@
-import { validation } from '../aws-error.js'
 import type { Path } from '../expressions/index.js'
+import { validation } from '../requests/aws-error.js'
 import { projectedNames } from './entry.js'
 import type { Target } from './target.js'
 

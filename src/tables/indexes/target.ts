@@ -1,12 +1,19 @@
-import { validation } from '../aws-error.js'
-import type { TableRow } from '../catalogue.js'
+import type { TableRow } from '../catalogue/catalogue.js'
 import {
   type AttributeConditions,
   compositeKeyConditionOf,
   type KeyConditions,
   keyConditionOf,
 } from '../expressions/index.js'
-import { itemKey, keyAttributesOf, keyBehindPrefix, partitionStart, segmentRange, tablePrefix } from '../item-row.js'
+import {
+  itemKey,
+  keyAttributesOf,
+  keyBehindPrefix,
+  partitionStart,
+  segmentRange,
+  tablePrefix,
+} from '../items/item-row.js'
+import { validation } from '../requests/aws-error.js'
 import {
   type AttributeValue,
   attributeOf,

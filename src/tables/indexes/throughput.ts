@@ -1,4 +1,4 @@
-import { validation } from '../aws-error.js'
+import { validation } from '../requests/aws-error.js'
 import type { Index, Units } from './definition.js'
 import type { WantedIndex } from './index-request.js'
 

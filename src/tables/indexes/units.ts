@@ -1,9 +1,9 @@
-import { type IndexUnits, writeUnits } from '../capacity.js'
-import type { TableRow } from '../catalogue.js'
-import { itemKey } from '../item-row.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { itemKey } from '../items/item-row.js'
+import type { Written } from '../items/writer.js'
+import { type IndexUnits, writeUnits } from '../requests/capacity.js'
 import type { Item } from '../values/index.js'
 import { itemSize } from '../values/index.js'
-import type { Written } from '../writer.js'
 import { entryWrites } from './effects.js'
 
 /** What a write took in each index: nothing where the entry stayed as it was. Source: the developer guide's GSI and LSI. */

@@ -1,6 +1,6 @@
-import { validation } from '../aws-error.js'
-import { type Definition, readGivenDefinitions } from '../key-schema.js'
-import { type Constraints, type Input, list, object } from '../request.js'
+import { type Definition, readGivenDefinitions } from '../control/key-schema.js'
+import { validation } from '../requests/aws-error.js'
+import { type Constraints, type Input, list, object } from '../requests/request.js'
 import { readCreatedIndex, readIndexName, readThroughputs, type WantedIndex } from './index-request.js'
 import type { WantedUpdate } from './throughput.js'
 

@@ -1,5 +1,5 @@
 import { type Action, type SetValue, type Update, updateOf } from '../expressions/index.js'
-import { type Input, object, text } from '../request.js'
+import { type Input, object, text } from '../requests/request.js'
 import { type AttributeValue, checkValue, typeOf, ValidationError } from '../values/index.js'
 
 const invalid = 'One or more parameter values were invalid: '

@@ -1,5 +1,5 @@
 import { type Projection, projectionOfPaths } from '../expressions/index.js'
-import { type Input, list } from '../request.js'
+import { type Input, list } from '../requests/request.js'
 import { ValidationError } from '../values/index.js'
 
 /** AttributesToGet as a projection: names of attributes, not paths. Throws ValidationError. */

@@ -1,5 +1,5 @@
 import type { Condition, Operand } from '../expressions/index.js'
-import { type Input, list } from '../request.js'
+import { type Input, list } from '../requests/request.js'
 import {
   type AttributeType,
   type AttributeValue,

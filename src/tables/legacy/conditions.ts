@@ -1,5 +1,5 @@
 import type { Condition } from '../expressions/index.js'
-import { flag, type Input, object, text } from '../request.js'
+import { flag, type Input, object, text } from '../requests/request.js'
 import { checkValue, ValidationError } from '../values/index.js'
 import { type Comparison, checkComparison, conditionOf, valuesOf } from './comparison.js'
 

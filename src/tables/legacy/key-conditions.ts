@@ -1,5 +1,5 @@
 import type { AttributeConditions, KeyOperator } from '../expressions/index.js'
-import type { Input } from '../request.js'
+import type { Input } from '../requests/request.js'
 import { ValidationError } from '../values/index.js'
 import { comparisonsOf } from './conditions.js'
 

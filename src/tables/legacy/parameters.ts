@@ -1,4 +1,4 @@
-import { type Constraints, type Input, list, object, text } from '../request.js'
+import { type Constraints, type Input, list, object, text } from '../requests/request.js'
 import { ValidationError } from '../values/index.js'
 
 /** What an operation has from before expressions, and what stands for it since, each in the order in which AWS lists it. */

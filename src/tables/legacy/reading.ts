@@ -1,5 +1,5 @@
 import type { Condition, Projection } from '../expressions/index.js'
-import type { Input } from '../request.js'
+import type { Input } from '../requests/request.js'
 import { legacyProjection } from './attributes-to-get.js'
 import { legacyFilter } from './conditions.js'
 

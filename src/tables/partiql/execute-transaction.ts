@@ -1,8 +1,9 @@
-import { AwsError, asAwsError, validation } from '../aws-error.js'
-import { readUnits, type ShowCapacity } from '../capacity.js'
-import type { TableRow } from '../catalogue.js'
-import { array, members } from '../json-bytes.js'
-import type { Input } from '../request.js'
+import type { TableRow } from '../catalogue/catalogue.js'
+import { refuseKeyUpdates } from '../items/update-decision.js'
+import { AwsError, asAwsError, validation } from '../requests/aws-error.js'
+import { readUnits, type ShowCapacity } from '../requests/capacity.js'
+import { array, members } from '../requests/json-bytes.js'
+import type { Input } from '../requests/request.js'
 import {
   type CancellationReason,
   type ClientToken,
@@ -17,7 +18,6 @@ import {
   transactionFactor,
   writtenUnits,
 } from '../transactions/index.js'
-import { refuseKeyUpdates } from '../update-decision.js'
 import { type KeySchema, keyOf, ValidationError } from '../values/index.js'
 import { isWholeKey, KeyTypeError, keyEquality, requireOneItem } from './key-equality.js'
 import { compiled, type ManyInput, parametersOf, type StatementInput, transactionInput } from './requests.js'

@@ -1,9 +1,9 @@
 import type { Commit } from '../../commit/index.js'
 import type { Page, Storage } from '../../storage/index.js'
-import { readUnits } from '../capacity.js'
 import { type Condition, evaluateCondition } from '../expressions/index.js'
 import { isAt, itemRowOf, type Target } from '../indexes/index.js'
-import { decodeItem, parseItem, type StoredItem } from '../item-row.js'
+import { decodeItem, parseItem, type StoredItem } from '../items/item-row.js'
+import { readUnits } from '../requests/capacity.js'
 import type { Position } from './next-token.js'
 import type { RowRange } from './read-source.js'
 

@@ -1,7 +1,7 @@
-import type { TableRow } from '../catalogue.js'
+import type { TableRow } from '../catalogue/catalogue.js'
 import { type Condition, conditionPaths } from '../expressions/index.js'
 import { partitionOf, projectedNames, segmentOf, type Target, targetOf } from '../indexes/index.js'
-import { after } from '../item-row.js'
+import { after } from '../items/item-row.js'
 import {
   type AttributeValue,
   encodeKeyValue,

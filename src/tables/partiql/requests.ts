@@ -1,5 +1,5 @@
-import { type ShowCapacity, showCapacity } from '../capacity.js'
-import { atMost, Constraints, flag, type Input, list, oneOf, text } from '../request.js'
+import { type ShowCapacity, showCapacity } from '../requests/capacity.js'
+import { atMost, Constraints, flag, type Input, list, oneOf, text } from '../requests/request.js'
 import { type AttributeValue, checkValue } from '../values/index.js'
 import { type Statement as CompiledStatement, compileStatement } from './statement.js'
 import { parseStatement } from './statement-parser.js'

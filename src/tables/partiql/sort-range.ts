@@ -1,5 +1,5 @@
 import type { KeyOperator } from '../expressions/index.js'
-import { after } from '../item-row.js'
+import { after } from '../items/item-row.js'
 import { type AttributeValue, encodeKeyValue } from '../values/index.js'
 
 /**

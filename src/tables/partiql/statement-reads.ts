@@ -1,12 +1,11 @@
 import type { Commit } from '../../commit/index.js'
 import type { Storage } from '../../storage/index.js'
-import { capacity, type IndexUnits, readUnits, type ShowCapacity } from '../capacity.js'
-import type { Catalogue, TableRow } from '../catalogue.js'
+import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
 import { evaluateCondition } from '../expressions/index.js'
 import { mustFetch, positionOf, refuseUnprojected, type Target } from '../indexes/index.js'
-import { decodeItem, itemKey, parseItem, type StoredItem } from '../item-row.js'
+import { decodeItem, itemKey, parseItem, type StoredItem } from '../items/item-row.js'
+import { capacity, type IndexUnits, readUnits, type ShowCapacity } from '../requests/capacity.js'
 import { type Item, ValidationError } from '../values/index.js'
-import { resourceNotFound } from '../writer.js'
 import { decodeToken, encodeToken, invalidToken, type Position } from './next-token.js'
 import { readPage, type Segment } from './page-reader.js'
 import { type Column, selectColumns } from './projection.js'
@@ -48,7 +47,7 @@ export class StatementReads {
   /** A page of a SELECT. Throws ValidationError, ResourceNotFoundException. */
   async select(select: Select, options: ReadOptions): Promise<ReadAnswer> {
     const { columns } = select
-    const target = readTarget(this.#row(select.table), select.index, options.consistent)
+    const target = readTarget(this.#catalogue.requested(select.table).row, select.index, options.consistent)
     const plan = planRead(select.where, keyOfTarget(target), select.order)
     const one = onlyRange(plan)
     if (one?.key && !target.index) return this.#one(target.row, one, one.key, columns, options)
@@ -99,7 +98,7 @@ export class StatementReads {
    * refusal, and ResourceNotFoundException.
    */
   itemOf(select: Select, refusal: string): { readonly row: TableRow; readonly key: Item } {
-    const target = readTarget(this.#row(select.table), select.index, false)
+    const target = readTarget(this.#catalogue.requested(select.table).row, select.index, false)
     const one = target.index ? undefined : onlyRange(planRead(select.where, keyOfTarget(target), select.order))
     if (!one?.key || one.filter || select.order) throw new ValidationError(refusal)
     return { row: target.row, key: one.key }
@@ -107,12 +106,6 @@ export class StatementReads {
 
   find(name: string): TableRow | undefined {
     return this.#catalogue.find(name)?.row
-  }
-
-  #row(name: string): TableRow {
-    const row = this.find(name)
-    if (!row) throw resourceNotFound()
-    return row
   }
 }
 

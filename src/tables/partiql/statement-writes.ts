@@ -1,11 +1,11 @@
-import { AwsError, duplicateItem } from '../aws-error.js'
-import { type IndexUnits, writeUnits } from '../capacity.js'
-import type { Catalogue, TableRow } from '../catalogue.js'
+import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
 import { type Condition, evaluateCondition, type PathList, updatedAttributes } from '../expressions/index.js'
 import { checkIndexKeysOfUpdate, indexWriteUnits } from '../indexes/index.js'
-import { refuseKeyUpdates, updateDecision } from '../update-decision.js'
+import { refuseKeyUpdates, updateDecision } from '../items/update-decision.js'
+import type { Decision, Present, Writer, Written } from '../items/writer.js'
+import { AwsError, duplicateItem } from '../requests/aws-error.js'
+import { type IndexUnits, writeUnits } from '../requests/capacity.js'
 import { attributeOf, type Item, type KeySchema, keyOf, ValidationError } from '../values/index.js'
-import { type Decision, type Present, resourceNotFound, type Writer, type Written } from '../writer.js'
 import { type KeyEquality, keyEquality, requireKeyTypes, requireOneItem } from './key-equality.js'
 import type { DeleteOne, Insert, UpdateOne } from './statement.js'
 import type { ReturningValues } from './syntax.js'
@@ -47,9 +47,7 @@ export class StatementWrites {
 
   /** Throws ValidationError, ResourceNotFoundException. */
   prepare(statement: WriteStatement): PreparedWrite {
-    const table = this.#catalogue.find(statement.table)
-    if (!table) throw resourceNotFound()
-    const { row } = table
+    const { row } = this.#catalogue.requested(statement.table)
     if (statement.kind === 'insert') {
       const key = insertedKey(statement, row.schema)
       return { row, key, run: () => this.#insert(statement, row, key) }

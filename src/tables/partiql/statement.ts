@@ -1,5 +1,5 @@
 import type { Condition, Path, Update } from '../expressions/index.js'
-import { Constraints, tableName } from '../request.js'
+import { Constraints, tableName } from '../requests/request.js'
 import { type AttributeValue, checkItem, type Item, itemBytesMax, ValidationError } from '../values/index.js'
 import { ConditionCompiler } from './conditions.js'
 import { Literals } from './literals.js'

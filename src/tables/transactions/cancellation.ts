@@ -1,4 +1,4 @@
-import { AwsError } from '../aws-error.js'
+import { AwsError } from '../requests/aws-error.js'
 import { EmptyKeyError, ValidationError } from '../values/index.js'
 import type { CancellationReason } from './actions.js'
 

@@ -1,5 +1,5 @@
-import { addIndexUnits, type IndexUnits, type ShowCapacity, writeUnits } from '../capacity.js'
 import { indexWriteUnits } from '../indexes/index.js'
+import { addIndexUnits, type IndexUnits, type ShowCapacity, writeUnits } from '../requests/capacity.js'
 import type { TransactAction } from './actions.js'
 import { type TransactedItem, transactionFactor } from './transactions.js'
 

@@ -1,6 +1,14 @@
-import { type ShowCapacity, showCapacity } from '../capacity.js'
 import { ExpressionContext, parseProjection } from '../expressions/index.js'
-import { Constraints, type Input, object, placeholders, refuseLonePlaceholders, tableName, text } from '../request.js'
+import { type ShowCapacity, showCapacity } from '../requests/capacity.js'
+import {
+  Constraints,
+  type Input,
+  object,
+  placeholders,
+  refuseLonePlaceholders,
+  tableName,
+  text,
+} from '../requests/request.js'
 import { checkItem } from '../values/index.js'
 import type { TransactGet } from './actions.js'
 import { transactItems } from './write-request.js'

@@ -1,11 +1,11 @@
-import { validation } from '../aws-error.js'
-import type { Catalogue, Table, TableRow } from '../catalogue.js'
+import type { Catalogue, Table, TableRow } from '../catalogue/catalogue.js'
 import { evaluateCondition } from '../expressions/index.js'
 import { checkIndexedItem, checkIndexKeysOfUpdate } from '../indexes/index.js'
-import { itemKey } from '../item-row.js'
-import { refuseKeyUpdates, updateDecision } from '../update-decision.js'
+import { itemKey } from '../items/item-row.js'
+import { refuseKeyUpdates, updateDecision } from '../items/update-decision.js'
+import type { Decision, Present, Target } from '../items/writer.js'
+import { validation } from '../requests/aws-error.js'
 import { type Item, keyOf } from '../values/index.js'
-import { type Decision, type Present, resourceNotFound, type Target } from '../writer.js'
 import type { CancellationReason, TransactAction, TransactGet } from './actions.js'
 import { cancelled, reasonOf } from './cancellation.js'
 
@@ -59,15 +59,9 @@ function keyOrReason({ table: { row }, action }: Named): KeyOrReason {
   }
 }
 
-function tableOf(catalogue: Catalogue, name: string): Table {
-  const table = catalogue.find(name)
-  if (!table) throw resourceNotFound()
-  return table
-}
-
 /** The targets of gets. Throws ResourceNotFoundException, ValidationException, TransactionCanceledException. */
 export function getTargets(gets: readonly TransactGet[], catalogue: Catalogue): Target[] {
-  const named = gets.map((get): Named => ({ table: tableOf(catalogue, get.table), action: { ...get, kind: 'get' } }))
+  const named = gets.map((get): Named => ({ table: catalogue.requested(get.table), action: { ...get, kind: 'get' } }))
   return keysOf(named).map((keyAttributes, i) => ({
     table: (named[i] as Named).table,
     keyAttributes,
@@ -81,7 +75,7 @@ export function actionTargets(
   catalogue: Catalogue,
   reasons: (CancellationReason | undefined)[],
 ): Target[] {
-  const named = actions.map((action): Named => ({ table: tableOf(catalogue, action.table), action }))
+  const named = actions.map((action): Named => ({ table: catalogue.requested(action.table), action }))
   const keys = keysOf(named)
   return actions.map((action, i) => {
     const { table } = named[i] as Named

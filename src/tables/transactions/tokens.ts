@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { type Commit, Family, type RowEffect } from '../../commit/index.js'
 import { type Clock, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
-import { idempotentMismatch, inProgress } from '../aws-error.js'
-import { after } from '../item-row.js'
+import { after } from '../items/item-row.js'
+import { idempotentMismatch, inProgress } from '../requests/aws-error.js'
 
 /** How long a token stands for its transaction, from when that went through. */
 export const tokenMs = 10 * 60 * 1000

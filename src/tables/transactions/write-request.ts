@@ -1,7 +1,7 @@
-import { validation } from '../aws-error.js'
-import { type ShowCapacity, showCapacity } from '../capacity.js'
 import { type Condition, ExpressionContext, parseCondition, parseUpdate, type Update } from '../expressions/index.js'
 import { showCollectionMetrics } from '../indexes/index.js'
+import { validation } from '../requests/aws-error.js'
+import { type ShowCapacity, showCapacity } from '../requests/capacity.js'
 import {
   Constraints,
   type Input,
@@ -12,7 +12,7 @@ import {
   refuseLonePlaceholders,
   tableName,
   text,
-} from '../request.js'
+} from '../requests/request.js'
 import { checkItem, type Item, itemBytesMax } from '../values/index.js'
 import type { TransactAction } from './actions.js'
 import { actionsMax, transactionBytesMax } from './transactions.js'

@@ -249,9 +249,9 @@ describe('a request', () => {
     socket.write(
       `POST / HTTP/1.1\r\nhost: x\r\ncontent-type: ${jsonType}\r\nx-amz-target: ${target}\r\ncontent-length: 500\r\n\r\nhalf`,
     )
-    await vi.waitFor(() => expect(bodies.heldBytes).toBe(4))
+    await expect.poll(() => bodies.heldBytes).toBe(4)
     socket.destroy()
-    await vi.waitFor(() => expect(bodies.heldBytes).toBe(0))
+    await expect.poll(() => bodies.heldBytes).toBe(0)
   })
 
   test('is told to retry while too many bodies are held, and not afterwards', async () => {
@@ -268,14 +268,14 @@ describe('a request', () => {
       }),
     )
     slow.end('x'.repeat(2000))
-    await vi.waitFor(() => expect(waiting).toHaveLength(1))
+    await expect.poll(() => waiting).toHaveLength(1)
     const refused = await send('x'.repeat(2000))
     expect([refused.status, refused.body.toString()]).toEqual([400, expect.stringContaining('ThrottlingException')])
     waiting.pop()!()
     expect(await answered).toBe(200)
-    await vi.waitFor(() => expect(bodies.heldBytes).toBe(0))
+    await expect.poll(() => bodies.heldBytes).toBe(0)
     const accepted = send('x'.repeat(2000))
-    await vi.waitFor(() => expect(waiting).toHaveLength(1))
+    await expect.poll(() => waiting).toHaveLength(1)
     waiting.pop()!()
     expect((await accepted).status).toBe(200)
   })

@@ -7,7 +7,7 @@ import {
   expirySecondsMax,
   expirySecondsOf,
 } from '../../../src/tables/expiry/expiry-row.js'
-import { encodeItem, itemKey } from '../../../src/tables/item-row.js'
+import { encodeItem, itemKey } from '../../../src/tables/items/item-row.js'
 import type { AttributeValue } from '../../../src/tables/values/index.js'
 
 const schema = { hash: { name: 'pk', type: 'S' }, range: { name: 'sk', type: 'N' } } as const

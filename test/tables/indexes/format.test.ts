@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import type { Index } from '../../../src/tables/indexes/definition.js'
 import { deriveEntry } from '../../../src/tables/indexes/effects.js'
-import { encodeItem, itemKey } from '../../../src/tables/item-row.js'
+import { encodeItem, itemKey } from '../../../src/tables/items/item-row.js'
 
 const schema = { hash: { name: 'pk', type: 'S' }, range: { name: 'sk', type: 'N' } } as const
 const index: Index = {

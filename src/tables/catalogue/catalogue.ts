@@ -1,0 +1,497 @@
+import { randomUUID } from 'node:crypto'
+import { type Commit, type Counters, Family, type RowEffect } from '../../commit/index.js'
+import type { ImagesKept, Sequence, ShardedLog, StreamId } from '../../log/index.js'
+import { type Clock, killPoint, type Logger, MillraceError } from '../../runtime/index.js'
+import type { Storage } from '../../storage/index.js'
+import type { ControlSettings } from '../control/settings.js'
+import type { TableDetails } from '../control/table-details.js'
+import { refuseDeletion, statusOf } from '../control/table-status.js'
+import { widen } from '../control/widen.js'
+import { type Index, isFilling } from '../indexes/definition.js'
+import { tablePrefix } from '../items/item-row.js'
+import { inUse, notFound, resourceNotFound, validation } from '../requests/aws-error.js'
+import { type WindowEvent, windowState, windowTakes } from '../streams/window-lifecycle.js'
+import type { WindowTime } from '../streams/window-time.js'
+import type { KeySchema } from '../values/index.js'
+import { Gate } from './gate.js'
+import { sweepSome } from './sweep.js'
+
+export type ViewType = 'KEYS_ONLY' | 'NEW_IMAGE' | 'OLD_IMAGE' | 'NEW_AND_OLD_IMAGES'
+
+/** A window over a table's change log, as AWS shows it. */
+export interface AwsStream {
+  readonly table: number
+  readonly tableName: string
+  readonly label: string
+  readonly view: ViewType
+  readonly schema: KeySchema
+  /** The log that the window lies on, and its bounds: shards that were opened from `first` on, up to `last`. */
+  readonly stream: StreamId
+  readonly first: Sequence
+  readonly last?: Sequence
+  readonly createdAt: number
+  readonly disabledAt?: number
+}
+
+/** What a table's row says. */
+export interface TableRow {
+  readonly id: number
+  readonly name: string
+  readonly uuid: string
+  readonly createdAt: number
+  readonly schema: KeySchema
+  readonly billing: 'PROVISIONED' | 'PAY_PER_REQUEST'
+  readonly throughput: { readonly read: number; readonly write: number }
+  readonly deletionProtection: boolean
+  readonly tableClass?: string
+  readonly state: 'active' | 'deleting'
+  /** The change log, while anything needs it. */
+  readonly log?: StreamId
+  /** Label of the AWS stream that is on. */
+  readonly label?: string
+  /** Label of the newest AWS stream, on or off. */
+  readonly latestLabel?: string
+  /** A pipeline or a bridge needs the log, with both images. */
+  readonly isFollowed: boolean
+  /** What only the control plane knows. */
+  readonly details?: TableDetails
+  /** The time to live, while it is on; `changedAt` stays when it is off. Milliseconds since 1970. */
+  readonly expiry?: { readonly attribute?: string; readonly changedAt: number }
+  /** Secondary indexes, in the order in which they were asked for. */
+  readonly indexes?: readonly Index[]
+  /** The number that the next index gets. */
+  readonly nextIndex?: number
+  /** Rows that are being derived from the items that there were: each job, and the last item row done in base64. */
+  readonly backfills?: Readonly<Record<string, string>>
+  /** Prefixes, in hexadecimal, of rows that are being removed. */
+  readonly removals?: readonly string[]
+}
+
+export interface Table {
+  row: TableRow
+  readonly gate: Gate
+}
+
+export interface CatalogueOptions {
+  readonly commit: Commit
+  readonly storage: Storage
+  readonly counters: Counters
+  readonly log: ShardedLog
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly region: string
+  readonly accountId: string
+  readonly windowTime: WindowTime
+  readonly settings: ControlSettings
+}
+
+export const tablesMax = 2500
+/** Rows of streams that one commit forgets. */
+const expiredStreamsMax = 1000
+const version = 1
+/** The rows of a table that go with it: its items and what is derived from them. */
+const familiesOfItems = [Family.item, Family.index, Family.expiry]
+
+const tableKey = (id: number): Buffer => {
+  const key = Buffer.allocUnsafe(5)
+  key[0] = Family.table
+  key.writeUInt32BE(id, 1)
+  return key
+}
+
+const awsStreamKey = (table: number, label: string): Buffer => {
+  const key = Buffer.alloc(5)
+  key[0] = Family.awsStream
+  key.writeUInt32BE(table, 1)
+  return Buffer.concat([key, Buffer.from(label)])
+}
+
+const encode = (value: unknown): Buffer => Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(value))])
+export const tableEffect = (row: TableRow): RowEffect => ({ key: tableKey(row.id), value: encode(row) })
+const awsStreamEffect = (stream: AwsStream): RowEffect => ({
+  key: awsStreamKey(stream.table, stream.label),
+  value: encode(stream),
+})
+
+const imagesOfView: Record<ViewType, ImagesKept> = {
+  KEYS_ONLY: { old: false, new: false },
+  NEW_IMAGE: { old: false, new: true },
+  OLD_IMAGE: { old: true, new: false },
+  NEW_AND_OLD_IMAGES: { old: true, new: true },
+}
+
+/** The tables, their change logs and the AWS streams over them. */
+export class Catalogue {
+  readonly #options: CatalogueOptions
+  readonly #tables = new Map<string, Table>()
+  readonly #awsStreams = new Map<string, AwsStream>()
+  readonly #deleting = new Set<Promise<void>>()
+  /** Names that are being made. */
+  readonly #busy = new Set<string>()
+  /** Deleted tables that are described for a while yet. */
+  readonly #leaving = new Map<string, { readonly table: Table; readonly until: number }>()
+  #lastLabelMs = 0
+  #isClosed = false
+
+  private constructor(options: CatalogueOptions) {
+    this.#options = options
+  }
+
+  static async open(options: CatalogueOptions): Promise<Catalogue> {
+    const catalogue = new Catalogue(options)
+    const read = async <T>(family: number, take: (value: T) => void) => {
+      const range = { gte: Buffer.from([family]), lt: Buffer.from([family + 1]), bytesMax: 1 << 20 }
+      for await (const page of options.storage.scan(range)) {
+        for (const value of page.values) take(JSON.parse(value.toString('utf8', 1)) as T)
+      }
+    }
+    const deleting: TableRow[] = []
+    await read<TableRow>(Family.table, (row) => {
+      if (row.state === 'deleting') deleting.push(row)
+      else catalogue.#tables.set(row.name, { row, gate: new Gate() })
+    })
+    await read<AwsStream>(Family.awsStream, (stream) => {
+      catalogue.#awsStreams.set(catalogue.streamArn(stream), stream)
+      catalogue.#lastLabelMs = Math.max(catalogue.#lastLabelMs, Date.parse(`${stream.label}Z`))
+    })
+    for (const row of deleting) catalogue.#deleteItems(row)
+    return catalogue
+  }
+
+  tables(): IterableIterator<Table> {
+    return this.#tables.values()
+  }
+
+  names(): string[] {
+    const leaving = [...this.#leaving.keys()].filter((name) => this.get(name))
+    return [...this.#tables.keys(), ...leaving].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  }
+
+  /** A table that can be read and written: not one that is still CREATING, or DELETING. */
+  find(name: string): Table | undefined {
+    const table = this.#tables.get(name)
+    const isNew = table?.row.details?.busy?.with === 'CREATING'
+    return isNew && statusOf(table.row, this.#options.clock.now()) === 'CREATING' ? undefined : table
+  }
+
+  /** The table that a request for items names. Throws ResourceNotFoundException. */
+  requested(name: string): Table {
+    const table = this.find(name)
+    if (!table) throw resourceNotFound()
+    return table
+  }
+
+  /** A table that is described, whatever its status. */
+  get(name: string): Table | undefined {
+    const table = this.#tables.get(name)
+    if (table) return table
+    const leaving = this.#leaving.get(name)
+    if (leaving && this.#options.clock.now() >= leaving.until) this.#leaving.delete(name)
+    return this.#leaving.get(name)?.table
+  }
+
+  /** Whether a table was not deleted. */
+  has(table: Table): boolean {
+    return this.#tables.get(table.row.name) === table
+  }
+
+  tableArn(name: string): string {
+    const { region, accountId } = this.#options
+    return `arn:aws:dynamodb:${region}:${accountId}:table/${name}`
+  }
+
+  streamArn(stream: Pick<AwsStream, 'tableName' | 'label'>): string {
+    return `${this.tableArn(stream.tableName)}/stream/${stream.label}`
+  }
+
+  /** Streams that are on, and those that were switched off, or lost their table, less than a window ago. */
+  awsStreams(): AwsStream[] {
+    const { until } = this.#options.windowTime
+    return [...this.#awsStreams.values()].filter((stream) => windowTakes(windowState(stream, until), 'read'))
+  }
+
+  awsStream(arn: string): AwsStream | undefined {
+    const stream = this.#awsStreams.get(arn)
+    return stream && this.#takes(stream, 'read') ? stream : undefined
+  }
+
+  #takes(stream: AwsStream, event: WindowEvent): boolean {
+    return windowTakes(windowState(stream, this.#options.windowTime.until), event)
+  }
+
+  /** Forgets streams that can no longer be read. */
+  async expireStreams(): Promise<void> {
+    const { until } = this.#options.windowTime
+    const over = [...this.#awsStreams]
+      .filter(([, stream]) => windowState(stream, until) === 'expired')
+      .slice(0, expiredStreamsMax)
+    if (over.length === 0) return
+    const rows = over.map(([, { table, label }]) => ({ key: awsStreamKey(table, label), value: undefined }))
+    await this.#options.commit.submit({ essential: true, rows })
+    for (const [arn] of over) this.#awsStreams.delete(arn)
+  }
+
+  async create(
+    wanted: Pick<
+      TableRow,
+      | 'name'
+      | 'schema'
+      | 'billing'
+      | 'throughput'
+      | 'deletionProtection'
+      | 'tableClass'
+      | 'details'
+      | 'indexes'
+      | 'nextIndex'
+    >,
+    view: ViewType | undefined,
+  ): Promise<TableRow> {
+    const { commit, counters } = this.#options
+    const { name } = wanted
+    if (this.get(name) || this.#busy.has(name)) throw inUse(`Table already exists: ${name}`)
+    if (this.#tables.size >= tablesMax) throw new MillraceError('TOO_BUSY', `There are ${tablesMax} tables already.`)
+    this.#busy.add(name)
+    try {
+      let row: TableRow = {
+        ...wanted,
+        id: counters.take('table'),
+        uuid: randomUUID(),
+        createdAt: commit.time.next(),
+        state: 'active',
+        isFollowed: false,
+      }
+      if (view === undefined) await commit.submit({ rows: [tableEffect(row)], atPack: () => [counters.row()] })
+      else row = await this.#openStream(row, view)
+      this.#tables.set(name, { row, gate: new Gate() })
+      return row
+    } finally {
+      this.#busy.delete(name)
+    }
+  }
+
+  /** Runs a change of a table's description alone. Throws ResourceNotFoundException, ResourceInUseException. */
+  async change(name: string, run: (row: TableRow) => Promise<TableRow> | TableRow): Promise<TableRow> {
+    const table = this.#tables.get(name)
+    if (!table) throw notFound(`Requested resource not found: Table: ${name} not found`)
+    const release = await table.gate.exclude()
+    try {
+      // The table may have been deleted while this waited.
+      if (this.#tables.get(name) !== table) throw notFound(`Requested resource not found: Table: ${name} not found`)
+      // Writers let the gate go when they have queued. A layout change is packed before the records of its commit, so
+      // what is queued must not share that commit: its records would find the stream closed, or lack the new images.
+      await this.#options.commit.settled()
+      const before = table.row
+      const row = await run(before)
+      if (row !== before && table.row === before) {
+        await this.#options.commit.submit({ rows: [tableEffect(row)] })
+        table.row = row
+      }
+      return table.row
+    } finally {
+      release()
+    }
+  }
+
+  /** Switches the AWS stream on; it begins here, with shards of its own. */
+  enableStream(name: string, view: ViewType, check: (row: TableRow) => void = () => {}): Promise<TableRow> {
+    return this.change(name, async (row) => {
+      check(row)
+      if (row.label !== undefined) throw validation(`Table already has an enabled stream: TableName: ${name}`)
+      return this.#replace(row, await this.#openStream(row, view))
+    })
+  }
+
+  /** Switches it off: its shards are sealed, and can be read for 24 hours. Pipelines and bridges go on. */
+  disableStream(name: string, check: (row: TableRow) => void = () => {}): Promise<TableRow> {
+    return this.change(name, async (row) => {
+      check(row)
+      const stream =
+        row.label === undefined
+          ? undefined
+          : this.#awsStreams.get(this.streamArn({ tableName: name, label: row.label }))
+      if (!stream || !this.#takes(stream, 'disable'))
+        throw validation(`Table has no stream to disable: TableName: ${name}`)
+      return this.#replace(row, await this.#closeWindow(row, stream))
+    })
+  }
+
+  /** The change log for a pipeline or a bridge: with both images from here on. */
+  async follow(name: string): Promise<StreamId> {
+    const row = await this.change(name, async (before) => {
+      if (before.isFollowed) return before
+      const both = { old: true, new: true }
+      let made: TableRow = { ...before, isFollowed: true }
+      if (before.log === undefined) {
+        const stream = await this.#options.log.createStream({
+          name: logName(name),
+          kind: 'table',
+          shards: this.#shardsOf(before),
+          images: both,
+          rows: ({ stream: { id } }) => {
+            made = { ...made, log: id }
+            return [tableEffect(made)]
+          },
+        })
+        made = { ...made, log: stream.id }
+      } else if (this.images(before).old && this.images(before).new) {
+        await this.#options.commit.submit({ rows: [tableEffect(made)] })
+      } else await this.#options.log.reopenShards(before.log, both, () => [tableEffect(made)])
+      return this.#replace(before, made)
+    })
+    return row.log as StreamId
+  }
+
+  /** Shards that the log of a table opens with. */
+  #shardsOf({ details }: TableRow): number {
+    return Math.min(details?.shards ?? 1, this.#options.settings.warmShardsMax, this.#options.log.shardsMax)
+  }
+
+  /** Splits the log of a table until it has the shards that its warm throughput asks for. */
+  async widen(row: TableRow): Promise<void> {
+    if (row.log !== undefined) await widen(this.#options.log, row.log, this.#shardsOf(row))
+  }
+
+  /** The images that change records of a table carry now. */
+  images(row: TableRow): ImagesKept {
+    const both = row.isFollowed
+    const view =
+      row.label === undefined
+        ? undefined
+        : this.#awsStreams.get(this.streamArn({ tableName: row.name, label: row.label }))?.view
+    const wanted = view ? imagesOfView[view] : { old: false, new: false }
+    return { old: both || wanted.old, new: both || wanted.new }
+  }
+
+  async delete(name: string): Promise<TableRow> {
+    let gone: TableRow | undefined
+    const row = await this.change(name, async (before) => {
+      refuseDeletion(before, this.#options.clock.now())
+      if (before.deletionProtection) {
+        throw validation(
+          `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
+        )
+      }
+      if (before.indexes?.some((index) => isFilling(before, index))) {
+        throw inUse(
+          'Attempt to change a resource which is still in use: ' +
+            'Cannot delete table while indexes are being created, updated, or deleted.',
+        )
+      }
+      gone = { ...before, state: 'deleting' }
+      const { label } = before
+      const stream = label === undefined ? undefined : this.#awsStreams.get(this.streamArn({ tableName: name, label }))
+      if (before.log === undefined) await this.#options.commit.submit({ rows: [tableEffect(gone)], essential: true })
+      else {
+        await this.#options.log.closeStream(before.log, ({ firstSequence, time }) => [
+          tableEffect(gone as TableRow),
+          ...(stream && this.#takes(stream, 'deleteTable') ? [this.#closed(stream, firstSequence, time)] : []),
+        ])
+      }
+      killPoint('table:deleted')
+      this.#replace(before, gone)
+      const table = this.#tables.get(name)
+      this.#tables.delete(name)
+      const { deleteMs } = this.#options.settings
+      if (table && deleteMs > 0) this.#leaving.set(name, { table, until: this.#options.clock.now() + deleteMs })
+      return gone
+    })
+    this.#deleteItems(row)
+    return row
+  }
+
+  /** The row is durable already, in the commit of the layout change. */
+  #replace(before: TableRow, row: TableRow): TableRow {
+    const table = this.#tables.get(before.name)
+    if (table) table.row = row
+    return row
+  }
+
+  async #openStream(before: TableRow, view: ViewType): Promise<TableRow> {
+    const { log } = this.#options
+    const label = this.#newLabel()
+    let row: TableRow = { ...before, label, latestLabel: label }
+    let stream: AwsStream | undefined
+    const rows = (id: StreamId, first: Sequence, createdAt: number): RowEffect[] => {
+      row = { ...row, log: id }
+      stream = { table: row.id, tableName: row.name, label, view, schema: row.schema, stream: id, first, createdAt }
+      return [tableEffect(row), awsStreamEffect(stream)]
+    }
+    const wanted = imagesOfView[view]
+    if (before.log === undefined) {
+      await log.createStream({
+        name: logName(before.name),
+        kind: 'table',
+        shards: this.#shardsOf(before),
+        images: wanted,
+        rows: (made) => rows(made.stream.id, made.firstSequence as Sequence, made.time),
+      })
+    } else {
+      const kept = { old: wanted.old || before.isFollowed, new: wanted.new || before.isFollowed }
+      await log.reopenShards(before.log, kept, (made) =>
+        rows(made.stream.id, made.firstSequence as Sequence, made.time),
+      )
+    }
+    const opened = stream as AwsStream | undefined
+    if (opened) this.#awsStreams.set(this.streamArn(opened), opened)
+    return row
+  }
+
+  async #closeWindow(before: TableRow, stream: AwsStream): Promise<TableRow> {
+    const { log } = this.#options
+    const { label: _, ...rest } = before
+    if (before.isFollowed) {
+      await log.reopenShards(stream.stream, { old: true, new: true }, ({ firstSequence, time }) => [
+        tableEffect(rest),
+        this.#closed(stream, (firstSequence - 1) as Sequence, time),
+      ])
+      return rest
+    }
+    const { log: __, ...unlogged } = rest
+    await log.closeStream(stream.stream, ({ firstSequence, time }) => [
+      tableEffect(unlogged),
+      this.#closed(stream, firstSequence as Sequence, time),
+    ])
+    return unlogged
+  }
+
+  #closed(stream: AwsStream, last: number, disabledAt: number): RowEffect {
+    const closed: AwsStream = { ...stream, last: last as Sequence, disabledAt }
+    this.#awsStreams.set(this.streamArn(closed), closed)
+    return awsStreamEffect(closed)
+  }
+
+  /** A label is the time of its making, to the millisecond, and never used twice. */
+  #newLabel(): string {
+    this.#lastLabelMs = Math.max(this.#lastLabelMs + 1, this.#options.clock.now())
+    return new Date(this.#lastLabelMs).toISOString().slice(0, -1)
+  }
+
+  /** Removes a deleted table's items in bounded commits, then its row; begun again at a start when it was cut off. */
+  #deleteItems(row: TableRow): void {
+    const work = this.#deleteAll(row).catch((error: unknown) => {
+      if (!this.#isClosed)
+        this.#options.logger.warn(
+          { table: row.name, error: String(error) },
+          'the items of a deleted table are removed at the next start',
+        )
+    })
+    this.#deleting.add(work)
+    void work.finally(() => this.#deleting.delete(work))
+  }
+
+  async #deleteAll(row: TableRow): Promise<void> {
+    const { storage, commit } = this.#options
+    for (const family of familiesOfItems) {
+      const prefix = tablePrefix(row.id, family)
+      while (await sweepSome(storage, commit, prefix)) if (this.#isClosed) return
+    }
+    await commit.submit({ rows: [{ key: tableKey(row.id), value: undefined }], essential: true })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#deleting)
+  }
+}
+
+export const logName = (table: string): string => `table:${table}`

@@ -1,0 +1,366 @@
+import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../../commit/index.js'
+import { Codec, type NewRecord, RecordFlag, RecordKind } from '../../log/index.js'
+import type { Catalogue, Table, TableRow } from '../catalogue/catalogue.js'
+import type { Throttle } from '../control/throttle.js'
+import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from '../expiry/expiry-row.js'
+import { checkIndexedItem, indexEffects } from '../indexes/index.js'
+import { conditionFailed, resourceNotFound } from '../requests/aws-error.js'
+import { writeUnits } from '../requests/capacity.js'
+import { encodeChange, type ImageBytes } from '../streams/change.js'
+import { attributeOf, type Item, itemSize, itemsEqual } from '../values/index.js'
+import {
+  decodeItem,
+  encodeItem,
+  type ItemKey,
+  itemKey,
+  keyAttributesOf,
+  parseItem,
+  type StoredItem,
+  stampCounterMax,
+} from './item-row.js'
+
+/** What a decider sees of the row that it decides on. */
+export interface Present {
+  readonly stored: StoredItem | undefined
+  /** Parsed once, when it is asked for; undefined when there is no item. */
+  item(): Item | undefined
+}
+
+/** What shall become of the row. */
+export type Decision =
+  /** `updated`: what an update expression wrote of it, for which AWS has other words when it cannot be. */
+  | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
+  /** `byService`: by the daemon itself, since its time to live is over. */
+  | { readonly kind: 'delete'; readonly byService?: boolean }
+  /** It stays as it is: what was only to be looked at. */
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'refuse'; readonly returnItem: boolean }
+
+export interface Written {
+  readonly before: Present
+  /** The item after it; undefined when it was deleted, or only looked at. */
+  readonly after: Item | undefined
+  /** Bytes of the larger of the two, by AWS's count. */
+  readonly size: number
+}
+
+/** One row among many that are written as one. */
+export interface Target {
+  readonly table: Table
+  /** Its key attributes, checked against the table's key. */
+  readonly keyAttributes: Item
+  /** Decides on the row. What it throws ends all, with nothing done. */
+  readonly decide: (before: Present) => Decision
+}
+
+/** Many rows, decided on. */
+export interface ManyPrepared {
+  /** What was there and what becomes of it, target by target. */
+  readonly outcomes: readonly Written[]
+  /** Without rows and records when any target was refused. */
+  readonly effects: { readonly rows: readonly RowEffect[]; readonly records: readonly (RecordEffect | BatchEffect)[] }
+  /** The newest queued commit that the decisions rest on: an answer without an effect waits for it. */
+  readonly seen: number | undefined
+  /** Lets go of rows and tables; call it when the effects are submitted, or shall not be. */
+  readonly release: Release
+}
+
+interface Prepared {
+  readonly effects: { rows: EffectSet['rows'] & object; records: NonNullable<EffectSet['records']> } | undefined
+}
+
+/** Decides on rows under their latches and queues row and change record as one effect set. */
+export class Writer {
+  readonly #commit: Commit
+  readonly #catalogue: Catalogue
+  readonly #throttle: Throttle
+  #onExpiry: (table: number, seconds: number) => void = () => {}
+  #stampMs = 0
+  #stampCounter = 0
+
+  constructor(commit: Commit, catalogue: Catalogue, throttle: Throttle) {
+    this.#commit = commit
+    this.#catalogue = catalogue
+    this.#throttle = throttle
+  }
+
+  /** Tells of each item that is written with a time at which it expires (seconds since 1970). */
+  observeExpiry(onExpiry: (table: number, seconds: number) => void): void {
+    this.#onExpiry = onExpiry
+  }
+
+  /**
+   * One write. `needsBefore` is false when neither a condition nor the answer needs the item as it was; the row is latched
+   * all the same. Resolves when everything that the answer rests on is durable.
+   */
+  async write(
+    name: string,
+    keyAttributes: Item,
+    needsBefore: boolean,
+    decide: (before: Present) => Decision,
+  ): Promise<Written> {
+    const table = this.#catalogue.requested(name)
+    this.#throttle.admit(table.row, 'write')
+    const shared = table.gate.share()
+    const releaseTable = shared instanceof Promise ? await shared : shared
+    let read = notRead
+    let decision: Decision | undefined
+    let fault: unknown
+    let durable: Promise<unknown> | undefined
+    try {
+      if (this.#catalogue.find(name) !== table) throw resourceNotFound()
+      const key = itemKey(table.row.id, table.row.schema, keyAttributes)
+      const latched = this.#commit.latch([key.row])
+      const release = latched instanceof Promise ? await latched : latched
+      try {
+        if (needsBefore || needsOldItem(table.row)) read = await this.#read(key)
+        let effects: Prepared['effects']
+        try {
+          const decided = decide(read.present)
+          effects = this.#prepare(table, key, keyAttributes, read.present, decided, needsBefore).effects
+          decision = decided
+        } catch (thrown) {
+          fault = thrown
+        }
+        if (effects) durable = this.#commit.submit(effects)
+        // An answer without an effect of its own, an error too, waits for what it saw.
+        else if (read.seen !== undefined) durable = this.#commit.returned(read.seen)
+      } finally {
+        release()
+      }
+    } finally {
+      releaseTable()
+    }
+    const written = decision && writtenOf(read.present, decision)
+    if (written) this.#throttle.take(table.row, 'write', writeUnits(written.size))
+    if (durable) await durable
+    if (!decision || !written) throw fault
+    if (decision.kind === 'refuse') throw conditionFailed(decision.returnItem ? read.present.item() : undefined)
+    return written
+  }
+
+  /**
+   * Deletes an item whose time to live is over: the version that is there under its latch, when that still expires at
+   * these seconds. Gives whether it did. An expiry row that no item belongs to goes.
+   */
+  async expire(table: Table, seconds: number, itemRow: Buffer): Promise<boolean> {
+    const shared = table.gate.share()
+    const releaseTable = shared instanceof Promise ? await shared : shared
+    let durable: Promise<unknown> | undefined
+    let isDeleted = false
+    try {
+      const { row } = table
+      const attribute = row.expiry?.attribute
+      if (attribute === undefined || !this.#catalogue.has(table)) return false
+      const latched = this.#commit.latch([itemRow])
+      const release = latched instanceof Promise ? await latched : latched
+      try {
+        const keyAttributes = keyAttributesOf(itemRow, row.schema)
+        const key = itemKey(row.id, row.schema, keyAttributes)
+        const { present } = await this.#read(key)
+        const item = present.item()
+        isDeleted = item !== undefined && expirySecondsOf(attributeOf(item, attribute)) === seconds
+        const { effects } = isDeleted
+          ? this.#prepare(table, key, keyAttributes, present, { kind: 'delete', byService: true }, true)
+          : { effects: { rows: [{ key: expiryKey(row.id, seconds, itemRow), value: undefined }] } }
+        // Without a record of it, a deletion only gives space back.
+        if (effects) durable = this.#commit.submit({ ...effects, essential: row.log === undefined })
+      } finally {
+        release()
+      }
+    } finally {
+      releaseTable()
+    }
+    if (durable) await durable
+    return isDeleted
+  }
+
+  /**
+   * Decides on many rows of any tables as on one: the gates of all tables are shared in the order of their ids, then all
+   * rows are latched in key order, then all are read, then each is decided on, and the effects of all make one set. So
+   * nobody sees some of them changed and others not, and no two such writes, nor a single one, can wait for each other:
+   * gates come before latches, and each kind has one order. No row may be a target twice. The caller submits, then releases.
+   * Throws ResourceNotFoundException when a table went while its gate was waited for.
+   */
+  async prepare(targets: readonly Target[]): Promise<ManyPrepared> {
+    const releases: Release[] = []
+    const release = () => {
+      for (const each of releases.splice(0).reverse()) each()
+    }
+    try {
+      const tables = [...new Set(targets.map(({ table }) => table))].sort((a, b) => a.row.id - b.row.id)
+      for (const { gate } of tables) releases.push(await gate.share())
+      if (tables.some((table) => this.#catalogue.find(table.row.name) !== table)) throw resourceNotFound()
+      const keys = targets.map(({ table: { row }, keyAttributes }) => itemKey(row.id, row.schema, keyAttributes))
+      releases.push(await this.#commit.latch(keys.map(({ row }) => row)))
+      const found = await Promise.all(keys.map((key) => this.#read(key)))
+      const decisions = targets.map(({ decide }, i) => decide((found[i] as Found).present))
+      const effects: { rows: RowEffect[]; records: (RecordEffect | BatchEffect)[] } = { rows: [], records: [] }
+      if (!decisions.some(({ kind }) => kind === 'refuse')) {
+        targets.forEach(({ table, keyAttributes }, i) => {
+          const before = (found[i] as Found).present
+          const decision = decisions[i] as Decision
+          const made = this.#prepare(table, keys[i] as ItemKey, keyAttributes, before, decision, true).effects
+          for (const row of made?.rows ?? []) effects.rows.push(row)
+          for (const record of made?.records ?? []) effects.records.push(record)
+        })
+      }
+      const outcomes = decisions.map((decision, i) => writtenOf((found[i] as Found).present, decision))
+      return { outcomes, effects, seen: newestOf(found), release }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async #read(key: ItemKey): Promise<Found> {
+    const found = this.#commit.read(key.row)
+    const { value, seen } = found instanceof Promise ? await found : found
+    return { present: value ? presentOf(value) : absent, seen }
+  }
+
+  #prepare(
+    table: Table,
+    key: ItemKey,
+    keyAttributes: Item,
+    before: Present,
+    decision: Decision,
+    hasRead: boolean,
+  ): Prepared {
+    if (decision.kind === 'refuse' || decision.kind === 'keep') return { effects: undefined }
+    const { row } = table
+    const old = before.stored
+    if (decision.kind === 'delete') {
+      const mayExist = old !== undefined || !(hasRead || needsOldItem(row))
+      if (!mayExist) return { effects: undefined }
+      const rows = [{ key: key.row, value: undefined }, ...this.#derived(table, key, before, undefined)]
+      const flags = decision.byService ? RecordFlag.service : 0
+      return {
+        effects: {
+          rows,
+          records:
+            row.log === undefined || !old
+              ? []
+              : this.#record(table, key, keyAttributes, 'remove', undefined, old, flags),
+        },
+      }
+    }
+    if (row.indexes) checkIndexedItem(row, decision)
+    const json = Buffer.from(JSON.stringify(decision.item))
+    if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
+    const value = encodeItem(json, decision.size, this.#stamp())
+    const after = { item: decision.item, value }
+    const rows: RowEffect[] = [{ key: key.row, value }, ...this.#derived(table, key, before, after)]
+    const image = { json, size: decision.size }
+    return {
+      effects: {
+        rows,
+        records:
+          row.log === undefined ? [] : this.#record(table, key, keyAttributes, old ? 'modify' : 'insert', image, old),
+      },
+    }
+  }
+
+  /** The rows that follow from those of items. */
+  #derived(
+    { row }: Table,
+    key: ItemKey,
+    before: Present,
+    after: { readonly item: Item; readonly value: Buffer } | undefined,
+  ): readonly RowEffect[] {
+    if (row.indexes === undefined && row.expiry?.attribute === undefined) return []
+    const old = before.item()
+    const times = expiryEffects(row, key, old, after?.item)
+    for (const { key: made, value } of times) if (value) this.#onExpiry(row.id, decodeExpiryKey(made).seconds)
+    return row.indexes ? [...indexEffects(row, key, old, after), ...times] : times
+  }
+
+  #record(
+    table: Table,
+    key: ItemKey,
+    keyAttributes: Item,
+    kind: 'insert' | 'modify' | 'remove',
+    image: ImageBytes | undefined,
+    old: StoredItem | undefined,
+    flags = 0,
+  ) {
+    const kept = this.#catalogue.images(table.row)
+    const keys = { json: Buffer.from(JSON.stringify(keyAttributes)), size: itemSize(keyAttributes) }
+    const record: NewRecord = {
+      hash: key.hash,
+      kind: RecordKind[kind],
+      flags,
+      codec: Codec.dynamoJsonChange,
+      time: this.#commit.time.next(),
+      key: key.encoded,
+      body: encodeChange(keys, kept.new ? image : undefined, kept.old ? old : undefined),
+    }
+    return [{ stream: table.row.log as never, records: [record] }]
+  }
+
+  /** A hybrid logical clock: wall milliseconds that never go back, and a counter within one. */
+  #stamp(): { ms: number; counter: number } {
+    const now = this.#commit.time.next()
+    if (now > this.#stampMs) {
+      this.#stampMs = now
+      this.#stampCounter = 0
+    } else if (++this.#stampCounter > stampCounterMax) {
+      this.#stampMs++
+      this.#stampCounter = 0
+    }
+    return { ms: this.#stampMs, counter: this.#stampCounter }
+  }
+}
+
+interface Found {
+  readonly present: Present
+  readonly seen: number | undefined
+}
+
+function newestOf(found: readonly Found[]): number | undefined {
+  let newest: number | undefined
+  for (const { seen } of found) if (seen !== undefined && (newest === undefined || seen > newest)) newest = seen
+  return newest
+}
+
+/** Whether every write must know the item as it was: for its record, or for rows that follow from it. */
+const needsOldItem = ({ log, indexes, expiry }: TableRow): boolean =>
+  log !== undefined || indexes !== undefined || expiry?.attribute !== undefined
+
+const absent: Present = { stored: undefined, item: () => undefined }
+const notRead: Found = { present: absent, seen: undefined }
+
+function presentOf(value: Buffer): Present {
+  const stored = decodeItem(value)
+  let item: Item | undefined
+  return {
+    stored,
+    item() {
+      item ??= parseItem(stored)
+      return item
+    },
+  }
+}
+
+function writtenOf(before: Present, decision: Decision): Written {
+  if (decision.kind === 'put')
+    return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
+  // What was only looked at is not parsed for an answer that does not show it.
+  return { before, after: undefined, size: before.stored?.size ?? 0 }
+}
+
+/**
+ * The same by value: attributes have no order. Stored JSON is canonical, so what is the same by value has the same bytes in
+ * some order; where their sums differ the old item need not be parsed.
+ */
+function isSame(old: StoredItem, json: Buffer, before: Present, item: Item): boolean {
+  if (old.json.length !== json.length) return false
+  if (old.json.equals(json)) return true
+  return sumOf(old.json) === sumOf(json) && itemsEqual(before.item() as Item, item)
+}
+
+function sumOf(bytes: Buffer): number {
+  let sum = 0
+  for (let i = 0; i < bytes.length; i++) sum += bytes[i] as number
+  return sum
+}
