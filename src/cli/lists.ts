@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Client, globals } from './client.js'
-import { printDone, printList, printOne, type Row } from './output.js'
+import { printDone, printList, printOne } from './output.js'
 import { isOfRetention, retentionOf } from './retention-settings.js'
 import { registerShards } from './shards.js'
 import { settingsOf } from './stream-settings.js'
@@ -12,6 +12,17 @@ interface Stream {
   readonly shards: number
   readonly open: number
   readonly closedAt?: number
+}
+
+interface Table {
+  readonly name: string
+  readonly status: string
+  readonly keys: string
+  readonly billing: string
+  readonly stream?: string
+  readonly indexes: readonly { readonly name: string }[]
+  readonly ttl?: string
+  readonly counted?: { readonly items: number }
 }
 
 /** The commands that look at the daemon: status, tables, streams, shards. */
@@ -28,12 +39,26 @@ export function registerLists(program: Command): void {
     .command('list', { isDefault: true })
     .description('all tables')
     .action(async (_options: object, command: Command) => {
-      const { tables: rows } = await new Client(globals(command)).call<{ tables: Row[] }>('GET', 'tables')
-      printList('tables', rows, rows, globals(command).json)
+      const { tables: rows } = await new Client(globals(command)).call<{ tables: Table[] }>('GET', 'tables')
+      printList(
+        'tables',
+        rows,
+        rows.map(({ name, status, keys, billing, stream, indexes, ttl, counted }) => ({
+          table: name,
+          status,
+          keys,
+          billing,
+          stream: stream ?? 'off',
+          indexes: indexes.map((index) => index.name).join(', '),
+          ttl: ttl ?? 'off',
+          items: counted?.items ?? 'not counted',
+        })),
+        globals(command).json,
+      )
     })
   tables
     .command('show <name>')
-    .description('one table')
+    .description('one table: its keys, its indexes, its AWS stream, its time to live and the last count of its items')
     .action(async (name: string, _options: object, command: Command) => {
       printOne(
         await new Client(globals(command)).call('GET', `tables/${encodeURIComponent(name)}`),

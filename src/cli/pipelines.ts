@@ -48,10 +48,9 @@ export function registerPipelines(program: Command): void {
     .action(async (file: string, options: { start?: string }, command: Command) => {
       const { bundleModule } = await import('../workers/index.js')
       const bundle = await bundleModule(file)
-      printOne(
-        await new Client(globals(command)).call('POST', 'pipelines', { bundle, ...options }),
-        globals(command).json,
-      )
+      const { json } = globals(command)
+      const view = await new Client(globals(command)).call<Pipeline>('POST', 'pipelines', { bundle, ...options })
+      printOne(json ? view : forPeople(view), json)
     })
   pipelines
     .command('list', { isDefault: true })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { MillraceError } from '../runtime/index.js'
-import type { Config } from './schema.js'
+import { type Config, keyForm, tokenForm } from './schema.js'
 
 /** What signs requests of the AWS protocol. */
 export interface AccessKey {
@@ -40,8 +40,7 @@ function keysIn(file: string): string[] {
   const keys = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
   if (keys.length === 0) throw invalid(`auth.keysFile: ${file} holds no key`)
   for (const key of keys) {
-    if (!/^[^:\s]+:[^:\s]+(:[^:\s]+)?$/.test(key))
-      throw invalid(`auth.keysFile: a line of ${file} is not ACCESS_KEY_ID:SECRET_ACCESS_KEY`)
+    if (!keyForm.test(key)) throw invalid(`auth.keysFile: a line of ${file} is not ACCESS_KEY_ID:SECRET_ACCESS_KEY`)
   }
   return keys
 }
@@ -55,8 +54,8 @@ function tokenOf({ token, tokenFile }: Auth): string | undefined {
   if (token !== '') return token
   if (tokenFile === '') return undefined
   const written = textOf('auth.tokenFile', tokenFile).trim()
-  if (!/^\S{16,}$/.test(written))
-    throw invalid(`auth.tokenFile: the token in ${tokenFile} must be at least 16 characters without spaces`)
+  if (!tokenForm.test(written))
+    throw invalid(`auth.tokenFile: the token in ${tokenFile} must be at least 16 characters of ASCII without spaces`)
   return written
 }
 

@@ -24,6 +24,11 @@ const share = (initial: number, description: string, max = 100) =>
 const rate = (initial: number, description: string, min = 1) =>
   z.number().min(min).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
 
+/** An access key as it is written down. A slash in its id would end the id where a request names it. */
+export const keyForm = /^[^:/\s,]+:[^:\s,]+(:[^:\s,]+)?$/
+/** What a header can carry as it is. */
+export const tokenForm = /^[!-~]{16,}$/
+
 /**
  * The policy of splitting. Load is the largest of what a shard is given and what it costs, each divided by its target.
  * docs/benchmarks.md says where the targets come from; `millrace bench shard` measures them on another machine.
@@ -120,7 +125,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       keys: z
         .array(
-          z.string().regex(/^[^:\s,]+:[^:\s,]+(:[^:\s,]+)?$/, {
+          z.string().regex(keyForm, {
             error: 'must be ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN behind if it has one',
           }),
         )
@@ -132,7 +137,9 @@ export const configSchema = z.strictObject({
       keysFile: z.string().default('').describe('A file with such keys, one a line.'),
       token: z
         .string()
-        .regex(/^(\S{16,})?$/, { error: 'must be at least 16 characters without spaces' })
+        .refine((text) => text === '' || tokenForm.test(text), {
+          error: 'must be at least 16 characters of ASCII without spaces',
+        })
         .default('')
         .describe('What /v1, /metrics and the console want: as a bearer token, or as the password of any user.')
         .meta({ isSecret: true }),

@@ -1,4 +1,5 @@
 export { AwsError } from './requests/aws-error.js'
 export { type DecodedChange, decodeChange, encodeChange } from './streams/change.js'
-export { type TableInfo, Tables, type TablesOptions } from './tables.js'
+export type { IndexInfo, TableInfo } from './table-info.js'
+export { Tables, type TablesOptions } from './tables.js'
 export * from './values/index.js'

@@ -26,6 +26,7 @@ import { type Input, parseInput } from './requests/request.js'
 import { checkShape, checkShapeOfValues } from './requests/shapes.js'
 import { StreamOperations } from './streams/stream-operations.js'
 import { WindowTime } from './streams/window-time.js'
+import { type TableInfo, tableInfo } from './table-info.js'
 import { TransactionOperations, Transactions } from './transactions/index.js'
 import { type Item, itemSize, type KeySchema, keyOf } from './values/index.js'
 
@@ -55,15 +56,6 @@ export interface ExpirySettings {
 }
 
 const expiryDefaults: ExpirySettings = { sweepMs: 500, rowsAtOnceMax: 256, changeMs: 0 }
-
-export interface TableInfo {
-  readonly name: string
-  readonly keys: string
-  readonly billing: string
-  /** View type of the AWS stream that is on. */
-  readonly stream: string | undefined
-  readonly arn: string
-}
 
 /** What a request says beside its body. */
 export interface Asked {
@@ -196,16 +188,8 @@ export class Tables {
   }
 
   list(): TableInfo[] {
-    return [...this.#catalogue.tables()].map(({ row }) => ({
-      name: row.name,
-      keys: [row.schema.hash, row.schema.range].flatMap((key) => (key ? [`${key.name} ${key.type}`] : [])).join(', '),
-      billing: row.billing,
-      stream:
-        row.label === undefined
-          ? undefined
-          : this.#catalogue.awsStream(this.#catalogue.streamArn({ tableName: row.name, label: row.label }))?.view,
-      arn: this.#catalogue.tableArn(row.name),
-    }))
+    const now = this.#now()
+    return [...this.#catalogue.tables()].map(({ row }) => tableInfo(this.#catalogue, row, now))
   }
 
   /** The key attributes of a table, or undefined when it is not there. */

@@ -237,6 +237,10 @@ describe('credentials', () => {
     ['half a key in the file', { MILLRACE_AUTH_KEYS_FILE: '' }, `KEY1:a\n${secret}\n`],
     ['no such file', { MILLRACE_AUTH_KEYS_FILE: '/nowhere/keys' }],
     ['a short token', { MILLRACE_AUTH_TOKEN: 'short' }],
+    ['an id that no request can name', { MILLRACE_AUTH_KEYS: `KEY/1:${secret}` }],
+    ['such an id in the file', { MILLRACE_AUTH_KEYS_FILE: '' }, `KEY/1:${secret}\n`],
+    ['a token that no header can carry', { MILLRACE_AUTH_TOKEN: 'ключ-к-этому-демону' }],
+    ['such a token in the file', { MILLRACE_AUTH_TOKEN_FILE: '' }, 'ключ-к-этому-демону\n'],
     ['a short token in the file', { MILLRACE_AUTH_TOKEN_FILE: '' }, 'short\n'],
   ] as [string, Record<string, string>, string?][])(
     '%s is refused, and no message holds a secret',

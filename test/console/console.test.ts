@@ -48,6 +48,21 @@ describe.skipIf(program === undefined)('the console in a browser', () => {
       BillingMode: 'PAY_PER_REQUEST',
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' },
     })
+    await daemon.aws('CreateTable', {
+      TableName: 'indexed',
+      AttributeDefinitions: ['id', 'who'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: 'byWho',
+          KeySchema: [{ AttributeName: 'who', KeyType: 'HASH' }],
+          Projection: { ProjectionType: 'KEYS_ONLY' },
+        },
+      ],
+      BillingMode: 'PAY_PER_REQUEST',
+    })
+    const due = { Enabled: true, AttributeName: 'due' }
+    await daemon.aws('UpdateTimeToLive', { TableName: 'indexed', TimeToLiveSpecification: due })
     await daemon.v1('POST', 'bridges', { name: 'away', source: 'clicks', brokers: '127.0.0.1:9' })
     const file = join(folder, 'big.ts')
     writeFileSync(
@@ -90,7 +105,7 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
       expect(await shown(page, title)).toMatch(/^[\d.,]+ (µs|ms|s)$/)
     for (const title of ['Store', 'Free disk', 'Memory']) expect(await shown(page, title)).toMatch(/^[1-9].*[KMGT]iB$/)
     expect(await shown(page, 'State')).toBe('ready')
-    expect(await shown(page, 'Tables')).toBe('1')
+    expect(await shown(page, 'Tables')).toBe('2')
     await page.locator('.alarms li:has-text("The bridge away delivers nothing")').waitFor(patience)
     expect(watched.faults).toEqual([])
     await watched.close()
@@ -121,7 +136,13 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
     await page.getByRole('region', { name: 'Positions' }).locator('td:text-is("behind")').first().waitFor(patience)
 
     await page.locator('nav a:text-is("Tables")').click()
+    const indexed = page.getByRole('region', { name: 'Tables' }).locator('tr', { hasText: 'indexed' })
+    await indexed.waitFor(patience)
+    expect(await indexed.locator('td:nth-child(6)').textContent()).toBe('due')
+    expect(await indexed.locator('td:nth-child(7)').textContent()).toBe('not counted')
     await page.getByRole('region', { name: 'Tables' }).locator('th:text-is("orders")').waitFor(patience)
+    const index = page.getByRole('region', { name: 'Indexes' }).locator('tr', { hasText: 'byWho' })
+    expect(await index.locator('td').allInnerTexts()).toEqual(['indexed', 'global', 'who S', 'KEYS_ONLY', 'active'])
     await page.getByRole('link', { name: 'shards', exact: true }).click()
     await page.locator('h1:text-is("Shards of table:orders")').waitFor(patience)
     expect(page.url()).toContain('#/shards/table%3Aorders')
@@ -165,7 +186,7 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
     for (const path of ['shards', 'groups', 'tables']) {
       await page.goto('about:blank')
       await at(path, watched)
-      await page.locator('th', { hasText: hostile }).waitFor(patience)
+      await page.locator('th', { hasText: hostile }).first().waitFor(patience)
     }
     await page.goto('about:blank')
     await page.goto(address(`groups/${encodeURIComponent(hostile)}`))
@@ -230,4 +251,7 @@ const historyOf = (reason: string) => ({
 
 const streamNamed = (name: string) => ({ name, kind: 'plain', createdAt: 0, shards: 1, open: 1 })
 const groupNamed = (name: string) => ({ name, stream: name, lag: 1, positions: [] })
-const tableNamed = (name: string) => ({ name, keys: name, billing: name, stream: name, arn: name })
+const tableNamed = (name: string) => ({
+  ...{ name, status: name, keys: name, billing: name, stream: name, ttl: name, arn: name },
+  indexes: [{ name, kind: name, keys: name, projection: name, state: name }],
+})

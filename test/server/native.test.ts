@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { encodeBatch } from '../../src/log/index.js'
 import { hashKey } from '../../src/runtime/index.js'
+import { ManualClock } from '../manual-clock.js'
 import { type Serving, serve } from './serving.js'
 
 interface Shown {
@@ -333,6 +334,51 @@ describe('a long poll', () => {
 })
 
 describe('tables, groups, pipelines and bridges', () => {
+  test('a table with its indexes, its time to live and the last count of its items', async () => {
+    const clock = new ManualClock()
+    const serving = await serve({ tables: { countMs: 1000 } }, clock)
+    const aws = async (operation: string, input: object) => {
+      const target = `DynamoDB_20120810.${operation}`
+      const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': target }
+      const answered = await fetch(serving.url, { method: 'POST', headers, body: JSON.stringify(input) })
+      expect([answered.status, await answered.text()]).toEqual([200, expect.anything()])
+    }
+    const key = (AttributeName: string, KeyType: string) => ({ AttributeName, KeyType })
+    await aws('CreateTable', {
+      TableName: 'orders',
+      AttributeDefinitions: ['id', 'at', 'who'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+      KeySchema: [key('id', 'HASH'), key('at', 'RANGE')],
+      LocalSecondaryIndexes: [
+        {
+          IndexName: 'local',
+          KeySchema: [key('id', 'HASH'), key('who', 'RANGE')],
+          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['note', 'sum'] },
+        },
+      ],
+      GlobalSecondaryIndexes: [
+        { IndexName: 'byWho', KeySchema: [key('who', 'HASH')], Projection: { ProjectionType: 'ALL' } },
+      ],
+      BillingMode: 'PAY_PER_REQUEST',
+    })
+    const table = { name: 'orders', status: 'ACTIVE', keys: 'id S, at S', billing: 'PAY_PER_REQUEST' }
+    const indexes = [
+      { name: 'byWho', kind: 'global', keys: 'who S', projection: 'ALL', state: 'active' },
+      { name: 'local', kind: 'local', keys: 'id S, who S', projection: 'INCLUDE note, sum', state: 'active' },
+    ]
+    const arn = expect.stringMatching(/:table\/orders$/) as string
+    const shown = async () => (await serving.v1('GET', 'tables/orders')).json
+    expect(await shown()).toEqual({ ...table, indexes, arn })
+    await aws('UpdateTimeToLive', {
+      TableName: 'orders',
+      TimeToLiveSpecification: { Enabled: true, AttributeName: 'due' },
+    })
+    await aws('PutItem', { TableName: 'orders', Item: { id: { S: '1' }, at: { S: '2' } } })
+    expect(await shown()).toEqual({ ...table, indexes, ttl: 'due', arn })
+    clock.advance(1000)
+    const counted = { items: 1, bytes: 6, at: clock.now() }
+    await vi.waitFor(async () => expect(await shown()).toEqual({ ...table, indexes, ttl: 'due', counted, arn }), 60_000)
+  })
+
   test('a table and its change log', async () => {
     const serving = await serve()
     const aws = (operation: string, input: object) =>

@@ -76,8 +76,21 @@ export interface Member {
 
 export interface Table {
   readonly name: string
+  readonly status: string
   readonly keys: string
   readonly billing: string
   readonly stream?: string
+  readonly indexes: readonly TableIndex[]
+  /** The attribute that holds an item's time to live. */
+  readonly ttl?: string
+  readonly counted?: { readonly items: number; readonly bytes: number; readonly at: number }
   readonly arn: string
+}
+
+export interface TableIndex {
+  readonly name: string
+  readonly kind: 'global' | 'local'
+  readonly keys: string
+  readonly projection: string
+  readonly state: 'active' | 'filling'
 }

@@ -1,6 +1,7 @@
-import type { Stream, Table } from './answers.js'
+import type { Stream, Table, TableIndex } from './answers.js'
 import { read } from './api.js'
 import { element, pageLink } from './element.js'
+import { bytes, count } from './format.js'
 import type { Page, Showing } from './page.js'
 import { table } from './parts.js'
 
@@ -18,9 +19,16 @@ async function show({ signal }: Showing): Promise<readonly Node[]> {
       'Tables',
       [
         { title: 'Table', kind: 'name', cell: ({ name }) => name },
+        { title: 'Status', kind: 'text', cell: ({ status }) => status },
         { title: 'Keys', kind: 'name', cell: ({ keys }) => keys },
         { title: 'Billing', kind: 'text', cell: ({ billing }) => billing },
         { title: 'AWS stream', kind: 'text', cell: ({ stream }) => stream ?? 'off' },
+        { title: 'Time to live', kind: 'text', cell: ({ ttl }) => ttl ?? 'off' },
+        {
+          title: 'Items',
+          kind: 'number',
+          cell: ({ counted }) => (counted ? `${count(counted.items)}, ${bytes(counted.bytes)}` : 'not counted'),
+        },
         {
           title: 'Change log',
           kind: 'text',
@@ -31,5 +39,24 @@ async function show({ signal }: Showing): Promise<readonly Node[]> {
       tables,
       'There are no tables. They are made over the AWS API.',
     ),
+    element('h2', {}, 'Indexes'),
+    table<IndexOfTable>(
+      'Indexes',
+      [
+        { title: 'Index', kind: 'name', cell: ({ index }) => index.name },
+        { title: 'Table', kind: 'name', cell: ({ of }) => of },
+        { title: 'Kind', kind: 'text', cell: ({ index }) => index.kind },
+        { title: 'Keys', kind: 'name', cell: ({ index }) => index.keys },
+        { title: 'Projection', kind: 'name', cell: ({ index }) => index.projection },
+        { title: 'State', kind: 'text', cell: ({ index }) => index.state },
+      ],
+      tables.flatMap(({ name, indexes }) => indexes.map((index) => ({ of: name, index }))),
+      'No table has an index.',
+    ),
   ]
+}
+
+interface IndexOfTable {
+  readonly of: string
+  readonly index: TableIndex
 }

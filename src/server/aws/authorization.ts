@@ -92,7 +92,7 @@ function signedInHeader(authorization: string, headers: IncomingHttpHeaders): Si
   return {
     algorithm,
     credential: partsOf(given.get('Credential') as string),
-    signedHeaders: (given.get('SignedHeaders') as string).toLowerCase().split(';'),
+    signedHeaders: namesOf(given.get('SignedHeaders') as string),
     signature: given.get('Signature') as string,
     date: String(date),
     expiresSeconds: undefined,
@@ -129,7 +129,7 @@ function signedInQuery(query: URLSearchParams): Signed {
   return {
     algorithm,
     credential: partsOf(credential),
-    signedHeaders: signedHeaders.toLowerCase().split(';'),
+    signedHeaders: namesOf(signedHeaders),
     signature,
     date,
     expiresSeconds: expires === null ? undefined : Number(expires),
@@ -137,8 +137,14 @@ function signedInQuery(query: URLSearchParams): Signed {
   }
 }
 
-/** Slashes at the end do not count. */
-const partsOf = (credential: string): string[] => credential.replace(/\/+$/, '').split('/')
+const namesOf = (signedHeaders: string): string[] => [...new Set(signedHeaders.toLowerCase().split(';'))]
+
+/** Slashes at the end do not count. An expression for them would take a second of a header full of slashes. */
+function partsOf(credential: string): string[] {
+  let end = credential.length
+  while (end > 0 && credential.charCodeAt(end - 1) === 0x2f) end--
+  return credential.slice(0, end).split('/')
+}
 
 /** The `Date` header in the form in which it is signed; as it stands when it is no date. */
 function isoOf(date: string | undefined): string | undefined {

@@ -9,7 +9,7 @@ export interface Signed {
   readonly algorithm: string
   /** Key id, date, region, service and terminator, as they stand there. */
   readonly credential: readonly string[]
-  /** Lower case. */
+  /** Lower case, each once: a long header that is named a thousand times would be hashed a thousand times. */
   readonly signedHeaders: readonly string[]
   readonly signature: string
   /** `YYYYMMDDTHHMMSSZ`. */
@@ -49,7 +49,8 @@ export function stringToSign(head: RequestHead, signed: Signed, bodySha256: stri
 function canonicalRequest({ method, path, query, headers }: RequestHead, signed: Signed, bodySha256: string): string {
   let lines = ''
   for (const name of signed.signedHeaders) {
-    const value = headers[name] ?? ''
+    // The client chooses the names: `constructor` is a member of every object and no header.
+    const value = (Object.hasOwn(headers, name) ? headers[name] : undefined) ?? ''
     const text = Array.isArray(value) ? value.join(',') : value
     lines += `${name}:${text.trim().replace(/ {2,}/g, ' ')}\n`
   }
@@ -58,12 +59,16 @@ function canonicalRequest({ method, path, query, headers }: RequestHead, signed:
 }
 
 function canonicalQuery(query: URLSearchParams): string {
-  const parts: string[] = []
+  const parts: [string, string][] = []
   for (const [name, value] of query) {
-    if (name !== 'X-Amz-Signature') parts.push(`${encoded(name)}=${encoded(value)}`)
+    if (name !== 'X-Amz-Signature') parts.push([encoded(name), encoded(value)])
   }
-  return parts.sort().join('&')
+  // By name first: as one text `a-b=` would stand before `a=`.
+  parts.sort((left, right) => compared(left[0], right[0]) || compared(left[1], right[1]))
+  return parts.map(([name, value]) => `${name}=${value}`).join('&')
 }
+
+const compared = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0)
 
 /** RFC 3986: everything but letters, digits and `-._~`. */
 const encoded = (text: string): string =>

@@ -18,6 +18,10 @@ const unrecognized: AwsFailure = {
   message: 'The security token included in the request is invalid.',
 }
 
+const mismatch = invalidSignature(
+  'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
+)
+
 export interface VerifierOptions {
   readonly keys: readonly AccessKey[]
   readonly skewMsMax: number
@@ -61,11 +65,10 @@ export class SignatureVerifier {
   verify({ head, signed, key }: Claim, bodySha256: string): void {
     const wanted = hmac(this.#signingKey(key, signed), stringToSign(head, signed, bodySha256))
     const given = Buffer.from(signed.signature, 'hex')
-    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) {
-      throw invalidSignature(
-        'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
-      )
-    }
+    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) throw mismatch
+    // Presigning clients move this header into the query. Whoever is given such a URL must not choose another operation.
+    const target = head.query?.get('X-Amz-Target') ?? undefined
+    if (target !== undefined && target !== head.headers['x-amz-target']) throw mismatch
     if (!isSame(signed.sessionToken, key.sessionToken)) throw unrecognized
   }
 

@@ -1,7 +1,8 @@
 import { MillraceError } from '../../runtime/index.js'
 import { ok, type Route } from './route.js'
 
-const shape = '{name, keys, billing, stream?: view type of its AWS stream, arn}'
+const shape =
+  '{name, status, keys, billing, stream?: view type of its AWS stream, indexes: [{name, kind: "global" or "local", keys, projection, state: "active" or "filling"}], ttl?: attribute, counted?: {items, bytes, at: milliseconds since 1970}, arn}'
 
 export const tableRoutes: readonly Route[] = [
   {

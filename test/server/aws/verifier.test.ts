@@ -109,6 +109,26 @@ describe('what is not as it was signed', () => {
   })
 })
 
+describe('names of signed headers', () => {
+  test('a member that every object has is no header', () => {
+    for (const name of ['constructor', '__proto__', 'tostring', 'hasownproperty']) {
+      const { authorization, ...headers } = signed()
+      const changed = authorization!.replace('SignedHeaders=host', `SignedHeaders=${name};host`)
+      expect(answer({ ...headers, authorization: changed })).toBe(mismatch)
+    }
+  })
+  test('a header that is named twice is no longer than one that is named once', () => {
+    expect(answer(signed({ signedHeaders: 'host;host;x-amz-date' }))).toBe(mismatch)
+  })
+})
+
+test('a credential of nothing but slashes takes no longer than another one', () => {
+  // With an expression that looks for slashes at the end: minutes.
+  const { authorization, ...headers } = signed()
+  const changed = authorization!.replace('Credential=', `Credential=${'/'.repeat(500_000)}`)
+  expect(answer({ ...headers, authorization: changed })).toContain('exactly 5 slash-delimited elements')
+})
+
 describe('who asks', () => {
   test('nobody', () => expect(answer({})).toContain('MissingAuthenticationTokenException'))
   test('a key that is not configured', () => expect(answer(signed({ id: 'KEY3' }))).toBe(unrecognized))
@@ -174,7 +194,12 @@ describe('for what', () => {
 })
 
 describe('a presigned request', () => {
-  function presigned(expires: string | undefined, at = clock.now(), key = keys[0]!) {
+  function presigned(
+    expires: string | undefined,
+    at = clock.now(),
+    key = keys[0]!,
+    more: Readonly<Record<string, string>> = {},
+  ) {
     const date = basicIso(at)
     const scope = `${date.slice(0, 8)}/us-east-1/dynamodb/aws4_request`
     const parts: Record<string, string> = {
@@ -184,6 +209,7 @@ describe('a presigned request', () => {
       ...(expires === undefined ? {} : { 'X-Amz-Expires': expires }),
       ...(key.sessionToken === undefined ? {} : { 'X-Amz-Security-Token': key.sessionToken }),
       'X-Amz-SignedHeaders': 'host',
+      ...more,
     }
     const query = Object.entries(parts)
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
@@ -207,6 +233,14 @@ describe('a presigned request', () => {
   test('cannot be changed', () => {
     expect(answer(host, '{}', presigned('60').replace('Expires=60', 'Expires=61'))).toBe(mismatch)
     expect(answer(host, '[]', presigned('60'))).toBe(mismatch)
+  })
+  test('has its parameters in the order of their names', () => {
+    expect(answer(host, '{}', presigned('60', clock.now(), keys[0], { a: '1', 'a-b': '2', b: '' }))).toBeUndefined()
+  })
+  test('that names its operation in the query is good for no other', () => {
+    const url = presigned('60', clock.now(), keys[0], { 'X-Amz-Target': 'DynamoDB_20120810.DescribeTable' })
+    expect(answer({ ...host, 'x-amz-target': 'DynamoDB_20120810.DescribeTable' }, '{}', url)).toBeUndefined()
+    expect(answer({ ...host, 'x-amz-target': 'DynamoDB_20120810.DeleteTable' }, '{}', url)).toBe(mismatch)
   })
   test.for(['0', '604801', '-1', 'x', '1e3'])('is not good for %j seconds', (expires) => {
     expect(answer(host, '{}', presigned(expires))).toContain('X-Amz-Expires')
