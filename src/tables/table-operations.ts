@@ -1,7 +1,7 @@
 import { validation } from './aws-error.js'
 import type { Backfills } from './backfill.js'
 import type { Catalogue, TableRow } from './catalogue.js'
-import { describeTable } from './control/description.js'
+import { describeDeletedTable, describeTable } from './control/description.js'
 import { encryptionOf, readEncryption } from './control/encryption.js'
 import { requestedTable } from './control/requested-table.js'
 import type { ControlSettings } from './control/settings.js'
@@ -138,7 +138,7 @@ export class TableOperations {
     refuseDeletion(row, this.#now())
     const gone = await this.#catalogue.delete(row.name)
     this.#onDeleted(gone.id)
-    return { TableDescription: this.describe(gone) }
+    return { TableDescription: describeDeletedTable(this.#catalogue, gone, this.#now()) }
   }
 
   async list(input: Input): Promise<object> {

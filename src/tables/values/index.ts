@@ -1,5 +1,5 @@
 export { compareBinary } from './binary.js'
-export { checkItem, checkValue } from './check.js'
+export { checkAttributeName, checkItem, checkValue } from './check.js'
 export { addNumbers, compareNumbers, normaliseNumber, numberDigitsMax, subtractNumbers } from './decimal.js'
 export { compareValues, itemsEqual, valuesEqual } from './equality.js'
 export { attributeOf, setAttribute, typeOf } from './item.js'
