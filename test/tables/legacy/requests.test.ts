@@ -214,13 +214,13 @@ test('what a Query by KeyConditions cannot be', async () => {
     `${invalid}Duplicate value in attribute name: a`,
   )
   expect(await refused({ KeyConditions: partition, AttributesToGet: ['a'], Select: 'COUNT' })).toBe(
-    'ValidationException: Cannot specify the AttributesToGet when choosing to get only the Count',
+    'ValidationException: 1 validation error detected: Cannot specify the AttributesToGet when choosing to get only the Count',
   )
   expect(await refused({ KeyConditions: partition, AttributesToGet: ['a'], Select: 'ALL_ATTRIBUTES' })).toBe(
-    'ValidationException: Cannot specify the AttributesToGet when choosing to get ALL_ATTRIBUTES',
+    'ValidationException: 1 validation error detected: Cannot specify the AttributesToGet when choosing to get ALL_ATTRIBUTES',
   )
   expect(await refused({ KeyConditions: partition, Select: 'SPECIFIC_ATTRIBUTES' })).toBe(
-    'ValidationException: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
+    'ValidationException: 1 validation error detected: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
   )
 })
 
