@@ -1,8 +1,8 @@
 import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
-import { AwsError, validation } from '../requests/aws-error.js'
+import { AwsError, notFound, validation } from '../requests/aws-error.js'
 import { Constraints, describedTableName, flag, type Input, object, oneOf, text, whole } from '../requests/request.js'
 import { requestedTable } from './requested-table.js'
-import { type Home, resourceArnNotFound, taggedTable } from './table-arns.js'
+import { type Home, taggedTable } from './table-arns.js'
 
 /** The longest time that AWS keeps for a recovery to a point in time. */
 const recoveryDaysMax = 35
@@ -178,7 +178,7 @@ export class AbsentFeatures {
   #ofResource(input: Input): string {
     const arn = text(input, 'ResourceArn')
     const name = taggedTable(arn, this.#home)
-    if (!this.#catalogue.get(name)) throw resourceArnNotFound(arn as string)
+    if (!this.#catalogue.get(name)) throw notFound(`Requested resource not found: Table: ${name} not found`)
     return arn as string
   }
 

@@ -45,6 +45,21 @@ export function describeTable(
   }
 }
 
+/** What DeleteTable answers: of a table that goes AWS shows neither keys nor indexes, nor when it was made. */
+export function describeDeletedTable(catalogue: Catalogue, row: TableRow, now: number): object {
+  const described: Record<string, unknown> = { ...describeTable(catalogue, row, now) }
+  for (const member of notOfDeleted) delete described[member]
+  return described
+}
+
+const notOfDeleted = [
+  'AttributeDefinitions',
+  'KeySchema',
+  'CreationDateTime',
+  'LocalSecondaryIndexes',
+  'GlobalSecondaryIndexes',
+]
+
 /** The summary is shown of a table that is, or once was, on demand. */
 function describeBilling({ billing, createdAt, details }: TableRow, isNew: boolean): object {
   const onDemandAt = details?.onDemandAt ?? (billing === 'PAY_PER_REQUEST' ? createdAt : undefined)

@@ -13,7 +13,7 @@ import {
   tableName,
   text,
 } from '../requests/request.js'
-import { describeTable } from './description.js'
+import { describeDeletedTable, describeTable } from './description.js'
 import { encryptionOf, readEncryption } from './encryption.js'
 import { keySchemaOf, readKeySchema } from './key-schema.js'
 import { requestedTable } from './requested-table.js'
@@ -126,7 +126,7 @@ export class TableOperations {
     refuseDeletion(row, this.#now())
     const gone = await this.#catalogue.delete(row.name)
     this.#onDeleted(gone.id)
-    return { TableDescription: this.describe(gone) }
+    return { TableDescription: describeDeletedTable(this.#catalogue, gone, this.#now()) }
   }
 
   async list(input: Input): Promise<object> {

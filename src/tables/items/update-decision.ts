@@ -13,6 +13,11 @@ export function refuseKeyUpdates(update: Update | undefined, schema: KeySchema):
   }
 }
 
+/** Updates that only take away make no item where there is none, as on AWS. */
+const keep: Decision = { kind: 'keep' }
+
+const takesAway = ({ actions }: Update): boolean => actions.every(({ kind }) => kind === 'REMOVE' || kind === 'DELETE')
+
 /**
  * What an update makes of an item, or of its key when there is none, and the paths that it wrote; those are undefined when
  * there is no update. Throws ValidationException.
@@ -27,6 +32,7 @@ export function updateDecision(
     const size = before.stored?.size ?? itemSize(key)
     return { decision: { kind: 'put', item: old ?? key, size, updated: [] }, touched: undefined }
   }
+  if (old === undefined && takesAway(update)) return { decision: keep, touched: undefined }
   const { item, touched } = applied(update, old ?? key, old !== undefined)
   const size = itemSize(item)
   if (size > itemBytesMax) throw validation('Item size to update has exceeded the maximum allowed size')

@@ -1,6 +1,6 @@
 import { type Action, type SetValue, type Update, updateOf } from '../expressions/index.js'
 import { type Input, object, text } from '../requests/request.js'
-import { type AttributeValue, checkValue, typeOf, ValidationError } from '../values/index.js'
+import { type AttributeValue, checkAttributeName, checkValue, typeOf, ValidationError } from '../values/index.js'
 
 const invalid = 'One or more parameter values were invalid: '
 
@@ -8,6 +8,7 @@ const invalid = 'One or more parameter values were invalid: '
 export function legacyUpdate(input: Input): Update | undefined {
   const entries = Object.entries(object(input, 'AttributeUpdates') ?? {})
   if (entries.length === 0) return undefined
+  for (const [attribute] of entries) checkAttributeName(attribute)
   const actions = entries.map(([attribute, update]) => actionOf(attribute, (update ?? {}) as Input))
   const paths = entries.map(([attribute]) => [attribute] as const)
   return { ...updateOf('UpdateExpression', paths, actions), isLegacy: true }

@@ -1,15 +1,16 @@
 import type { Condition } from '../expressions/index.js'
 import { flag, type Input, object, text } from '../requests/request.js'
-import { checkValue, ValidationError } from '../values/index.js'
+import { checkAttributeName, checkValue, ValidationError } from '../values/index.js'
 import { type Comparison, checkComparison, conditionOf, valuesOf } from './comparison.js'
 
 const invalid = 'One or more parameter values were invalid: '
 
 /** Expected as a condition; undefined when it asks for nothing. Throws ValidationError, ValidationException. */
 export function expectedCondition(input: Input): Condition | undefined {
-  const comparisons = Object.entries(object(input, 'Expected') ?? {}).map(([attribute, condition]) =>
-    expectedOf(attribute, (condition ?? {}) as Input),
-  )
+  const comparisons = Object.entries(object(input, 'Expected') ?? {}).map(([attribute, condition]) => {
+    checkAttributeName(attribute)
+    return expectedOf(attribute, (condition ?? {}) as Input)
+  })
   return combined(input, comparisons)
 }
 
@@ -21,6 +22,7 @@ export function legacyFilter(input: Input, parameter: 'QueryFilter' | 'ScanFilte
 /** The comparisons of a filter, or of KeyConditions, checked. */
 export function comparisonsOf(input: Input, parameter: string): Comparison[] {
   return Object.entries(object(input, parameter) ?? {}).map(([attribute, given]) => {
+    checkAttributeName(attribute)
     const condition = (given ?? {}) as Input
     const operator = text(condition, 'ComparisonOperator') as string
     const comparison = { attribute, operator, values: valuesOf(condition) }

@@ -45,7 +45,7 @@ export class RangeOperations {
         "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
       )
     }
-    const common = rangeCommon(input)
+    const common = rangeCommon(input, 'Query')
     refuseMixed('Query', input)
     refuseLonePlaceholders(input, ['KeyConditionExpression', 'FilterExpression', 'ProjectionExpression'])
     const legacy = legacyReading(input, 'QueryFilter')
@@ -87,7 +87,7 @@ export class RangeOperations {
   }
 
   async scan(input: Input): Promise<Buffer> {
-    const common = rangeCommon(input)
+    const common = rangeCommon(input, 'Scan')
     const { segment, total } = segmentOfScan(input)
     refuseMixed('Scan', input)
     refuseLonePlaceholders(input, ['FilterExpression', 'ProjectionExpression'])

@@ -7,7 +7,7 @@ import {
 } from '../expressions/index.js'
 import type { Select } from '../indexes/index.js'
 import { checkLegacy } from '../legacy/index.js'
-import { validation } from '../requests/aws-error.js'
+import { counted, validation } from '../requests/aws-error.js'
 import { showCapacity } from '../requests/capacity.js'
 import {
   atMost,
@@ -27,7 +27,7 @@ const segmentsMax = 1_000_000
 const indexNameLengthMin = 3
 
 /** What Query and Scan have in common. */
-export function rangeCommon(input: Input) {
+export function rangeCommon(input: Input, operation: 'Query' | 'Scan') {
   const constraints = new Constraints()
   const table = tableName(input, constraints)
   const index = text(input, 'IndexName')
@@ -44,27 +44,25 @@ export function rangeCommon(input: Input) {
   checkLegacy(input, constraints)
   constraints.done()
   const projected = ['ProjectionExpression', 'AttributesToGet'].find((name) => (input[name] ?? undefined) !== undefined)
-  refuseSelect(select, index !== undefined, projected)
+  const fault = faultOfSelect(select, index !== undefined, projected)
+  if (fault !== undefined) throw validation(operation === 'Query' ? counted(fault) : fault)
   const consistent = flag(input, 'ConsistentRead') ?? false
   return { table, index, select, reading: { limit, show, countOnly: select === 'COUNT', consistent } }
 }
 
-function refuseSelect(select: Select | undefined, hasIndex: boolean, projected: string | undefined): void {
-  if (select === 'ALL_PROJECTED_ATTRIBUTES' && !hasIndex) {
-    throw validation(
-      'One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName',
-    )
-  }
-  if (select === 'SPECIFIC_ATTRIBUTES' && !projected) {
-    throw validation(
-      'Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
-    )
-  }
-  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && projected) {
-    throw validation(
-      `Cannot specify the ${projected} when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`,
-    )
-  }
+/** What is wrong with Select beside the rest, which AWS counts in a Query and not in a Scan. */
+function faultOfSelect(
+  select: Select | undefined,
+  hasIndex: boolean,
+  projected: string | undefined,
+): string | undefined {
+  if (select === 'ALL_PROJECTED_ATTRIBUTES' && !hasIndex)
+    return 'ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName'
+  if (select === 'SPECIFIC_ATTRIBUTES' && !projected)
+    return 'Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES'
+  if (select !== undefined && select !== 'SPECIFIC_ATTRIBUTES' && projected)
+    return `Cannot specify the ${projected} when choosing to get ${select === 'COUNT' ? 'only the Count' : select}`
+  return undefined
 }
 
 export function filterOf(input: Input, context: ExpressionContext): Condition | undefined {

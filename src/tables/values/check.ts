@@ -129,7 +129,7 @@ class Check {
   members(raw: Record<string, unknown>, depth: number, overhead: number): Item {
     let copy: Item | undefined
     for (const name in raw) {
-      this.size += overhead + nameSize(name)
+      this.size += overhead + checkAttributeName(name)
       const content = raw[name]
       const value = this.value(content, depth)
       if (value === content) {
@@ -183,7 +183,8 @@ function isAttributeType(name: string): name is AttributeType {
   }
 }
 
-function nameSize(name: string): number {
+/** The bytes of an attribute's name, which there must be some of and not too many. Throws ValidationError. */
+export function checkAttributeName(name: string): number {
   const size = Buffer.byteLength(name)
   if (size === 0) throw emptyName()
   if (size > attributeNameBytesMax) {

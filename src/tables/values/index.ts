@@ -1,5 +1,5 @@
-export { sortBinaries } from './binary.js'
-export { checkItem, checkValue } from './check.js'
+export { compareBinary, sortBinaries } from './binary.js'
+export { checkAttributeName, checkItem, checkValue } from './check.js'
 export {
   addNumbers,
   compareNumbers,

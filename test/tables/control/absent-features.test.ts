@@ -45,6 +45,7 @@ test('what is not here is answered as AWS answers that there are none', async ()
   const errors: [string, object, string][] = [
     ['DescribeContinuousBackups', { TableName: 'nowhere' }, 'TableNotFoundException'],
     ['GetResourcePolicy', { ResourceArn }, 'PolicyNotFoundException'],
+    ['GetResourcePolicy', { ResourceArn: `${ResourceArn}x` }, 'ResourceNotFoundException'],
     ['DescribeTableReplicaAutoScaling', { TableName }, 'ResourceNotFoundException'],
     ['DescribeGlobalTable', { GlobalTableName: 'nowhere' }, 'GlobalTableNotFoundException'],
     ['DescribeBackup', { BackupArn: `${ResourceArn}/backup/01` }, 'BackupNotFoundException'],

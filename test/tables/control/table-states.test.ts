@@ -78,3 +78,50 @@ test('a table is CREATING, UPDATING and DELETING for as long as is configured', 
   expect((await ask('ListTables', {})).body).toEqual({ TableNames: [] })
   expect((await ask('CreateTable', wanted)).status).toBe(200)
 })
+
+test('the answer to DeleteTable names neither keys nor indexes, nor the time of creation', async () => {
+  const { ask } = await asking()
+  const TableName = 'indexed'
+  await ask('CreateTable', {
+    TableName,
+    AttributeDefinitions: ['pk', 'sk', 'x'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+    KeySchema: [
+      { AttributeName: 'pk', KeyType: 'HASH' },
+      { AttributeName: 'sk', KeyType: 'RANGE' },
+    ],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: 'global',
+        KeySchema: [{ AttributeName: 'x', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'ALL' },
+      },
+    ],
+    LocalSecondaryIndexes: [
+      {
+        IndexName: 'local',
+        KeySchema: [
+          { AttributeName: 'pk', KeyType: 'HASH' },
+          { AttributeName: 'x', KeyType: 'RANGE' },
+        ],
+        Projection: { ProjectionType: 'ALL' },
+      },
+    ],
+    BillingMode: 'PAY_PER_REQUEST',
+  })
+  const shown = ['AttributeDefinitions', 'KeySchema', 'CreationDateTime']
+  const indexes = ['GlobalSecondaryIndexes', 'LocalSecondaryIndexes']
+  const described = await ask<{ Table: object }>('DescribeTable', { TableName })
+  expect(Object.keys(described.body.Table)).toEqual(expect.arrayContaining([...shown, ...indexes]))
+  const { body } = await ask<{ TableDescription: object }>('DeleteTable', { TableName })
+  expect(body.TableDescription).toMatchObject({
+    TableName,
+    TableStatus: 'DELETING',
+    TableId: expect.any(String),
+    TableArn: expect.stringMatching(/^arn:/),
+    ItemCount: 0,
+    TableSizeBytes: 0,
+    ProvisionedThroughput: { NumberOfDecreasesToday: 0, ReadCapacityUnits: 0, WriteCapacityUnits: 0 },
+    BillingModeSummary: { BillingMode: 'PAY_PER_REQUEST', LastUpdateToPayPerRequestDateTime: expect.any(Number) },
+  })
+  for (const name of [...shown, ...indexes]) expect(body.TableDescription).not.toHaveProperty(name)
+})

@@ -214,12 +214,40 @@ test('what a Query by KeyConditions cannot be', async () => {
     `${invalid}Duplicate value in attribute name: a`,
   )
   expect(await refused({ KeyConditions: partition, AttributesToGet: ['a'], Select: 'COUNT' })).toBe(
-    'ValidationException: Cannot specify the AttributesToGet when choosing to get only the Count',
+    'ValidationException: 1 validation error detected: Cannot specify the AttributesToGet when choosing to get only the Count',
   )
   expect(await refused({ KeyConditions: partition, AttributesToGet: ['a'], Select: 'ALL_ATTRIBUTES' })).toBe(
-    'ValidationException: Cannot specify the AttributesToGet when choosing to get ALL_ATTRIBUTES',
+    'ValidationException: 1 validation error detected: Cannot specify the AttributesToGet when choosing to get ALL_ATTRIBUTES',
   )
   expect(await refused({ KeyConditions: partition, Select: 'SPECIFIC_ATTRIBUTES' })).toBe(
-    'ValidationException: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
+    'ValidationException: 1 validation error detected: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES',
   )
+})
+
+test('names of attributes are checked in every legacy parameter', async () => {
+  const { ask, table } = await asking()
+  const TableName = await table()
+  const Key = pk('a')
+  const comparison = { ComparisonOperator: 'NOT_NULL' }
+  const requests = (name: string): readonly (readonly [string, object])[] => [
+    ['GetItem', { Key, AttributesToGet: ['pk', name] }],
+    ['UpdateItem', { Key, AttributeUpdates: { [name]: { Action: 'DELETE' } } }],
+    ['PutItem', { Item: Key, Expected: { [name]: { Exists: false } } }],
+    ['Scan', { ScanFilter: { [name]: comparison } }],
+    ['Query', { KeyConditions: { [name]: { ComparisonOperator: 'EQ', AttributeValueList: [N('1')] } } }],
+  ]
+  const tooLarge =
+    'One or more parameter values were invalid: Attribute name is too large, must be less than 65536 bytes'
+  for (const [name, message] of [
+    ['', 'Empty attribute name'],
+    ['x'.repeat(65_536), tooLarge],
+  ] as const) {
+    for (const [operation, input] of requests(name)) {
+      const answer = await ask(operation, { TableName, ...input })
+      expect([operation, answer.error]).toEqual([operation, 'ValidationException'])
+      expect(answer.message).toContain(message)
+    }
+  }
+  for (const [operation, input] of requests('x'.repeat(65_535)).slice(0, 4))
+    expect([operation, (await ask(operation, { TableName, ...input })).status]).toEqual([operation, 200])
 })

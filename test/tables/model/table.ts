@@ -92,7 +92,10 @@ export class ModelTable {
     if (write.do === 'put') after = { ...write.attributes, ...write.key }
     else if (write.do === 'update') {
       try {
-        after = update(write.changes, before ?? write.key, before !== undefined)
+        const takesAway = write.changes.every((change) => change.do === 'REMOVE' || change.do === 'DELETE')
+        // Where there is nothing to take away from, nothing is made.
+        if (before || !takesAway || write.changes.length === 0)
+          after = update(write.changes, before ?? write.key, before !== undefined)
       } catch (error) {
         if (error instanceof Refused) return { is: 'refused' }
         throw error
