@@ -1,4 +1,5 @@
-import type { Catalogue, TableRow } from './catalogue/catalogue.js'
+import type { Catalogue } from './catalogue/catalogue.js'
+import type { TableRow } from './catalogue/table-row.js'
 import { statusOf, type TableStatus } from './control/table-status.js'
 import { type Index, isFilling } from './indexes/index.js'
 import type { KeyAttribute } from './values/index.js'

@@ -2,9 +2,10 @@ import type { Commit, RowEffect } from '../../commit/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
 import { after, tablePrefix } from '../items/item-row.js'
-import type { Catalogue, Table, TableRow } from './catalogue.js'
-import { tableEffect } from './catalogue.js'
+import type { Catalogue, Table } from './catalogue.js'
 import { sweepSome } from './sweep.js'
+import type { TableRow } from './table-row.js'
+import { tableEffect } from './table-row.js'
 
 /*
  * What is derived from a table's items (entries of an index, times of expiry) when it is put on, or taken off, a table that

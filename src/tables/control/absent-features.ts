@@ -1,4 +1,5 @@
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { AwsError, notFound, validation } from '../requests/aws-error.js'
 import { Constraints, describedTableName, flag, type Input, object, oneOf, text, whole } from '../requests/request.js'
 import { requestedTable } from './requested-table.js'

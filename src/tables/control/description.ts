@@ -1,4 +1,5 @@
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { describeIndexes, type IndexChange, keyAttributesOfTable } from '../indexes/index.js'
 import type { KeySchema } from '../values/index.js'
 import { describeEncryption } from './encryption.js'

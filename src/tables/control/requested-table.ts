@@ -1,4 +1,5 @@
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { notFound } from '../requests/aws-error.js'
 import { Constraints, describedTableName, type Input, tableName } from '../requests/request.js'
 

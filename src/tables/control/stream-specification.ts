@@ -1,4 +1,4 @@
-import type { ViewType } from '../catalogue/catalogue.js'
+import type { ViewType } from '../catalogue/table-row.js'
 import { validation } from '../requests/aws-error.js'
 import { type Constraints, flag, type Input, object, oneOf } from '../requests/request.js'
 

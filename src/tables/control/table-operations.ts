@@ -1,5 +1,6 @@
 import type { Backfills } from '../catalogue/backfill.js'
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { indexesOfTable, readIndexes, readIndexUpdates } from '../indexes/index.js'
 import { validation } from '../requests/aws-error.js'
 import {

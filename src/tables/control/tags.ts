@@ -1,4 +1,5 @@
-import type { Catalogue, Table, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue, Table } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { validation } from '../requests/aws-error.js'
 import { Constraints, type Input, list, text } from '../requests/request.js'
 import { type Home, resourceArnNotFound, taggedTable } from './table-arns.js'

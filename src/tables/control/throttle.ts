@@ -1,5 +1,5 @@
 import type { Clock } from '../../runtime/index.js'
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { AwsError } from '../requests/aws-error.js'
 
 export type Use = 'read' | 'write'

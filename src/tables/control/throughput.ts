@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { validation } from '../requests/aws-error.js'
 import { type Constraints, type Input, object, whole } from '../requests/request.js'
 import type { TableDetails, Units } from './table-details.js'

@@ -1,5 +1,6 @@
 import type { Backfills } from '../catalogue/backfill.js'
-import type { Catalogue, TableRow, ViewType } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow, ViewType } from '../catalogue/table-row.js'
 import { type IndexChange, type IndexUpdates, updateIndexes } from '../indexes/index.js'
 import { validation } from '../requests/aws-error.js'
 import { type Constraints, flag, type Input, oneOf } from '../requests/request.js'

@@ -1,6 +1,6 @@
 import { Family, type RowEffect } from '../../commit/index.js'
 import type { Derive } from '../catalogue/backfill.js'
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { decodeItem, type ItemKey, parseItem } from '../items/item-row.js'
 import { type AttributeValue, attributeOf, type Item } from '../values/index.js'
 

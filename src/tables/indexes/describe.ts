@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import type { KeyAttribute } from '../values/index.js'
 import { globalIndexes, type Index, isFilling, localIndexes } from './definition.js'
 import { warmOf } from './throughput.js'

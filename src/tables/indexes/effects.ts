@@ -1,5 +1,5 @@
 import type { RowEffect } from '../../commit/index.js'
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { decodeItem, type ItemKey, keyBehindPrefix, parseItem } from '../items/item-row.js'
 import { attributeOf, type Item, valuesEqual } from '../values/index.js'
 import { type Index, localIndexes } from './definition.js'

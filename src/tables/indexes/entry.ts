@@ -1,6 +1,6 @@
 import { Family } from '../../commit/index.js'
 import { type Hash64, hashKey } from '../../runtime/index.js'
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { encodeEntry } from '../items/item-row.js'
 import {
   type AttributeValue,

@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { type Item, itemBytesMax, ValidationError } from '../values/index.js'
 import { sizeWithLocalEntries } from './effects.js'
 import { checkIndexKeys, checkUpdatedIndexKeys } from './key-check.js'

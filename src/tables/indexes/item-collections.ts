@@ -1,5 +1,5 @@
 import type { Storage } from '../../storage/index.js'
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { after, partitionStart } from '../items/item-row.js'
 import { type Constraints, type Input, oneOf } from '../requests/request.js'
 import { type AttributeValue, encodeKeyValue, type Item } from '../values/index.js'

@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import type { Update } from '../expressions/index.js'
 import { writtenTypes } from '../expressions/index.js'
 import {

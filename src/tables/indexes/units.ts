@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { itemKey } from '../items/item-row.js'
 import type { Written } from '../items/writer.js'
 import { type IndexUnits, writeUnits } from '../requests/capacity.js'

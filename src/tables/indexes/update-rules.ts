@@ -1,5 +1,5 @@
 import { withBackfill, withoutBackfill, withRemoval } from '../catalogue/backfill.js'
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { type Definition, refuseUndefined } from '../control/key-schema.js'
 import { inUse, limitExceeded, notFound, validation } from '../requests/aws-error.js'
 import type { KeyAttribute, KeyType } from '../values/index.js'

@@ -1,6 +1,7 @@
 import type { Commit } from '../../commit/index.js'
 import { MillraceError } from '../../runtime/index.js'
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { isThrottled, type Throttle } from '../control/throttle.js'
 import { ExpressionContext, type Projection, project } from '../expressions/index.js'
 import { checkIndexedItem, type ItemCollections, indexWriteUnits, showCollectionMetrics } from '../indexes/index.js'

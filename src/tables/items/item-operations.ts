@@ -1,5 +1,6 @@
 import type { Commit } from '../../commit/index.js'
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import type { Throttle } from '../control/throttle.js'
 import {
   ExpressionContext,

@@ -1,6 +1,7 @@
 import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../../commit/index.js'
 import { Codec, type NewRecord, RecordFlag, RecordKind } from '../../log/index.js'
-import type { Catalogue, Table, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue, Table } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import type { Throttle } from '../control/throttle.js'
 import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from '../expiry/expiry-row.js'
 import { checkIndexedItem, indexEffects } from '../indexes/index.js'

@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { refuseKeyUpdates } from '../items/update-decision.js'
 import { AwsError, asAwsError, validation } from '../requests/aws-error.js'
 import { readUnits, type ShowCapacity } from '../requests/capacity.js'

@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { type Condition, conditionPaths } from '../expressions/index.js'
 import { partitionOf, projectedNames, segmentOf, type Target, targetOf } from '../indexes/index.js'
 import { after } from '../items/item-row.js'

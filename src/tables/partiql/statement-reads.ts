@@ -1,6 +1,7 @@
 import type { Commit } from '../../commit/index.js'
 import type { Storage } from '../../storage/index.js'
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { evaluateCondition } from '../expressions/index.js'
 import { mustFetch, positionOf, refuseUnprojected, type Target } from '../indexes/index.js'
 import { decodeItem, itemKey, parseItem, type StoredItem } from '../items/item-row.js'

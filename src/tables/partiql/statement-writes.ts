@@ -1,4 +1,5 @@
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { type Condition, evaluateCondition, type PathList, updatedAttributes } from '../expressions/index.js'
 import { checkIndexKeysOfUpdate, indexWriteUnits } from '../indexes/index.js'
 import { refuseKeyUpdates, updateDecision } from '../items/update-decision.js'

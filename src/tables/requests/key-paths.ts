@@ -1,4 +1,4 @@
-import type { TableRow } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import type { Path } from '../expressions/index.js'
 import { notScalar } from '../indexes/index.js'
 import { validation } from './aws-error.js'

@@ -9,7 +9,8 @@ import {
   type ShardId,
 } from '../../log/index.js'
 import { type Clock, MillraceError } from '../../runtime/index.js'
-import type { AwsStream, Catalogue, ViewType } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { AwsStream, ViewType } from '../catalogue/table-row.js'
 import { keysOf } from '../control/description.js'
 import { expiredIterator, notFound, trimmed, validation } from '../requests/aws-error.js'
 import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from '../requests/request.js'

@@ -1,4 +1,5 @@
-import type { Catalogue, Table, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue, Table } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import { evaluateCondition } from '../expressions/index.js'
 import { checkIndexedItem, checkIndexKeysOfUpdate } from '../indexes/index.js'
 import { itemKey } from '../items/item-row.js'

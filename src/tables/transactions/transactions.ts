@@ -1,5 +1,6 @@
 import type { Commit, RowEffect } from '../../commit/index.js'
-import type { Catalogue, TableRow } from '../catalogue/catalogue.js'
+import type { Catalogue } from '../catalogue/catalogue.js'
+import type { TableRow } from '../catalogue/table-row.js'
 import type { StoredItem } from '../items/item-row.js'
 import type { Target, Writer, Written } from '../items/writer.js'
 import { readUnits } from '../requests/capacity.js'
