@@ -3,6 +3,8 @@ import type { Page, RangeOptions, Storage, StorageBatch } from '../src/storage/t
 type Write = {
   readonly puts: readonly [Buffer, Buffer][]
   readonly deletes: readonly Buffer[]
+  /** All of them in their order, which counts: what is deleted and then put is there. */
+  readonly changes: readonly (readonly [Buffer, Buffer | undefined])[]
   readonly synced: boolean
 }
 
@@ -80,13 +82,24 @@ export class MemoryStorage implements Storage {
   async write(fill: (batch: StorageBatch) => void, sync: boolean): Promise<void> {
     const puts: [Buffer, Buffer][] = []
     const deletes: Buffer[] = []
-    fill({ put: (key, value) => puts.push([key, Buffer.from(value)]), delete: (key) => deletes.push(key) })
+    const changes: [Buffer, Buffer | undefined][] = []
+    fill({
+      put: (key, value) => {
+        const copy = Buffer.from(value)
+        puts.push([key, copy])
+        changes.push([key, copy])
+      },
+      delete: (key) => {
+        deletes.push(key)
+        changes.push([key, undefined])
+      },
+    })
     this.writesInFlight++
     this.mostWritesInFlight = Math.max(this.mostWritesInFlight, this.writesInFlight)
     try {
       const index = this.#writes++
       await this.beforeWrite(index)
-      this.#apply({ puts, deletes, synced: sync })
+      this.#apply({ puts, deletes, changes, synced: sync })
       await this.afterWrite(index)
     } finally {
       this.writesInFlight--
@@ -95,8 +108,10 @@ export class MemoryStorage implements Storage {
 
   #apply(write: Write): void {
     this.history.push(write)
-    for (const [key, value] of write.puts) this.rows.set(key.toString('latin1'), value)
-    for (const key of write.deletes) this.rows.delete(key.toString('latin1'))
+    for (const [key, value] of write.changes) {
+      if (value) this.rows.set(key.toString('latin1'), value)
+      else this.rows.delete(key.toString('latin1'))
+    }
   }
 
   /** What is left when everything after the last synced write is gone. */

@@ -6,8 +6,8 @@ import type { Scheduler } from './scheduler.js'
 
 /** One batch: everything of it is on the disk or nothing, as RocksDB's log has it. */
 export interface Write {
-  readonly puts: readonly (readonly [string, Buffer])[]
-  readonly deletes: readonly string[]
+  /** In their order; undefined deletes. */
+  readonly changes: readonly (readonly [string, Buffer | undefined])[]
   readonly synced: boolean
 }
 
@@ -34,11 +34,14 @@ class Table {
   }
 
   apply(write: Write): void {
-    for (const [name, value] of write.puts) {
+    for (const [name, value] of write.changes) {
+      if (!value) {
+        if (this.values.delete(name)) this.names.splice(this.place(name), 1)
+        continue
+      }
       if (!this.values.has(name)) this.names.splice(this.place(name), 0, name)
       this.values.set(name, value)
     }
-    for (const name of write.deletes) if (this.values.delete(name)) this.names.splice(this.place(name), 1)
   }
 }
 
@@ -204,13 +207,12 @@ export class Disk {
 }
 
 function writeOf(fill: (batch: StorageBatch) => void, synced: boolean): Write {
-  const puts: [string, Buffer][] = []
-  const deletes: string[] = []
+  const changes: [string, Buffer | undefined][] = []
   fill({
-    put: (key, value) => puts.push([key.toString('latin1'), Buffer.from(value)]),
-    delete: (key) => deletes.push(key.toString('latin1')),
+    put: (key, value) => changes.push([key.toString('latin1'), Buffer.from(value)]),
+    delete: (key) => changes.push([key.toString('latin1'), undefined]),
   })
-  return { puts, deletes, synced }
+  return { changes, synced }
 }
 
 function pageOf(table: Table, range: RangeOptions): Page {

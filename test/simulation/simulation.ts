@@ -191,8 +191,8 @@ export class Simulation {
   async damage(): Promise<void> {
     if (!this.isSynced || this.random.chance(0.5)) return
     this.crash('kill')
-    const commits = this.disk.writes.flatMap(({ puts }, i) =>
-      puts.some(([name]) => name.startsWith('\x02')) ? [i] : [],
+    const commits = this.disk.writes.flatMap(({ changes }, i) =>
+      changes.some(([name, value]) => value && name.startsWith('\x02')) ? [i] : [],
     )
     const newest = this.random.chance(0.5) ? 1 : commits.length
     const lost = commits[commits.length - 1 - this.random.below(newest)]
