@@ -9,6 +9,7 @@ import { checkAttributesToGet, legacyProjection, refuseMixed } from '../legacy/i
 import { projectionOf } from '../reads/range-request.js'
 import { validation } from '../requests/aws-error.js'
 import { addIndexUnits, capacity, type IndexUnits, readUnits, showCapacity, writeUnits } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import { array, members } from '../requests/json-bytes.js'
 import { refusePathsInKeys } from '../requests/key-paths.js'
 import {
@@ -109,13 +110,11 @@ export class BatchOperations {
       show === 'NONE' ? undefined : [...units].map(([table, used]) => capacity(show, table, used.table, used.indexes))
     const written = keyed.filter((_, i) => outcomes[i]?.status === 'fulfilled')
     const metrics = showMetrics ? await this.#collections.ofMany(written) : undefined
-    return Buffer.from(
-      JSON.stringify({
-        UnprocessedItems: Object.fromEntries(unprocessed),
-        ItemCollectionMetrics: metrics,
-        ConsumedCapacity: consumed,
-      }),
-    )
+    return members([
+      ['UnprocessedItems', Buffer.from(JSON.stringify(Object.fromEntries(unprocessed)))],
+      ['ItemCollectionMetrics', metrics && doubleJson(metrics)],
+      ['ConsumedCapacity', consumed && doubleJson(consumed)],
+    ])
   }
 
   /** With their keys; all tables must be there, and no two writes may be of one item. */
@@ -190,7 +189,7 @@ export class BatchOperations {
     return members([
       ['Responses', Buffer.concat([Buffer.from('{'), ...responses, Buffer.from('}')])],
       ['UnprocessedKeys', Buffer.from(JSON.stringify(Object.fromEntries(unprocessed)))],
-      ['ConsumedCapacity', show === 'NONE' ? undefined : Buffer.from(JSON.stringify(consumed))],
+      ['ConsumedCapacity', show === 'NONE' ? undefined : doubleJson(consumed)],
     ])
   }
 

@@ -21,6 +21,7 @@ import { checkLegacy, expectedCondition, legacyProjection, legacyUpdate, refuseM
 import { projectionOf } from '../reads/range-request.js'
 import { validation } from '../requests/aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import { members } from '../requests/json-bytes.js'
 import { refusePathsInKeys } from '../requests/key-paths.js'
 import {
@@ -136,8 +137,8 @@ export class ItemOperations {
     const metrics = common.showMetrics ? await this.#collections.of(row, key) : undefined
     return members([
       ['Attributes', attributesOf(common.returns, written, touched)],
-      ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
-      ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
+      ['ConsumedCapacity', consumed && doubleJson(consumed)],
+      ['ItemCollectionMetrics', metrics && doubleJson(metrics)],
     ])
   }
 
@@ -169,7 +170,7 @@ export class ItemOperations {
     const consumed = capacity(show, table, units)
     return members([
       ['Item', json],
-      ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
+      ['ConsumedCapacity', consumed && doubleJson(consumed)],
     ])
   }
 }

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../runtime/index.js'
 import { AwsError, asAwsError, validation } from '../requests/aws-error.js'
 import { addIndexUnits, capacity, readUnits, type ShowCapacity } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import { array, members } from '../requests/json-bytes.js'
 import type { Input } from '../requests/request.js'
 import { existsOutsideTransaction } from './execute-statement.js'
@@ -49,7 +50,7 @@ export class BatchExecuteStatement {
     const consumed = show === 'NONE' ? undefined : consumedBy(outcomes, show)
     return members([
       ['Responses', array(outcomes.map(responseOf))],
-      ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
+      ['ConsumedCapacity', consumed && doubleJson(consumed)],
     ])
   }
 

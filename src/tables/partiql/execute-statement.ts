@@ -1,5 +1,6 @@
 import { validation } from '../requests/aws-error.js'
 import { capacity } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import { array, members } from '../requests/json-bytes.js'
 import type { Input } from '../requests/request.js'
 import { statementDigest } from './next-token.js'
@@ -32,7 +33,7 @@ export class ExecuteStatement {
       ['Items', array(read.items)],
       ['NextToken', json(read.token)],
       ['LastEvaluatedKey', json(read.lastKey)],
-      ['ConsumedCapacity', json(read.consumed)],
+      ['ConsumedCapacity', read.consumed && doubleJson(read.consumed)],
     ])
   }
 
@@ -40,9 +41,10 @@ export class ExecuteStatement {
     const { row, run } = this.#writes.prepare(statement)
     const { returned, units } = await run(returnItem)
     const used = show === 'NONE' ? undefined : units()
+    const consumed = used && capacity(show, row.name, used.table, used.indexes)
     return members([
       ['Items', array(returned ? [returned] : [])],
-      ['ConsumedCapacity', json(used && capacity(show, row.name, used.table, used.indexes))],
+      ['ConsumedCapacity', consumed && doubleJson(consumed)],
     ])
   }
 }

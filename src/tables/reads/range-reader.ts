@@ -5,6 +5,7 @@ import { type Condition, evaluateCondition, type Projection, project } from '../
 import { isAt, itemRowOf, positionIn, positionOf, type Target } from '../indexes/index.js'
 import { decodeItem, parseItem, type StoredItem, type StoredText } from '../items/item-row.js'
 import { capacity, type IndexUnits, readUnits, type ShowCapacity } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import { array, members } from '../requests/json-bytes.js'
 import type { Item } from '../values/index.js'
 import { type Bounds, continueFrom } from './range-bounds.js'
@@ -101,7 +102,7 @@ export class RangeReader {
       ['Count', Buffer.from(String(count))],
       ['ScannedCount', Buffer.from(String(scanned))],
       ['LastEvaluatedKey', next],
-      ['ConsumedCapacity', consumed && Buffer.from(JSON.stringify(consumed))],
+      ['ConsumedCapacity', consumed && doubleJson(consumed)],
     ])
   }
 
@@ -156,7 +157,7 @@ async function answerOf(
   return Buffer.from(
     `{${countOnly ? '' : `"Items":[${items}],`}"Count":${count},"ScannedCount":${scanned}` +
       `${next ? `,"LastEvaluatedKey":${JSON.stringify(next)}` : ''}` +
-      `${consumed ? `,"ConsumedCapacity":${JSON.stringify(consumed)}` : ''}}`,
+      `${consumed ? `,"ConsumedCapacity":${doubleJson(consumed)}` : ''}}`,
   )
 }
 

@@ -1,5 +1,6 @@
 import { indexWriteUnits } from '../indexes/index.js'
 import { addIndexUnits, type IndexUnits, type ShowCapacity, writeUnits } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import type { TransactAction } from './actions.js'
 import { type TransactedItem, transactionFactor } from './transactions.js'
 
@@ -41,7 +42,7 @@ export function capacities(
       LocalSecondaryIndexes: byName(indexes?.local),
     }
   })
-  return Buffer.from(JSON.stringify(shown))
+  return doubleJson(shown)
 }
 
 function sum(units: ReadonlyMap<string, number> | undefined): number {

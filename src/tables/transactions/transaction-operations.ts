@@ -2,6 +2,7 @@ import { project } from '../expressions/index.js'
 import type { ItemCollections } from '../indexes/index.js'
 import { parseItem, type StoredItem } from '../items/item-row.js'
 import { readUnits } from '../requests/capacity.js'
+import { doubleJson } from '../requests/double-json.js'
 import { array, members } from '../requests/json-bytes.js'
 import type { Input } from '../requests/request.js'
 import type { TransactAction, TransactGet } from './actions.js'
@@ -31,7 +32,7 @@ export class TransactionOperations {
     const metrics = showMetrics ? await this.#metrics(actions, done.written) : undefined
     return members([
       ['ConsumedCapacity', capacities(show, units, 'WriteCapacityUnits')],
-      ['ItemCollectionMetrics', metrics && Buffer.from(JSON.stringify(metrics))],
+      ['ItemCollectionMetrics', metrics && doubleJson(metrics)],
     ])
   }
 
