@@ -33,3 +33,20 @@ test.each(words)('Select of %s is refused, counted in a Query and bare in a Scan
   const scan = await ask('Scan', { TableName, ...input })
   expect([scan.error, scan.message]).toEqual(['ValidationException', message])
 })
+
+test('how two filters of a Query are joined is looked at before Select', async () => {
+  const { ask } = await asking()
+  const joined = (QueryFilter: object) =>
+    ask('Query', {
+      TableName: 'nowhere',
+      KeyConditions: { pk: { ComparisonOperator: 'EQ', AttributeValueList: [{ S: 'p' }] } },
+      QueryFilter,
+      ConditionalOperator: 'NOR',
+      Select: 'NOTHING',
+    })
+  const absent = { ComparisonOperator: 'NULL' }
+  expect((await joined({ a: absent, b: absent })).message).toBe(
+    'Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]',
+  )
+  expect((await joined({ a: absent })).message).toMatch(/^2 validation errors detected: /)
+})

@@ -26,7 +26,15 @@ import { flag, type Input, placeholders, refuseLonePlaceholders, text, whole } f
 import { encodeKeyValue } from '../values/index.js'
 import { type Bounds, boundsOf, continueFrom, isInside } from './range-bounds.js'
 import { RangeReader } from './range-reader.js'
-import { filterOf, projectionOf, rangeCommon, refuseHalfSegment, segmentOfScan, startItemOf } from './range-request.js'
+import {
+  filterOf,
+  projectionOf,
+  rangeCommon,
+  refuseConditionalOperator,
+  refuseHalfSegment,
+  segmentOfScan,
+  startItemOf,
+} from './range-request.js'
 
 /** Query and Scan: pages of a range of item rows, or of the entries of an index. */
 export class RangeOperations {
@@ -45,6 +53,7 @@ export class RangeOperations {
         "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
       )
     }
+    refuseConditionalOperator(input)
     const common = rangeCommon(input, 'Query')
     refuseMixed('Query', input)
     refuseLonePlaceholders(input, ['KeyConditionExpression', 'FilterExpression', 'ProjectionExpression'])

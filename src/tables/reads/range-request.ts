@@ -50,6 +50,15 @@ export function rangeCommon(input: Input, operation: 'Query' | 'Scan') {
   return { table, index, select, reading: { limit, show, countOnly: select === 'COUNT', consistent } }
 }
 
+/** How two conditions of a QueryFilter are joined is what AWS looks at first in a Query, and it answers that alone. */
+export function refuseConditionalOperator(input: Input): void {
+  const operator = text(input, 'ConditionalOperator')
+  if (operator === undefined || operator === 'AND' || operator === 'OR') return
+  if (Object.keys(object(input, 'QueryFilter') ?? {}).length < 2) return
+  // ALL is AWS's word; what it takes is AND.
+  throw validation('Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]')
+}
+
 /** What is wrong with Select beside the rest, which AWS counts in a Query and not in a Scan. */
 function faultOfSelect(
   select: Select | undefined,
