@@ -1,5 +1,5 @@
 import { Family } from '../../../src/commit/index.js'
-import type { TableRow } from '../../../src/tables/catalogue/catalogue.js'
+import type { TableRow } from '../../../src/tables/catalogue/table-row.js'
 import { expiryEffects } from '../../../src/tables/expiry/expiry-row.js'
 import { entryKey, entryValue } from '../../../src/tables/indexes/entry.js'
 import { decodeItem, keyBehindPrefix, parseItem } from '../../../src/tables/items/item-row.js'
