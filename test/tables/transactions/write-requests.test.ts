@@ -20,7 +20,7 @@ test('members of a wrong JSON type are refused before anything else', async () =
   for (const [input, text] of [
     [{ TransactItems: {} }, 'Start of structure or map found where not expected'],
     [{ TransactItems: ['x'] }, 'Unexpected value type in payload'],
-    [{ TransactItems: [{ Put: 'x' }] }, 'Unexpected value type in payload'],
+    [{ TransactItems: [{ Put: 'x' }] }, 'Unexpected field type'],
     [{ TransactItems: [{ Put: { Item: 'x' } }] }, 'Unexpected field type'],
     [{ TransactItems: [{ Update: { UpdateExpression: 1 } }] }, 'NUMBER_VALUE cannot be converted to String'],
     [{ ClientRequestToken: true }, 'TRUE_VALUE cannot be converted to String'],
