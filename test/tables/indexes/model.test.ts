@@ -187,7 +187,9 @@ async function run({ ask }: Asking, TableName: string, model: Model, step: Step)
       else delete next[name]
     }
     expect(answer.status === 200).toBe(step.kind === 'remove' || model.allows(item))
-    if (answer.status === 200) model.items.set(nameOf(key), next)
+    // An update that only takes away makes no item.
+    const makesNothing = step.kind === 'remove' && names.length > 0 && old === undefined
+    if (answer.status === 200 && !makesNothing) model.items.set(nameOf(key), next)
   }
 }
 
