@@ -57,13 +57,15 @@ export class Committer {
       })
   }
 
-  /** Resolves when everything handled so far was committed, or lost. */
+  /**
+   * Resolves when everything handled so far was committed, or lost. What other shards handle meanwhile keeps its own time:
+   * it may be the last for long, so nothing that is due may be forgotten here.
+   */
   async flush(): Promise<void> {
     await this.#running
-    this.#begin()
+    // One that began since then takes all of it too.
+    if (!this.#running) this.#begin()
     await this.#running
-    this.#timer?.cancel()
-    this.#timer = undefined
   }
 
   /** The membership is over: what is handled later is committed by the next one, or not at all. */
@@ -74,7 +76,9 @@ export class Committer {
 
   async #commit(): Promise<void> {
     const plain: Handled[] = []
-    for (const reader of this.#options.readers()) {
+    // Those of now: while a request is repeated the membership may end, and what the readers of the next one have handled
+    // must not be taken for this one, which would be refused it.
+    for (const reader of [...this.#options.readers()]) {
       const handled = reader.takeHandled()
       if (!handled) continue
       // Effects of one shard go with its position alone: they are refused together or not at all.
