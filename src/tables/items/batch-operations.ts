@@ -85,7 +85,9 @@ export class BatchOperations {
 
     // Capacity is by the larger of the item as it was and as it is, so it must be read to be shown.
     const outcomes = await Promise.allSettled(
-      keyed.map(({ table, key, decision }) => this.#writer.write(table, key, show !== 'NONE', () => decision)),
+      keyed.map(({ table, key, place, decision }) =>
+        this.#writer.write(table, key, show !== 'NONE', () => decision, place),
+      ),
     )
     const units = new Map<string, { table: number; indexes?: IndexUnits | undefined }>()
     const unprocessed = new Map<string, unknown[]>()
@@ -126,11 +128,12 @@ export class BatchOperations {
       const { id, schema } = row
       const { attributes, decision } = write
       const key = decision.kind === 'put' ? keyOfBatchItem(attributes, schema) : keyOf(attributes, schema, true)
-      const place = itemKey(id, schema, key).row.toString('latin1')
-      if (seen.has(place)) throw validation('Provided list of item keys contains duplicates')
-      seen.add(place)
+      const place = itemKey(id, schema, key)
+      const name = place.row.toString('latin1')
+      if (seen.has(name)) throw validation('Provided list of item keys contains duplicates')
+      seen.add(name)
       if (decision.kind === 'put') checkIndexedItem(row, decision)
-      return { ...write, row, key }
+      return { ...write, row, key, place }
     })
   }
 

@@ -92,13 +92,15 @@ export class Writer {
 
   /**
    * One write. `needsBefore` is false when neither a condition nor the answer needs the item as it was; the row is latched
-   * all the same. Resolves when everything that the answer rests on is durable.
+   * all the same. Who has made the row's key in this turn already may give it. Resolves when everything that the answer
+   * rests on is durable.
    */
   async write(
     name: string,
     keyAttributes: Item,
     needsBefore: boolean,
     decide: (before: Present) => Decision,
+    made?: ItemKey,
   ): Promise<Written> {
     const table = this.#catalogue.requested(name)
     this.#throttle.admit(table.row, 'write')
@@ -110,7 +112,7 @@ export class Writer {
     let durable: Promise<unknown> | undefined
     try {
       if (this.#catalogue.find(name) !== table) throw resourceNotFound()
-      const key = itemKey(table.row.id, table.row.schema, keyAttributes)
+      const key = made ?? itemKey(table.row.id, table.row.schema, keyAttributes)
       const latched = this.#commit.latch([key.row])
       const release = latched instanceof Promise ? await latched : latched
       try {
