@@ -9,8 +9,8 @@ export {
   type ProcessDefinition,
   type ProcessTimer,
   type StateDeclaration,
-  type TypeOf,
-  type,
+  type Typed,
+  typed,
   type ValueState,
   valueState,
 } from './keyed/index.js'

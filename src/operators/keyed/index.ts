@@ -11,8 +11,8 @@ export {
   type ProcessDefinition,
   type ProcessTimer,
   type StateDeclarations,
-  type TypeOf,
-  type,
+  type Typed,
+  typed,
 } from './process.js'
 export { Sum } from './sum.js'
 export { Top } from './top.js'

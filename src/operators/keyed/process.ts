@@ -4,13 +4,13 @@ import { isReservedTag } from './envelope.js'
 import { isThenable } from './thenable.js'
 import { type DeclaredState, pieceOf, type StateDeclaration } from './user-state.js'
 
-/** Declares the type of what a step gives on: `emits: type<Session>()`. Nothing is kept of it at run time. */
-export function type<Value>(): TypeOf<Value> {
+/** Declares the type of what a step gives on: `emits: typed<Session>()`. Nothing is kept of it at run time. */
+export function typed<Value>(): Typed<Value> {
   return {}
 }
 
 /** A type, as a value. */
-export interface TypeOf<Value> {
+export interface Typed<Value> {
   readonly type?: Value
 }
 
@@ -49,10 +49,10 @@ export interface ProcessTimer {
 /** What a `process` step is: state, types of its outputs, and what to do with a value or a timer. */
 export interface ProcessDefinition<Value, Key, Declarations extends StateDeclarations, Out, Sides> {
   readonly state?: Declarations
-  /** The type of what it emits: `type<Session>()`. */
-  readonly emits?: TypeOf<Out>
-  /** Side outputs by name, each with its type: `{ refused: type<Click>() }`. */
-  readonly sides?: { readonly [Name in keyof Sides]: TypeOf<Sides[Name]> }
+  /** The type of what it emits: `typed<Session>()`. */
+  readonly emits?: Typed<Out>
+  /** Side outputs by name, each with its type: `{ refused: typed<Click>() }`. */
+  readonly sides?: { readonly [Name in keyof Sides]: Typed<Sides[Name]> }
   onRow(value: Value, context: ProcessContext<Key, DeclaredState<Declarations>, Out, Sides>): Awaitable<void>
   onTimer?(timer: ProcessTimer, context: ProcessContext<Key, DeclaredState<Declarations>, Out, Sides>): Awaitable<void>
 }
