@@ -8,6 +8,7 @@ import { Latches } from './latches.js'
 import type { Ledger } from './ledger.js'
 import type { Mark } from './mark.js'
 import { RowCache } from './row-cache.js'
+import { rowName } from './row-name.js'
 import type { BatchEffect, CommitPath, Decided, EffectSet, Receipt, RecordEffect, Release, RowEffect } from './types.js'
 
 /** Lays records into shards and chunks; the log is one. */
@@ -196,6 +197,15 @@ export class Commit implements CommitPath {
 
   latch(keys: readonly Buffer[]): Release | Promise<Release> {
     return this.#latches.take(keys.map(rowName))
+  }
+
+  /** Takes the latch of a row that is free, by its `rowName`; false when it is not. To be given back with `unlatch`. */
+  latchNow(name: string): boolean {
+    return this.#latches.takeNow(name)
+  }
+
+  unlatch(name: string): void {
+    this.#latches.giveBack(name)
   }
 
   read(key: Buffer): Decided | Promise<Decided> {
@@ -471,6 +481,5 @@ function acceptedBy({ refused }: Gathering, effects: EffectSet, receipt: Receipt
 /** Entries of indexes are read in ranges alone: in the overlay and the cache they would only take the place of items. */
 const isReadByKey = ({ key }: RowEffect): boolean => key[0] !== Family.index
 
-const rowName = (key: Buffer): string => key.toString('latin1')
 const nothing = (): void => {}
 const asDurable = (value: Buffer | undefined): Decided => ({ value, seen: undefined })

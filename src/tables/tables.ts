@@ -15,7 +15,8 @@ import { deriveExpiry } from './expiry/expiry-row.js'
 import { Sweeper } from './expiry/sweeper.js'
 import { TimeToLive } from './expiry/time-to-live.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
-import { BatchOperations } from './items/batch-operations.js'
+import { BatchReads } from './items/batch-get.js'
+import { BatchWrites } from './items/batch-write.js'
 import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
 import { type Target, Writer } from './items/writer.js'
@@ -96,7 +97,8 @@ export class Tables {
     this.sweeper = new Sweeper({ ...options, ...expiryDefaults, ...options.ttl, catalogue, writer: this.#writer })
     this.#writer.observeExpiry((table, seconds) => this.sweeper.lower(table, seconds))
     const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle, collections)
-    const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle, collections)
+    const batchWrites = new BatchWrites(catalogue, this.#writer, collections)
+    const batchReads = new BatchReads(options.commit, catalogue, throttle)
     const ranges = new RangeOperations(options.storage, options.commit, catalogue, throttle)
     const tables = new TableOperations({
       catalogue,
@@ -120,8 +122,8 @@ export class Tables {
         GetItem: (input) => items.get(input),
         UpdateItem: (input) => items.update(input),
         DeleteItem: (input) => items.delete(input),
-        BatchWriteItem: (input) => batches.write(input),
-        BatchGetItem: (input) => batches.get(input),
+        BatchWriteItem: (input) => batchWrites.write(input),
+        BatchGetItem: (input) => batchReads.get(input),
         TransactWriteItems: (input) => transactions.write(input),
         TransactGetItems: (input) => transactions.get(input),
         ...statementOperations({ ...options, catalogue, writer: this.#writer, transactions: this.#transactions }),
@@ -173,18 +175,26 @@ export class Tables {
     const run = this.#operations[service]
     if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
     try {
-      const input = parseInput(body)
-      checkShape(operation, input)
-      refuseForeignArns(operation, input, this.#home)
-      const answer = await (run[operation] as Operation)(input, asked).catch((error: unknown) => {
+      const answer = await this.#begin(run[operation] as Operation, operation, body, asked).catch((error: unknown) => {
         // The walk through all values is left to requests that are refused.
-        if (isRefusal(error)) checkShapeOfValues(operation, input)
+        if (isRefusal(error)) checkShapeOfValues(operation, parseInput(body))
         throw error
       })
       return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
     } catch (error) {
       throw asAwsError(error, operation)
     }
+  }
+
+  /**
+   * What `execute` holds while an operation waits for the disk is a body, and not what was parsed of it: the garbage collector
+   * copies whatever lives that long.
+   */
+  #begin(run: Operation, operation: string, body: Buffer, asked: Asked): Promise<Buffer | object> {
+    const input = parseInput(body)
+    checkShape(operation, input)
+    refuseForeignArns(operation, input, this.#home)
+    return run(input, asked)
   }
 
   list(): TableInfo[] {
