@@ -22,6 +22,7 @@ import { itemKey } from './items/item-row.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
 import { RangeOperations } from './reads/range-operations.js'
+import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
 import { type Input, parseInput } from './requests/request.js'
 import { checkShape, checkShapeOfValues } from './requests/shapes.js'
@@ -57,12 +58,6 @@ export interface ExpirySettings {
 }
 
 const expiryDefaults: ExpirySettings = { sweepMs: 500, rowsAtOnceMax: 256, changeMs: 0 }
-
-/** What a request says beside its body. */
-export interface Asked {
-  /** The address that it was sent to. */
-  readonly host: string
-}
 
 type Operation = (input: Input, asked: Asked) => Promise<Buffer | object>
 
@@ -148,7 +143,7 @@ export class Tables {
         ListStreams: (input) => streams.listStreams(input),
         DescribeStream: (input) => streams.describeStream(input),
         GetShardIterator: (input) => streams.getShardIterator(input),
-        GetRecords: (input) => streams.getRecords(input),
+        GetRecords: (input, asked) => streams.getRecords(input, asked),
       },
     }
   }

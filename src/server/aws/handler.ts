@@ -23,13 +23,20 @@ import type { SignatureVerifier } from './verifier.js'
 /** The services that one address answers for, by the prefix of X-Amz-Target. */
 export type AwsService = 'DynamoDB_20120810' | 'DynamoDBStreams_20120810'
 
+/** What a request comes with. */
+export interface RequestSurroundings {
+  /** The address that it was sent to. */
+  readonly host: string
+  /** Calls back when the system has taken the answer, so that its memory may be written again. */
+  onSent(listener: () => void): void
+}
+
 /** Runs one operation: JSON in, JSON out. Throws errors with `type`, `status` and `message` as AWS has them. */
 export type ExecuteAws = (
   service: AwsService,
   operation: string,
   body: Buffer,
-  /** The address that the request was sent to. */
-  asked: { readonly host: string },
+  asked: RequestSurroundings,
 ) => Promise<Buffer>
 
 export interface AwsHandlerOptions {
@@ -103,7 +110,7 @@ export class AwsHandler {
     else checkForm(headers, query)
     asked.operation = (target as string).slice(dot + 1)
     const host = headers.host ?? 'localhost'
-    await this.#send(asked, 200, await execute(service, asked.operation, body, { host }))
+    await this.#send(asked, 200, await execute(service, asked.operation, body, new Surroundings(host, asked.response)))
   }
 
   #sendError(asked: Asked, thrown: unknown): string {
@@ -133,6 +140,20 @@ export class AwsHandler {
       this.#options.logger.error({ code, stack, cause: cause === undefined ? undefined : String(cause) }, error.message)
     }
     return failure
+  }
+}
+
+class Surroundings implements RequestSurroundings {
+  readonly host: string
+  readonly #response: ServerResponse
+
+  constructor(host: string, response: ServerResponse) {
+    this.host = host
+    this.#response = response
+  }
+
+  onSent(listener: () => void): void {
+    this.#response.once('finish', listener)
   }
 }
 
