@@ -42,7 +42,8 @@ export interface TablesOptions {
   /** Region and account of resource names. */
   readonly region: string
   readonly accountId: string
-  readonly eventId: (sequence: number) => string
+  /** Of an event id, what stands before the digits of its sequence number (log/event-id.ts). */
+  readonly eventIdPrefix: (sequence: number) => string
   /** What an AWS stream shows of its change log, and how long a closed one can be read. */
   readonly streamRetentionMs: number
   /** How the control plane behaves; what is left out is as by default. */

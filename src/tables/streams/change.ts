@@ -70,17 +70,23 @@ export interface ChangePlaces {
 }
 
 /** For whoever copies the parts: no view of them is made. */
-export function changeAt(bytes: Buffer, at: number): ChangePlaces {
+export function changeAt(bytes: Uint8Array, at: number): ChangePlaces {
   const keys = at + headerBytes
-  const newImage = keys + bytes.readUInt32LE(at)
-  const oldImage = newImage + bytes.readUInt32LE(at + 4)
+  const newImage = keys + u32(bytes, at)
+  const oldImage = newImage + u32(bytes, at + 4)
   return {
     keys,
     newImage,
     oldImage,
-    end: oldImage + bytes.readUInt32LE(at + 8),
-    keysSize: bytes.readUInt32LE(at + 12),
-    newSize: bytes.readUInt32LE(at + 16),
-    oldSize: bytes.readUInt32LE(at + 20),
+    end: oldImage + u32(bytes, at + 8),
+    keysSize: u32(bytes, at + 12),
+    newSize: u32(bytes, at + 16),
+    oldSize: u32(bytes, at + 20),
   }
+}
+
+/** As `Buffer.readUInt32LE`, without its checks: the chunk that holds the body matched its checksum. */
+function u32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16)
+  return low + (bytes[at + 3] as number) * 0x1_00_00_00
 }

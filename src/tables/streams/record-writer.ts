@@ -1,12 +1,13 @@
-import { type ChunkCursor, RecordFlag, RecordKind } from '../../log/index.js'
+import { type ChunkCursor, eventIdDigits, RecordFlag, RecordKind } from '../../log/index.js'
 import type { ViewType } from '../catalogue/table-row.js'
-import { changeAt } from './change.js'
+import { type ChangePlaces, changeAt } from './change.js'
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 
 /** A sequence number on the wire: 1 and 20 digits, so that all have one length and sort as text and as numbers. */
 export const wireSequence = (sequence: number): string => `1${String(sequence).padStart(20, '0')}`
 
+const idName = '{"eventID":"'
 const newImagePart = latin1(',"NewImage":')
 const oldImagePart = latin1(',"OldImage":')
 const sequenceName = ',"SequenceNumber":"1'
@@ -14,8 +15,16 @@ const sequenceDigits = 20
 const sequencePart = latin1(`${sequenceName}${'0'.repeat(sequenceDigits)}","SizeBytes":`)
 const service = ',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}'
 const comma = 44
-/** More than a record has beside its keys, its images, its event id and the region: those are 400 bytes. */
+/** More than a record has beside its keys, its images and the region: about 400 bytes. */
 const frameBytesMax = 1024
+
+/** What the records of one answer have in common. */
+export interface RecordFrame {
+  readonly view: ViewType
+  readonly region: string
+  /** Of an event id, what stands before the digits of its sequence number. */
+  readonly eventIdPrefix: (sequence: number) => string
+}
 
 /**
  * Change records of an AWS stream as JSON, written into memory that is there. Keys and images lie in the log as the JSON that
@@ -30,24 +39,25 @@ export class RecordWriter {
   #memory: Buffer
   /** Where the next byte goes. */
   #at: number
-  readonly #view: ViewType
+  readonly #showsNew: boolean
+  readonly #showsOld: boolean
   readonly #region: string
-  readonly #eventId: (sequence: number) => string
+  readonly #eventIdPrefix: (sequence: number) => string
   readonly #tail: Buffer
   readonly #serviceTail: Buffer
-  /** What stands before the keys of a record, by its kind; of one second. */
+  /** What stands before the keys of a record, by its kind; of one second and one epoch. */
   #heads: (Buffer | undefined)[] = []
   #seconds = -1
+  #prefix = ''
+  /** In a head, where the digits of the sequence number end. */
+  #idEnd = 0
 
-  /** @param eventId the id of the change with a sequence number; all of one answer have one length */
-  constructor(
-    memory: Buffer,
-    { view, region, eventId }: { view: ViewType; region: string; eventId: (sequence: number) => string },
-  ) {
+  constructor(memory: Buffer, { view, region, eventIdPrefix }: RecordFrame) {
     this.#memory = memory
-    this.#view = view
+    this.#showsNew = view === 'NEW_IMAGE' || view === 'NEW_AND_OLD_IMAGES'
+    this.#showsOld = view === 'OLD_IMAGE' || view === 'NEW_AND_OLD_IMAGES'
     this.#region = region
-    this.#eventId = eventId
+    this.#eventIdPrefix = eventIdPrefix
     this.#tail = latin1(`,"StreamViewType":"${view}"}}`)
     this.#serviceTail = latin1(`,"StreamViewType":"${view}"}${service}}`)
     this.#at = memory.write('{"Records":[', 0, 'latin1')
@@ -56,33 +66,25 @@ export class RecordWriter {
   /** Adds the record that the cursor is at, unless with it the records would have more than `bytesMax` bytes: false then. */
   add(cursor: ChunkCursor, bytesMax: number): boolean {
     const { chunk, bodyStart, bodyEnd } = cursor
-    const change = changeAt(chunk, bodyStart)
-    const id = this.#eventId(cursor.sequence)
-    this.#reserve(bodyEnd - bodyStart + id.length)
+    this.#reserve(bodyEnd - bodyStart)
     const memory = this.#memory
     let at = this.#at
     if (this.count > 0) memory[at++] = comma
     const start = at
-    at += memory.write('{"eventID":"', at, 'latin1')
-    at += memory.write(id, at, 'latin1')
-    at += this.#headOf(cursor).copy(memory, at)
-    at += chunk.copy(memory, at, change.keys, change.newImage)
-    let size = change.keysSize
-    if (change.oldImage > change.newImage && this.#view !== 'OLD_IMAGE' && this.#view !== 'KEYS_ONLY') {
-      at += newImagePart.copy(memory, at)
-      at += chunk.copy(memory, at, change.newImage, change.oldImage)
-      size += change.newSize
-    }
-    if (change.end > change.oldImage && this.#view !== 'NEW_IMAGE' && this.#view !== 'KEYS_ONLY') {
-      at += oldImagePart.copy(memory, at)
-      at += chunk.copy(memory, at, change.oldImage, change.end)
-      size += change.oldSize
-    }
+    const head = this.#headOf(cursor)
+    head.copy(memory, at)
+    writeDigits(memory, at + this.#idEnd, cursor.sequence, 16)
+    at += head.length
+    const change = changeAt(chunk, bodyStart)
+    const showsNew = change.oldImage > change.newImage && this.#showsNew
+    const showsOld = change.end > change.oldImage && this.#showsOld
+    const size = change.keysSize + (showsNew ? change.newSize : 0) + (showsOld ? change.oldSize : 0)
+    at = copyChange(chunk, change, showsNew, showsOld, memory, at)
     sequencePart.copy(memory, at)
-    writeDigits(memory, at + sequenceName.length + sequenceDigits, cursor.sequence)
+    writeDigits(memory, at + sequenceName.length + sequenceDigits, cursor.sequence, 10)
     at += sequencePart.length
     at += digitsOf(size)
-    writeDigits(memory, at, size)
+    writeDigits(memory, at, size, 10)
     at += (cursor.flags & RecordFlag.service ? this.#serviceTail : this.#tail).copy(memory, at)
     const length = at - start
     if (this.count > 0 && this.bytes + length > bytesMax) return false
@@ -99,17 +101,20 @@ export class RecordWriter {
     return this.#memory.subarray(0, this.#at)
   }
 
-  #headOf({ kind, commitTime }: ChunkCursor): Buffer {
+  #headOf({ kind, commitTime, sequence }: ChunkCursor): Buffer {
     const seconds = Math.floor(commitTime / 1000)
-    if (seconds !== this.#seconds) {
+    const prefix = this.#eventIdPrefix(sequence)
+    if (seconds !== this.#seconds || prefix !== this.#prefix) {
       this.#seconds = seconds
+      this.#prefix = prefix
+      this.#idEnd = idName.length + prefix.length + eventIdDigits
       this.#heads = []
     }
     const known = this.#heads[kind]
     if (known) return known
     const name = kind === RecordKind.insert ? 'INSERT' : kind === RecordKind.modify ? 'MODIFY' : 'REMOVE'
     const head = latin1(
-      `","eventName":"${name}","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":${JSON.stringify(this.#region)},` +
+      `${idName}${prefix}${'0'.repeat(eventIdDigits)}","eventName":"${name}","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":${JSON.stringify(this.#region)},` +
         `"dynamodb":{"ApproximateCreationDateTime":${seconds},"Keys":`,
     )
     this.#heads[kind] = head
@@ -132,13 +137,46 @@ function digitsOf(value: number): number {
   return digits
 }
 
+const digitCodes = latin1('0123456789abcdef')
+
 /** The digits of a whole number, the last of them before `end`; what stands before them stays. */
-function writeDigits(memory: Buffer, end: number, value: number): void {
+function writeDigits(memory: Buffer, end: number, value: number, base: number): void {
   let left = value
   let at = end
   do {
-    const rest = Math.floor(left / 10)
-    memory[--at] = 48 + left - rest * 10
+    const rest = Math.floor(left / base)
+    memory[--at] = digitCodes[left - rest * base] as number
     left = rest
   } while (left > 0)
+}
+
+/**
+ * Keys and what is shown of the images; returns where they end. They lie side by side: one copy, and then the images are
+ * moved to make room for their names, because a copy of a part of a buffer costs three times such a move.
+ */
+function copyChange(
+  chunk: Buffer,
+  change: ChangePlaces,
+  showsNew: boolean,
+  showsOld: boolean,
+  memory: Buffer,
+  at: number,
+): number {
+  const { keys, newImage, oldImage, end } = change
+  chunk.copy(memory, at, keys, showsOld ? end : showsNew ? oldImage : newImage)
+  const images = at + newImage - keys
+  const newBytes = oldImage - newImage
+  let to = images
+  if (showsNew) to += newImagePart.length + newBytes
+  if (showsOld) {
+    const from = images + newBytes
+    memory.copyWithin(to + oldImagePart.length, from, from + end - oldImage)
+    oldImagePart.copy(memory, to)
+    to += oldImagePart.length + end - oldImage
+  }
+  if (showsNew) {
+    memory.copyWithin(images + newImagePart.length, images, images + newBytes)
+    newImagePart.copy(memory, images)
+  }
+  return to
 }

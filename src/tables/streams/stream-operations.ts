@@ -25,7 +25,8 @@ export interface StreamOperationsOptions {
   readonly log: ShardedLog
   readonly clock: Clock
   readonly region: string
-  readonly eventId: (sequence: number) => string
+  /** Of an event id, what stands before the digits of its sequence number (log/event-id.ts). */
+  readonly eventIdPrefix: (sequence: number) => string
   readonly windowTime: WindowTime
 }
 
@@ -205,8 +206,8 @@ export class StreamOperations {
     if (!read) throw validation('Invalid ShardIterator')
     if (isOutside(read, until)) throw pastOldest()
     const memory = this.#memory.take()
-    const { region, eventId } = this.#options
-    const records = new RecordWriter(memory, { view: stream.view, region, eventId })
+    const { region, eventIdPrefix } = this.#options
+    const records = new RecordWriter(memory, { view: stream.view, region, eventIdPrefix })
     let next = position as Sequence
     let ended = false
     let isFull = false

@@ -21,7 +21,12 @@ test('writes of a batch that find no room are named, and are an error only when 
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: logLimits })
   const logger = silentLogger
-  const names = { region: 'here', accountId: '123456789012', eventId: String, streamRetentionMs: 86_400_000 }
+  const names = {
+    region: 'here',
+    accountId: '123456789012',
+    eventIdPrefix: () => 'event',
+    streamRetentionMs: 86_400_000,
+  }
   const tables = await Tables.open({ storage, commit, counters, log, clock, logger, ...names })
   const run = async <Body>(operation: string, input: unknown): Promise<Body> => {
     const answer = await tables.execute('DynamoDB_20120810', operation, Buffer.from(JSON.stringify(input)))
