@@ -18,7 +18,7 @@ const pageBytesMax = 1024 * 1024
 const answerBytes = pageBytesMax + 128 * 1024
 /** What is read of the log for a page: a record of a page is longer by its frame than it is in the log. */
 const readShare = 0.65
-const readBytesMin = 64 * 1024
+const readBytesMin = 128 * 1024
 
 export interface StreamOperationsOptions {
   readonly catalogue: Catalogue
