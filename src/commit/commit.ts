@@ -218,6 +218,10 @@ export class Commit implements CommitPath {
     return this.#cache.get(rowName(key), key)
   }
 
+  readDurableText(key: Buffer): string | undefined | Promise<string | undefined> {
+    return this.#cache.getText(rowName(key), key)
+  }
+
   readDurableMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
     return this.#cache.getMany(keys)
   }

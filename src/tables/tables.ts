@@ -63,7 +63,7 @@ export interface Asked {
   readonly host: string
 }
 
-type Operation = (input: Input, asked: Asked) => Promise<Buffer | object>
+type Operation = (input: Input, asked: Asked) => Promise<Buffer | object> | Buffer
 
 /** Minutes for which a client may keep what DescribeEndpoints answers. */
 const endpointMinutes = 1440
@@ -163,27 +163,38 @@ export class Tables {
     return new Tables(options, catalogue, windowTime)
   }
 
-  /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */
-  async execute(
+  /**
+   * Runs one operation of the AWS JSON protocol; what needs no disk is answered at once. Throws or rejects with AwsError, or
+   * MillraceError for faults of the daemon itself.
+   */
+  execute(
     service: string,
     operation: string,
     body: Buffer,
     asked: Asked = { host: 'localhost' },
-  ): Promise<Buffer> {
-    const run = this.#operations[service]
-    if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
+  ): Buffer | Promise<Buffer> {
+    const operations = this.#operations[service]
+    if (!operations || !Object.hasOwn(operations, operation)) throw unknownOperation()
+    const input = this.#read(operation, body)
+    try {
+      const answer = (operations[operation] as Operation)(input, asked)
+      if (Buffer.isBuffer(answer)) return answer
+      return answer.then(bytesOf, (thrown: unknown) => {
+        throw failureOf(thrown, operation, input)
+      })
+    } catch (thrown) {
+      throw failureOf(thrown, operation, input)
+    }
+  }
+
+  #read(operation: string, body: Buffer): Input {
     try {
       const input = parseInput(body)
       checkShape(operation, input)
       refuseForeignArns(operation, input, this.#home)
-      const answer = await (run[operation] as Operation)(input, asked).catch((error: unknown) => {
-        // The walk through all values is left to requests that are refused.
-        if (isRefusal(error)) checkShapeOfValues(operation, input)
-        throw error
-      })
-      return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
-    } catch (error) {
-      throw asAwsError(error, operation)
+      return input
+    } catch (thrown) {
+      throw asAwsError(thrown, operation)
     }
   }
 
@@ -254,6 +265,19 @@ export class Tables {
     await Promise.all([this.sweeper.close(), this.#counts.close()])
     await Promise.all([this.#backfills.close(), this.#transactions.close()])
     await this.#catalogue.close()
+  }
+}
+
+const bytesOf = (answer: Buffer | object): Buffer =>
+  Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
+
+/** The walk through all values is left to requests that are refused. */
+function failureOf(thrown: unknown, operation: string, input: Input): unknown {
+  try {
+    if (isRefusal(thrown)) checkShapeOfValues(operation, input)
+    return asAwsError(thrown, operation)
+  } catch (fault) {
+    return asAwsError(fault, operation)
   }
 }
 
