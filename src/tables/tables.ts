@@ -63,7 +63,7 @@ export interface Asked {
   readonly host: string
 }
 
-type Operation = (input: Input, asked: Asked) => Promise<Buffer | object> | Buffer
+type Operation = (input: Input, asked: Asked) => Buffer | Promise<Buffer | object>
 
 /** Minutes for which a client may keep what DescribeEndpoints answers. */
 const endpointMinutes = 1440
@@ -97,7 +97,13 @@ export class Tables {
     this.#writer.observeExpiry((table, seconds) => this.sweeper.lower(table, seconds))
     const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle, collections)
     const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle, collections)
-    const ranges = new RangeOperations(options.storage, options.commit, catalogue, throttle)
+    const ranges = new RangeOperations(
+      options.storage,
+      options.commit,
+      catalogue,
+      throttle,
+      settings.queryCacheBytesMax,
+    )
     const tables = new TableOperations({
       catalogue,
       backfills: this.#backfills,

@@ -16,6 +16,8 @@ interface Answer {
  */
 export class Outbox {
   #answers: Answer[] = []
+  /** An answer that is kept in memory is sent many times, and the sum of 29 KB takes 35 µs. */
+  readonly #sums = new WeakMap<Buffer, number>()
 
   /**
    * The headers are an array and none is set before, which spares Node a map of them; with the single write an answer takes a
@@ -30,9 +32,18 @@ export class Outbox {
       'content-length',
       String(body.length),
       'x-amz-crc32',
-      String(crc32(body)),
+      String(this.#sumOf(body)),
     ])
     if (this.#answers.push({ response, body }) === 1) setImmediate(() => this.#write())
+  }
+
+  #sumOf(body: Buffer): number {
+    if (body.length <= oneWriteBytesMax) return crc32(body)
+    const known = this.#sums.get(body)
+    if (known !== undefined) return known
+    const sum = crc32(body)
+    this.#sums.set(body, sum)
+    return sum
   }
 
   #write(): void {

@@ -20,7 +20,8 @@ export interface ItemKey {
   readonly encoded: Buffer
 }
 
-const prefixBytes = 13
+/** Where the attributes of an item row's key begin. */
+export const itemAttributesAt = 13
 
 export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
   const partition = encodeKeyValue(key[schema.hash.name] as AttributeValue)
@@ -30,11 +31,11 @@ export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
     partition,
     ...(schema.range ? [encodeKeyValue(key[schema.range.name] as AttributeValue)] : []),
   ])
-  return { row, hash, encoded: row.subarray(prefixBytes) }
+  return { row, hash, encoded: row.subarray(itemAttributesAt) }
 }
 
 /** The encoded partition key and sort key of an item row. */
-export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(prefixBytes)
+export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(itemAttributesAt)
 
 /** Where the items of one partition key begin. */
 export function partitionStart(table: number, partition: Buffer): Buffer {
@@ -42,7 +43,7 @@ export function partitionStart(table: number, partition: Buffer): Buffer {
 }
 
 function partitionPrefix(table: number, hash: Hash64): Buffer {
-  const prefix = Buffer.allocUnsafe(prefixBytes)
+  const prefix = Buffer.allocUnsafe(itemAttributesAt)
   prefix[0] = Family.item
   prefix.writeUInt32BE(table, 1)
   prefix.writeUInt32BE(hash.hi, 5)
@@ -83,7 +84,7 @@ export function after(prefix: Buffer): Buffer {
 
 /** The key attributes of an item row, from its key alone. */
 export function keyAttributesOf(row: Buffer, schema: KeySchema): Item {
-  const partition = decodeKeyValue(row, prefixBytes)
+  const partition = decodeKeyValue(row, itemAttributesAt)
   const key: Item = { [schema.hash.name]: partition.value }
   if (schema.range) setAttribute(key, schema.range.name, decodeKeyValue(row, partition.next).value)
   return key
