@@ -140,6 +140,7 @@ export class Commit implements CommitPath {
   #pauses = 0
   #whenIdle: (() => void)[] = []
   readonly #listeners: (() => void)[] = []
+  readonly #rowListeners: ((rows: readonly RowEffect[]) => void)[] = []
 
   constructor(options: CommitOptions) {
     this.#options = options
@@ -163,6 +164,11 @@ export class Commit implements CommitPath {
   /** Called after each returned commit, before its receipts resolve. */
   onReturned(listener: () => void): void {
     this.#listeners.push(listener)
+  }
+
+  /** As onReturned, with the commit's rows (not those of the log): for who keeps in memory what is made of rows. */
+  onRowsReturned(listener: (rows: readonly RowEffect[]) => void): void {
+    this.#rowListeners.push(listener)
   }
 
   /** The sequence number behind the newest durable one. */
@@ -226,6 +232,10 @@ export class Commit implements CommitPath {
 
   readDurable(key: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
     return this.#cache.get(rowName(key), key)
+  }
+
+  readDurableText(key: Buffer): string | undefined | Promise<string | undefined> {
+    return this.#cache.getText(rowName(key), key)
   }
 
   readDurableMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
@@ -412,6 +422,7 @@ export class Commit implements CommitPath {
     }
     this.#queuedBytes -= gathering.bytes
     // Still in flight for its listeners: if one throws, those who wait for this commit are told with all the others.
+    for (const listener of this.#rowListeners) listener(gathering.rows)
     for (const listener of this.#listeners) listener()
     this.#inFlight = undefined
     gathering.resolve({ commit: gathering.commit, time })

@@ -60,7 +60,7 @@ export interface ExpirySettings {
 
 const expiryDefaults: ExpirySettings = { sweepMs: 500, rowsAtOnceMax: 256, changeMs: 0 }
 
-type Operation = (input: Input, asked: Asked) => Promise<Buffer | object>
+type Operation = (input: Input, asked: Asked) => Buffer | Promise<Buffer | object>
 
 /** Minutes for which a client may keep what DescribeEndpoints answers. */
 const endpointMinutes = 1440
@@ -95,7 +95,13 @@ export class Tables {
     const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle, collections)
     const batchWrites = new BatchWrites(catalogue, this.#writer, collections)
     const batchReads = new BatchReads(options.commit, catalogue, throttle)
-    const ranges = new RangeOperations(options.storage, options.commit, catalogue, throttle)
+    const ranges = new RangeOperations(
+      options.storage,
+      options.commit,
+      catalogue,
+      throttle,
+      settings.queryCacheBytesMax,
+    )
     const tables = new TableOperations({
       catalogue,
       backfills: this.#backfills,
@@ -161,36 +167,40 @@ export class Tables {
     return new Tables(options, catalogue, windowTime)
   }
 
-  /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */
-  async execute(
+  /**
+   * Runs one operation of the AWS JSON protocol; what needs no disk is answered at once. Throws or rejects with AwsError, or
+   * MillraceError for faults of the daemon itself. While an operation waits for the disk its body is held, and not what was
+   * parsed of it: the garbage collector copies whatever lives that long.
+   */
+  execute(
     service: string,
     operation: string,
     body: Buffer,
     asked: Asked = { host: 'localhost' },
-  ): Promise<Buffer> {
-    const run = this.#operations[service]
-    if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
+  ): Buffer | Promise<Buffer> {
+    const operations = this.#operations[service]
+    if (!operations || !Object.hasOwn(operations, operation)) throw unknownOperation()
+    const input = this.#read(operation, body)
     try {
-      const answer = await this.#begin(run[operation] as Operation, operation, body, asked).catch((error: unknown) => {
-        // The walk through all values is left to requests that are refused.
-        if (isRefusal(error)) checkShapeOfValues(operation, parseInput(body))
-        throw error
+      const answer = (operations[operation] as Operation)(input, asked)
+      if (Buffer.isBuffer(answer)) return answer
+      return answer.then(bytesOf, (thrown: unknown) => {
+        throw failureOf(thrown, operation, body)
       })
-      return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
-    } catch (error) {
-      throw asAwsError(error, operation)
+    } catch (thrown) {
+      throw failureOf(thrown, operation, body)
     }
   }
 
-  /**
-   * What `execute` holds while an operation waits for the disk is a body, and not what was parsed of it: the garbage collector
-   * copies whatever lives that long.
-   */
-  #begin(run: Operation, operation: string, body: Buffer, asked: Asked): Promise<Buffer | object> {
-    const input = parseInput(body)
-    checkShape(operation, input)
-    refuseForeignArns(operation, input, this.#home)
-    return run(input, asked)
+  #read(operation: string, body: Buffer): Input {
+    try {
+      const input = parseInput(body)
+      checkShape(operation, input)
+      refuseForeignArns(operation, input, this.#home)
+      return input
+    } catch (thrown) {
+      throw asAwsError(thrown, operation)
+    }
   }
 
   list(): TableInfo[] {
@@ -260,6 +270,19 @@ export class Tables {
     await Promise.all([this.sweeper.close(), this.#counts.close()])
     await Promise.all([this.#backfills.close(), this.#transactions.close()])
     await this.#catalogue.close()
+  }
+}
+
+const bytesOf = (answer: Buffer | object): Buffer =>
+  Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
+
+/** The walk through all values is left to requests that are refused. */
+function failureOf(thrown: unknown, operation: string, body: Buffer): unknown {
+  try {
+    if (isRefusal(thrown)) checkShapeOfValues(operation, parseInput(body))
+    return asAwsError(thrown, operation)
+  } catch (fault) {
+    return asAwsError(fault, operation)
   }
 }
 

@@ -9,7 +9,8 @@ import {
   setAttribute,
 } from '../values/index.js'
 
-const prefixBytes = 13
+/** Where the attributes of an item row's key begin. */
+export const itemAttributesAt = 13
 
 /**
  * `item`: family, table u32be, key hash (hi u32be, lo u32be), encoded partition key, encoded sort key. The hash comes
@@ -34,7 +35,7 @@ export class ItemKey {
 
   /** Encoded partition key and sort key: the key of the item's change records. */
   get encoded(): Buffer {
-    this.#encoded ??= this.row.subarray(prefixBytes)
+    this.#encoded ??= this.row.subarray(itemAttributesAt)
     return this.#encoded
   }
 }
@@ -43,21 +44,21 @@ export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
   const partition = encodeKeyValue(key[schema.hash.name] as AttributeValue)
   const sort = schema.range && encodeKeyValue(key[schema.range.name] as AttributeValue)
   const hash = hashKey(partition)
-  const row = Buffer.allocUnsafe(prefixBytes + partition.length + (sort?.length ?? 0))
+  const row = Buffer.allocUnsafe(itemAttributesAt + partition.length + (sort?.length ?? 0))
   writePrefix(row, table, hash)
-  partition.copy(row, prefixBytes)
-  sort?.copy(row, prefixBytes + partition.length)
+  partition.copy(row, itemAttributesAt)
+  sort?.copy(row, itemAttributesAt + partition.length)
   return new ItemKey(row, hash)
 }
 
 /** The encoded partition key and sort key of an item row. */
-export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(prefixBytes)
+export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(itemAttributesAt)
 
 /** Where the items of one partition key begin. */
 export function partitionStart(table: number, partition: Buffer): Buffer {
-  const row = Buffer.allocUnsafe(prefixBytes + partition.length)
+  const row = Buffer.allocUnsafe(itemAttributesAt + partition.length)
   writePrefix(row, table, hashKey(partition))
-  partition.copy(row, prefixBytes)
+  partition.copy(row, itemAttributesAt)
   return row
 }
 
@@ -101,7 +102,7 @@ export function after(prefix: Buffer): Buffer {
 
 /** The key attributes of an item row, from its key alone. */
 export function keyAttributesOf(row: Buffer, schema: KeySchema): Item {
-  const partition = decodeKeyValue(row, prefixBytes)
+  const partition = decodeKeyValue(row, itemAttributesAt)
   const key: Item = { [schema.hash.name]: partition.value }
   if (schema.range) setAttribute(key, schema.range.name, decodeKeyValue(row, partition.next).value)
   return key

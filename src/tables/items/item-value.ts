@@ -105,6 +105,14 @@ export function decodeText(value: string): StoredText | undefined {
   return { json: value.slice(headerBytes), size }
 }
 
+/** As decodeText, of any value whose bytes are the characters (latin1), and so are those of the JSON. */
+export function decodeBytesText(value: string): StoredText {
+  const stored = decodeText(value)
+  if (stored) return stored
+  const { json, size } = decodeItem(Buffer.from(value, 'latin1'))
+  return { json: json.toString('latin1'), size }
+}
+
 const unknown = (found: number | undefined, codec: number | undefined): MillraceError =>
   new MillraceError(
     'DATA_DIR_NEWER',
