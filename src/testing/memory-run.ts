@@ -234,12 +234,13 @@ export class MemoryRun {
   /** Settles, and commits all that there is. */
   async commitAll(): Promise<void> {
     do {
+      await this.settle()
       this.wantBarrier()
       await this.settle()
     } while (!this.#isBroken && [...this.#sources.values()].some((source) => !this.#isCommitted(source)))
   }
 
-  /** What was read after a barrier had begun, and children whose parents' end it committed, want another one. */
+  /** Children whose parents' end a barrier committed want another one. */
   #isCommitted({ shard, next }: SourceMemoryTask): boolean {
     return this.#settings.store.positions.get(shard.id)?.next === next && !shard.isSealed
   }
