@@ -1,5 +1,5 @@
 import type { NewRecord } from '../log/types.js'
-import type { NodeId, PipelinePlan } from '../operators/plan/nodes.js'
+import type { NodeId, PipelinePlan } from '../operators/plan/index.js'
 import { type StageTaskOptions, stagesOf, type TaskBounds } from '../operators/task/index.js'
 import { recordOfEntry } from './entries.js'
 import { MemoryLog } from './memory-log.js'

@@ -1,4 +1,4 @@
-import type { NodeId } from '../operators/plan/nodes.js'
+import type { NodeId } from '../operators/plan/index.js'
 import {
   type CellKey,
   type CellName,

@@ -1,4 +1,4 @@
-import type { PipelinePlan } from '../operators/plan/nodes.js'
+import type { PipelinePlan } from '../operators/plan/index.js'
 import {
   type ChannelMessage,
   type KeyedStageTask,

@@ -1,3 +1,6 @@
+export type { KeySchema } from '../../tables/values/index.js'
+export { PackedMap, packable } from '../state-value.js'
+export { StepError, stackOf, textOf } from '../step-error.js'
 export { idleMsDefault, idleMsOf } from './event-time.js'
 export { decodeKey, encodeKey, hashOfKey, keyBytesMax, keyNestingMax } from './key-codec.js'
 export { groupsOfTask, keyGroups, taskOfGroup } from './key-groups.js'

@@ -1,5 +1,5 @@
+import { kept } from '../kept.js'
 import type { NodeId } from '../plan/nodes.js'
-import { kept } from '../records.js'
 import { packable } from '../state-value.js'
 import { StepError } from '../step-error.js'
 import type { KeyDirectory } from './key-directory.js'
