@@ -60,7 +60,9 @@ export class StepTimers {
       entry.timers?.remove(found)
       found.isReplaced = true
     }
-    this.#touch(this.#add(entry, time, tag, found?.isStored ?? false, found !== undefined))
+    const timer = this.#add(entry, time, tag, found?.isStored ?? false, found !== undefined)
+    if (found?.isUnsure) timer.isUnsure = true
+    this.#touch(timer)
   }
 
   clear(entry: KeyEntry, time: number, tag: CellName | undefined): void {
