@@ -118,7 +118,7 @@ export class SessionWindows implements KeyedOperator {
       left.timer ??= right.timer
       left.isGiven ||= right.isGiven
       left.rows += right.rows
-      left.earlyAt ||= right.earlyAt
+      if (left.earlyAt === 0 || (right.earlyAt !== 0 && right.earlyAt < left.earlyAt)) left.earlyAt = right.earlyAt
     })
   }
 
