@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { session, type WindowResult } from '../../../src/operators/index.js'
 import { type ArrivedRow, arrivals, numRuns, played, wokenArrivals } from './arrivals.js'
+import { playedInPlace } from './in-place.js'
 import { collected, count, mergeable, operatorOf } from './made.js'
 import { expectOutcome, sessionOutcome } from './reference.js'
 
@@ -66,21 +67,12 @@ describe('session windows', () => {
   })
 
   it('gives the oldest session of a key early when there are too many, and counts it', async () => {
-    const harness = await played(operatorOf(session(1), {}, count), [
-      ...Array.from({ length: 1003 }, (_, i) => ({
-        kind: 'row' as const,
-        key: 'a',
-        value: { n: 1, serial: i },
-        time: i * 10,
-        stamp: -1,
-      })),
-      { kind: 'watermark', watermark: Number.POSITIVE_INFINITY },
-    ])
-    expect(harness.counts.get('evicted')).toBe(3)
-    const kinds = harness.values.map((value) => (value as WindowResult<number>).kind)
-    expect(kinds.filter((kind) => kind === 'early')).toHaveLength(3)
-    expect(kinds.filter((kind) => kind === 'onTime')).toHaveLength(1000)
-    expect(harness.cells.size + harness.timerCount).toBe(0)
+    const times = Array.from({ length: 1003 }, (_, i) => i * 10)
+    const { emitted, counts } = await playedInPlace(operatorOf(session(1), {}, count), times)
+    expect(counts.get('evicted')).toBe(3)
+    expect(emitted).toEqual(
+      [0, 10, 20].map((time) => ({ key: 'a', start: time, end: time + 1, value: 1, kind: 'early' })),
+    )
   })
 })
 
