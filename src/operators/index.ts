@@ -50,6 +50,7 @@ export {
   type UserSink,
 } from './plan/index.js'
 export * from './types.js'
+export { describedFromVersion1 } from './version-1.js'
 export {
   type AlignedOptions,
   hopping,
