@@ -30,6 +30,7 @@ import type { ResultKind } from './result.js'
 export class PaneWindows implements KeyedOperator {
   readonly cellsOf?: (row: Row) => readonly (CellName | undefined)[]
   readonly cellsOfTimer?: (timer: DueTimer) => readonly (CellName | undefined)[]
+  readonly keepsNoValue: boolean
   readonly #shape: AlignedShape
   readonly #aggregate: WindowAggregate
   /** Where in a step windows end that began before it; 0: where the step begins. */
@@ -39,6 +40,7 @@ export class PaneWindows implements KeyedOperator {
   constructor(shape: AlignedShape, aggregate: WindowAggregate) {
     this.#shape = shape
     this.#aggregate = aggregate
+    this.keepsNoValue = !aggregate.keepsValues
     this.#cut = shape.sizeMs % shape.stepMs
     this.#inMainMax = aggregate.isSmall ? panesInMainCellMax : 0
     if (aggregate.isSmall) return
@@ -103,14 +105,13 @@ export class PaneWindows implements KeyedOperator {
 
   #create(pane: number, time: number, panes: OpenPanes, row: Row, context: KeyedContext): void | Promise<void> {
     return after(this.#aggregate.add(undefined, row, context), (next) => {
-      this.#arm(pane, time, panes, context)
+      this.#arm(time, context)
       addPane(panes, pane, next, context, this.#inMainMax)
     })
   }
 
   /** Sets the timers of a pane of which there is nothing yet. */
-  #arm(pane: number, time: number, panes: OpenPanes, context: KeyedContext): void {
-    if (panes.parts?.some((part) => part.pane === pane)) return
+  #arm(time: number, context: KeyedContext): void {
     const { clock, sizeMs, latenessMs } = this.#shape
     const last = lastStartAt(time, this.#shape)
     const next = firstOpenAt(firstStartOf(time, this.#shape), clock.passed(context), 0, this.#shape)
@@ -139,8 +140,7 @@ export class PaneWindows implements KeyedOperator {
     return after(this.#aggregate.add(part?.value, row, context), (value) => {
       if (part) part.value = value
       else {
-        if (indexOfStart(panes.starts, pane) < 0 && indexOfStart(panes.own, pane) < 0)
-          this.#arm(pane, time, panes, context)
+        if (indexOfStart(panes.starts, pane) < 0 && indexOfStart(panes.own, pane) < 0) this.#arm(time, context)
         panes.parts = [...(panes.parts ?? []), { pane, from, value }]
       }
       context.put(panes)

@@ -29,6 +29,7 @@ interface SeparateWindow extends EarlyState {
  */
 export class SeparateWindows implements KeyedOperator {
   readonly cellsOf?: (row: Row) => readonly (CellName | undefined)[]
+  readonly keepsNoValue: boolean
   readonly #shape: AlignedShape
   readonly #aggregate: WindowAggregate
   readonly #early: EarlyTrigger
@@ -37,6 +38,7 @@ export class SeparateWindows implements KeyedOperator {
   constructor(shape: AlignedShape, aggregate: WindowAggregate, early: EarlyTrigger) {
     this.#shape = shape
     this.#aggregate = aggregate
+    this.keepsNoValue = !aggregate.keepsValues
     this.#early = early
     this.#inMainMax = aggregate.isSmall ? panesInMainCellMax : 0
     if (!aggregate.isSmall && shape.clock.domain === 'event')

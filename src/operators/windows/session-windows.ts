@@ -38,6 +38,7 @@ interface Session extends EarlyState {
  * prolonged keeps the timer that it has: when that fires too early it is set anew, once in a gap and not for each row.
  */
 export class SessionWindows implements KeyedOperator {
+  readonly keepsNoValue: boolean
   readonly #shape: SessionShape
   readonly #aggregate: WindowAggregate
   readonly #early: EarlyTrigger
@@ -45,6 +46,7 @@ export class SessionWindows implements KeyedOperator {
   constructor(shape: SessionShape, aggregate: WindowAggregate, early: EarlyTrigger) {
     this.#shape = shape
     this.#aggregate = aggregate
+    this.keepsNoValue = !aggregate.keepsValues
     this.#early = early
   }
 
@@ -109,14 +111,15 @@ export class SessionWindows implements KeyedOperator {
     })
   }
 
-  /** Makes one session of two that a row connects. The timer of either will do; what the other's finds is nothing. */
+  /**
+   * Makes one session of two that a row connects. The timer of the right one will find nothing; and had that one been given,
+   * so had the left one, which ended before.
+   */
   #join(left: Session, right: Session, context: KeyedContext): void | Promise<void> {
     const merge = this.#aggregate.merge as NonNullable<WindowAggregate['merge']>
     return after(merge(left.accumulator, right.accumulator, context), (accumulator) => {
       left.accumulator = accumulator
       left.last = right.last
-      left.timer ??= right.timer
-      left.isGiven ||= right.isGiven
       left.rows += right.rows
       if (left.earlyAt === 0 || (right.earlyAt !== 0 && right.earlyAt < left.earlyAt)) left.earlyAt = right.earlyAt
     })

@@ -42,6 +42,7 @@ interface Times {
  */
 export class SlidingWindows implements KeyedOperator {
   readonly cellsOf?: (row: Row) => readonly (CellName | undefined)[]
+  readonly keepsNoValue: boolean
   readonly #shape: SlidingShape
   readonly #aggregate: WindowAggregate
   readonly #paneMs: number
@@ -49,6 +50,7 @@ export class SlidingWindows implements KeyedOperator {
   constructor(shape: SlidingShape, aggregate: WindowAggregate) {
     this.#shape = shape
     this.#aggregate = aggregate
+    this.keepsNoValue = !aggregate.keepsValues
     this.#paneMs = Math.ceil(shape.sizeMs / panesPerWindow)
     if (shape.clock.domain === 'event') this.cellsOf = (row) => [undefined, this.#paneOf(row.time)]
   }

@@ -105,13 +105,16 @@ function arrivalsOf(
   return all
 }
 
-/** Plays arrivals to an operator; with `isFresh`, to a new one for each call, as after a restart. */
+/**
+ * Plays arrivals to an operator: with cells in place as in the engine, or with clones of them and a new operator for each
+ * call, as after a restart.
+ */
 export async function played(
   make: () => KeyedOperator,
   all: readonly Arrival[],
   isFresh = false,
 ): Promise<OperatorHarness> {
-  const harness = new OperatorHarness(isFresh ? afreshOf(make) : make())
+  const harness = isFresh ? new OperatorHarness(afreshOf(make)) : new OperatorHarness(make(), 'inPlace')
   for (const each of all) {
     if (each.kind === 'row') await harness.push(each.key, each.value, each.time, 0, each.stamp)
     else if (each.kind === 'watermark') await harness.advance(each.watermark)

@@ -24,6 +24,7 @@ export type ProcessRun = (values: readonly unknown[], window: ProcessedWindow, k
 export function collectAggregate(run: ProcessRun, max: number): WindowAggregate {
   return {
     isSmall: false,
+    keepsValues: true,
     add: (accumulator, row, context) => {
       const all = (accumulator as Collected | undefined) ?? { times: [], sequences: [], values: [], dropped: 0 }
       if (all.values.length >= max) {

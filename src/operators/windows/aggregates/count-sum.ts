@@ -6,6 +6,7 @@ import type { WindowAggregate } from './aggregate.js'
 export function countAggregate(): WindowAggregate {
   return {
     isSmall: true,
+    keepsValues: false,
     add: (count) => ((count as number | undefined) ?? 0) + 1,
     merge: (into, from) => ((into as number | undefined) ?? 0) + (from as number),
     result: (count) => count,
@@ -18,6 +19,7 @@ export function sumAggregate(name: string, of: Run): WindowAggregate {
     added(step, (sum as number | undefined) ?? 0, finite(step, amount))
   return {
     isSmall: true,
+    keepsValues: false,
     add: (sum, row, context) => {
       const amount = of(row.value, context.key)
       return isThenable(amount) ? Promise.resolve(amount).then((each) => plus(sum, each)) : plus(sum, amount)
@@ -42,6 +44,7 @@ export function averageAggregate(name: string, of: Run): WindowAggregate {
   }
   return {
     isSmall: true,
+    keepsValues: false,
     add: (mean, row, context) => {
       const amount = of(row.value, context.key)
       const plusOne = (each: unknown): Mean => plus(mean as Mean | undefined, finite(step, each), 1)

@@ -12,6 +12,7 @@ export function distinctAggregate(of: Run | undefined, max: number): WindowAggre
   }
   return {
     isSmall: false,
+    keepsValues: false,
     add: (accumulator, row, context) =>
       after(of ? of(row.value, context.key) : row.value, (given) => {
         const seen = (accumulator as Set<string> | undefined) ?? new Set<string>()

@@ -9,6 +9,7 @@ export function reduceAggregate(name: string, fold: Fold): WindowAggregate {
   const step = `reduce('${name}')`
   return {
     isSmall: false,
+    keepsValues: true,
     add: (state, row, context) =>
       state === undefined
         ? stateOf(step, row.value)
@@ -31,6 +32,7 @@ export function foldAggregate(name: string, { initial, fold, merge }: WindowFold
   const step = `aggregate('${name}')`
   return {
     isSmall: false,
+    keepsValues: true,
     add: (state, row, context) =>
       after(fold(state === undefined ? initial() : state, row.value, context.key), (next) => stateOf(step, next)),
     ...(merge && {

@@ -46,6 +46,7 @@ export function topAggregate(name: string, { n, by, id, max }: WindowTop): Windo
   }
   return {
     isSmall: false,
+    keepsValues: true,
     add: (accumulator, row, context) => {
       const entries = (accumulator as Entry[] | undefined) ?? []
       const score = by(row.value, context.key)
