@@ -194,9 +194,10 @@ export class MemoryRun {
     source.task.barrier(number)
   }
 
-  #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position'>): void {
+  #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position' | 'events'>): void {
     const position = task.kind === 'source' ? task.barrier?.position : undefined
-    if (this.#barrier?.number === number) this.#barrier.parts.set(task, { ...part, position })
+    if (this.#barrier?.number === number)
+      this.#barrier.parts.set(task, { ...part, position, events: task.task.counters().events })
   }
 
   async #commit(): Promise<void> {
@@ -260,9 +261,15 @@ export class MemoryRun {
     }
   }
 
-  /** What operators counted since they were asked last, by node. */
-  events(): { readonly node: number; readonly event: string; readonly by: number }[] {
-    return this.#tasks.flatMap(({ task }) => task.counters().events)
+  /** When time has something to do: a timer is due, or a shard idle. +Infinity: never. */
+  nextDue(): number {
+    const { plan, stages } = this.#settings
+    let next = Number.POSITIVE_INFINITY
+    for (const { task } of this.#tasks) next = Math.min(next, task.nextTick)
+    for (const source of this.#sources.values())
+      if (!source.isIdle && !source.isEnded)
+        next = Math.min(next, source.activeAt + idleMsOf(plan.nodes, stages, source.stage))
+    return next
   }
 }
 

@@ -77,7 +77,7 @@ export interface TaskEvents {
   readonly sent: (channel: MemoryChannel) => void
   /** Delivers messages of a channel until it is empty. */
   readonly drain: (channel: MemoryChannel) => Promise<void>
-  readonly passed: (task: MemoryTask, number: number, part: Omit<MemoryPart, 'position'>) => void
+  readonly passed: (task: MemoryTask, number: number, part: Omit<MemoryPart, 'position' | 'events'>) => void
 }
 
 export function openSource(
