@@ -1,8 +1,11 @@
 import fc from 'fast-check'
+import { vi } from 'vitest'
 import type { KeyedOperator } from '../../../src/operators/task/keyed-operator.js'
 import { OperatorHarness } from '../operator-harness.js'
 
-export const numRuns = process.env.MILLRACE_LONG === undefined ? 60 : 20_000
+const isLong = process.env.MILLRACE_LONG !== undefined
+export const numRuns = isLong ? 10_000 : 60
+if (isLong) vi.setConfig({ testTimeout: 3_600_000 })
 
 export interface TestValue {
   readonly n: number
