@@ -5,6 +5,7 @@ import { stateIn } from './envelope.js'
 /** How many values the key has had. */
 export class Count implements KeyedOperator {
   readonly version1: Step
+  readonly keepsNoValue = true
 
   constructor(name: string) {
     this.version1 = { kind: 'count', name }

@@ -10,6 +10,7 @@ export class Sum implements KeyedOperator {
   readonly #step: string
   readonly #amount: Run
   readonly version1: Step
+  readonly keepsNoValue = true
 
   constructor(name: string, amount: Run) {
     this.#step = `sum('${name}')`

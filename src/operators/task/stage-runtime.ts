@@ -109,7 +109,7 @@ export class StageRuntime {
     const cursor = this.cursor as ChunkCursor
     const { keepsPartitions, directory } = this.options
     at.partition ??= keepsPartitions
-      ? directory.ofPartition(cursor.key, cursor.hashHi, cursor.hashLo)
+      ? directory.ofPartition(cursor.chunk, cursor.keyStart, cursor.bodyStart, cursor.hashHi, cursor.hashLo)
       : this.#partitionKey(cursor)
     return at.partition
   }

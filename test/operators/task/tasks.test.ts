@@ -103,6 +103,31 @@ describe('a keyed task', () => {
     expect(unpackState(passed[1]?.[1].cells[0]?.cell?.value as Buffer)).toBe(33)
   })
 
+  it('takes rows in their order, also where some of them have to wait for the store', async () => {
+    const plan = new PlanBuilder()
+    const keyed = plan.step('keyBy', plan.source(), () => 'all')
+    const order: unknown[] = []
+    plan.keyed('order', [keyed], () => ({
+      cellsOf: (row) => (row.value === 2 ? ['cell of 2'] : [undefined]),
+      onRow: (row) => {
+        order.push(row.value)
+      },
+    }))
+    const asked: (string | number | undefined)[][] = []
+    const host = hostOf([], [], {
+      fetchCells: async (cells) => {
+        asked.push(cells.map(({ name }) => name))
+        return cells.map(() => undefined)
+      },
+    })
+    const task = openKeyedTask({ ...optionsOf(plan, 1, host), isNew: false })
+    task.open(1, keyed)
+    await task.receive(1, rowsOf(1))
+    await task.receive(1, rowsOf(2, 3, 2))
+    expect(order).toEqual([1, 2, 3, 2])
+    expect(asked).toEqual([[undefined], ['cell of 2']])
+  })
+
   it('counts rows and events since they were asked for', async () => {
     const { task } = opened()
     await task.receive(1, rowsOf(1, 2))
