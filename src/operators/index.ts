@@ -51,3 +51,21 @@ export {
 } from './plan/index.js'
 export * from './types.js'
 export { describedFromVersion1 } from './version-1.js'
+export {
+  type AlignedOptions,
+  hopping,
+  type ProcessedWindow,
+  type ResultKind,
+  session,
+  sliding,
+  type TimeOptions,
+  tumbling,
+  type WindowAggregateOptions,
+  WindowedFlow,
+  type WindowMaxOptions,
+  type WindowOptions,
+  type WindowResult,
+  type WindowSpec,
+  type WindowStateOptions,
+  type WindowTopOptions,
+} from './windows/index.js'
