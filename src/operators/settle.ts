@@ -1,3 +1,4 @@
+import { isThenable } from './keyed/thenable.js'
 import type { CellName, KeyedContext } from './task/keyed-operator.js'
 import type { Awaitable } from './types.js'
 
@@ -27,6 +28,3 @@ export function withCells(
   const pending = names.length > 0 ? context.bring(names) : undefined
   return pending ? pending.then(then) : then()
 }
-
-export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

@@ -129,13 +129,12 @@ export class SortedRows {
     const chunk = this.#chunks[i] as Chunk
     const rows = this.#need(chunk)
     const at = place(rows, row)
-    if (rows.length > chunkRowsMax) {
-      // Rows mostly come in order: then what is there stays as it is, and the new one begins a cell.
-      const cut = at === rows.length - 1 ? at : rows.length >> 1
-      const rest = rows.splice(cut)
-      this.#chunks.splice(i + 1, 0, this.#newChunk(rest))
-    }
-    this.#describe(chunk, rows)
+    if (rows.length <= chunkRowsMax) return this.#describe(chunk, rows)
+    // Rows mostly come in order: then what is there stays as it is, and the new one begins a cell.
+    const isLast = at === rows.length - 1
+    const rest = rows.splice(isLast ? at : rows.length >> 1)
+    this.#chunks.splice(i + 1, 0, this.#newChunk(rest))
+    if (!isLast) this.#describe(chunk, rows)
   }
 
   /** Gives each row of these times, in order; `each` says whether it changed the row. Their cells must have been brought. */
@@ -169,7 +168,10 @@ export class SortedRows {
     const row = rows?.shift()
     if (!rows || !row) return undefined
     this.#count--
-    if (!this.#rows && rows.length > 0) this.#describe(this.#chunks[0] as Chunk, rows)
+    if (this.#rows) return row
+    if (rows.length > 0) this.#describe(this.#chunks[0] as Chunk, rows)
+    // Takes the empty cell out, so that times and counts are those of rows.
+    else this.#head()
     return row
   }
 

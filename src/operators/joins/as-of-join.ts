@@ -1,4 +1,4 @@
-import { kept } from '../records.js'
+import { kept } from '../kept.js'
 import { settle, settleEach, withCells } from '../settle.js'
 import { type KeptRow, SortedRows, type SortedState } from '../sorted-rows.js'
 import type { CellName, DueTimer, KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'
@@ -31,8 +31,9 @@ type Pair = readonly [value: unknown, version: KeptRow | undefined, time: number
  * Joins each value of a stream with the row of a table that was there at its event time. Values wait until the watermark has
  * passed their time, since until then an earlier change may come.
  *
- * A change that is late counts from its own source's watermark on: nothing that was joined before could have seen it, and
- * nothing after that misses it, so that results do not depend on the order in which rows arrive. Its mark is its true time.
+ * A change that is behind its own source's watermark counts from that on: nothing that was joined before could have seen
+ * it, and nothing after that misses it, so that results do not depend on the order in which rows arrive. Its mark is its
+ * true time. One that is further behind than `keepMs` is late: a removal that came after it may be forgotten already.
  */
 export class AsOfJoin implements KeyedOperator {
   readonly #plan: AsOfJoinPlan
@@ -42,11 +43,11 @@ export class AsOfJoin implements KeyedOperator {
   }
 
   onRow(row: Row, input: number, context: KeyedContext): Awaitable<void> {
-    if (input === 1) return settle(this.#plan.row(row.value, context.key), (value) => this.#change(row, value, context))
     if (row.time <= row.stamp - this.#plan.keepMs) {
       context.count('late')
-      return context.side('late', { side: 'left', value: kept(row.value) }, row.time)
+      return context.side('late', { side: input === 0 ? 'left' : 'right', value: kept(row.value) }, row.time)
     }
+    if (input === 1) return settle(this.#plan.row(row.value, context.key), (value) => this.#change(row, value, context))
     return row.time <= context.watermark ? this.#joinNow(row, context) : this.#wait(row, context)
   }
 
@@ -97,12 +98,9 @@ export class AsOfJoin implements KeyedOperator {
     names.push(...versions.namesIn(Number.NEGATIVE_INFINITY, bound))
     return withCells(names, context, () => {
       versions.brought(names)
-      if (isLate) {
-        context.count('late')
-        const newest = versions.last(time)
-        // A newer version is there already, and in force wherever this one would be.
-        if (newest && (newest[3] ?? newest[0]) > row.time) return undefined
-      }
+      // A newer version is there already, and in force wherever this one would be.
+      const newest = isLate ? versions.last(time) : undefined
+      if (newest && (newest[3] ?? newest[0]) > row.time) return undefined
       versions.insert(isLate ? [time, order, value, row.time] : [time, order, value])
       while (versions.count > this.#plan.rowsMax) {
         if (!versions.shift()) break
@@ -150,7 +148,12 @@ export class AsOfJoin implements KeyedOperator {
   }
 
   #prune(versions: SortedRows, bound: number, state: AsOfState, context: KeyedContext): void {
-    while ((versions.secondTime ?? Number.POSITIVE_INFINITY) <= bound) versions.shift()
+    for (
+      let { secondTime } = versions;
+      secondTime !== undefined && secondTime <= bound;
+      secondTime = versions.secondTime
+    )
+      versions.shift()
     const first = versions.first
     // That there was no row is what an empty list says as well.
     if (first && first[2] === null && first[0] <= bound) versions.shift()

@@ -12,6 +12,8 @@ export {
   type RowOf,
   type TableJoinOptions,
   type TableJoinType,
+  type TableRowOf,
+  type TableRowOption,
   type TablesJoinOptions,
 } from './options.js'
-export { intervalJoinStep, type JoinParts, type JoinStep, tableJoinStep, tablesJoinStep } from './steps.js'
+export { intervalJoinStep, type JoinParts, tableJoinStep, tablesJoinStep } from './steps.js'

@@ -1,4 +1,4 @@
-import { kept } from '../records.js'
+import { kept } from '../kept.js'
 import { settle, settleEach, withCells } from '../settle.js'
 import { type KeptRow, SortedRows, type SortedState } from '../sorted-rows.js'
 import type { DueTimer, KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'

@@ -1,4 +1,9 @@
 import type { Duration } from '../plan/duration.js'
+import type { StateOptions } from '../plan/state-plan.js'
+import type { Change } from '../types.js'
+
+/** State of a key that was not written for so long is forgotten. */
+export type TimeToLive = Pick<StateOptions, 'ttl'>
 
 export type JoinSide = 'left' | 'right'
 
@@ -16,7 +21,7 @@ export type RightOf<Type extends JoinType, Right> = Type extends 'left' | 'outer
 /** How far a right row may be from a left one, both ends included. `forever` wants `max` as well. */
 export type JoinWithin = Duration | { readonly before: Duration; readonly after: Duration } | 'forever'
 
-export interface IntervalJoinOptions<Type extends JoinType> {
+export interface IntervalJoinOptions<Type extends JoinType> extends TimeToLive {
   /**
    * The longest time between the two rows of a pair, or how long before and after the left row the right one may be.
    * `forever` joins all rows that are still kept, of which `max` says how many.
@@ -36,16 +41,24 @@ export interface IntervalJoinOptions<Type extends JoinType> {
 /** Makes of what a change flow gives the row that is there now; undefined or null when there is none any more. */
 export type RowOf<Value, Key, Row> = (value: Value, key: Key) => Row | undefined | null
 
+/** The row that a value of a flow stands for when nothing else is said: that of a table's change. */
+export type TableRowOf<Value> = [Value] extends [Change<infer Item>] ? Item : never
+
+/** A flow that is not of a table's changes has to say what its values stand for. */
+export type TableRowOption<Name extends string, Value, Key, Row> = [Value] extends [Change<infer _Item>]
+  ? { readonly [Option in Name]?: RowOf<Value, Key, Row> }
+  : { readonly [Option in Name]: RowOf<Value, Key, Row> }
+
 export type TableJoinType = 'inner' | 'left'
 
-export interface LatestJoinOptions<Type extends TableJoinType> {
+export interface LatestJoinOptions<Type extends TableJoinType> extends TimeToLive {
   /** The row that is there when the value of the stream arrives: the default. */
   readonly mode?: 'latest'
   /** `inner` by default. */
   readonly type?: Type
 }
 
-export interface AsOfJoinOptions<Type extends TableJoinType> {
+export interface AsOfJoinOptions<Type extends TableJoinType> extends TimeToLive {
   /** The row that was there at the event time of the stream's value, which waits until the watermark has passed that. */
   readonly mode: 'asOf'
   /** How long older versions of a row are kept, and so how far a value may be behind its source's watermark. */
@@ -61,7 +74,7 @@ export interface AsOfJoinOptions<Type extends TableJoinType> {
 
 export type TableJoinOptions<Type extends TableJoinType> = LatestJoinOptions<Type> | AsOfJoinOptions<Type>
 
-export interface TablesJoinOptions<Type extends JoinType> {
+export interface TablesJoinOptions<Type extends JoinType> extends TimeToLive {
   /** `inner` by default. */
   readonly type?: Type
 }

@@ -1,6 +1,6 @@
-import { MillraceError } from '../../runtime/errors.js'
-import { type Duration, durationMs } from '../plan/duration.js'
-import type { KeyedOperator } from '../task/keyed-operator.js'
+import { type Duration, durationMs, durationText } from '../plan/duration.js'
+import { atLeast, functionOf, invalid } from '../plan/invalid.js'
+import type { KeyedStep } from '../plan/keyed-step.js'
 import { AsOfJoin } from './as-of-join.js'
 import { IntervalJoin } from './interval-join.js'
 import { LatestJoin } from './latest-join.js'
@@ -13,6 +13,7 @@ import {
   type TableJoinOptions,
   type TableJoinType,
   type TablesJoinOptions,
+  type TimeToLive,
 } from './options.js'
 import { tableRow } from './table-row.js'
 import { TablesJoin } from './tables-join.js'
@@ -25,19 +26,10 @@ export interface JoinParts {
   readonly combine: (left: never, right: never, key: never) => unknown
 }
 
-/** The parts of a plan's node that joins. */
-export interface JoinStep {
-  readonly operator: string
-  readonly name: string
-  readonly sides: readonly string[]
-  readonly bound: string
-  readonly make: () => KeyedOperator
-}
-
 type Combine = (left: unknown, right: unknown, key: unknown) => unknown
 
 /** The step of `join`. Throws PIPELINE_INVALID. */
-export function intervalJoinStep(parts: JoinParts, options: IntervalJoinOptions<JoinType>): JoinStep {
+export function intervalJoinStep(parts: JoinParts, options: IntervalJoinOptions<JoinType>): KeyedStep {
   const { where: step } = parts
   checkParts(parts, options)
   const type = typeOf(step, options.type, joinTypes)
@@ -60,15 +52,21 @@ export function intervalJoinStep(parts: JoinParts, options: IntervalJoinOptions<
   const rowsMax = maxOf(step, options.max)
   const latenessMs = duration(options.allowedLateness ?? 0, `allowedLateness of ${step}`)
   const plan = { type, beforeMs, afterMs, latenessMs, rowsMax, combine: parts.combine as Combine }
-  const span = isBounded ? `${beforeMs} ms before to ${afterMs} ms after` : 'for ever'
-  return joinStep(parts, 'join', `${span}; per key and side: ${rowsMax} rows`, ['late'], () => new IntervalJoin(plan))
+  const span = isBounded ? `${durationText(beforeMs)} before to ${durationText(afterMs)} after` : 'for ever'
+  return {
+    ...common(parts, options),
+    operator: 'join',
+    sides: ['late'],
+    bound: `${span}; per key and side: ${rowsMax} rows`,
+    make: () => new IntervalJoin(plan),
+  }
 }
 
 /** The step of `joinTable`. Throws PIPELINE_INVALID. */
 export function tableJoinStep(
   parts: JoinParts,
   options: TableJoinOptions<TableJoinType> & { readonly row?: RowOf<never, never, unknown> },
-): JoinStep {
+): KeyedStep {
   const { where: step } = parts
   checkParts(parts, options)
   const type = typeOf(step, options.type, ['inner', 'left'])
@@ -82,7 +80,14 @@ export function tableJoinStep(
         `${step} is of mode 'latest', which keeps one row per key; ${surplus} has no meaning there.`,
         `Leave ${surplus} out, or say mode: 'asOf'.`,
       )
-    return joinStep(parts, 'joinTable', 'per key: one row', [], () => new LatestJoin({ type, row, combine }))
+    return {
+      ...common(parts, options),
+      operator: 'joinTable',
+      // Nothing is late there; the output is there, so that the mode can be changed alone.
+      sides: ['late'],
+      bound: 'per key: one row',
+      make: () => new LatestJoin({ type, row, combine }),
+    }
   }
   if (mode !== 'asOf') throw invalid(`${step} has the mode ${JSON.stringify(mode)}.`, "Choose 'latest' or 'asOf'.")
   const { keep, max } = options as AsOfJoinOptions<TableJoinType>
@@ -93,8 +98,13 @@ export function tableJoinStep(
     )
   const keepMs = duration(keep, `keep of ${step}`)
   const rowsMax = maxOf(step, max)
-  const bound = `versions of ${keepMs} ms; per key: ${rowsMax} and as many values that wait`
-  return joinStep(parts, 'joinTable', bound, ['late'], () => new AsOfJoin({ type, keepMs, rowsMax, row, combine }))
+  return {
+    ...common(parts, options),
+    operator: 'joinTable',
+    sides: ['late'],
+    bound: `versions of ${durationText(keepMs)}; per key: ${rowsMax} of them, and as many values that wait`,
+    make: () => new AsOfJoin({ type, keepMs, rowsMax, row, combine }),
+  }
 }
 
 /** The step of `joinTables`. Throws PIPELINE_INVALID. */
@@ -104,35 +114,33 @@ export function tablesJoinStep(
     readonly row?: RowOf<never, never, unknown>
     readonly otherRow?: RowOf<never, never, unknown>
   },
-): JoinStep {
+): KeyedStep {
   const { where: step } = parts
   checkParts(parts, options)
   const type = typeOf(step, options.type, joinTypes)
   const leftRow = rowFunction(step, 'row', options.row)
   const rightRow = rowFunction(step, 'otherRow', options.otherRow)
   const combine = parts.combine as Combine
-  const make = () => new TablesJoin({ type, leftRow, rightRow, combine })
-  return joinStep(parts, 'joinTables', 'per key and side: one row', [], make)
+  return {
+    ...common(parts, options),
+    operator: 'joinTables',
+    bound: 'per key and side: one row',
+    make: () => new TablesJoin({ type, leftRow, rightRow, combine }),
+  }
 }
 
 const joinTypes: readonly JoinType[] = ['inner', 'left', 'right', 'outer']
 
-function joinStep(
-  { name }: JoinParts,
-  operator: string,
-  bound: string,
-  sides: readonly string[],
-  make: () => KeyedOperator,
-): JoinStep {
-  return { operator, name, sides, bound, make }
-}
-
 function checkParts({ where, combine }: JoinParts, options: unknown): void {
   if (typeof options !== 'object' || options === null)
     throw invalid(`${where} has no options.`, 'Give it a name, the other flow, options and a function.')
-  if (typeof combine !== 'function')
-    throw invalid(`${where} has no function that makes its results.`, 'Give it (left, right, key) => result.')
+  functionOf(combine, where, 'function that makes its results')
 }
+
+const common = ({ name }: JoinParts, { ttl }: TimeToLive): Pick<KeyedStep, 'name' | 'options'> => ({
+  name,
+  options: { ttl },
+})
 
 function typeOf<Type extends JoinType>(step: string, type: unknown, types: readonly Type[]): Type {
   const found = types.find((each) => each === (type ?? 'inner'))
@@ -155,17 +163,8 @@ function withinOf(step: string, within: unknown): { beforeMs: number; afterMs: n
 
 const duration = (given: Duration, what: string): number => durationMs(given, what, 0)
 
-function maxOf(step: string, max: unknown): number {
-  if (max === undefined) return joinRowsMax
-  if (typeof max === 'number' && Number.isSafeInteger(max) && max >= 1) return max
-  throw invalid(`${step} has ${JSON.stringify(max)} as its max.`, 'Give a whole number of rows, at least 1.')
-}
+const maxOf = (step: string, max: unknown): number => atLeast(1, max ?? joinRowsMax, `max of ${step}`)
 
 function rowFunction(step: string, option: string, row: RowOf<never, never, unknown> | undefined) {
-  if (row !== undefined && typeof row !== 'function')
-    throw invalid(`${step} has something as ${option} that is no function.`, 'Give (value, key) => row or undefined.')
-  return tableRow(row, step)
+  return tableRow(row === undefined ? row : functionOf(row, step, `function as ${option}`), step)
 }
-
-const invalid = (message: string, remedy: string): MillraceError =>
-  new MillraceError('PIPELINE_INVALID', message, { remedy })

@@ -1,4 +1,4 @@
-import { kept } from '../records.js'
+import { kept } from '../kept.js'
 import { settle } from '../settle.js'
 import type { Awaitable } from '../types.js'
 import type { RowOf } from './options.js'

@@ -1,4 +1,4 @@
-import { isThenable } from '../settle.js'
+import { isThenable } from '../keyed/thenable.js'
 import type { CompiledPattern, Stage, StageCondition } from './stages.js'
 
 /** A match that is not whole, or may still grow. Rows are numbers in the list of rows that the key keeps. */

@@ -1,5 +1,5 @@
-import { MillraceError } from '../../runtime/errors.js'
 import { type Duration, durationMs } from '../plan/duration.js'
+import { invalid } from '../plan/invalid.js'
 import { isNegative, type Relation, type StageCondition, type StagePlan } from './stages.js'
 
 /** Rows that one stage takes at most; `oneOrMore` ends there. */
@@ -192,6 +192,3 @@ function stage(name: string, relation: Relation, condition: StageCondition): Sta
     )
   return { name, relation, condition, min: 1, max: 1, isOptional: false, isConsecutive: false }
 }
-
-const invalid = (message: string, remedy: string): MillraceError =>
-  new MillraceError('PIPELINE_INVALID', message, { remedy })

@@ -1,5 +1,7 @@
-import { MillraceError } from '../../runtime/errors.js'
-import type { KeyedOperator } from '../task/keyed-operator.js'
+import { durationText } from '../plan/duration.js'
+import { atLeast, invalid } from '../plan/invalid.js'
+import type { KeyedStep } from '../plan/keyed-step.js'
+import type { StateOptions } from '../plan/state-plan.js'
 import type { Skip } from './matcher.js'
 import { type Pattern, type PatternStart, pattern as patternStart } from './pattern.js'
 import { PatternOperator } from './pattern-operator.js'
@@ -17,7 +19,7 @@ export const patternWaitingMax = 10_000
  */
 export type SkipStrategy<Name extends string = string> = 'none' | 'pastLast' | 'toNext' | { readonly toFirst: Name }
 
-export interface PatternOptions<Name extends string = string> {
+export interface PatternOptions<Name extends string = string> extends Pick<StateOptions, 'ttl'> {
   /** `none` by default. */
   readonly skip?: SkipStrategy<Name>
   /** Partial matches of a key, 1000 by default. Of more the one that was made first goes, counted as `dropped`. */
@@ -34,25 +36,32 @@ export type PatternGiven<Value, Key, Stages> =
   | Pattern<Value, Key, Stages>
   | ((start: PatternStart<Value, Key>) => Pattern<Value, Key, Stages>)
 
-/** The parts of a plan's node that finds a pattern. Throws PIPELINE_INVALID. `where` names the step. */
+/** The step of `pattern`. Throws PIPELINE_INVALID. `where` names the step. */
 export function patternStep(
   where: string,
   name: string,
   given: PatternGiven<never, never, unknown>,
   options: PatternOptions = {},
-): { operator: string; name: string; sides: readonly string[]; bound: string; make: () => KeyedOperator } {
+): KeyedStep {
   const made = typeof given === 'function' ? given(patternStart()) : given
   const { stages, withinMs } = (made ?? {}) as Partial<Pattern<never, never, unknown>>
   if (!Array.isArray(stages))
     throw invalid(`${where} was given something that is no pattern.`, "pattern().begin('a', condition).next(...)")
   checkStages(where, stages, withinMs)
   const skip = skipOf(where, options.skip, stages)
-  const partialMax = countOf(where, 'partialMax', options.partialMax ?? partialMatchesMax)
-  const waitingMax = countOf(where, 'waitingMax', options.waitingMax ?? patternWaitingMax)
+  const partialMax = atLeast(1, options.partialMax ?? partialMatchesMax, `partialMax of ${where}`)
+  const waitingMax = atLeast(1, options.waitingMax ?? patternWaitingMax, `waitingMax of ${where}`)
   const plan = { name, pattern: compileStages(stages), withinMs, skip, partialMax, waitingMax }
-  const time = withinMs === undefined ? '' : ` within ${withinMs} ms`
+  const time = withinMs === undefined ? '' : ` within ${durationText(withinMs)}`
   const bound = `per key: ${partialMax} partial matches${time}, ${waitingMax} rows that wait`
-  return { operator: 'pattern', name, sides: ['timedOut', 'late'], bound, make: () => new PatternOperator(plan) }
+  return {
+    operator: 'pattern',
+    name,
+    options: { ttl: options.ttl },
+    sides: ['timedOut', 'late'],
+    bound,
+    make: () => new PatternOperator(plan),
+  }
 }
 
 function checkStages(where: string, stages: readonly StagePlan[], withinMs: number | undefined): void {
@@ -92,11 +101,3 @@ function skipOf(where: string, skip: unknown, stages: readonly StagePlan[]): Ski
     )
   return { toFirst: String(toFirst) }
 }
-
-function countOf(where: string, option: string, given: unknown): number {
-  if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 1) return given
-  throw invalid(`${where} has ${JSON.stringify(given)} as its ${option}.`, 'Give a whole number, at least 1.')
-}
-
-const invalid = (message: string, remedy: string): MillraceError =>
-  new MillraceError('PIPELINE_INVALID', message, { remedy })

@@ -11,4 +11,8 @@ export const keyedSteps = [
   'aggregate',
   'deduplicate',
   'process',
+  'join',
+  'joinTable',
+  'joinTables',
+  'pattern',
 ] as const
