@@ -58,11 +58,9 @@ export class SortedRows {
     return this.#rows ? this.#rows[0]?.[0] : this.#chunks[0]?.time
   }
 
-  /** Time of the second row, when the first one's cell is in memory. */
+  /** Time of the second row, when the first one's cell was brought. */
   get secondTime(): number | undefined {
-    if (this.#rows) return this.#rows[1]?.[0]
-    const chunk = this.#chunks[0]
-    const rows = chunk && this.#loaded.get(chunk.cell)
+    const rows = this.#head()
     return rows && (rows[1]?.[0] ?? this.#chunks[1]?.time)
   }
 

@@ -51,12 +51,20 @@ export function pattern<Value = unknown, Key = unknown>(): PatternStart<Value, K
   }
 }
 
-/** A pattern under construction, and a whole one: every call gives a new one. `Stages` are the rows' types by stage. */
-export class Pattern<Value, Key, Stages> {
+/** A pattern as a flow takes it. */
+export interface WholePattern<Value, Key, Stages> {
   readonly stages: readonly StagePlan[]
   /** Longest time from the first to the last row of a match, ms. */
   readonly withinMs: number | undefined
   /** Types only: conditions take rows, so a pattern of a wider type of rows is one of these too. */
+  readonly takes?: (value: Value, key: Key) => void
+  readonly gives?: Stages
+}
+
+/** A pattern under construction, and a whole one: every call gives a new one. `Stages` are the rows' types by stage. */
+export class Pattern<Value, Key, Stages> implements WholePattern<Value, Key, Stages> {
+  readonly stages: readonly StagePlan[]
+  readonly withinMs: number | undefined
   readonly takes?: (value: Value, key: Key) => void
   readonly gives?: Stages
 

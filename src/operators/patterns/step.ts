@@ -3,7 +3,7 @@ import { atLeast, invalid } from '../plan/invalid.js'
 import type { KeyedStep } from '../plan/keyed-step.js'
 import type { StateOptions } from '../plan/state-plan.js'
 import type { Skip } from './matcher.js'
-import { type Pattern, type PatternStart, pattern as patternStart } from './pattern.js'
+import { type Pattern, type PatternStart, pattern as patternStart, type WholePattern } from './pattern.js'
 import { PatternOperator } from './pattern-operator.js'
 import { compileStages, isNegative, type StagePlan } from './stages.js'
 
@@ -17,11 +17,11 @@ export const patternWaitingMax = 10_000
  * that begin before its last row or with it. `toNext`: those that begin with its first row. `toFirst`: those that begin
  * before the first row of a stage.
  */
-export type SkipStrategy<Name extends string = string> = 'none' | 'pastLast' | 'toNext' | { readonly toFirst: Name }
+export type SkipStrategy = 'none' | 'pastLast' | 'toNext' | { readonly toFirst: string }
 
-export interface PatternOptions<Name extends string = string> extends Pick<StateOptions, 'ttl'> {
+export interface PatternOptions extends Pick<StateOptions, 'ttl'> {
   /** `none` by default. */
-  readonly skip?: SkipStrategy<Name>
+  readonly skip?: SkipStrategy
   /** Partial matches of a key, 1000 by default. Of more the one that was made first goes, counted as `dropped`. */
   readonly partialMax?: number
   /**
@@ -33,7 +33,7 @@ export interface PatternOptions<Name extends string = string> extends Pick<State
 
 /** A pattern, or a function that makes one of a beginning, whose rows then have the flow's types. */
 export type PatternGiven<Value, Key, Stages> =
-  | Pattern<Value, Key, Stages>
+  | WholePattern<Value, Key, Stages>
   | ((start: PatternStart<Value, Key>) => Pattern<Value, Key, Stages>)
 
 /** The step of `pattern`. Throws PIPELINE_INVALID. `where` names the step. */
@@ -44,7 +44,7 @@ export function patternStep(
   options: PatternOptions = {},
 ): KeyedStep {
   const made = typeof given === 'function' ? given(patternStart()) : given
-  const { stages, withinMs } = (made ?? {}) as Partial<Pattern<never, never, unknown>>
+  const { stages, withinMs } = (made ?? {}) as Partial<WholePattern<never, never, unknown>>
   if (!Array.isArray(stages))
     throw invalid(`${where} was given something that is no pattern.`, "pattern().begin('a', condition).next(...)")
   checkStages(where, stages, withinMs)

@@ -338,7 +338,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     this: KeyedFlow<Own, OwnKey, unknown>,
     name: string,
     pattern: PatternGiven<Own, OwnKey, Stages>,
-    options?: PatternOptions<keyof Stages & string>,
+    options?: PatternOptions,
   ): KeyedFlow<PatternMatch<Stages>, Key, { timedOut: PatternMatch<Stages>; late: Value }> {
     return this.#keyed(patternStep(this.#where('pattern'), name, pattern as never, options))
   }

@@ -62,7 +62,6 @@ export const twoSources = (rowsMax: number, timeMax: number, keys = ['a', 'b']):
 export async function feed(
   operator: KeyedOperator,
   { left, right, order, outOfOrder }: TwoSources,
-  valueOf: (row: SourceRow, input: number) => unknown = (row) => row.id,
 ): Promise<OperatorHarness> {
   const harness = new OperatorHarness(operator)
   const sources = [left, right]
@@ -72,7 +71,7 @@ export async function feed(
     const row = sources[input]?.[taken[input] as number]
     if (!row) return
     taken[input] = (taken[input] as number) + 1
-    await harness.push(row.key, valueOf(row, input), row.time, input, row.stamp)
+    await harness.push(row.key, row.id, row.time, input, row.stamp)
     watermarks[input] = Math.max(watermarks[input] as number, row.time - outOfOrder[input] - 1)
     // Sometimes the task hears of it later.
     if (row.id % 3 > 0) await harness.advance(Math.min(...watermarks))
