@@ -69,3 +69,4 @@ export {
   type UserSink,
 } from './plan/index.js'
 export * from './types.js'
+export { describedFromVersion1 } from './version-1.js'

@@ -1,4 +1,14 @@
-import { Flow, type KeyedFlow, type PipelinePlan, type PlanNode, pipeline, stepName } from './plan/index.js'
+import type { PlanDescription as DescriptionOfVersion1, StepDescription } from './check.js'
+import {
+  Flow,
+  type KeyedFlow,
+  type NodeDescription,
+  type PipelinePlan,
+  type PlanDescription,
+  type PlanNode,
+  pipeline,
+  stepName,
+} from './plan/index.js'
 import { invalid } from './plan/invalid.js'
 import type { Trail } from './plan/trail.js'
 import { type Plan, planMark, type SinkPlan, type Step } from './types.js'
@@ -100,4 +110,41 @@ function afterKeyed(flow: KeyedFlow<unknown, unknown>, step: Step): KeyedFlow<un
 
 function sinkOfVersion2(sink: SinkPlan) {
   return sink.kind === 'file' ? { ...sink, format: 'ndjson' as const, columns: undefined, roll: undefined } : sink
+}
+
+/** What was stored of a pipeline of version 1, as this version describes it. */
+export function describedFromVersion1({ name, source, steps }: DescriptionOfVersion1): PlanDescription {
+  let last = 0
+  const nodes: NodeDescription[] = [{ kind: 'source', inputs: [], source }]
+  steps.forEach((step, i) => {
+    const inputs = [last]
+    nodes.push(describedStep(step, inputs))
+    if (step.kind !== 'sink') last = i + 1
+  })
+  return { version: 2, name, nodes }
+}
+
+function describedStep(step: StepDescription, inputs: readonly number[]): NodeDescription {
+  switch (step.kind) {
+    case 'sink': {
+      const { kind, target } = step.sink
+      const sink = kind === 'file' ? { kind, target, format: 'ndjson' as const } : { kind, target }
+      return { kind: 'sink', inputs, name: `${kind}:${target}`, sink }
+    }
+    case 'filter':
+    case 'map':
+    case 'flatMap':
+    case 'keyByPartition':
+      return { kind: step.kind, inputs }
+    default:
+      return {
+        kind: 'keyed',
+        inputs,
+        operator: step.kind,
+        name: step.name ?? step.kind,
+        sides: [],
+        state: { version: 1, canMigrate: false },
+        bound: step.kind === 'count' || step.kind === 'sum' ? 'per key: one number' : 'per key: one value',
+      }
+  }
 }

@@ -2,6 +2,8 @@ import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
+import { describedFromVersion1 } from '../operators/index.js'
+import type { PlanDescription } from '../operators/plan/index.js'
 import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
@@ -55,6 +57,7 @@ export interface PipelineView {
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number
   readonly error: Failure | undefined
+  readonly plan: PlanDescription
 }
 
 /** Longest wait before another attempt. */
@@ -304,6 +307,7 @@ export class Pipeline {
       },
       tasks: this.#run?.taskCount ?? 0,
       error: this.#lastFailure,
+      plan: describedFromVersion1(plan),
     }
   }
 }
