@@ -160,11 +160,7 @@ describe('order', () => {
       const source = builder.source()
       const spread = builder.step('flatMap', source, (record: never) => [record, record])
       const keyed = builder.step('keyBy', spread, (record: never) => pushedIn(record).value)
-      const again = builder.step(
-        'keyBy',
-        keyed,
-        (_record: never, key: never) => key,
-      )
+      const again = builder.step('keyBy', keyed, (_record: never, key: never) => key)
       const sink = builder.sink(
         builder.step('map', again, (record: never) => {
           const { key, sequence } = record as { key: string; sequence: number }
