@@ -1,4 +1,15 @@
 export { describePlan, type PlanDescription, planOf, type StepDescription } from './check.js'
+export type {
+  AsOfJoinOptions,
+  IntervalJoinOptions,
+  JoinType,
+  JoinWithin,
+  LateRow,
+  LatestJoinOptions,
+  TableJoinOptions,
+  TableJoinType,
+  TablesJoinOptions,
+} from './joins/index.js'
 export {
   type ListState,
   listState,
@@ -14,6 +25,14 @@ export {
   type ValueState,
   valueState,
 } from './keyed/index.js'
+export {
+  type Pattern,
+  type PatternMatch,
+  type PatternOptions,
+  type PatternStart,
+  pattern,
+  type SkipStrategy,
+} from './patterns/index.js'
 export { attributesOf, plainItem, plainKey, plainNumber, plainValue } from './plain.js'
 export {
   type AsyncMapOptions,

@@ -1,4 +1,19 @@
 import {
+  type IntervalJoinOptions,
+  intervalJoinStep,
+  type JoinType,
+  type LateRow,
+  type LeftOf,
+  type RightOf,
+  type TableJoinOptions,
+  type TableJoinType,
+  type TableRowOf,
+  type TableRowOption,
+  type TablesJoinOptions,
+  tableJoinStep,
+  tablesJoinStep,
+} from '../joins/index.js'
+import {
   Average,
   Count,
   Deduplicate,
@@ -13,6 +28,7 @@ import {
   Top,
 } from '../keyed/index.js'
 import type { Fold, Run } from '../keyed/user-run.js'
+import { type PatternGiven, type PatternMatch, type PatternOptions, patternStep } from '../patterns/index.js'
 import { type Awaitable, planMark, type StreamRecord } from '../types.js'
 import { WindowedFlow, type WindowOptions, type WindowSpec } from '../windows/index.js'
 import { type Duration, durationMs, durationText } from './duration.js'
@@ -24,7 +40,7 @@ import type { RowKey } from './keys.js'
 import type { StateOptions } from './state-plan.js'
 import { type AsyncMapOptions, branched, merged, withAsyncMap, withFunction, withSink, withThrough } from './steps.js'
 import type { StreamKey } from './tables.js'
-import { extended, nextStep, type Trail } from './trail.js'
+import { extended, nextStep, type Trail, trailOf } from './trail.js'
 
 /** Values that `distinct` remembers per key, and `topN` with `id` keeps, unless they are told otherwise. */
 const distinctMaxDefault = 10_000
@@ -271,6 +287,68 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     return new WindowedFlow(this[planMark], spec, options)
   }
 
+  /**
+   * Joins values of this flow with those of another whose event times are near. Values that come too late go to the side
+   * output `late`.
+   */
+  join<Right, Result, Type extends JoinType = 'inner'>(
+    name: string,
+    other: KeyedFlow<Right, Key, unknown>,
+    options: IntervalJoinOptions<Type>,
+    combine: (left: LeftOf<Type, Value>, right: RightOf<Type, Right>, key: Key) => Awaitable<Result>,
+  ): KeyedFlow<Result, Key, { late: LateRow<Value, Right> }> {
+    return this.#joined(other, intervalJoinStep({ where: this.#where('join'), name, combine }, options))
+  }
+
+  /**
+   * Joins each value with the row of a table that has the same key: the one that is there when it arrives, or (`asOf`) the
+   * one that was there at its event time. Values that come too late for that go to the side output `late`.
+   */
+  joinTable<Changed, Result, Type extends TableJoinType = 'inner', Row = TableRowOf<Changed>>(
+    name: string,
+    changes: KeyedFlow<Changed, Key, unknown>,
+    options: TableJoinOptions<Type> & TableRowOption<'row', Changed, Key, Row>,
+    combine: (left: Value, right: RightOf<Type, Row>, key: Key) => Awaitable<Result>,
+  ): KeyedFlow<Result, Key, { late: LateRow<Value, Changed> }> {
+    return this.#joined(changes, tableJoinStep({ where: this.#where('joinTable'), name, combine }, options as never))
+  }
+
+  /**
+   * Joins two tables, this flow being the changes of one: gives the joined row anew whenever one side changes, and undefined
+   * when there is none any more.
+   */
+  joinTables<
+    Own,
+    Changed,
+    Result,
+    Type extends JoinType = 'inner',
+    Left = TableRowOf<Own>,
+    Right = TableRowOf<Changed>,
+  >(
+    this: KeyedFlow<Own, Key, unknown>,
+    name: string,
+    other: KeyedFlow<Changed, Key, unknown>,
+    options: TablesJoinOptions<Type> &
+      TableRowOption<'row', Own, Key, Left> &
+      TableRowOption<'otherRow', Changed, Key, Right>,
+    combine: (left: LeftOf<Type, Left>, right: RightOf<Type, Right>, key: Key) => Awaitable<Result>,
+  ): KeyedFlow<Result | undefined, Key> {
+    return this.#joined(other, tablesJoinStep({ where: this.#where('joinTables'), name, combine }, options as never))
+  }
+
+  /**
+   * Finds a pattern in the values of a key, in the order of their event times. Partial matches that ran out of time go to
+   * the side output `timedOut`, values that come too late to `late`.
+   */
+  pattern<Own extends Value, OwnKey extends Key, Stages>(
+    this: KeyedFlow<Own, OwnKey, unknown>,
+    name: string,
+    pattern: PatternGiven<Own, OwnKey, Stages>,
+    options?: PatternOptions,
+  ): KeyedFlow<PatternMatch<Stages>, Key, { timedOut: PatternMatch<Stages>; late: Value }> {
+    return this.#keyed(patternStep(this.#where('pattern'), name, pattern as never, options))
+  }
+
   /** What the step before gives to a side output. */
   side<Output extends keyof Sides & string>(output: Output): KeyedFlow<Sides[Output], Key> {
     const trail = this[planMark]
@@ -296,6 +374,10 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
 
   #keyed<Next, Outputs>(step: KeyedStep): KeyedFlow<Next, Key, Outputs> {
     return new KeyedFlow(withKeyedStep([this[planMark]], step))
+  }
+
+  #joined<Next, Outputs>(other: unknown, step: KeyedStep): KeyedFlow<Next, Key, Outputs> {
+    return new KeyedFlow(withKeyedStep([this[planMark], trailOf(other, this.#where(step.operator))], step))
   }
 
   #where(kind: string): string {

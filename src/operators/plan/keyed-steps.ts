@@ -12,4 +12,8 @@ export const keyedSteps = [
   'deduplicate',
   'process',
   'window',
+  'join',
+  'joinTable',
+  'joinTables',
+  'pattern',
 ] as const
