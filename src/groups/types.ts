@@ -44,11 +44,20 @@ export interface CreateGroup {
   readonly rows?: readonly RowEffect[]
 }
 
+/** A group that is to be made: its stream, and where in it it begins. */
+export interface NewGroup {
+  readonly name: string
+  readonly stream: StreamId
+  readonly start: StartPosition
+}
+
 export interface Groups {
   list(): readonly Group[]
   group(name: string): Group | undefined
   /** Makes a group at a start position, by the join rule (SHARD_END for exactly the shards that ended before it). */
   create(name: string, stream: StreamId, start: StartPosition, options?: CreateGroup): Promise<Group>
+  /** The same for several groups in one commit: all of them are made or none. */
+  createAll(groups: readonly NewGroup[], options?: CreateGroup): Promise<readonly Group[]>
   /** With `rows`, these go into the same commit (a pipeline's own row, a bridge's). */
   delete(name: string, rows?: readonly RowEffect[]): Promise<void>
 }
