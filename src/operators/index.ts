@@ -1,15 +1,52 @@
-export { describePlan, type PlanDescription, planOf, type StepDescription, stepsMax } from './check.js'
+export { describePlan, type PlanDescription, planOf, type StepDescription } from './check.js'
 export {
+  type ListState,
+  listState,
+  type MapState,
+  mapState,
+  type Ordered,
+  type ProcessContext,
+  type ProcessDefinition,
+  type ProcessTimer,
+  type StateDeclaration,
+  type Typed,
+  typed,
+  type ValueState,
+  valueState,
+} from './keyed/index.js'
+export { attributesOf, plainItem, plainKey, plainNumber, plainValue } from './plain.js'
+export {
+  type AsyncMapOptions,
+  type DeduplicateOptions,
+  type DeliveredRecord,
+  type DistinctOptions,
+  type Duration,
+  type EventTimeOptions,
+  type FileFormat,
+  type FileRecord,
+  type FileSinkOptions,
   Flow,
   file,
+  files,
+  type HttpSinkOptions,
+  http,
   type Item,
+  type KafkaSinkRecord,
   KeyedFlow,
+  kafka,
+  type PipelineStart,
   pipeline,
+  type RowKey,
   type Sink,
   type Source,
+  type StateOptions,
   type StreamKey,
+  sink,
   stream,
+  type TableSourceOptions,
+  type ThroughRecord,
+  type TopOptions,
   table,
-} from './pipeline.js'
-export { attributesOf, plainItem, plainKey, plainNumber, plainValue } from './plain.js'
+  type UserSink,
+} from './plan/index.js'
 export * from './types.js'

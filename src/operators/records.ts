@@ -2,8 +2,11 @@ import type { ChunkCursor } from '../log/format.js'
 import { Codec, RecordFlag, RecordKind } from '../log/types.js'
 import { decodeChange } from '../tables/streams/change.js'
 import { decodeKeyValue } from '../tables/values/index.js'
+import { keptMark } from './kept.js'
 import { plainItem, plainKey } from './plain.js'
 import type { ItemKey, ItemValue, StreamRecord } from './types.js'
+
+export { kept } from './kept.js'
 
 const kinds = ['append', 'insert', 'modify', 'remove'] as const
 
@@ -45,6 +48,10 @@ class LazyChange {
     return this.#old
   }
 
+  [keptMark](): object {
+    return this.toJSON()
+  }
+
   /** The whole change as a plain object, for what outlives the step: a state, a line of JSON. */
   toJSON(): object {
     const { type, keys, new: image, old, time, sequence, service } = this
@@ -63,9 +70,6 @@ class LazyChange {
 }
 
 export const isChange = (value: unknown): boolean => value instanceof LazyChange
-
-/** A value that outlives its record: a change is decoded as a whole. */
-export const kept = (value: unknown): unknown => (value instanceof LazyChange ? value.toJSON() : value)
 
 function parse(json: Buffer | undefined): Record<string, ItemValue> | undefined {
   return json && plainItem(JSON.parse(json.toString()) as Attributes)

@@ -18,3 +18,15 @@ function msOfText(text: unknown): number | undefined {
   const match = typeof text === 'string' ? /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(text) : null
   return match ? Number(match[1]) * (units[match[2] as string] as number) : undefined
 }
+
+/** A duration for people: `1m 30s`. */
+export function durationText(ms: number): string {
+  const parts: string[] = []
+  let rest = ms
+  for (const [unit, size] of Object.entries(units).reverse()) {
+    const many = Math.floor(rest / size)
+    if (many > 0) parts.push(`${many}${unit}`)
+    rest -= many * size
+  }
+  return parts.slice(0, 2).join(' ') || '0ms'
+}

@@ -1,5 +1,6 @@
 import type { KeyedOperator } from '../task/keyed-operator.js'
-import type { SinkPlan, SourcePlan } from '../types.js'
+import type { SinkPlan } from './sink-plan.js'
+import type { SourcePlan } from './source-plan.js'
 
 /** Index of a node in its plan. Inputs come before the nodes that take them. */
 export type NodeId = number

@@ -1,0 +1,73 @@
+import { type Duration, durationMs } from './duration.js'
+import type { Sink, Source } from './ends.js'
+import { invalid } from './invalid.js'
+import type { FileSinkPlan } from './sink-plan.js'
+import type { FileFormat } from './source-plan.js'
+
+/** A line of a file that is read as a source. */
+export interface FileRecord<Value = unknown> {
+  /** The file's path. */
+  readonly key: string
+  /** NDJSON: the line's document; CSV: an object of texts by column. */
+  readonly value: Value
+  /** When the file was written last, milliseconds since 1970. */
+  readonly time: number
+  readonly sequence: number
+}
+
+/**
+ * The lines of the files at a path, which may end in a name with `*`: a source for a bounded run. A relative path lies in
+ * the folder `files` of the data directory.
+ */
+export function files<Value = unknown>(
+  path: string,
+  options: { readonly format?: FileFormat } = {},
+): Source<FileRecord<Value>, { readonly key: string }> {
+  const { format = 'ndjson' } = options
+  checkFormat(format, `The source ${path}`)
+  return { source: { kind: 'files', path, format } }
+}
+
+export interface FileSinkOptions {
+  /** `ndjson` by default. */
+  readonly format?: FileFormat
+  /** Columns of a CSV file, in order; its first line names them. */
+  readonly columns?: readonly string[]
+  /** When the file is closed under a name of its own and another is begun. */
+  readonly roll?: { readonly bytesMax?: number; readonly every?: Duration }
+}
+
+/**
+ * A file as a sink: each result, or what the function makes of it, is one line. Exactly once. A relative path lies in the
+ * folder `files` of the data directory.
+ */
+export function file<Value = unknown, Key = unknown>(
+  path: string,
+  line?: ((value: Value, key: Key) => unknown) | undefined,
+  options?: FileSinkOptions,
+): Sink<Value, Key> {
+  const { format = 'ndjson', columns } = options ?? {}
+  const where = `The file sink ${path}`
+  checkFormat(format, where)
+  if ((format === 'csv') !== (Array.isArray(columns) && columns.length > 0))
+    throw invalid(`${where} has ${format === 'csv' ? 'no columns' : 'columns, but is no CSV file'}.`, csvRemedy)
+  const roll = rollOf(options?.roll, where)
+  return { sink: { kind: 'file', path, run: line as FileSinkPlan['run'], format, columns, roll } }
+}
+
+const csvRemedy = "Give a CSV file its columns: file(path, line, { format: 'csv', columns: ['a', 'b'] })."
+
+function rollOf(roll: FileSinkOptions['roll'], where: string): FileSinkPlan['roll'] {
+  if (roll === undefined) return undefined
+  const { bytesMax, every } = roll
+  if (bytesMax !== undefined && !(Number.isSafeInteger(bytesMax) && bytesMax > 0))
+    throw invalid(`${where} rolls at ${String(bytesMax)} bytes.`, 'Give bytesMax as whole bytes above 0.')
+  if (bytesMax === undefined && every === undefined)
+    throw invalid(`${where} rolls, but is not told when.`, 'Give roll a bytesMax, an every, or both.')
+  return { bytesMax, everyMs: every === undefined ? undefined : durationMs(every, `the roll of ${where}`) }
+}
+
+function checkFormat(format: unknown, where: string): void {
+  if (format !== 'ndjson' && format !== 'csv')
+    throw invalid(`${where} has the format ${JSON.stringify(format)}.`, "Choose 'ndjson' or 'csv'.")
+}

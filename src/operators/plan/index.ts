@@ -1,0 +1,37 @@
+export { checkPlan, isKeyed, nodesMax, planOf, stepName } from './check.js'
+export {
+  describePlan,
+  type NodeDescription,
+  nodeLabel,
+  type PlanDescription,
+  type SinkDescription,
+  type StateDescription,
+} from './description.js'
+export { type Duration, durationMs, durationText } from './duration.js'
+export type { Sink, Source } from './ends.js'
+export { type FileRecord, type FileSinkOptions, file, files } from './files.js'
+export { Flow, type PipelineStart, pipeline, type ThroughRecord } from './flow.js'
+export {
+  type DeduplicateOptions,
+  type DistinctOptions,
+  KeyedFlow,
+  type NoSides,
+  type TopOptions,
+} from './keyed-flow.js'
+export type { RowKey } from './keys.js'
+export type { EventTimePlan, KeyedNode, NodeId, PipelinePlan, PlanNode, StatePlan, UserFunction } from './nodes.js'
+export {
+  type DeliveredRecord,
+  type HttpSinkOptions,
+  http,
+  type KafkaSinkRecord,
+  kafka,
+  sink,
+  type UserSink,
+} from './outside-sinks.js'
+export type { FileSinkPlan, HttpSinkPlan, KafkaSinkPlan, SinkPlan, UserSinkPlan } from './sink-plan.js'
+export { targetOf } from './sink-plan.js'
+export type { FileFormat, SourcePlan } from './source-plan.js'
+export type { StateOptions } from './state-plan.js'
+export type { AsyncMapOptions, EventTimeOptions } from './steps.js'
+export { type Item, type StreamKey, stream, type TableSourceOptions, table } from './tables.js'

@@ -1,0 +1,309 @@
+import {
+  Average,
+  Count,
+  Deduplicate,
+  Distinct,
+  Extreme,
+  Folding,
+  type Ordered,
+  Process,
+  type ProcessDefinition,
+  type StateDeclarations,
+  Sum,
+  Top,
+} from '../keyed/index.js'
+import type { Fold, Run } from '../keyed/user-run.js'
+import { type Awaitable, planMark, type StreamRecord } from '../types.js'
+import { type Duration, durationMs, durationText } from './duration.js'
+import type { Sink } from './ends.js'
+import { Flow, type ThroughRecord } from './flow.js'
+import { atLeast, functionOf, invalid } from './invalid.js'
+import { type KeyedStep, withKeyedStep } from './keyed-step.js'
+import type { RowKey } from './keys.js'
+import type { StateOptions } from './state-plan.js'
+import { type AsyncMapOptions, branched, merged, withAsyncMap, withFunction, withSink, withThrough } from './steps.js'
+import type { StreamKey } from './tables.js'
+import { extended, nextStep, type Trail } from './trail.js'
+
+/** Values that `distinct` remembers per key, and `topN` with `id` keeps, unless they are told otherwise. */
+const distinctMaxDefault = 10_000
+const topMaxDefault = 1000
+
+export interface DistinctOptions extends StateOptions {
+  /** Values remembered per key; 10,000 by default. Later ones are not counted, but as `dropped` in the metrics. */
+  readonly max?: number
+}
+
+export interface TopOptions<Value, Key> extends StateOptions {
+  /** The score; the largest is first. */
+  readonly by: (value: Value, key: Key) => Awaitable<Ordered>
+  /** What a value is about: a later value about the same replaces it, also with a lower score. */
+  readonly id?: (value: Value, key: Key) => unknown
+  /** With `id`, entries kept per key, from which one may rise when others fall; 1000 by default. */
+  readonly max?: number
+}
+
+export interface DeduplicateOptions<Value, Key> extends StateOptions {
+  /** Values that give the same are alike; without it, all values of the key are. */
+  readonly by?: (value: Value, key: Key) => unknown
+  /** Values this far apart in event time are not alike; without it they are for ever, or until the ttl. */
+  readonly within?: Duration
+}
+
+type FlowValue<AnyFlow> = AnyFlow extends KeyedFlow<infer Value, infer _Key, infer _Sides> ? Value : never
+
+type Guard<Value, Key, Kept extends Value> = (value: Value, key: Key) => value is Kept
+
+/** The flows of a branch: one of each function, narrowed where that is a type guard, then the rest. */
+type KeyedBranches<Value, Key, Tests extends readonly unknown[]> = [
+  ...{
+    [I in keyof Tests]: Tests[I] extends Guard<Value, Key, infer Kept> ? KeyedFlow<Kept, Key> : KeyedFlow<Value, Key>
+  },
+  KeyedFlow<Value, Key>,
+]
+
+/** No side outputs. */
+export type NoSides = Record<never, never>
+
+/**
+ * A flow whose values belong to a key. Every function is given the key as its second argument. `Sides` are the side outputs
+ * of the step that was made last.
+ */
+export class KeyedFlow<Value, Key, Sides = NoSides> {
+  readonly [planMark]: Trail
+
+  constructor(trail: Trail) {
+    this[planMark] = trail
+  }
+
+  filter<Kept extends Value>(keep: (value: Value, key: Key) => value is Kept): KeyedFlow<Kept, Key>
+  filter(keep: (value: Value, key: Key) => Awaitable<boolean>): KeyedFlow<Value, Key>
+  filter(keep: (value: never, key: never) => unknown): KeyedFlow<never, Key> {
+    return new KeyedFlow(withFunction(this[planMark], 'filter', keep))
+  }
+
+  map<Next>(make: (value: Value, key: Key) => Awaitable<Next>): KeyedFlow<Next, Key> {
+    return new KeyedFlow(withFunction(this[planMark], 'map', make))
+  }
+
+  flatMap<Next>(make: (value: Value, key: Key) => Awaitable<Iterable<Next>>): KeyedFlow<Next, Key> {
+    return new KeyedFlow(withFunction(this[planMark], 'flatMap', make))
+  }
+
+  /** Looks at each value, which goes on as it is. */
+  peek(look: (value: Value, key: Key) => Awaitable<unknown>): KeyedFlow<Value, Key> {
+    return new KeyedFlow(withFunction(this[planMark], 'peek', look))
+  }
+
+  /** Like `map` for what takes long: several promises of a task at a time, results in order unless told otherwise. */
+  asyncMap<Next>(make: (value: Value, key: Key) => Awaitable<Next>, options?: AsyncMapOptions): KeyedFlow<Next, Key> {
+    return new KeyedFlow(withAsyncMap(this[planMark], make, options))
+  }
+
+  /** Gives each value to the flow of the first function that is true, to the last flow when none is. */
+  branch<Tests extends readonly ((value: Value, key: Key) => Awaitable<boolean>)[]>(
+    ...tests: Tests
+  ): KeyedBranches<Value, Key, Tests> {
+    return branched(this[planMark], tests).map((trail) => new KeyedFlow(trail)) as KeyedBranches<Value, Key, Tests>
+  }
+
+  /** One flow of this and others of the same pipeline and the same keys. */
+  merge<Others extends readonly KeyedFlow<unknown, Key>[]>(
+    ...others: Others
+  ): KeyedFlow<Value | FlowValue<Others[number]>, Key> {
+    return new KeyedFlow(merged(this[planMark], others))
+  }
+
+  /** What follows belongs to another key; values move to the task that owns it, in memory. */
+  keyBy<NewKey extends RowKey>(key: (value: Value, key: Key) => NewKey): KeyedFlow<Value, NewKey> {
+    return new KeyedFlow(withFunction(this[planMark], 'keyBy', key))
+  }
+
+  /** A durable stream in between: each value is appended to it, and what follows reads it. */
+  through<Next>(
+    stream: string,
+    record: (value: Value, key: Key) => Awaitable<ThroughRecord<Next>>,
+  ): Flow<StreamRecord<Next>, StreamKey> {
+    return new Flow(withThrough(this[planMark], stream, record))
+  }
+
+  /** How many values the key has had. The name keeps the state across deploys, as for every step that keeps some. */
+  count(name: string, options?: StateOptions<number>): KeyedFlow<number, Key> {
+    return this.#keyed({ operator: 'count', name, options, bound: 'per key: one number', make: () => new Count(name) })
+  }
+
+  /** The sum of what the function gives. */
+  sum(
+    name: string,
+    amount: (value: Value, key: Key) => Awaitable<number>,
+    options?: StateOptions<number>,
+  ): KeyedFlow<number, Key> {
+    const run = this.#function<Run>('sum', amount)
+    return this.#keyed({ operator: 'sum', name, options, bound: 'per key: one number', make: () => new Sum(name, run) })
+  }
+
+  /** The least of the key's values, or of what the function gives of them. */
+  min(this: KeyedFlow<Value & Ordered, Key>, name: string): KeyedFlow<Value, Key>
+  min<Of extends Ordered>(
+    name: string,
+    of: (value: Value, key: Key) => Awaitable<Of>,
+    options?: StateOptions<Of>,
+  ): KeyedFlow<Of, Key>
+  min(name: string, of?: unknown, options?: StateOptions): KeyedFlow<never, Key> {
+    return this.#extreme('min', name, of, options)
+  }
+
+  /** The greatest of the key's values, or of what the function gives of them. */
+  max(this: KeyedFlow<Value & Ordered, Key>, name: string): KeyedFlow<Value, Key>
+  max<Of extends Ordered>(
+    name: string,
+    of: (value: Value, key: Key) => Awaitable<Of>,
+    options?: StateOptions<Of>,
+  ): KeyedFlow<Of, Key>
+  max(name: string, of?: unknown, options?: StateOptions): KeyedFlow<never, Key> {
+    return this.#extreme('max', name, of, options)
+  }
+
+  /** The mean of what the function gives. */
+  average(
+    name: string,
+    of: (value: Value, key: Key) => Awaitable<number>,
+    options?: StateOptions,
+  ): KeyedFlow<number, Key> {
+    const run = this.#function<Run>('average', of)
+    const make = () => new Average(name, run)
+    return this.#keyed({ operator: 'average', name, options, bound: 'per key: two numbers', make })
+  }
+
+  /** How many different values the key has had, or different results of the function; compared by what they hold. */
+  distinct(
+    name: string,
+    of?: ((value: Value, key: Key) => unknown) | undefined,
+    options?: DistinctOptions,
+  ): KeyedFlow<number, Key> {
+    const run = of === undefined ? undefined : this.#function<Run>('distinct', of)
+    const max = atLeast(1, options?.max ?? distinctMaxDefault, `max of ${this.#where('distinct')}`)
+    const make = () => new Distinct(run, max)
+    return this.#keyed({ operator: 'distinct', name, options, bound: `per key: ${max} values`, make })
+  }
+
+  /** The n values with the largest score, best first, whenever they change; of equal scores the earlier is ahead. */
+  topN(name: string, n: number, options: TopOptions<Value, Key>): KeyedFlow<readonly Value[], Key> {
+    const where = this.#where('topN')
+    const by = this.#function<Run>('topN', options?.by)
+    const id = options.id === undefined ? undefined : this.#function<Run>('topN', options.id)
+    const least = atLeast(1, n, `n of ${where}`)
+    const max = id ? atLeast(least, options.max ?? Math.max(topMaxDefault, n), `max of ${where}`) : n
+    const make = () => new Top(name, { n, by, id, max })
+    return this.#keyed({ operator: 'topN', name, options, bound: `per key: ${max} values`, make })
+  }
+
+  /** Folds the values of a key; the first one is the first state. */
+  reduce(
+    name: string,
+    fold: (state: Value, value: Value, key: Key) => Awaitable<Value>,
+    options?: StateOptions<Value>,
+  ): KeyedFlow<Value, Key> {
+    const run = this.#function<Fold>('reduce', fold)
+    const make = () => new Folding(name, undefined, run)
+    return this.#keyed({ operator: 'reduce', name, options, bound: 'per key: one value', make })
+  }
+
+  /** Folds the values of a key into a state of your own: what `initial` gives, then what `fold` returns. */
+  aggregate<State>(
+    name: string,
+    initial: () => State,
+    fold: (state: State, value: Value, key: Key) => Awaitable<State>,
+    options?: StateOptions<State>,
+  ): KeyedFlow<State, Key> {
+    const where = this.#where('aggregate')
+    if (typeof initial !== 'function')
+      throw invalid(
+        `${where} has no function that gives its first state.`,
+        "aggregate('name', () => initial, (state, value, key) => next)",
+      )
+    const run = this.#function<Fold>('aggregate', fold)
+    const make = () => new Folding(name, initial, run)
+    return this.#keyed({ operator: 'aggregate', name, options, bound: 'per key: one value', make })
+  }
+
+  /**
+   * Lets a value through unless one like it was before. Values that come later than `within` behind the watermark cannot be
+   * judged any more and go to the side output `late`.
+   */
+  deduplicate(name: string, options: DeduplicateOptions<Value, Key> = {}): KeyedFlow<Value, Key, { late: Value }> {
+    const where = this.#where('deduplicate')
+    const by = options.by === undefined ? undefined : this.#function<Run>('deduplicate', options.by)
+    const withinMs = options.within === undefined ? undefined : durationMs(options.within, `within of ${where}`)
+    if (by && withinMs === undefined && options.ttl === undefined)
+      throw invalid(
+        `${where} would remember every value that it was ever given.`,
+        "Give it within: '1h' in event time, or ttl: '30d' in processing time.",
+      )
+    const bound =
+      withinMs === undefined ? (by ? 'the ttl' : 'per key: one mark') : `${durationText(2 * withinMs)} of event time`
+    const make = () => new Deduplicate(by, withinMs)
+    return this.#keyed({ operator: 'deduplicate', name, options, bound, sides: ['late'], make })
+  }
+
+  /** A step of your own, with state, timers and side outputs. */
+  process<Declarations extends StateDeclarations = NoSides, Out = unknown, Outputs = NoSides>(
+    name: string,
+    definition: ProcessDefinition<Value, Key, Declarations, Out, Outputs>,
+    options?: StateOptions,
+  ): KeyedFlow<Out, Key, Outputs> {
+    this.#function('process', definition?.onRow)
+    const { state = {}, sides = {} } = definition
+    if (definition.onTimer !== undefined) this.#function('process', definition.onTimer)
+    const untyped = {
+      state,
+      sides: Object.keys(sides),
+      onRow: definition.onRow.bind(definition) as never,
+      onTimer: definition.onTimer?.bind(definition) as never,
+    }
+    const make = () => new Process(name, untyped)
+    return this.#keyed({ operator: 'process', name, options, sides: untyped.sides, bound: boundOf(state), make })
+  }
+
+  /** What the step before gives to a side output. */
+  side<Output extends keyof Sides & string>(output: Output): KeyedFlow<Sides[Output], Key> {
+    const trail = this[planMark]
+    const { node } = trail.head
+    if (node.kind !== 'keyed' || !node.sides.includes(output))
+      throw invalid(
+        `${this.#where('side')} takes the output ${output}, which the step before has not.`,
+        'Take it right behind the step that gives it.',
+      )
+    return new KeyedFlow(extended(trail, { kind: 'output', output }))
+  }
+
+  /** Sends every value to a sink as well; more steps and sinks may follow. */
+  to(sink: Sink<Value, Key>, name?: string): KeyedFlow<Value, Key, Sides> {
+    return new KeyedFlow(withSink(this[planMark], sink, name))
+  }
+
+  #extreme(kind: 'min' | 'max', name: string, of: unknown, options?: StateOptions): KeyedFlow<never, Key> {
+    const run = of === undefined ? undefined : this.#function<Run>(kind, of)
+    const make = () => new Extreme(kind, name, run)
+    return this.#keyed({ operator: kind, name, options, bound: 'per key: one value', make })
+  }
+
+  #keyed<Next, Outputs>(step: KeyedStep): KeyedFlow<Next, Key, Outputs> {
+    return new KeyedFlow(withKeyedStep([this[planMark]], step))
+  }
+
+  #where(kind: string): string {
+    return nextStep(this[planMark], kind)
+  }
+
+  #function<Wanted>(kind: string, given: unknown): Wanted {
+    return functionOf(given, this.#where(kind)) as Wanted
+  }
+}
+
+function boundOf(state: StateDeclarations): string {
+  const pieces = Object.entries(state).map(([name, piece]) =>
+    piece.kind === 'value' ? name : `${name} (${piece.max} entries)`,
+  )
+  return pieces.length > 0 ? `per key: ${pieces.join(', ')}` : 'no state'
+}

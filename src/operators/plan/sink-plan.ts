@@ -1,0 +1,69 @@
+import type { UserFunction } from './nodes.js'
+import type { FileFormat } from './source-plan.js'
+
+/** Where results go. Functions are the user's own. */
+export type SinkPlan =
+  | { readonly kind: 'table'; readonly name: string; readonly run: UserFunction }
+  | { readonly kind: 'stream'; readonly name: string; readonly run: UserFunction }
+  | FileSinkPlan
+  | HttpSinkPlan
+  | KafkaSinkPlan
+  | UserSinkPlan
+
+export interface FileSinkPlan {
+  readonly kind: 'file'
+  readonly path: string
+  readonly run: UserFunction | undefined
+  readonly format: FileFormat
+  /** Columns of a CSV file, in order; undefined for NDJSON. */
+  readonly columns: readonly string[] | undefined
+  /** When another file is begun; undefined for one file for ever. */
+  readonly roll: { readonly bytesMax: number | undefined; readonly everyMs: number | undefined } | undefined
+}
+
+export interface HttpSinkPlan {
+  readonly kind: 'http'
+  readonly url: string
+  readonly run: UserFunction | undefined
+  readonly method: 'POST' | 'PUT' | 'PATCH'
+  readonly headers: Readonly<Record<string, string>>
+  /** Results in one request. */
+  readonly batchMax: number
+  readonly timeoutMs: number
+  /** Waits between two attempts: the first, and the longest. */
+  readonly retryMs: number
+  readonly retryMsMax: number
+  /** Failures in a row after which no request is made for `breakerMs`. */
+  readonly breakerFailures: number
+  readonly breakerMs: number
+}
+
+export interface KafkaSinkPlan {
+  readonly kind: 'kafka'
+  readonly topic: string
+  readonly brokers: readonly string[]
+  readonly run: UserFunction
+}
+
+/** A sink of the user's own. It is called with the results of a commit until it has taken them. */
+export interface UserSinkPlan {
+  readonly kind: 'user'
+  readonly name: string
+  readonly open: (() => unknown) | undefined
+  readonly write: (records: never, context: never) => unknown
+  readonly close: (() => unknown) | undefined
+}
+
+/** What a sink writes to, for people and for the check of two sinks that share it. */
+export function targetOf(sink: SinkPlan): string {
+  switch (sink.kind) {
+    case 'file':
+      return sink.path
+    case 'http':
+      return sink.url
+    case 'kafka':
+      return sink.topic
+    default:
+      return sink.name
+  }
+}

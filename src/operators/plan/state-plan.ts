@@ -1,0 +1,25 @@
+import { type Duration, durationMs } from './duration.js'
+import { invalid } from './invalid.js'
+import type { StatePlan } from './nodes.js'
+
+/** What any step that keeps state may be told about it. */
+export interface StateOptions<State = unknown> {
+  /** Raised when the shape of the state changes; 1 by default. */
+  readonly version?: number
+  /** Makes a state of this version from one that an older version wrote. */
+  readonly migrate?: (state: unknown, fromVersion: number) => State
+  /** State of a key that was not written for so long, in processing time, is forgotten. */
+  readonly ttl?: Duration
+}
+
+export function statePlan(options: StateOptions | undefined, where: string): StatePlan {
+  const { version = 1, migrate, ttl } = options ?? {}
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw invalid(`${where} has ${JSON.stringify(version)} as the version of its state.`, 'Count versions from 1.')
+  if (migrate !== undefined && typeof migrate !== 'function')
+    throw invalid(`${where} was given a migrate that is no function.`, 'migrate: (state, fromVersion) => newState')
+  const ttlMs = ttl === undefined ? undefined : durationMs(ttl, `the ttl of ${lowerFirst(where)}`)
+  return { version, migrate, ttlMs }
+}
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
