@@ -23,6 +23,7 @@ export interface Group {
   readonly name: string
   readonly stream: StreamId
   positions(): readonly Position[]
+  position(shard: ShardId): Position | undefined
   /**
    * The shards that may be read now: every parent has this group's durable SHARD_END and was itself opened legally.
    * Never inferred from positions (an empty parent would let grandchildren overtake).

@@ -1,4 +1,4 @@
-export { describePlan, type PlanDescription, planOf, type StepDescription } from './check.js'
+export { planOf } from './check.js'
 export {
   type ListState,
   listState,
@@ -20,6 +20,7 @@ export {
   type DeduplicateOptions,
   type DeliveredRecord,
   type DistinctOptions,
+  describePlan,
   type Duration,
   type EventTimeOptions,
   type FileFormat,
@@ -34,6 +35,11 @@ export {
   type KafkaSinkRecord,
   KeyedFlow,
   kafka,
+  type NodeDescription,
+  type NodeId,
+  nodeLabel,
+  type PipelinePlan,
+  type PlanDescription,
   type PipelineStart,
   pipeline,
   type RowKey,

@@ -76,6 +76,24 @@ export interface TimerRange {
   readonly from: number
 }
 
+/** All timers of a state in the key groups from `first` to `last`. */
+export function timersOfGroups(
+  pipeline: number,
+  state: number,
+  first: number,
+  last: number,
+): { readonly gte: Buffer; readonly lt: Buffer } {
+  const gte = Buffer.alloc(domainAt)
+  gte[0] = Family.timer
+  gte.writeUInt32BE(pipeline, 1)
+  gte.writeUInt32BE(state, 5)
+  const lt = Buffer.from(gte)
+  gte[groupAt] = first
+  if (last < 255) lt[groupAt] = last + 1
+  else lt.writeUInt32BE(state + 1, 5)
+  return { gte, lt }
+}
+
 /** All timers of a pipeline. */
 export const timersOf = (pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
   gte: numbered(Family.timer, pipeline),

@@ -5,7 +5,8 @@ import {
   type ChannelMessage,
   type KeyedStageTask,
   type NodeId,
-  openStageTask,
+  openKeyedTask,
+  openSourceTask,
   type PipelinePlan,
   type SourceStageTask,
   type StageBarrier,
@@ -106,9 +107,11 @@ export class HostedTask {
 
   #open(plan: PipelinePlan): SourceStageTask | KeyedStageTask {
     const { stage, index, tasks, hashKeyName, sinkKeys, restored, isNew, timersMax, creditRows } = this.options
-    return openStageTask({
+    const stages = stagesOf(plan.nodes)
+    const open = stages.stages[stage]?.kind === 'source' ? openSourceTask : openKeyedTask
+    return open({
       plan,
-      stages: stagesOf(plan.nodes),
+      stages,
       stage,
       task: index,
       tasksOf: (of) => tasks[of] as number,
