@@ -115,9 +115,11 @@ class StageCutter {
     const inPlace = new Set([...entries].filter(([, ids]) => this.#staysInPlace(ids)).map(([component]) => component))
     const keyed = [...entries]
       .filter(([component]) => !inPlace.has(component))
-      .sort(([, a], [, b]) => this.#level(a[0] as NodeId) - this.#level(b[0] as NodeId) || (a[0] as number) - (b[0] as number))
-    const isSent = (id: NodeId): boolean =>
-      isKeying(this.#nodes[id] as NodeShape) && !inPlace.has(this.#component(id))
+      .sort(
+        ([, a], [, b]) =>
+          this.#level(a[0] as NodeId) - this.#level(b[0] as NodeId) || (a[0] as number) - (b[0] as number),
+      )
+    const isSent = (id: NodeId): boolean => isKeying(this.#nodes[id] as NodeShape) && !inPlace.has(this.#component(id))
     const roots = [...this.#nodes.keys()].filter((id) => isRoot(this.#nodes[id] as NodeShape))
     const stages: Stage[] = roots.map((root, id) => {
       const runs = (node: NodeId) => this.#runsBehind(root, node, inPlace)
@@ -136,7 +138,9 @@ class StageCutter {
   /** Rows of one source whose partition key is meant need not be sent anywhere. */
   #staysInPlace(ids: readonly NodeId[]): boolean {
     const roots = new Set(ids.flatMap((id) => this.#out(id).roots))
-    return roots.size === 1 && ids.every((id) => this.#nodes[id]?.kind === 'keyByPartition' && this.#out(id).level === 1)
+    return (
+      roots.size === 1 && ids.every((id) => this.#nodes[id]?.kind === 'keyByPartition' && this.#out(id).level === 1)
+    )
   }
 
   #runsBehind(root: NodeId, id: NodeId, inPlace: ReadonlySet<NodeId>): boolean {
@@ -156,7 +160,10 @@ class StageCutter {
     const all = [...this.#nodes.keys()]
     const own = all.filter(runs)
     // What goes into a `through` comes out of it in another stage.
-    const giving = new Set([...own.filter((id) => this.#nodes[id]?.kind !== 'through'), ...(root === undefined ? [] : [root])])
+    const giving = new Set([
+      ...own.filter((id) => this.#nodes[id]?.kind !== 'through'),
+      ...(root === undefined ? [] : [root]),
+    ])
     const exits = all.filter((id) => isSent(id) && giving.has(this.#nodes[id]?.inputs[0] as NodeId))
     return { nodes: [...own, ...exits], exits }
   }
@@ -173,7 +180,10 @@ function outflowOf(node: NodeShape, id: NodeId, before: readonly Outflow[]): Out
   const level = Math.max(...levels)
   if (isKeying(node)) return { level: level + 1, roots }
   if (level > 0 && levels.includes(0))
-    throw invalid(`Node ${id} (${node.kind}) takes values with a key and values without one.`, 'Give both sides a keyBy.')
+    throw invalid(
+      `Node ${id} (${node.kind}) takes values with a key and values without one.`,
+      'Give both sides a keyBy.',
+    )
   if (level === 0 && node.kind === 'keyed')
     throw invalid(`Node ${id} keeps state per key, but its values have none.`, 'Put keyBy or keyByPartition before it.')
   return { level, roots }

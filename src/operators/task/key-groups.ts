@@ -1,11 +1,5 @@
-import { hashKey } from '../../runtime/hash.js'
-
 /** Key groups: the top 8 bits of a key's hash. */
 export const keyGroups = 256
-/** Levels of arrays and objects in a key. */
-export const keyNestingMax = 8
-/** Bytes of a key's encoding. */
-export const keyBytesMax = 8192
 
 /** The task that owns a key group. */
 export function taskOfGroup(group: number, tasks: number): number {
