@@ -1,5 +1,5 @@
 import type { NodeId, PlanNode, UserFunction } from '../plan/nodes.js'
-import type { SinkPlan } from '../types.js'
+import type { SinkPlan } from '../plan/sink-plan.js'
 import type { EventTime } from './event-time.js'
 import type { StageRuntime } from './stage-runtime.js'
 import { type At, isThenable, type Push } from './step.js'
@@ -144,7 +144,7 @@ export function partitionStep(runtime: StageRuntime, id: NodeId, next: Push): Pu
 }
 
 export function sinkStep(runtime: StageRuntime, id: NodeId, sink: SinkPlan): Push {
-  const { run } = sink
+  const run = 'run' in sink ? sink.run : undefined
   const { outputs } = runtime
   return (value, at) => {
     runtime.enter(id, at)
