@@ -142,8 +142,9 @@ export class StepTimers {
 
   /** Fetches the timers behind the point up to which memory has all. */
   async load(): Promise<void> {
-    const { node, domain, slot, directory, fetch } = this.#options
-    const page = await fetch({ node, domain, from: this.#from, after: this.#after, limit: pageTimersMax })
+    const { node, domain, slot, directory, fetch, most } = this.#options
+    const limit = Math.min(pageTimersMax, most)
+    const page = await fetch({ node, domain, from: this.#from, after: this.#after, limit })
     for (const { key, hashHi, hashLo, time, tag } of page.timers) {
       const entry = directory.ofStored(key, hashHi, hashLo)
       if (!entry.timers.find(slot, domain, time, tag)) this.#add(entry, time, tag, true, true).isUnsure = false
