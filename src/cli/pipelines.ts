@@ -1,12 +1,15 @@
 import type { Command } from 'commander'
+import type { PlanDescription } from '../operators/plan/index.js'
 import { Client, globals } from './client.js'
 import { printList, printOne } from './output.js'
+import { registerPlanCommands } from './pipeline-plans.js'
 
 interface Pipeline {
   readonly name: string
   readonly source: string
   readonly state: string
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
+  readonly plan: PlanDescription
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly error?: {
     readonly code: string
@@ -20,11 +23,13 @@ interface Pipeline {
 }
 
 /** A pipeline for people: its error with place and stack, as one reads it. Steps are counted from 1, as errors do. */
-function forPeople({ steps, barrier, error, ...rest }: Pipeline): object {
+async function forPeople({ steps, barrier, error, plan, ...rest }: Pipeline): Promise<object> {
+  const { topologyText } = await import('../operators/plan/index.js')
   const named = steps.map(({ kind, name }, i) => `${i + 1} ${kind}${name === undefined ? '' : ` ${name}`}`)
   return {
     ...rest,
     steps: steps.map(({ rowsIn }, i) => `${named[i]} (${rowsIn} rows)`).join(', '),
+    topology: topologyText(plan),
     barriers: `${barrier.committed} committed${barrier.inFlight ? ', one in flight' : ''}`,
     ...(error
       ? {
@@ -50,8 +55,9 @@ export function registerPipelines(program: Command): void {
       const bundle = await bundleModule(file)
       const { json } = globals(command)
       const view = await new Client(globals(command)).call<Pipeline>('POST', 'pipelines', { bundle, ...options })
-      printOne(json ? view : forPeople(view), json)
+      printOne(json ? view : await forPeople(view), json)
     })
+  registerPlanCommands(pipelines)
   pipelines
     .command('list', { isDefault: true })
     .description('all pipelines')
@@ -71,7 +77,7 @@ export function registerPipelines(program: Command): void {
     .action(async (name: string, _options: object, command: Command) => {
       const { json } = globals(command)
       const view = await new Client(globals(command)).call<Pipeline>('GET', `pipelines/${encodeURIComponent(name)}`)
-      printOne(json ? view : forPeople(view), json)
+      printOne(json ? view : await forPeople(view), json)
     })
   pipelines
     .command('delete <name>')

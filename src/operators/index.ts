@@ -1,4 +1,3 @@
-export { planOf } from './check.js'
 export {
   type ListState,
   listState,
@@ -20,8 +19,8 @@ export {
   type DeduplicateOptions,
   type DeliveredRecord,
   type DistinctOptions,
-  describePlan,
   type Duration,
+  describePlan,
   type EventTimeOptions,
   type FileFormat,
   type FileRecord,
@@ -39,9 +38,10 @@ export {
   type NodeId,
   nodeLabel,
   type PipelinePlan,
-  type PlanDescription,
   type PipelineStart,
+  type PlanDescription,
   pipeline,
+  planOf,
   type RowKey,
   type Sink,
   type Source,

@@ -95,8 +95,7 @@ export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: 
     const sink = sinks.get(node)
     if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
     if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, entries }
-    if (sink.kind === 'table')
-      return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
+    if (sink.kind === 'table') return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
     return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }
   })
 }

@@ -16,10 +16,7 @@ export function encodeName(name: CellName | undefined): Buffer {
     return bytes
   }
   const isWide = /\p{Surrogate}/u.test(name)
-  return Buffer.concat([
-    Buffer.from([isWide ? wideTextTag : textTag]),
-    Buffer.from(name, isWide ? 'utf16le' : 'utf8'),
-  ])
+  return Buffer.concat([Buffer.from([isWide ? wideTextTag : textTag]), Buffer.from(name, isWide ? 'utf16le' : 'utf8')])
 }
 
 export function decodeName(bytes: Buffer): CellName | undefined {

@@ -8,7 +8,10 @@ type Restored = StageTaskOptions['restored']
 /** How far event time is in each source shard and each keyed stage, as the last barrier said it. */
 export class EventTimes {
   readonly #pipeline: number
-  readonly #times = new Map<string, { readonly owner: TimeOwner; readonly value: Buffer; readonly watermarks: readonly NodeWatermark[] }>()
+  readonly #times = new Map<
+    string,
+    { readonly owner: TimeOwner; readonly value: Buffer; readonly watermarks: readonly NodeWatermark[] }
+  >()
   #now: number
 
   constructor(pipeline: number, { times, now }: StoredTimes) {

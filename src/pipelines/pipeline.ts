@@ -2,10 +2,10 @@ import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
+import type { NodeId, PlanDescription } from '../operators/index.js'
+import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
-import type { NodeId } from '../operators/index.js'
-import { stagesOf } from '../operators/task/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type { TaskWork, WorkerPool } from '../workers/index.js'
@@ -66,6 +66,7 @@ export interface PipelineView {
   /** How far event time is, milliseconds since 1970. */
   readonly watermark?: number
   readonly error: Failure | undefined
+  readonly plan: PlanDescription
 }
 
 /** What a step has seen. */
@@ -205,8 +206,7 @@ export class Pipeline {
   #worked({ counters, seconds }: TaskWork): void {
     this.seconds += seconds
     // Nodes that were put in between to send rows are behind those of the plan.
-    for (let i = 0; i < this.rowsIn.length; i++)
-      this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
+    for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
     for (const { node, event, by } of counters.events) {
       const events = this.events.get(node) ?? new Map<string, number>()
       this.events.set(node, events.set(event, (events.get(event) ?? 0) + by))
@@ -381,6 +381,7 @@ export class Pipeline {
       tasks: this.#run?.taskCount ?? 0,
       ...(this.watermark === undefined ? {} : { watermark: this.watermark }),
       error: this.#lastFailure,
+      plan,
     }
   }
 }

@@ -5,9 +5,9 @@ import type { NodeId, PlanDescription } from '../operators/index.js'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
+import { fileNumber } from './barrier-commit.js'
 import { ModuleFiles } from './module-files.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
-import { fileNumber } from './barrier-commit.js'
 import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
 import {
   decodePipeline,
@@ -200,21 +200,16 @@ export class Pipelines {
     return sources
   }
 
-  async #sourceOf(
-    plan: PlanDescription,
-    id: NodeId,
-  ): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
+  async #sourceOf(plan: PlanDescription, id: NodeId): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
     const { log, tables } = this.#options
     const node = plan.nodes[id]
     if (node?.kind === 'source' && node.source.kind === 'table') {
       const { name } = node.source
       const schema = tables.schema(name)
       if (!schema)
-        throw new MillraceError(
-          'NOT_FOUND',
-          `The pipeline ${plan.name} reads the table ${name}, which is not there.`,
-          { remedy: 'Create the table first.' },
-        )
+        throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the table ${name}, which is not there.`, {
+          remedy: 'Create the table first.',
+        })
       return { stream: await tables.changeLog(name), hashKeyName: schema.hash.name }
     }
     const name = sourceName(plan, id)

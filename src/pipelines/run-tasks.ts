@@ -256,7 +256,8 @@ export class RunTasks {
       onCaughtUp,
       idleMs: () => (times.isAsked ? idleMs : undefined),
       isIdle: (restored?.watermarks.length ?? 0) > 0 && (restored?.watermarks.every(({ isIdle }) => isIdle) ?? false),
-      isLast: () => log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
+      isLast: () =>
+        log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
     })
     const exits = this.#exitsOf(stage.exits)
     const listener = listen(() => entry)

@@ -20,7 +20,7 @@ import {
 } from './barrier-commit.js'
 import { EventTimes } from './event-times.js'
 import type { PipelineRow } from './rows.js'
-import { type RunSource, RunTasks, type RunTask } from './run-tasks.js'
+import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
 import { cellOfState, stateKey } from './state-rows.js'
 import type { StoredTimes } from './time-rows.js'
 import { timerPage } from './timer-pages.js'

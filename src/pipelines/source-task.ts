@@ -110,7 +110,15 @@ export class SourceTask {
   /** Caught up: when nothing comes for a while, the shard holds event time back no more. */
   awaitIdleness(): void {
     const idleMs = this.#options.idleMs()
-    if (!this.#isCaughtUp || this.#idleTimer || this.#isIdle || this.#isStopped || this.#isEnded || idleMs === undefined) return
+    if (
+      !this.#isCaughtUp ||
+      this.#idleTimer ||
+      this.#isIdle ||
+      this.#isStopped ||
+      this.#isEnded ||
+      idleMs === undefined
+    )
+      return
     this.#idleTimer = this.#options.clock.setTimeout(() => {
       this.#idleTimer = undefined
       if (this.#isStopped || this.#isEnded) return

@@ -33,10 +33,7 @@ export function stateKey(pipeline: number, { state, hashHi, hashLo, key, name }:
 }
 
 /** What the rows of all named cells of a key begin with. */
-export function namedCellsOf(
-  pipeline: number,
-  { state, hashHi, hashLo, key }: Omit<StoredCellKey, 'name'>,
-): Buffer {
+export function namedCellsOf(pipeline: number, { state, hashHi, hashLo, key }: Omit<StoredCellKey, 'name'>): Buffer {
   const row = Buffer.allocUnsafe(19 + key.length)
   writeHead(row, pipeline, state + namedBit, hashHi, hashLo)
   row.writeUInt16BE(key.length, 17)

@@ -1,5 +1,5 @@
-import { compareHash, type Hash64 } from '../runtime/index.js'
 import type { TimeDomain } from '../operators/task/index.js'
+import { compareHash, type Hash64 } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeTimer, type TimerKey, timersFrom, timersOfGroups } from './timer-rows.js'
 
@@ -90,7 +90,10 @@ export async function timerPage(
     if (isWithin(range, timer)) timers.push(timer)
   }
   const rest = groups.filter((group) => group.at < group.rows.length || group.hasMore)
-  return { timers, next: rest.length === 0 ? undefined : rest.map(({ group, after: last }) => ({ group, after: last })) }
+  return {
+    timers,
+    next: rest.length === 0 ? undefined : rest.map(({ group, after: last }) => ({ group, after: last })),
+  }
 }
 
 /** All of them in one read, where they fit into one page; the usual case. */

@@ -1,4 +1,5 @@
 export { bundleModule } from './bundle.js'
+export { describeModule } from './describe-module.js'
 export {
   type Place,
   type PoolOptions,

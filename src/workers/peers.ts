@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
-import { packable } from '../operators/task/index.js'
 import type { ChannelId, ChannelMessage, Row } from '../operators/task/index.js'
+import { packable } from '../operators/task/index.js'
 import { rowPackr } from './packing.js'
 
 /** What a task says to one in another thread. */
@@ -68,7 +68,10 @@ export class Peers {
   }
 }
 
-function packedRows(keys: readonly unknown[], rows: readonly Row[]): PackedRows & {
+function packedRows(
+  keys: readonly unknown[],
+  rows: readonly Row[],
+): PackedRows & {
   readonly values: Uint8Array<ArrayBuffer>
   readonly numbers: Float64Array<ArrayBuffer>
 } {

@@ -1,6 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { PlanDescription } from '../operators/index.js'
-import { stackOf, textOf } from '../operators/task/index.js'
 import type {
   CellKey,
   ChannelId,
@@ -14,6 +13,7 @@ import type {
   TimerPage,
   TimerRequest,
 } from '../operators/task/index.js'
+import { stackOf, textOf } from '../operators/task/index.js'
 
 /** Where a task runs. Numbers of tasks and threads are never used twice. */
 export interface TaskAddress {

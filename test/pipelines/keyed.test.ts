@@ -151,9 +151,15 @@ describe('keyed by another key than the source', () => {
         .count('n')
         .to(table('failing', (n, key) => ({ id: String(key), n })))
     `)
-    await append('fails', Array.from({ length: 50 }, (_, value) => ({ key: `k${value}`, value })))
+    await append(
+      'fails',
+      Array.from({ length: 50 }, (_, value) => ({ key: `k${value}`, value })),
+    )
     await caughtUp('pipeline:fails')
-    await append('fails', Array.from({ length: 50 }, (_, i) => ({ key: `k${i}`, value: 50 + i })))
+    await append(
+      'fails',
+      Array.from({ length: 50 }, (_, i) => ({ key: `k${i}`, value: 50 + i })),
+    )
     await expect.poll(async () => (await show('fails')).state).toBe('failed')
     expect((await show('fails')).error).toMatchObject({ step: 1, message: expect.stringContaining('fifty-seven') })
     const total = (await rows('failing')).reduce((sum, row) => sum + Number(row.n!.N), 0)

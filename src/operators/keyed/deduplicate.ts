@@ -4,6 +4,9 @@ import { identityOf } from './identity.js'
 import { isThenable } from './thenable.js'
 import type { Run } from './user-run.js'
 
+/** Times kept of one identity; more come together only where the watermark stands still. */
+const timesMax = 1000
+
 /**
  * Lets a value through unless its like was let through before: ever, or less than `withinMs` of event time away. What the
  * function gives says what is alike; each such identity has a cell of its own, so that a change writes one and no list of
@@ -55,6 +58,10 @@ export class Deduplicate implements KeyedOperator {
     }
     const times = Array.isArray(seen) ? seen : []
     if (times.some((time) => Math.abs(time - row.time) < withinMs)) return context.count('duplicate')
+    if (times.length >= timesMax) {
+      times.shift()
+      context.count('dropped')
+    }
     context.put([...times, row.time], cell)
     context.setTimer(row.time + 2 * withinMs, cell)
     context.emit(row.value)

@@ -1,4 +1,5 @@
-import { planMark } from '../types.js'
+import { type Plan, planMark } from '../types.js'
+import { fromVersion1 } from '../version-1.js'
 import { invalid } from './invalid.js'
 import type { KeyedNode, NodeId, PipelinePlan, PlanNode } from './nodes.js'
 import { type SinkPlan, targetOf } from './sink-plan.js'
@@ -32,15 +33,18 @@ export function planOf(exported: unknown): PipelinePlan {
 }
 
 function markedTrail(exported: unknown): Trail {
-  const trail =
-    typeof exported === 'object' && exported !== null ? (exported as { [planMark]?: Trail })[planMark] : undefined
-  if (!trail) throw noPipeline()
-  if (trail.version !== 2)
-    throw invalid(
-      `The pipeline was made for version ${String((trail as { version: unknown }).version)} of the plan.`,
-      'Deploy it with the millrace command of this version.',
-    )
-  return trail
+  const marked =
+    typeof exported === 'object' && exported !== null
+      ? (exported as { [planMark]?: Trail | Plan })[planMark]
+      : undefined
+  if (!marked) throw noPipeline()
+  // A module that an earlier Millrace bundled.
+  if (marked.version === 1) return fromVersion1(marked)
+  if (marked.version === 2) return marked
+  throw invalid(
+    `The pipeline was made for version ${String((marked as { version: unknown }).version)} of the plan.`,
+    'Deploy it with the millrace command of this version.',
+  )
 }
 
 const noPipeline = () =>

@@ -7,6 +7,7 @@ export {
   type SinkDescription,
   type StateDescription,
 } from './description.js'
+export { checkRedeploy, differenceText, diffPlans, type PlanChange, type StateFate } from './difference.js'
 export { type Duration, durationMs, durationText } from './duration.js'
 export type { Sink, Source } from './ends.js'
 export { type FileRecord, type FileSinkOptions, file, files } from './files.js'
@@ -35,3 +36,4 @@ export type { FileFormat, SourcePlan } from './source-plan.js'
 export type { StateOptions } from './state-plan.js'
 export type { AsyncMapOptions, EventTimeOptions } from './steps.js'
 export { type Item, type StreamKey, stream, type TableSourceOptions, table } from './tables.js'
+export { nodeDetail, topologyText } from './topology.js'
