@@ -26,13 +26,18 @@ export class EventTimes {
     return this.#times.size > 0
   }
 
-  /** The highest watermark of a stage or of the shards of a source that is finite; undefined when there is none. */
-  lowest(): number | undefined {
-    let lowest: number | undefined
-    for (const { watermarks } of this.#times.values())
-      for (const { watermark, isIdle } of watermarks)
-        if (!isIdle && Number.isFinite(watermark) && (lowest === undefined || watermark < lowest)) lowest = watermark
-    return lowest
+  /**
+   * How far the slowest is: of keyed stages where there are any, else of the shards that are still read; undefined while
+   * nothing is known.
+   */
+  lowest(isRead: (root: number, shard: ShardId) => boolean): number | undefined {
+    const times = [...this.#times.values()]
+    const stages = times.filter(({ owner }) => owner.kind === 'stage')
+    const shards = times.filter(({ owner }) => owner.kind === 'shard' && isRead(owner.root, owner.shard))
+    const known = (stages.length > 0 ? stages : shards).flatMap(({ watermarks }) =>
+      watermarks.filter(({ watermark, isIdle }) => !isIdle && Number.isFinite(watermark)),
+    )
+    return known.length === 0 ? undefined : Math.min(...known.map(({ watermark }) => watermark))
   }
 
   ofStage(stage: StageId): Restored {

@@ -226,6 +226,11 @@ export class RunTasks {
     return children.every((child) => this.#sources.has(nameOf(source, child)) || source.group.position(child))
   }
 
+  isReading(root: NodeId, shard: ShardId): boolean {
+    const task = this.#sources.get(`${root} ${shard}`)?.source?.task
+    return task !== undefined && !task.isEnded
+  }
+
   /** Whether a shard has ended and its children have times of their own in the store. */
   hasHeirs(root: NodeId, shard: ShardId): boolean {
     const group = this.#options.sources.find(({ row }) => row.node === root)?.group

@@ -146,7 +146,7 @@ export class PipelineRun {
 
   /** How far the event time of the slowest task is, milliseconds since 1970; undefined where nothing asks for it. */
   get watermark(): number | undefined {
-    return this.#times.lowest()
+    return this.#times.lowest((root, shard) => this.#tasks.isReading(root, shard))
   }
 
   /** Tasks come and go only between a commit and the next barrier. */
