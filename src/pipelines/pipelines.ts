@@ -18,14 +18,12 @@ import {
   type PipelineRow,
   pipelineGone,
   pipelineRow,
+  rowsWith,
   type SourceRow,
   sinkFileKey,
   sinkFileRow,
 } from './rows.js'
 import type { RunSource } from './run-tasks.js'
-import { statesOf } from './state-rows.js'
-import { timesOf } from './time-rows.js'
-import { timersOf } from './timer-rows.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
@@ -334,9 +332,14 @@ export class Pipelines {
   async #forget(row: PipelineRow): Promise<void> {
     const { storage, commit, groups } = this.#options
     for (const { group } of row.sources) if (groups.group(group)) await groups.delete(group)
-    for (const range of [statesOf(row.id), timersOf(row.id), timesOf(row.id)])
+    for (const family of [Family.state, Family.timer, Family.eventTime])
       for (;;) {
-        const { keys } = await storage.page({ ...range, limit: goneRowsMax, bytesMax: 1 << 20, values: false })
+        const { keys } = await storage.page({
+          ...rowsWith(family, row.id),
+          limit: goneRowsMax,
+          bytesMax: 1 << 20,
+          values: false,
+        })
         if (keys.length === 0) break
         await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
       }
