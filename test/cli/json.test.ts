@@ -60,6 +60,8 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   },
   { args: ['shards', 'list', 'source'], says: { shards: [{ state: 'open' }] } },
   { args: ['append', 'source', 'k', '1'], says: { appended: 1 } },
+  { args: ['pipelines', 'check', 'PIPELINE'], says: { version: 2, name: 'copy' } },
+  { args: ['pipelines', 'diff', 'PIPELINE'], says: { name: 'copy', isDeployed: false, changes: [{}, {}, {}] } },
   { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },
   { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
   { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },

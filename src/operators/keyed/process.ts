@@ -165,33 +165,34 @@ class OperatorContext implements ProcessContext<unknown, Readonly<Record<string,
     return this.context.now
   }
 
-  emit(value: unknown, time?: number): void {
+  // Properties that know their context, so that user code may take them out of it: ({ emit, setTimer }) => ...
+  readonly emit = (value: unknown, time?: number): void => {
     this.context.emit(value, time)
   }
 
-  side(output: string, value: unknown, time?: number): void {
+  readonly side = (output: string, value: unknown, time?: number): void => {
     if (!this.#sides.includes(output))
       throw new TypeError(`${this.#step} has no side output ${output}: declare it in sides.`)
     this.context.side(output, value, time)
   }
 
-  setTimer(time: number, tag?: string | number, domain: TimeDomain = 'event'): void {
+  readonly setTimer = (time: number, tag?: string | number, domain: TimeDomain = 'event'): void => {
     this.#check(time, tag)
     this.context.setTimer(time, tag, domain)
   }
 
-  clearTimer(time: number, tag?: string | number, domain: TimeDomain = 'event'): void {
+  readonly clearTimer = (time: number, tag?: string | number, domain: TimeDomain = 'event'): void => {
     this.#check(time, tag)
     this.context.clearTimer(time, tag, domain)
+  }
+
+  readonly count = (event: string, by?: number): void => {
+    this.context.count(event, by)
   }
 
   #check(time: number, tag: string | number | undefined): void {
     if (!Number.isSafeInteger(time))
       throw new TypeError(`${this.#step} set a timer for ${String(time)}: give whole milliseconds since 1970.`)
     if (isReservedTag(tag)) throw new TypeError(`${this.#step} gave a timer a tag that begins with U+0000.`)
-  }
-
-  count(event: string, by?: number): void {
-    this.context.count(event, by)
   }
 }

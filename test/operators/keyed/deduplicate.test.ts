@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Deduplicate } from '../../../src/operators/keyed/index.js'
 import { OperatorHarness } from '../operator-harness.js'
-import { keys, rowsOf } from './rows.js'
+import { keys, rowsOf, runs } from './rows.js'
 
 const names = fc.constantFrom<unknown>('x', 'y', 1, '1', { z: 1 })
 const identity = (value: unknown): string => `${typeof value} ${JSON.stringify(value)}`
@@ -26,7 +26,7 @@ describe('deduplicate', () => {
         )
         expect(harness.counts.get('duplicate') ?? 0).toBe(rows.length - expected.length)
       }),
-      { numRuns: 300 },
+      runs(300),
     )
   })
 
@@ -68,7 +68,7 @@ describe('deduplicate', () => {
         expect(harness.cells.size).toBe(0)
         expect(harness.timerCount).toBe(0)
       }),
-      { numRuns: 500 },
+      runs(500),
     )
   })
 })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { listState, mapState, Process, type StateDeclarations, valueState } from '../../../src/operators/keyed/index.js'
 import type { TimeDomain } from '../../../src/operators/task/keyed-operator.js'
 import { OperatorHarness } from '../operator-harness.js'
-import { keys } from './rows.js'
+import { keys, runs } from './rows.js'
 
 type Context = Parameters<ConstructorParameters<typeof Process>[1]['onRow']>[1]
 type Pieces = {
@@ -110,7 +110,7 @@ describe('process', () => {
           expect(order(harness.emitted)).toEqual(order(expected))
           expect(harness.timerCount).toBe(pending.size)
         }),
-        { numRuns: 250 },
+        runs(250),
       )
     },
   )

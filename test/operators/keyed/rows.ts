@@ -8,6 +8,11 @@ export interface TestRow<Value> {
   readonly time: number
 }
 
+/** So many random cases, and five hundred times as many in the long run. */
+export const runs = (numRuns: number): { numRuns: number } => ({
+  numRuns: process.env.MILLRACE_LONG === undefined ? numRuns : numRuns * 500,
+})
+
 export const keys = fc.constantFrom('a', 'b', 'c')
 
 /** Rows of a few keys; times lie close together, so that equal, late and distant ones all occur. */

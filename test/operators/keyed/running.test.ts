@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Average, Count, Distinct, Extreme, Folding, Sum } from '../../../src/operators/keyed/index.js'
 import type { KeyedOperator } from '../../../src/operators/task/keyed-operator.js'
 import { OperatorHarness } from '../operator-harness.js'
-import { keys, pushed, rowsOf, running } from './rows.js'
+import { keys, pushed, rowsOf, running, runs } from './rows.js'
 
 const amounts = fc.integer({ min: -5, max: 5 })
 const later = <Value>(value: Value): Promise<Value> => Promise.resolve(value)
@@ -42,7 +42,7 @@ describe('a running result equals the plain one over all values of its key', () 
         const emitted = await pushed(new OperatorHarness(make(isAsync)), rows)
         expect(emitted).toEqual(running(rows, reference))
       }),
-      { numRuns: 200 },
+      runs(200),
     )
   })
 
@@ -62,7 +62,7 @@ describe('a running result equals the plain one over all values of its key', () 
         })
         expect(emitted.map(({ value }) => value)).toEqual(expected)
       }),
-      { numRuns: 200 },
+      runs(200),
     )
   })
 
@@ -76,7 +76,7 @@ describe('a running result equals the plain one over all values of its key', () 
           running(bigints, (all) => [...all].sort((a, b) => Number(b - a))[0]),
         )
       }),
-      { numRuns: 200 },
+      runs(200),
     )
   })
 })
@@ -98,7 +98,7 @@ describe('distinct', () => {
           ),
         )
       }),
-      { numRuns: 300 },
+      runs(300),
     )
     const harness = new OperatorHarness(new Distinct(undefined, 100))
     await harness.push('a', { x: 1, y: 2 }, 0)
@@ -184,7 +184,7 @@ describe('keys', () => {
             order.filter((each) => each === key).map((_, i) => i + 1),
           )
       }),
-      { numRuns: 100 },
+      runs(100),
     )
   })
 })

@@ -4,7 +4,7 @@ import { Count, Deduplicate, Folding, Process, valueState } from '../../../src/o
 import { withState } from '../../../src/operators/keyed/state.js'
 import type { KeyedOperator } from '../../../src/operators/task/keyed-operator.js'
 import { OperatorHarness } from '../operator-harness.js'
-import { keys } from './rows.js'
+import { keys, runs } from './rows.js'
 
 const ttlMs = 10
 const living = (operator: KeyedOperator, ttl: number | undefined = ttlMs) =>
@@ -40,7 +40,7 @@ describe('time to live', () => {
           expect(harness.values.at(-1)).toBe(count)
         }
       }),
-      { numRuns: 300 },
+      runs(300),
     )
   })
 
@@ -66,7 +66,7 @@ describe('time to live', () => {
           if (!until.has(like)) until.set(like, now + ttlMs)
         }
       }),
-      { numRuns: 300 },
+      runs(300),
     )
   })
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Top } from '../../../src/operators/keyed/index.js'
 import { OperatorHarness } from '../operator-harness.js'
-import { rowsOf, type TestRow } from './rows.js'
+import { rowsOf, runs, type TestRow } from './rows.js'
 
 interface Scored {
   readonly id: string
@@ -49,7 +49,7 @@ describe('topN', () => {
         const given = harness.emitted.map(({ key, value }) => ({ key, value }))
         expect(given).toEqual(reference(rows, n, hasId))
       }),
-      { numRuns: 300 },
+      runs(300),
     )
   })
 

@@ -10,6 +10,7 @@ import {
 } from '../../../src/operators/keyed/index.js'
 import type { StateDeclarations } from '../../../src/operators/keyed/process.js'
 import { OperatorHarness } from '../operator-harness.js'
+import { runs } from './rows.js'
 
 /** A process step whose rows are what is to be done with its one piece of state. */
 function doing(state: StateDeclarations): OperatorHarness {
@@ -58,7 +59,7 @@ describe('state of a process step', () => {
         }
         expect(harness.counts.get('evicted') ?? 0).toBe(evicted)
       }),
-      { numRuns: 200 },
+      runs(200),
     )
   })
 
@@ -92,7 +93,7 @@ describe('state of a process step', () => {
           expect(harness.cells.size).toBe(model.size > 0 ? 1 : 0)
         }
       }),
-      { numRuns: 200 },
+      runs(200),
     )
   })
 

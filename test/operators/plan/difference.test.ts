@@ -11,6 +11,7 @@ import {
   topologyText,
 } from '../../../src/operators/plan/index.js'
 import { MillraceError } from '../../../src/runtime/index.js'
+import { runs } from '../keyed/rows.js'
 
 const keyed = () =>
   pipeline('p')
@@ -79,7 +80,7 @@ describe('the difference of two versions', () => {
         expect(same - 3).toBe(commonLength(before, after))
         expect(diffPlans(older, older).every(({ change }) => change === 'same')).toBe(true)
       }),
-      { numRuns: 300 },
+      runs(300),
     )
   })
 })
