@@ -70,12 +70,10 @@ export class Exit {
 
   /** Behind all rows so far: where event time is. */
   advance(watermark: number, isIdle: boolean): void {
-    if (isIdle) {
-      if (!this.#isIdle) this.#all({ kind: 'idle' })
-    } else if (watermark > this.#watermark || this.#isIdle) {
-      this.#watermark = Math.max(watermark, this.#watermark)
-      this.#all({ kind: 'watermark', watermark: this.#watermark })
-    }
+    const isLater = watermark > this.#watermark
+    if (isLater) this.#watermark = watermark
+    if (isLater || (this.#isIdle && !isIdle)) this.#all({ kind: 'watermark', watermark: this.#watermark })
+    if (isIdle && (isLater || !this.#isIdle)) this.#all({ kind: 'idle' })
     this.#isIdle = isIdle
   }
 

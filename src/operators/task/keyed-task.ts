@@ -126,19 +126,24 @@ class GroupTask implements KeyedStageTask {
     return core.flush()
   }
 
-  /** The entry's event time: the lowest of its channels that are not idle. */
+  /**
+   * The entry's event time: the lowest of its channels that are not idle. When all are, the highest: none holds the others
+   * back, in whatever order they fell silent.
+   */
   #advance(entry: NodeId): Promise<void> | undefined {
     let lowest = Number.POSITIVE_INFINITY
+    let highest = Number.NEGATIVE_INFINITY
     let isIdle = true
     let some = false
     for (const channel of this.#channels.values()) {
       if (channel.entry !== entry) continue
       some = true
+      highest = Math.max(highest, channel.watermark)
       if (channel.isIdle) continue
       isIdle = false
       lowest = Math.min(lowest, channel.watermark)
     }
-    if (some) this.#core.setMark(entry, isIdle ? Number.NEGATIVE_INFINITY : lowest, isIdle)
+    if (some) this.#core.setMark(entry, isIdle ? highest : lowest, isIdle)
     return this.#core.advance()
   }
 

@@ -180,22 +180,23 @@ export class StageCore {
     return pending ? pending.then(() => this.#flushSteps()) : this.#flushSteps()
   }
 
-  /** Behind a node: the lowest of its inputs that are not idle. */
+  /** Behind a node: the lowest of its inputs that are not idle; the highest when all are. */
   #combine(id: NodeId): void {
     const eventTime = this.steps.eventTimes.get(id)
     const inputs = this.options.stages.nodes[id]?.inputs ?? []
     if (inputs.length === 0) return
     let lowest = Number.POSITIVE_INFINITY
+    let highest = Number.NEGATIVE_INFINITY
     let isIdle = true
     for (const input of inputs) {
+      highest = Math.max(highest, this.#marks[input] as number)
       if (this.#idles[input]) continue
       isIdle = false
       lowest = Math.min(lowest, this.#marks[input] as number)
     }
-    if (isIdle) this.#idles[id] = true
+    const mark = isIdle ? highest : lowest
     // The end of a bounded run is the end behind an `eventTime` too.
-    else if (eventTime) this.setMark(id, lowest === Number.POSITIVE_INFINITY ? lowest : eventTime.watermark, false)
-    else this.setMark(id, lowest, false)
+    this.setMark(id, eventTime && mark !== Number.POSITIVE_INFINITY ? eventTime.watermark : mark, isIdle)
   }
 
   tick(): Promise<void> | undefined {
