@@ -1,14 +1,15 @@
+import type { BodyReader } from '../log/bodies.js'
 import { ChunkCursor } from '../log/format.js'
 import type { KeySchema } from '../tables/values/index.js'
 import { type CellChange, Cells, type CellsOptions } from './cells.js'
 import { Outputs, type SinkOutput } from './outputs.js'
-import { isVisible, kept, type PartitionKey, partitionKeys, recordValue } from './records.js'
+import { isVisible, kept, type PartitionKey, partitionKeys, recordSource, recordValue } from './records.js'
 import { StepError } from './step-error.js'
 import type { Plan, Step } from './types.js'
 
 export type { KeySchema } from '../tables/values/index.js'
 export type { CellChange, CellKey } from './cells.js'
-export type { SinkOutput } from './outputs.js'
+export { type SinkBatch, type SinkOutput, timeless } from './outputs.js'
 export { PackedMap } from './state-value.js'
 export { StepError, stackOf, textOf } from './step-error.js'
 
@@ -22,6 +23,8 @@ export interface TaskOptions extends CellsOptions {
   readonly plan: Plan
   /** Name of the source table's partition key; undefined for a plain stream. */
   readonly hashKeyName: string | undefined
+  /** Knows the shapes of the source's rows before a chunk of them comes. */
+  readonly bodies: BodyReader
   /** The keys of the tables that table sinks write to, by the index of the step. */
   readonly sinkKeys: Readonly<Record<number, KeySchema>>
   /** Called before user code runs on a record, so that a loop or an exit can be traced to it. */
@@ -68,13 +71,14 @@ export class Task {
   /** Runs the records of a chunk from a sequence number on. Throws StepError; the task is then of no more use. */
   async process(chunk: Buffer, from: number): Promise<void> {
     const cursor = new ChunkCursor(chunk)
+    const source = recordSource(chunk, this.#options.bodies)
     const isKeyed = this.#firstKeyed < this.#steps.length
     const rows: Row[] = []
     while (cursor.next()) {
       if (cursor.sequence < from || !isVisible(cursor)) continue
       const { sequence } = cursor
       const key = isKeyed ? this.#partitionKey(cursor) : undefined
-      const row = { value: this.#decode(cursor), key, sequence }
+      const row = { value: recordValue(cursor, source), key, sequence }
       const pending = this.#run(0, this.#firstKeyed, row, isKeyed ? rows : undefined)
       if (pending) await pending
       const turn = this.#options.turn()
@@ -91,14 +95,6 @@ export class Task {
       if (pending) await pending
       const turn = this.#options.turn()
       if (turn) await turn
-    }
-  }
-
-  #decode(cursor: ChunkCursor): unknown {
-    try {
-      return recordValue(cursor)
-    } catch (error) {
-      throw new StepError(0, cursor.sequence, error)
     }
   }
 

@@ -2,7 +2,7 @@ import type { LoadSink } from '../balance/index.js'
 import type { BatchEffect, Commit, RecordEffect, RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
-import type { CellKey } from '../operators/task.js'
+import type { CellKey, SinkBatch } from '../operators/task.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import {
   barrierEffects,
@@ -126,6 +126,7 @@ export class PipelineRun {
     const { workers, load, moduleFile, row, hashKeyName, sinkKeys, limits, log } = this.#options
     const task: SourceTask = new SourceTask({
       position,
+      stream: row.stream,
       log,
       handoverBytes: Math.min(limits.handoverBytes, limits.epochBytesMax),
       handoversInFlightMax: limits.handoversInFlightMax,
@@ -259,6 +260,7 @@ export class PipelineRun {
       submitted = commit.submit({
         rows,
         records,
+        ...effects.shapes,
         ...(isPositionOnly(effects.rows, records, cells) ? { essential: true } : {}),
       })
     } finally {
@@ -280,19 +282,20 @@ export class PipelineRun {
   }
 
   #workOf(parts: readonly TaskBarrier[]): SinkWork[] {
-    const gathered = new Map<number, string[]>()
+    const gathered = new Map<number, { entries: string[]; batches: SinkBatch[] }>()
     for (const { result } of parts) {
-      for (const { sink, entries } of result.outputs) {
-        const all = gathered.get(sink)
-        if (all) for (const entry of entries) all.push(entry)
-        else gathered.set(sink, [...entries])
+      for (const { sink, entries, batch } of result.outputs) {
+        const all = gathered.get(sink) ?? { entries: [], batches: [] }
+        gathered.set(sink, all)
+        for (const entry of entries) all.entries.push(entry)
+        if (batch) all.batches.push(batch)
       }
     }
-    return [...gathered].map(([index, entries]): SinkWork => {
+    return [...gathered].map(([index, { entries, batches }]): SinkWork => {
       const step = this.#options.row.plan.steps[index]
       if (step?.kind !== 'sink') throw new MillraceError('INTERNAL', `Step ${index} is no sink.`)
       const { kind, target } = step.sink
-      if (kind === 'stream') return { kind, name: target, entries }
+      if (kind === 'stream') return { kind, name: target, batches }
       if (kind === 'table') return { kind, name: target, schema: this.#options.sinkKeys[index] as KeySchema, entries }
       return { kind, index, file: this.#options.files.get(index) as FileSink, entries }
     })

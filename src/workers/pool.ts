@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
+import type { Shape } from '../log/bodies.js'
 import type { PlanDescription } from '../operators/index.js'
 import type { BarrierResult, CellKey, KeySchema } from '../operators/task.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
@@ -43,7 +44,8 @@ export interface OpenTaskOptions {
 
 /** A task in a worker, as the main thread holds it. */
 export interface TaskHandle {
-  send(buffer: ArrayBuffer, lengths: readonly number[], from: number): void
+  /** `shapes` are those of the source's rows that the task does not know yet. */
+  send(buffer: ArrayBuffer, lengths: readonly number[], from: number, shapes: readonly Shape[]): void
   barrier(number: number): void
   committed(number: number): void
   close(): void
@@ -217,7 +219,8 @@ export class WorkerPool {
     thread.tasks.set(task, listener)
     thread.say({ kind: 'open', task, ...options })
     return {
-      send: (buffer, lengths, from) => thread.say({ kind: 'chunks', task, buffer, lengths, from }, [buffer]),
+      send: (buffer, lengths, from, shapes) =>
+        thread.say({ kind: 'chunks', task, buffer, lengths, from, shapes }, [buffer]),
       barrier: (number) => thread.say({ kind: 'barrier', task, number }),
       committed: (number) => thread.say({ kind: 'committed', task, number }),
       close: () => {

@@ -1,3 +1,4 @@
+import type { Shape } from '../log/bodies.js'
 import type { PlanDescription } from '../operators/index.js'
 import { type BarrierResult, type CellKey, type KeySchema, stackOf, textOf } from '../operators/task.js'
 
@@ -19,6 +20,8 @@ export type ToWorker =
       readonly buffer: ArrayBuffer
       readonly lengths: readonly number[]
       readonly from: number
+      /** Shapes of the source's rows that the task does not know yet. */
+      readonly shapes: readonly Shape[]
     }
   | { readonly kind: 'barrier'; readonly task: number; readonly number: number }
   | { readonly kind: 'committed'; readonly task: number; readonly number: number }

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type MessagePort, resourceLimits } from 'node:worker_threads'
 import { addExtension, Packr } from 'msgpackr'
+import { BodyReader } from '../log/bodies.js'
 import { describePlan, type Plan, planOf } from '../operators/index.js'
 import { type CellKey, PackedMap, StepError, stackOf, Task } from '../operators/task.js'
 import { describingTask, type FromWorker, type ToWorker, Trace, type WireError, wireError } from './protocol.js'
@@ -48,6 +49,7 @@ interface OpenTask {
   queue: Promise<void>
   isClosed: boolean
   readonly fetches: Map<number, (values: readonly (Buffer | undefined)[]) => void>
+  readonly bodies: BodyReader
   task: Task | undefined
 }
 
@@ -161,6 +163,7 @@ class WorkerSide {
       queue: Promise.resolve(),
       isClosed: false,
       fetches: new Map(),
+      bodies: new BodyReader(),
       task: undefined,
     }
     this.#tasks.set(number, open)
@@ -170,6 +173,7 @@ class WorkerSide {
       open.task = new Task({
         plan,
         hashKeyName,
+        bodies: open.bodies,
         sinkKeys,
         stateBytesMax: () => this.#stateBytesMax(label, stateBytesMax),
         pack: (value) => packr.pack(value),
@@ -246,6 +250,7 @@ class WorkerSide {
   async #chunks(open: OpenTask, message: Extract<ToWorker, { kind: 'chunks' }>): Promise<void> {
     const began = performance.now()
     const task = open.task as Task
+    open.bodies.learn(message.shapes)
     this.#enter(message.task, open)
     let at = 0
     for (const length of message.lengths) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createEncoder, type EncoderOptions } from '../../src/kafka/encoder.js'
-import { type LogRecord, RecordKind, type Sequence, type Shard, type Stream } from '../../src/log/index.js'
+import { BodyReader, type LogRecord, RecordKind, type Sequence, type Shard, type Stream } from '../../src/log/index.js'
 import { changeBody, decodeBody, MemoryLog, newRecord, origin } from './memory.js'
 
 const commitTime = 1_700_000_000_123
@@ -32,6 +32,7 @@ function encoding(kind: Stream['kind'], options: Partial<EncoderOptions> = {}, i
     tombstones: true,
     origin,
     decodeChange: decodeBody,
+    bodies: () => new BodyReader(),
     ...options,
   })
   return (record: LogRecord) => encode(record, log.shards()[0] as Shard, 5)
