@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { jsonMember } from '../../../src/log/bodies/plain-data.js'
@@ -14,7 +15,7 @@ import {
   splitShapes,
   withoutRows,
 } from '../../../src/log/bodies.js'
-import { Codec, checkBatch, recordsOfBatch, stampProducer } from '../../../src/log/index.js'
+import { Codec, checkBatch, recordsOfBatch, ShapeStore, type StreamId, stampProducer } from '../../../src/log/index.js'
 import { kept } from '../../../src/operators/kept.js'
 
 const producer = { producer: 1, number: 1, epoch: 1 }
@@ -267,3 +268,59 @@ function plain(value: unknown): unknown {
       .map(([name, each]) => [name, plain(each)]),
   )
 }
+
+it('a row, its shape and its key are the vector of docs/formats.md', () => {
+  const [shape, row, body] = /```row\n([^`]*)```/.exec(readFileSync('docs/formats.md', 'utf8'))![1]!.trim().split('\n')
+  const { records, shapes } = stored([{ price: 1.5, name: 'é', more: null, note: 'ab' }])
+  expect(shapes[0]!.text).toBe(shape)
+  expect(records[0]!.body.toString('hex')).toBe(body!.replaceAll(' ', ''))
+  const store = new ShapeStore({ stream: () => ({}) as never })
+  const [made] = store.inCommit(7 as StreamId, shapes).atPack!({ commit: 1, time: 1, takeSequence: () => 1 as never })
+  const [key, value, text] = row!.split(/ {2}| (?=\[)/)
+  expect(made!.key.toString('hex')).toBe(key!.replaceAll(' ', ''))
+  expect(made!.value!.toString('hex', 0, 5)).toBe(value!.replaceAll(' ', ''))
+  expect(made!.value!.toString('utf8', 5)).toBe(text)
+})
+
+describe('the shapes of streams', () => {
+  const [one, two, three] = stored([{ a: 1 }, { b: 1 }, { c: 1 }]).shapes as [Shape, Shape, Shape]
+  const first = 1 as StreamId
+  const other = 2 as StreamId
+  const context = { commit: 1, time: 1, takeSequence: () => 1 as never }
+
+  it('are stored once, numbered in the order in which they came, and show when their commit has returned', () => {
+    const gone = new Set<StreamId>()
+    const store = new ShapeStore({ stream: (id) => (gone.has(id) ? undefined : ({} as never)) })
+    const sets = [
+      store.inCommit(first, [one, two]),
+      store.inCommit(first, [two, three]),
+      store.inCommit(other, [three]),
+    ]
+    const rows = sets.map(({ atPack }) => atPack!(context))
+    expect(rows.map((each) => each.length)).toEqual([2, 1, 1])
+    expect(store.of(first)).toEqual([])
+    expect(store.has(first, two.id)).toBe(true)
+    expect(store.inCommit(first, [one, three])).toEqual({})
+    store.show()
+    expect(store.of(first)).toEqual([one, two, three])
+    expect(store.of(other)).toEqual([three])
+    gone.add(other)
+    expect(store.inCommit(other, [one]).atPack!(context)).toEqual([])
+
+    const opened = new ShapeStore({ stream: () => ({}) as never })
+    opened.load(rows.flat().reverse() as { key: Buffer; value: Buffer }[])
+    expect(opened.of(first)).toEqual([one, two, three])
+    opened.forget(first)
+    expect(opened.of(first)).toEqual([])
+  })
+
+  it('refuse another one of the same id, and more than there may be', () => {
+    const store = new ShapeStore({ stream: () => ({}) as never })
+    store.inCommit(first, [one]).atPack!(context)
+    expect(store.refusal(first, [one, two])).toBeUndefined()
+    expect(store.refusal(first, [{ ...two, id: one.id }])?.code).toBe('SHAPES_FULL')
+    const { shapes } = stored(Array.from({ length: shapesMax }, (_, i) => ({ [`f${i}`]: 1 })))
+    expect(store.refusal(first, shapes)?.code).toBe('SHAPES_FULL')
+    expect(store.refusal(first, shapes.slice(1))).toBeUndefined()
+  })
+})
