@@ -14,7 +14,18 @@ const livePersons = 1000
 const hotPersonEvery = 100
 const fillBytes = 4096
 
-const cities = ['Phoenix', 'Los Angeles', 'San Francisco', 'Boise', 'Portland', 'Bend', 'Redmond', 'Seattle', 'Kent', 'Cheyenne']
+const cities = [
+  'Phoenix',
+  'Los Angeles',
+  'San Francisco',
+  'Boise',
+  'Portland',
+  'Bend',
+  'Redmond',
+  'Seattle',
+  'Kent',
+  'Cheyenne',
+]
 const states = ['AZ', 'CA', 'ID', 'OR', 'WA', 'WY']
 const hotChannels = ['Google', 'Facebook', 'Baidu', 'Apple']
 
