@@ -1,6 +1,6 @@
 import { MillraceError } from '../../runtime/errors.js'
 import type { Shape } from './shape.js'
-import { type RowBytes, readAny, readText, slotBytes } from './slots.js'
+import { type RowBytes, readAny, readText, readTexts, slotBytes, textWithin } from './slots.js'
 
 /** The method that gives a value which outlives its bytes; see operators/kept.ts. */
 const keptMark = Symbol.for('millrace.kept')
@@ -48,20 +48,32 @@ function makeClass({ fields }: Shape): RowClass {
         : `${type === 'string' ? 'readText' : 'readAny'}(this[bytesOf], ${place})`
     return `get [${JSON.stringify(name)}]() { try { return ${read} } catch (error) { throw unreadable(error, this[bytesOf]) } }`
   })
-  const members = fields.map(([name]) => `${JSON.stringify(name)}: this[${JSON.stringify(name)}]`)
+  const texts = fields.flatMap(([, type], i) => (type === 'string' ? [i * slotBytes] : []))
+  const members = fields.map(([name, type], i) => {
+    const within = `textWithin(this[bytesOf], this[placeOf], ${i * slotBytes}, texts, ${texts[0]})`
+    return `${JSON.stringify(name)}: ${type === 'string' && texts.length > 1 ? within : `this[${JSON.stringify(name)}]`}`
+  })
+  const reading = texts.length > 1 ? `readTexts(this[bytesOf], this[placeOf], ${texts[0]}, ${texts.at(-1)})` : "''"
   const trims = fields.flatMap(([name, type]) =>
     type === 'any' ? `if (plain[${JSON.stringify(name)}] === undefined) delete plain[${JSON.stringify(name)}]\n` : [],
   )
   const text = `class Row {
     constructor(bytes, place) { this[bytesOf] = bytes; this[placeOf] = place; this[keptMark] = keep }
     ${getters.join('\n')}
-    toJSON() { const plain = { ${members.join(', ')} }; ${trims.join('')} return plain }
+    toJSON() {
+      try {
+        const texts = ${reading}
+        const plain = { ${members.join(', ')} }
+        ${trims.join('')}
+        return plain
+      } catch (error) { throw unreadable(error, this[bytesOf]) }
+    }
     [inspect]() { return this.toJSON() }
   }
   const keep = function () { return this instanceof Row ? this.toJSON() : completed(this, Row) }
   return Row`
   const inspect = Symbol.for('nodejs.util.inspect.custom')
-  const given = { bytesOf, placeOf, keptMark, readText, readAny, unreadable, completed, inspect }
+  const given = { bytesOf, placeOf, keptMark, readText, readTexts, textWithin, readAny, unreadable, completed, inspect }
   const made = new Function(...Object.keys(given), text)(...Object.values(given)) as RowClass
   // For `for (const name in row)`.
   for (const [name] of fields) Object.defineProperty(made.prototype, name, { enumerable: true })

@@ -35,6 +35,28 @@ export function readText({ view, bytes }: RowBytes, at: number, slot: number): s
   return size & asciiBit ? bytes.latin1Slice(start, start + (size & bytesMask)) : bytes.utf8Slice(start, start + size)
 }
 
+/**
+ * The texts of a row in one piece, for who reads all of them: a slice for each costs twice as much. They lie from the first
+ * slot's to the last one's, as rows are written here; where they do not, the piece is empty.
+ */
+export function readTexts({ view, bytes }: RowBytes, at: number, first: number, last: number): string {
+  const start = view.getUint32(at + first, true)
+  const end = view.getUint32(at + last, true) + (view.getUint32(at + last + 4, true) & bytesMask)
+  return end <= start || end - start > textsBytesMax ? '' : bytes.latin1Slice(at + start, at + end)
+}
+
+/** Of a row with longer texts each is sliced alone, so that a short one that is kept does not keep a long one. */
+const textsBytesMax = 4096
+
+/** The text of a string's slot, of a row whose texts begin at the slot `first`. */
+export function textWithin(source: RowBytes, at: number, slot: number, texts: string, first: number): string {
+  const { view } = source
+  const start = view.getUint32(at + slot, true) - view.getUint32(at + first, true)
+  const size = view.getUint32(at + slot + 4, true)
+  const end = start + (size & bytesMask)
+  return size & asciiBit && start >= 0 && end <= texts.length ? texts.substring(start, end) : readText(source, at, slot)
+}
+
 export function writeText(
   out: BodyBuffer,
   at: number,
