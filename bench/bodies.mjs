@@ -5,7 +5,7 @@ import { Packr, Unpackr } from 'msgpackr'
 import { BatchBuilder, BodyReader, RowEncoder, rowBytes } from '../dist/log/bodies.js'
 import { ChunkCursor, chunkHeaderBytes, stampBatch } from '../dist/log/index.js'
 import { recordSource, recordValue } from '../dist/operators/records.js'
-import { eventOf, kindOf } from './nexmark/events.mjs'
+import { bidType, eventOf } from './nexmark/events.mjs'
 
 const { values: flags } = parseArgs({
   options: { events: { type: 'string', default: '50000' }, rounds: { type: 'string', default: '15' } },
@@ -13,8 +13,7 @@ const { values: flags } = parseArgs({
 const count = Number(flags.events)
 const rounds = Number(flags.rounds)
 const chunkRecords = 1000
-const kinds = { person: 0, auction: 1, bid: 2 }
-const events = Array.from({ length: count }, (_, n) => ({ type: kinds[kindOf(n)], ...eventOf(n) }))
+const events = Array.from({ length: count }, (_, n) => eventOf(n))
 
 /** Calls `run` over and over; nanoseconds an event of the best round, all threads of this process. */
 function least(run) {
@@ -31,7 +30,7 @@ function least(run) {
 /** As a query of few fields reads a bid. */
 const sums = new Map()
 function few(event) {
-  if (event.type === 2) sums.set(event.bidder, (sums.get(event.bidder) ?? 0) + event.price)
+  if (event.type === bidType) sums.set(event.bidder, (sums.get(event.bidder) ?? 0) + event.price)
 }
 
 /** Every field, as whoever keeps the event has it. */

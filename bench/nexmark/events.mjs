@@ -6,6 +6,11 @@ export const firstTime = 1_700_000_000_000
 export const eventsPerMs = 10
 export const firstId = 1000
 
+/** The `type` of an event. */
+export const personType = 0
+export const auctionType = 1
+export const bidType = 2
+
 const blockLength = 50
 const auctionsPerBlock = 3
 /** Bids go to the newest 100 auctions, sellers and bidders are among the newest 1000 persons. */
@@ -55,6 +60,7 @@ function person(n, block, dateTime) {
   const a = bits(n, 1)
   const b = bits(n, 2)
   return {
+    type: personType,
     id: firstId + block,
     name: `${text(a, 8)} ${text(b, 6)}`,
     email: `${text(a >>> 3, 7)}@${text(b >>> 3, 5)}.com`,
@@ -72,6 +78,7 @@ function auction(n, block, newestAuction, dateTime) {
   const isHot = bits(n, 1) % 4 !== 0
   const seller = isHot ? block - (block % hotPersonEvery) : recent(block, livePersons, bits(n, 2))
   return {
+    type: auctionType,
     id: firstId + newestAuction,
     itemName: text(fill, 20),
     description: text(fill >>> 5, 100),
@@ -96,6 +103,7 @@ function bid(n, block, newestAuction, dateTime) {
   const channel = (c >>> 8) % 10_000
   const fill = bits(n, 7)
   return {
+    type: bidType,
     auction: firstId + auction,
     bidder: firstId + bidder,
     price: price(bits(n, 5)),
@@ -106,13 +114,7 @@ function bid(n, block, newestAuction, dateTime) {
   }
 }
 
-/** The kind of event n: 'person', 'auction' or 'bid'. */
-export function kindOf(n) {
-  const place = n % blockLength
-  return place === 0 ? 'person' : place <= auctionsPerBlock ? 'auction' : 'bid'
-}
-
-/** Event n, as its kind has it. */
+/** Event n. Its `type` says what it is. */
 export function eventOf(n) {
   const block = Math.floor(n / blockLength)
   const place = n % blockLength
