@@ -10,6 +10,8 @@ export const firstId = 1000
 export const personType = 0
 export const auctionType = 1
 export const bidType = 2
+/** No event of the workload: the end of a shard. */
+export const endType = 3
 
 const blockLength = 50
 const auctionsPerBlock = 3

@@ -1,7 +1,7 @@
 // What each query must give of the first million and the first five million events: number of results, sum over them. They
 // come from another implementation of the workload, so a fault in generator and queries here cannot hide.
 export const expected = {
-  1_000_000: {
+  1000000: {
     q0: [1_000_000, 499_500_000],
     q1: [920_000, 65_787_858_723],
     q2: [6_998, 553_451_041],
@@ -13,7 +13,7 @@ export const expected = {
     q11: [19_911, 2_396_837_236],
     q12: [27_371, 2_392_976_292],
   },
-  5_000_000: {
+  5000000: {
     q0: [5_000_000, 2_497_500_000],
     q1: [4_600_000, 328_447_240_812],
     q2: [37_867, 3_021_815_949],

@@ -21,11 +21,11 @@ class Totals {
 }
 
 /** A stateless query: what it gives of an event, or undefined. */
-const stateless = (valueOf) => () => {
+const stateless = (amountOf) => () => {
   const totals = new Totals()
   return {
     on: (event) => {
-      const value = valueOf(event)
+      const value = amountOf(event)
       if (value !== undefined) totals.add(value)
     },
     end: () => totals,
