@@ -1,7 +1,7 @@
 // The Nexmark-like workload: one stream of four shards, keyed by each event's own number, filled with rows; then each query as
 // an ordinary pipeline over all of it, in a daemon that was started anew, state and results committed with sync. Counts and
 // checksums must be those of the plain queries, and of bench/nexmark/expected.mjs where it has that many events.
-//   npm run bench -- nexmark [--events 1000000] [--queries q0,q1] [--rounds 1] [--codec row] [--plain]
+//   npm run bench -- nexmark [--events 1000000] [--queries q0,q1] [--rounds 1] [--codec row] [--plain] [--profile FOLDER]
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,6 +26,8 @@ const { values: flags } = parseArgs({
     codec: { type: 'string', default: 'row' },
     /** Only the plain queries, without a daemon. */
     plain: { type: 'boolean', default: false },
+    /** A folder for CPU profiles of the daemon's threads. */
+    profile: { type: 'string' },
   },
 })
 const total = Number(flags.events)
@@ -67,7 +69,8 @@ const data = join(folder, 'data')
 const filling = await BenchDaemon.start(data)
 await fill(filling)
 await filling.stop()
-const daemon = await BenchDaemon.start(data)
+const profiling = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`] : []
+const daemon = await BenchDaemon.start(data, {}, profiling)
 const client = new RawClient(daemon.port)
 await aws('CreateTable', {
   TableName: tableName,

@@ -1,6 +1,6 @@
 // Each query as an ordinary pipeline. They read rows of one stream whose key is the event's own number, so whatever a query
-// groups by has to be shuffled; results are counted and summed as state of one key (`totals`), which is committed with
-// positions and windows, and put into a table from the result on that should be the last.
+// groups by has to be shuffled. Of each result the number that is summed goes to one key, whose state (`totals`) counts and
+// sums: it is committed with positions and windows, and put into a table from the result on that should be the last.
 //
 // The last event of each shard has the type `endType` and a time far ahead: it ends all windows, as the end of input would.
 import { hopping, pipeline, session, stream, table, tumbling, valueState } from 'millrace'
@@ -18,13 +18,14 @@ const bids = (name, from) => timed(name, from).filter((event) => event.type === 
 /** @param wanted count from which on the totals are shown */
 const totals = (flow, { query, wanted, into }, amountOf) =>
   flow
+    .map(amountOf)
     .keyBy(() => query)
     .aggregate(
       'totals',
       () => ({ count: 0, checksum: 0 }),
-      (sums, result) => {
+      (sums, amount) => {
         sums.count++
-        sums.checksum += amountOf(result)
+        sums.checksum += amount
         return sums
       },
     )
@@ -170,7 +171,7 @@ export const queries = {
         .map(({ auction, bidder, price, dateTime }) => ({ auction, bidder, price, dateTime }))
         .keyBy(({ auction }) => auction % 16)
         .window(tumbling('10s'))
-        .reduce('largest of a group', (best, bid) => (isBetter(bid, best) ? bid : best))
+        .reduce('largest-of-group', (best, bid) => (isBetter(bid, best) ? bid : best))
         .map(({ value }) => value)
         .keyBy(() => 'all')
         .window(tumbling('10s'))
@@ -191,7 +192,7 @@ export const queries = {
         .keyBy(({ id }) => id)
         .window(tumbling('10s'))
         .aggregate(
-          'new sellers',
+          'new-sellers',
           () => ({ name: undefined, sold: false }),
           (seen, { name }) => (name === undefined ? { ...seen, sold: true } : { ...seen, name }),
         )
