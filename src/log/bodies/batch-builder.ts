@@ -60,13 +60,13 @@ export class BatchBuilder {
 
   #add({ key, value, time }: NewValue, now: number): void {
     if (typeof key !== 'string') throw bad('A record has a key that is not a string.')
-    // Unpaired surrogates have no bytes of their own: several keys would become one.
-    if (!isWellFormed(key)) throw bad('A record has a key that is not well-formed Unicode.')
     if (time !== undefined && (!Number.isSafeInteger(time) || time < 0))
       throw bad('A record has a time that is not milliseconds since 1970.')
     const bodies = this.#bodies
     const keyStart = bodies.end
     const keyBytes = bodies.appendText(key)
+    // Unpaired surrogates have no bytes of their own: several keys would become one.
+    if (keyBytes !== key.length && !isWellFormed(key)) throw bad('A record has a key that is not well-formed Unicode.')
     if (keyBytes > recordKeyBytesMax) throw bad(`A record has a key of more than ${recordKeyBytesMax} bytes.`)
     const { hi, lo } = hashKey(bodies.bytes, keyStart, bodies.end)
     const { codec, shape } = this.#writeBody(value)
