@@ -4,7 +4,8 @@ import { MillraceError } from '../runtime/errors.js'
 import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
 import { kept } from './kept.js'
 import { attributesOf } from './plain.js'
-import type { SinkItem, SinkPlan, SinkRecord } from './types.js'
+import type { SinkPlan } from './plan/sink-plan.js'
+import type { SinkItem, SinkRecord } from './types.js'
 
 /** What the sinks of one task gather between two barriers, in characters: past it the pipeline reads less at once. */
 export const outputTextMax = 64 * 1024 * 1024
@@ -53,7 +54,7 @@ export class Outputs {
     if (sink.kind !== 'file' && (result === undefined || result === null)) return
     if (sink.kind === 'table') return this.#put(sink.name, step, result)
     if (sink.kind === 'stream') return this.#append(step, result)
-    const entry = jsonOf(kept(result), 'A file sink')
+    const entry = jsonOf(kept(result), `A ${sink.kind} sink`)
     const entries = this.#lists.get(step)
     if (entries) entries.push(entry)
     else this.#lists.set(step, [entry])

@@ -1,6 +1,6 @@
 import type { BatchEffect, RecordEffect, Release, RowEffect } from '../commit/index.js'
 import { finishBatch, type ShapesInCommit, type ShardedLog, withoutRows } from '../log/index.js'
-import { type SinkBatch, timeless } from '../operators/task.js'
+import { type SinkBatch, timeless } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Item, KeySchema, Tables } from '../tables/index.js'
 import type { CommittedFile, FileSink } from './file-sink.js'

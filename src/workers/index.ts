@@ -1,11 +1,30 @@
 export { bundleModule } from './bundle.js'
 export { describeModule } from './describe-module.js'
 export {
-  type OpenTaskOptions,
   type Place,
   type PoolOptions,
   type TaskHandle,
   type TaskListener,
   WorkerPool,
 } from './pool.js'
-export type { WireError } from './protocol.js'
+export type {
+  ChannelEnd,
+  ChannelStart,
+  Exit,
+  OpenTaskOptions,
+  TaskAddress,
+  TaskWork,
+  WireError,
+} from './protocol.js'
+export { type PackedRows, rowsIn } from './rows/row-buffer.js'
+export {
+  cellOfState,
+  namedCellsOf,
+  nameOfCell,
+  type RowStart,
+  type StoredCellKey,
+  stateKey,
+  stateValue,
+} from './rows/state-rows.js'
+export type { PackedBarrier, RowsOfPipeline } from './rows/task-rows.js'
+export { decodeTimer, type TimerKey, timerKey, timersFrom, timersOfGroups, timerValue } from './rows/timer-rows.js'

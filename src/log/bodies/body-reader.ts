@@ -37,6 +37,11 @@ export class BodyReader {
     }
   }
 
+  /** Takes shapes of any order: for one reader of several streams, where equal ids mean equal shapes. */
+  add(shapes: readonly Shape[]): void {
+    for (const shape of shapes) if (!this.#shapes.has(shape.id)) this.#shapes.set(shape.id, { shape, view: undefined })
+  }
+
   /** How many shapes it has learnt. */
   get count(): number {
     return this.#count

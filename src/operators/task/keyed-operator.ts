@@ -56,6 +56,11 @@ export interface KeyedContext {
  * `onRow` and `onTimer` give is awaited before the next row of the task.
  */
 export interface KeyedOperator {
+  /**
+   * True: the operator keeps no value of a row beyond `onRow`, nor a part of one. Otherwise values that are views into the
+   * records that were read are made whole before.
+   */
+  readonly keepsNoValue?: boolean
   /** Cells that a row will touch, so that those of a whole batch are fetched in one go. Without it: the main cell. */
   cellsOf?(row: Row, input: number): readonly (CellName | undefined)[]
   /** The same for a timer. Without it: the main cell. */
