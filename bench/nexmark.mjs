@@ -71,7 +71,6 @@ await fill(filling)
 await filling.stop()
 const profiling = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`] : []
 const daemon = await BenchDaemon.start(data, {}, profiling)
-const client = new RawClient(daemon.port)
 await aws('CreateTable', {
   TableName: tableName,
   AttributeDefinitions: [{ AttributeName: 'query', AttributeType: 'S' }],
@@ -98,7 +97,6 @@ for (const name of names) {
 }
 console.table(rows)
 console.log(`${total} events as ${flags.codec}: all counts and checksums are right`)
-client.close()
 await daemon.stop()
 
 /** Appends all events, and behind them to each shard one that ends it. */
@@ -137,7 +135,10 @@ async function fill({ port }) {
 
 async function aws(operation, body) {
   const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `DynamoDB_20120810.${operation}` }
+  // One of its own each time: the daemon closes a connection that is idle for as long as a query may take.
+  const client = new RawClient(daemon.port)
   const answer = await client.request('POST', '/', headers, Buffer.from(JSON.stringify(body)))
+  client.close()
   if (answer.status !== 200) throw new Error(`${operation}: ${answer.status} ${answer.body}`)
   return JSON.parse(String(answer.body))
 }

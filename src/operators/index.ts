@@ -1,4 +1,5 @@
 export { describePlan, type PlanDescription, planOf, type StepDescription } from './check.js'
+export { kept as plain } from './kept.js'
 export {
   type ListState,
   listState,
