@@ -47,6 +47,7 @@ export {
   type ProcessDefinition,
   type ProcessTimer,
   pipeline,
+  plain,
   type RowKey,
   type Sink,
   type SinkItem,

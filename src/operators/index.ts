@@ -1,3 +1,4 @@
+export { kept as plain } from './kept.js'
 export {
   type ListState,
   listState,

@@ -147,7 +147,7 @@ class LazyRecord implements StreamRecord {
 
 const staleRecord = (): TypeError =>
   new TypeError(
-    'A record is valid only until its steps are through: keep what you need of it, such as record.value, or all of it with toJSON().',
+    'A record is valid only until its steps are through: keep what you need of it, such as record.value, or all of it with plain(record).',
   )
 
 function parse(json: Buffer | undefined): Record<string, ItemValue> | undefined {

@@ -86,7 +86,7 @@ function completed(copy: RowView & Record<string, unknown>, view: RowClass): obj
   for (const name of Object.keys(copy)) {
     if (name in whole)
       throw new TypeError(
-        `A row was copied with a field ${name} of its own, by ... or Object.assign, which see no field of a row: copy record.value.toJSON() instead.`,
+        `A row was copied with a field ${name} of its own, by ... or Object.assign, which see no field of a row: copy plain(record.value) instead.`,
       )
     whole[name] = copy[name]
   }
@@ -97,7 +97,7 @@ function unreadable(error: unknown, { bytes }: RowBytes): unknown {
   // The handover that the row lies in has gone back to the main thread.
   if (bytes.length === 0)
     return new TypeError(
-      'A row is valid only until the steps of its record are through: keep what you need of it, or all of it with toJSON().',
+      'A row is valid only until the steps of its record are through: keep what you need of it, or all of it with plain(row).',
     )
   return error instanceof RangeError
     ? new MillraceError('FORMAT_INVALID', 'A row is shorter than its shape says.', { cause: error })
