@@ -57,3 +57,21 @@ export {
   type UserSink,
 } from './plan/index.js'
 export * from './types.js'
+export {
+  type AlignedOptions,
+  hopping,
+  type ProcessedWindow,
+  type ResultKind,
+  session,
+  sliding,
+  type TimeOptions,
+  tumbling,
+  type WindowAggregateOptions,
+  WindowedFlow,
+  type WindowMaxOptions,
+  type WindowOptions,
+  type WindowResult,
+  type WindowSpec,
+  type WindowStateOptions,
+  type WindowTopOptions,
+} from './windows/index.js'

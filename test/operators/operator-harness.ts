@@ -36,8 +36,12 @@ export class OperatorHarness {
   /** Cells that were named for the row or timer under way. */
   #brought = new Set<string>()
 
-  constructor(operator: KeyedOperator) {
+  /** Cells are cloned, or with `inPlace` given as they are, as the engine does: then what was emitted must not change. */
+  readonly #clone: (value: unknown) => unknown
+
+  constructor(operator: KeyedOperator, cells: 'cloned' | 'inPlace' = 'cloned') {
     this.#operator = operator
+    this.#clone = cells === 'cloned' ? structuredClone : (value) => value
   }
 
   /** A row of a key at an event time; `stamp` is the watermark now unless another is given. */
@@ -95,10 +99,10 @@ export class OperatorHarness {
       key,
       watermark: this.watermark,
       now: this.now,
-      get: (name) => structuredClone(this.cells.get(checked(name))),
+      get: (name) => this.#clone(this.cells.get(checked(name))),
       put: (value, name) => {
         if (value === undefined) this.cells.delete(checked(name))
-        else this.cells.set(checked(name), structuredClone(value))
+        else this.cells.set(checked(name), this.#clone(value))
       },
       bring: (names) => {
         for (const name of names) this.#brought.add(cellOf(key, name))

@@ -14,6 +14,7 @@ import {
 } from '../keyed/index.js'
 import type { Fold, Run } from '../keyed/user-run.js'
 import { type Awaitable, planMark, type StreamRecord } from '../types.js'
+import { WindowedFlow, type WindowOptions, type WindowSpec } from '../windows/index.js'
 import { type Duration, durationMs, durationText } from './duration.js'
 import type { Sink } from './ends.js'
 import { Flow, type ThroughRecord } from './flow.js'
@@ -263,6 +264,11 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     }
     const make = () => new Process(name, untyped)
     return this.#keyed({ operator: 'process', name, options, sides: untyped.sides, bound: boundOf(state), make })
+  }
+
+  /** Cuts the values of each key into windows; what is made of them comes next. */
+  window(spec: WindowSpec, options: WindowOptions = {}): WindowedFlow<Value, Key> {
+    return new WindowedFlow(this[planMark], spec, options)
   }
 
   /** What the step before gives to a side output. */

@@ -11,4 +11,5 @@ export const keyedSteps = [
   'aggregate',
   'deduplicate',
   'process',
+  'window',
 ] as const
