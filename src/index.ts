@@ -61,6 +61,7 @@ export {
   type ProcessTimer,
   pattern,
   pipeline,
+  plain,
   type ResultKind,
   type RowKey,
   type Sink,

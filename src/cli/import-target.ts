@@ -1,4 +1,12 @@
-import { encodeBatch, type NewRecord, stampProducer } from '../log/index.js'
+import {
+  type BatchProducer,
+  encodeBatch,
+  encodeShapes,
+  type NewRecord,
+  type Shape,
+  stampProducer,
+  withoutRows,
+} from '../log/index.js'
 import { asMillraceError, MillraceError, sleep, systemClock } from '../runtime/index.js'
 import type { Client } from './client.js'
 
@@ -43,6 +51,8 @@ export class ImportTarget {
   #records: NewRecord[] = []
   #bytes = 0
   #opened: Opened | undefined
+  /** Of the rows of the export, by id. */
+  readonly #shapes = new Map<number, Shape>()
   /** Number of the newest batch that is stored. */
   #stored: number
   /** Records of the batch that may be stored, since an answer never came. */
@@ -51,6 +61,11 @@ export class ImportTarget {
   constructor(options: ImportTargetOptions) {
     this.#options = options
     this.#stored = options.resumed ? options.resumed.batch - 1 : 0
+  }
+
+  /** Takes the shapes of the rows that come. */
+  learn(shapes: readonly Shape[]): void {
+    for (const shape of shapes) this.#shapes.set(shape.id, shape)
   }
 
   async add(record: NewRecord): Promise<void> {
@@ -71,20 +86,16 @@ export class ImportTarget {
     const number = this.#stored + 1
     // The batches of an import are cut the same way each time: this one is what was on its way when it broke off.
     if (number > last) {
+      const stamp = { producer, number, epoch }
       const batch = encodeBatch(this.#records)
-      stampProducer(batch, { producer, number, epoch })
-      const { client, path } = this.#options
-      await this.#persistently(async () => {
-        const lost = this.#inDoubt
-        this.#inDoubt = this.#records.length
-        try {
-          return await client.send('POST', `${path}/records`, 'application/octet-stream', batch)
-        } catch (error) {
-          // What an attempt before it may have done, this one's refusal does not take back.
-          if (asMillraceError(error).outcome === 'notApplied') this.#inDoubt = lost
-          throw error
-        }
-      })
+      const shapes = this.#shapesUsed()
+      try {
+        await this.#send(batch, shapes, stamp)
+      } catch (error) {
+        // The stream takes no more shapes: its rows go in another form, under the same number.
+        if (asMillraceError(error).code !== 'SHAPES_FULL' || this.#inDoubt > 0) throw error
+        await this.#send(withoutRows(batch, shapes), [], stamp)
+      }
       this.#inDoubt = 0
     }
     this.#stored = number
@@ -92,6 +103,32 @@ export class ImportTarget {
     this.#records = []
     this.#bytes = 0
     this.#options.onSent()
+  }
+
+  #shapesUsed(): readonly Shape[] {
+    const used = new Set<Shape>()
+    for (const { shape } of this.#records) {
+      const known = this.#shapes.get(shape ?? 0)
+      if (known) used.add(known)
+    }
+    return [...used]
+  }
+
+  async #send(batch: Buffer, shapes: readonly Shape[], stamp: BatchProducer): Promise<void> {
+    const { client, path } = this.#options
+    stampProducer(batch, stamp)
+    const body = shapes.length > 0 ? Buffer.concat([encodeShapes(shapes), batch]) : batch
+    await this.#persistently(async () => {
+      const lost = this.#inDoubt
+      this.#inDoubt = this.#records.length
+      try {
+        return await client.send('POST', `${path}/records`, 'application/octet-stream', body)
+      } catch (error) {
+        // What an attempt before it may have done, this one's refusal does not take back.
+        if (asMillraceError(error).outcome === 'notApplied') this.#inDoubt = lost
+        throw error
+      }
+    })
   }
 
   async #open(): Promise<Opened> {

@@ -8,6 +8,7 @@ import {
   type ExportShard,
   forEachRecord,
   type NewRecord,
+  parseShape,
   RecordKind,
   readChunkHeader,
 } from '../log/index.js'
@@ -118,6 +119,7 @@ async function importChunks(pieces: AsyncIterable<Buffer>, target: ImportTarget)
       if (part.kind === 'head') {
         if (part.head.kind === 'table') throw notImportable(part.head.stream)
         for (const shard of part.head.shards) shards.set(shard.id, shard)
+        target.learn((part.head.shapes ?? []).map(parseShape))
       } else if (part.kind === 'chunk') {
         const range = shards.get(readChunkHeader(part.chunk).shard)
         if (!range)

@@ -1,3 +1,4 @@
+import { parseShape, type Shape } from '../log/bodies.js'
 import { MillraceError } from '../runtime/index.js'
 
 export interface FramePage {
@@ -14,9 +15,12 @@ export interface PollFrame {
   readonly assigned: readonly { readonly shard: number; readonly lease: number; readonly next: number }[]
   readonly revoked: readonly number[]
   readonly pages: readonly FramePage[]
+  /** The stream's shapes behind those that were known, with the number of the first. */
+  readonly shapes: { readonly from: number; readonly list: readonly Shape[] }
 }
 
-interface Head extends Omit<PollFrame, 'pages'> {
+interface Head extends Omit<PollFrame, 'pages' | 'shapes'> {
+  readonly shapes?: { readonly from: number; readonly list: readonly unknown[] }
   readonly pages: readonly {
     readonly shard: number
     readonly next: number
@@ -43,5 +47,6 @@ export function readFrame(answer: Buffer): PollFrame {
     }
     return { ...page, chunks, bytes: at - start }
   })
-  return { ...head, pages }
+  const { from = 0, list = [] } = head.shapes ?? {}
+  return { ...head, pages, shapes: { from, list: list.map(parseShape) } }
 }

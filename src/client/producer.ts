@@ -1,6 +1,6 @@
+import { BatchBuilder, encodeShapes, RowEncoder, type Shape, withoutRows } from '../log/bodies.js'
 import { stampProducer } from '../log/format.js'
 import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
-import { BatchBuilder } from './batch-builder.js'
 import type { Connection } from './connection.js'
 import { Backoff } from './retry.js'
 import type { NewClientRecord, Producer, ProducerOptions } from './types.js'
@@ -8,6 +8,7 @@ import type { NewClientRecord, Producer, ProducerOptions } from './types.js'
 const batchBytesDefault = 1024 * 1024
 const bufferBytesDefault = 32 * 1024 * 1024
 const deliveryMsDefault = 120_000
+const codecDefault = 'json'
 
 interface Batch {
   readonly builder: BatchBuilder
@@ -22,7 +23,7 @@ interface Waiting {
   readonly resolve: (stored: Promise<void>) => void
 }
 
-function newBatch(): Batch {
+function newBatch(rows: RowEncoder | undefined): Batch {
   let resolve!: () => void
   let reject!: (error: unknown) => void
   const stored = new Promise<void>((yes, no) => {
@@ -31,7 +32,7 @@ function newBatch(): Batch {
   })
   // Each append has a promise of its own, which says of a failure; this one belongs to nobody.
   stored.catch(() => {})
-  return { builder: new BatchBuilder(), stored, resolve, reject }
+  return { builder: new BatchBuilder(rows), stored, resolve, reject }
 }
 
 interface Opened {
@@ -57,7 +58,10 @@ export class BatchingProducer implements Producer {
   #id: number | undefined
   /** Undefined: it has to be opened (again) before the next batch, which also says whether the last one was stored. */
   #opened: Opened | undefined
-  #gathering = newBatch()
+  readonly #rows: RowEncoder | undefined
+  /** Shapes that the stream has, as far as its answers say. */
+  readonly #known = new Set<number>()
+  #gathering: Batch
   #full: Batch[] = []
   #inFlight: Batch | undefined
   #isScheduled = false
@@ -78,7 +82,10 @@ export class BatchingProducer implements Producer {
       lingerMs: options.lingerMs ?? 0,
       bufferBytesMax: options.bufferBytesMax ?? bufferBytesDefault,
       deliveryMsMax: options.deliveryMsMax ?? deliveryMsDefault,
+      codec: options.codec ?? codecDefault,
     }
+    this.#rows = this.#options.codec === 'row' ? new RowEncoder() : undefined
+    this.#gathering = newBatch(this.#rows)
   }
 
   /** Its id, for opening it again; undefined before the first batch was sent. */
@@ -125,7 +132,7 @@ export class BatchingProducer implements Producer {
       for (const [i, record] of records.entries()) {
         if (batch.builder.bytes >= this.#options.batchBytes) {
           full.push(batch)
-          batch = newBatch()
+          batch = newBatch(this.#rows)
         }
         const { count, bytes: start } = batch.builder
         batch.builder.add(record, now)
@@ -136,7 +143,7 @@ export class BatchingProducer implements Producer {
         if (count > 0) {
           batch.builder.shorten(count, start)
           full.push(batch)
-          batch = newBatch()
+          batch = newBatch(this.#rows)
           batch.builder.add(record, now)
         }
         large.set(batch, i)
@@ -149,7 +156,7 @@ export class BatchingProducer implements Producer {
     this.#bufferedBytes += bytes
     const isFull = batch.builder.bytes >= this.#options.batchBytes
     this.#full.push(...full, ...(isFull ? [batch] : []))
-    this.#gathering = isFull ? newBatch() : batch
+    this.#gathering = isFull ? newBatch(this.#rows) : batch
     this.#schedule()
     if (full.length === 0 && large.size === 0) return batch.stored.then(nothing)
     // What was there before may be in a batch of others alone.
@@ -201,13 +208,12 @@ export class BatchingProducer implements Producer {
     if (!batch) {
       if (this.#gathering.builder.count === 0) return
       batch = this.#gathering
-      this.#gathering = newBatch()
+      this.#gathering = newBatch(this.#rows)
     }
     this.#inFlight = batch
     const { builder, resolve, reject } = batch
-    const bytes = builder.build()
     const buffered = this.#bufferedBytesOf(builder)
-    this.#deliver(bytes)
+    this.#deliver(builder.build(), builder.shapes)
       .then(resolve, reject)
       .finally(() => {
         this.#inFlight = undefined
@@ -229,7 +235,9 @@ export class BatchingProducer implements Producer {
     }
   }
 
-  async #deliver(batch: Buffer): Promise<void> {
+  async #deliver(encoded: Buffer, shapes: readonly Shape[]): Promise<void> {
+    let batch = encoded
+    let sent = shapes
     const until = this.#clock.monotonic() + this.#options.deliveryMsMax
     let mayBeStored = false
     try {
@@ -238,9 +246,17 @@ export class BatchingProducer implements Producer {
         const number = opened.last + 1
         stampProducer(batch, { producer: opened.producer, number, epoch: opened.epoch })
         try {
-          await this.#connection.bytes({ method: 'POST', path: `${this.#path}/records`, body: batch })
+          await this.#post(batch, sent)
         } catch (thrown) {
           const error = asMillraceError(thrown)
+          if (error.code === 'SHAPES_FULL' && !mayBeStored) {
+            // The stream takes no more of them: their rows go in another form, under the same number.
+            const refused = shapes.filter((shape) => !this.#known.has(shape.id))
+            this.#rows?.refuse(refused)
+            batch = withoutRows(batch, refused)
+            sent = shapes.filter((shape) => this.#known.has(shape.id))
+            throw new ChangedError(error)
+          }
           mayBeStored ||= error.outcome === 'unknown'
           this.#takeRefusal(error, mayBeStored)
           throw error
@@ -255,6 +271,22 @@ export class BatchingProducer implements Producer {
       const { code, message, remedy, details } = error
       throw new MillraceError(code, message, { remedy, details, cause: error, outcome: 'unknown' })
     }
+  }
+
+  /** Sends a batch, behind the shapes of its rows that the stream may not have. */
+  async #post(batch: Buffer, shapes: readonly Shape[]): Promise<void> {
+    const path = `${this.#path}/records`
+    const unknown = shapes.filter((shape) => !this.#known.has(shape.id))
+    const body = unknown.length === 0 ? batch : Buffer.concat([encodeShapes(unknown), batch])
+    try {
+      await this.#connection.bytes({ method: 'POST', path, body })
+    } catch (thrown) {
+      // The stream was made anew, or its daemon restored: it has none of what it had.
+      if (asMillraceError(thrown).code !== 'SHAPE_UNKNOWN' || unknown.length === shapes.length) throw thrown
+      this.#known.clear()
+      await this.#connection.bytes({ method: 'POST', path, body: Buffer.concat([encodeShapes(shapes), batch]) })
+    }
+    for (const shape of shapes) this.#known.add(shape.id)
   }
 
   #takeRefusal(error: MillraceError, mayBeStored: boolean): void {
@@ -296,7 +328,7 @@ export class BatchingProducer implements Producer {
         await attempt()
         return
       } catch (error) {
-        if (error instanceof ForgottenError) continue
+        if (error instanceof ForgottenError || error instanceof ChangedError) continue
         const isOver = this.#failed !== undefined || this.#clock.monotonic() >= until
         if (isOver || !asMillraceError(error).retryable) throw error
         await backoff.wait(this.#over.signal)
@@ -310,7 +342,7 @@ export class BatchingProducer implements Producer {
     this.#over.abort()
     const lost = [...this.#full, ...(this.#gathering.builder.count > 0 ? [this.#gathering] : [])]
     this.#full = []
-    this.#gathering = newBatch()
+    this.#gathering = newBatch(this.#rows)
     for (const batch of lost) {
       this.#bufferedBytes -= this.#bufferedBytesOf(batch.builder)
       batch.reject(error)
@@ -342,6 +374,13 @@ async function storedOf({ stored }: Batch, record: number | undefined): Promise<
   }
 }
 const emptyBatchBytes = new BatchBuilder().bytes
+
+/** The daemon refused the batch as it was, and it goes again in another form. */
+class ChangedError extends Error {
+  constructor(cause: MillraceError) {
+    super(cause.message, { cause })
+  }
+}
 
 /** The daemon forgot the producer, and the batch was not sent before: it goes again, under a new one. */
 class ForgottenError extends Error {

@@ -1,6 +1,7 @@
+import { type BodyReader, bodyOf, type StoredBody } from '../log/bodies.js'
 import type { ChunkCursor } from '../log/format.js'
 import { Codec } from '../log/types.js'
-import { recordValue } from '../operators/records.js'
+import { changeOf } from '../operators/records.js'
 import type { ClientRecord, Decode } from './types.js'
 
 /** Keeps its chunk in memory until key and value were read, or it is gone itself. */
@@ -10,26 +11,21 @@ class LazyRecord implements ClientRecord {
   readonly sequence: number
   readonly shard: number
   readonly #decode: Decode<unknown> | undefined
-  readonly #isJson: boolean
+  readonly #bodies: BodyReader
   #keyBytes: Buffer | undefined
-  #body: Buffer | undefined
+  #body: StoredBody | undefined
   #key = ''
   #value: unknown
 
-  constructor(cursor: ChunkCursor, shard: number, decode: Decode<unknown> | undefined) {
+  constructor(cursor: ChunkCursor, shard: number, bodies: BodyReader, decode: Decode<unknown> | undefined) {
     this.time = cursor.time
     this.commitTime = cursor.commitTime
     this.sequence = cursor.sequence
     this.shard = shard
     this.#decode = decode
-    this.#isJson = cursor.codec === Codec.json
+    this.#bodies = bodies
     this.#keyBytes = cursor.key
-    this.#body = cursor.body
-  }
-
-  #decoded(body: Buffer): unknown {
-    const value = this.#isJson ? jsonOrUndefined(body) : undefined
-    return value === undefined ? new Uint8Array(body) : value
+    this.#body = bodyOf(cursor)
   }
 
   get key(): string {
@@ -42,7 +38,8 @@ class LazyRecord implements ClientRecord {
 
   get value(): unknown {
     if (this.#body) {
-      const value = this.#decoded(this.#body)
+      const decoded = this.#bodies.valueOrUndefined(this.#body)
+      const value = decoded === undefined ? new Uint8Array(this.#body.body) : decoded
       this.#value = this.#decode ? this.#decode(value) : value
       this.#body = undefined
     }
@@ -50,17 +47,13 @@ class LazyRecord implements ClientRecord {
   }
 }
 
-/** A program may have called anything JSON: one body that is not must not keep readers from all that follow it. */
-function jsonOrUndefined(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString()) as unknown
-  } catch {
-    return undefined
-  }
-}
-
 /** The record under the cursor, as the handler of a subscription sees it. */
-export function clientRecord(cursor: ChunkCursor, shard: number, decode: Decode<unknown> | undefined): unknown {
-  if (cursor.codec === Codec.dynamoJsonChange) return recordValue(cursor)
-  return new LazyRecord(cursor, shard, decode)
+export function clientRecord(
+  cursor: ChunkCursor,
+  shard: number,
+  bodies: BodyReader,
+  decode: Decode<unknown> | undefined,
+): unknown {
+  if (cursor.codec === Codec.dynamoJsonChange) return changeOf(cursor)
+  return new LazyRecord(cursor, shard, bodies, decode)
 }

@@ -1,3 +1,4 @@
+import type { BodyReader } from '../log/bodies.js'
 import { ChunkCursor } from '../log/format.js'
 import { Effects, type EffectTexts } from './effects.js'
 import type { FramePage } from './poll-frame.js'
@@ -13,6 +14,8 @@ export interface ShardReaderOptions {
   readonly shard: number
   readonly lease: number
   readonly next: number
+  /** Knows the shapes of the stream. */
+  readonly bodies: BodyReader
   readonly decode: Decode<unknown> | undefined
   readonly handle: Handle
   /** Something was handled that is not committed yet. */
@@ -113,12 +116,12 @@ export class ShardReader {
   }
 
   async #handlePage({ chunks, next, ended }: FramePage): Promise<void> {
-    const { handle, decode, onHandled } = this.#options
+    const { handle, bodies, decode, onHandled } = this.#options
     for (const chunk of chunks) {
       const cursor = new ChunkCursor(chunk)
       while (cursor.next()) {
         if (cursor.sequence < this.#next) continue
-        const result = handle(clientRecord(cursor, this.shard, decode) as never, this.#context)
+        const result = handle(clientRecord(cursor, this.shard, bodies, decode) as never, this.#context)
         // A handler that answers at once costs no turn; one that does not is waited for, before the next record of the shard.
         if (isPromise(result) && (await result) === notHandled) return this.stop()
         if (this.#state === 'lost') return

@@ -1,3 +1,4 @@
+import { BodyReader } from '../log/bodies.js'
 import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
 import { Committer } from './committer.js'
 import type { Connection } from './connection.js'
@@ -50,6 +51,8 @@ export class Subscription implements Subscribed {
   readonly #ending = new Map<number, Promise<void>>()
   readonly #over = new AbortController()
   readonly #givenUp = new AbortController()
+  /** Of this membership: what another said of shapes, a daemon that was restored may have forgotten. */
+  #bodies = new BodyReader()
   #generation: number | undefined
   #asked: Asked | undefined
   readonly #givingBack = new Set<number>()
@@ -129,6 +132,7 @@ export class Subscription implements Subscribed {
     const path = `${group}/members/${encodeURIComponent(session.member)}`
     this.#isFenced = false
     this.#generation = undefined
+    this.#bodies = new BodyReader()
     this.#givingBack.clear()
     const committer = new Committer({
       connection: this.#connection,
@@ -208,7 +212,7 @@ export class Subscription implements Subscribed {
 
   async #poll(path: string, { generation, cursors }: Asked, waitMs: number): Promise<PollFrame> {
     const bytesMax = cursors.size === 0 ? 0 : Math.floor(this.#share())
-    const body = { cursors: Object.fromEntries(cursors), bytesMax, waitMs, generation }
+    const body = { cursors: Object.fromEntries(cursors), bytesMax, waitMs, generation, shapes: this.#bodies.count }
     const call = { method: 'POST', path: `${path}/poll`, body, waitMs, signal: this.#over.signal } as const
     return readFrame(await this.#connection.bytes(call))
   }
@@ -216,6 +220,7 @@ export class Subscription implements Subscribed {
   #take(path: string, frame: PollFrame, asked: Asked): void {
     if (this.#over.signal.aborted || this.#isFenced) return
     if (this.#generation === undefined || frame.generation > this.#generation) this.#takeAssignment(path, frame)
+    this.#bodies.learn(frame.shapes.list, frame.shapes.from)
     for (const page of frame.pages) this.#takePage(page, asked)
   }
 
@@ -233,6 +238,7 @@ export class Subscription implements Subscribed {
         shard,
         lease,
         next,
+        bodies: this.#bodies,
         decode: this.#options.decode,
         handle: this.#handle,
         after: this.#ending.get(shard) ?? Promise.resolve(),

@@ -20,7 +20,7 @@ export const Family = {
   sinkFile: 0x0f,
   /** One row per (stream, producer). */
   producer: 0x10,
-  /** Reserved: field names and types of bodies. */
+  /** Field names and types of rows, by stream. */
   shape: 0x11,
   /** Timers of pipelines. */
   timer: 0x12,

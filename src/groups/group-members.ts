@@ -1,5 +1,5 @@
 import type { Commit, Placement, RecordEffect } from '../commit/index.js'
-import type { Log, Sequence, ShardId } from '../log/index.js'
+import type { Log, Sequence, ShardId, StreamId } from '../log/index.js'
 import { type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { assignShards } from './assignment.js'
 import { type CommittedPositions, checkPositions, type Effect, fencedError, PositionGuard } from './commit-positions.js'
@@ -52,6 +52,10 @@ export class GroupMembers {
   #dueAt = Number.POSITIVE_INFINITY
   #isLooking = false
   #over: MillraceError | undefined
+
+  get stream(): StreamId {
+    return this.#options.group.stream
+  }
 
   constructor(options: GroupMembersOptions) {
     this.#options = options

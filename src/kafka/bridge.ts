@@ -146,6 +146,7 @@ export class Bridge {
         tombstones,
         origin,
         decodeChange,
+        bodies: () => log.shapes.reader(this.#group.stream),
       }),
       settle: async (partitions) => {
         if (this.#record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })

@@ -1,5 +1,14 @@
 import { isUtf8 } from 'node:buffer'
-import { Codec, type LogRecord, RecordFlag, RecordKind, type Shard, type Stream } from '../log/index.js'
+import {
+  type BodyReader,
+  Codec,
+  type LogRecord,
+  RecordFlag,
+  RecordKind,
+  type Shard,
+  type StoredBody,
+  type Stream,
+} from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { canonicalKey } from './canonical-key.js'
 import { plainImage } from './images.js'
@@ -41,6 +50,8 @@ export interface EncoderOptions {
   readonly tombstones: boolean
   readonly origin: Origin
   readonly decodeChange: DecodeChange
+  /** Knows the shapes of the stream's rows by now. */
+  readonly bodies: () => BodyReader
 }
 
 /**
@@ -105,6 +116,9 @@ export function createEncoder(options: EncoderOptions): Encode {
   }
 }
 
+/** Readers of JSON take no deeper values everywhere. */
+const valueDepthMax = 500
+
 type Read = (record: LogRecord, shard: Shard, op: Op, eventId: string) => Content
 
 function tableReader({ decodeChange, images, format, sourceName }: EncoderOptions): Read {
@@ -135,14 +149,22 @@ function tableReader({ decodeChange, images, format, sourceName }: EncoderOption
   }
 }
 
-function plainReader({ format }: EncoderOptions): Read {
-  // The bare format takes the body as it is, whatever it is.
+function plainReader({ format, bodies }: EncoderOptions): Read {
+  // The bare format takes bytes and JSON as they are, whatever they are.
   const asIs = format === 'image'
   return (record, shard, op, eventId) => {
     const base = { record, shard, op, eventId, key: record.key, before: undefined }
-    if (asIs || (record.codec === Codec.json && isJson(record.body))) return { ...base, after: record.body }
+    const isEncoded = record.codec === Codec.row || record.codec === Codec.msgpack
+    const after = isEncoded ? decodedJson(record, bodies()) : record.body
+    if (after && (isEncoded || asIs || (record.codec === Codec.json && isJson(after)))) return { ...base, after }
     return { ...base, after: Buffer.from(`"${record.body.toString('base64')}"`), bytes: record.body }
   }
+}
+
+/** A value that is no JSON yet, as some; undefined for bytes that only claim to be one. */
+function decodedJson(record: LogRecord, bodies: BodyReader): Buffer | undefined {
+  const value = bodies.shown(record as StoredBody, valueDepthMax)
+  return value === undefined ? undefined : Buffer.from(JSON.stringify(value))
 }
 
 /** A producer may call anything JSON: one body that is not would spoil the envelope around it. */

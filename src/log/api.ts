@@ -1,5 +1,6 @@
 import type { RowEffect } from '../commit/index.js'
 import type { Hash64 } from '../runtime/index.js'
+import type { ShapeStore } from './shape-store.js'
 import type { ImagesKept, LogPage, Sequence, Shard, ShardId, Stream, StreamId } from './types.js'
 
 /** Where a reader starts in a stream. */
@@ -89,6 +90,8 @@ export interface Log {
    * One number for all shards, since numbers and commit times rise together over the whole daemon.
    */
   sequenceAtTime(stream: StreamId, timeMs: number): Promise<Sequence>
+  /** Shapes of the rows of streams. */
+  readonly shapes: ShapeStore
   /** Calls back after each commit that added records or changed shards of the stream. Returns the end of it. */
   onChange(stream: StreamId, listener: () => void): () => void
 }

@@ -6,9 +6,8 @@ import { Codec } from './types.js'
 const upperMax = 2 ** 21 - 1
 const invalid = (what: string): MillraceError => new MillraceError('FORMAT_INVALID', `The batch ${what}.`)
 
-/** What kind, flags, codec and the byte behind them may be in a record of a client: an append of bytes, or of JSON. */
-const appendsBytes = 0
-const appendsJson = Codec.json << 16
+/** Kind, flags and the byte behind the codec, which are zero in a record of a client: an append. */
+const appendMask = 0xff00_ffff
 
 /**
  * Checks a batch of a plain stream that came from outside: every length and offset of it, so that nothing later reads past
@@ -55,13 +54,29 @@ function checkProducer(batch: Buffer): void {
 /** What a client's record header must not say, its key being where the header says. */
 function recordFault(batch: Buffer, header: number, keyStart: number, keyEnd: number): string | undefined {
   const kinds = batch.readUInt32LE(header + 8)
-  if (kinds !== appendsBytes && kinds !== appendsJson)
+  const codec = kinds >>> 16
+  if ((kinds & appendMask) !== 0 || codec > Codec.msgpack || codec === Codec.dynamoJsonChange)
     return 'of a kind, codec or with flags that only the daemon writes'
-  if (batch.readUInt16LE(header + 14) !== 0 || batch.readUInt32LE(header + 24) !== 0)
-    return 'whose reserved fields are not zero'
+  if (batch.readUInt16LE(header + 14) !== 0) return 'whose reserved fields are not zero'
+  if ((batch.readUInt32LE(header + 24) !== 0) !== (codec === Codec.row))
+    return 'that is a row without a shape, or has a shape and is no row'
   if (batch.readUInt32LE(header + 20) > upperMax) return 'whose time is not below 2^53'
   const { hi, lo } = hashKey(batch, keyStart, keyEnd)
   if (batch.readUInt32LE(header) !== hi || batch.readUInt32LE(header + 4) !== lo)
     return 'whose key hash is not that of its key (MurmurHash3_x86_128 with seed 0, the first two lanes)'
   return undefined
+}
+
+/** Shapes of the rows of a batch that was checked which nobody knows, each once. */
+export function unknownShapes(batch: Buffer, isKnown: (shape: number) => boolean): readonly number[] {
+  const unknown = new Set<number>()
+  const end = batchHeaderBytes + batch.readUInt32LE(12) * recordHeaderBytes
+  let last = 0
+  for (let header = batchHeaderBytes; header < end; header += recordHeaderBytes) {
+    const shape = batch.readUInt32LE(header + 24)
+    if (shape === last) continue
+    last = shape
+    if (shape !== 0 && !isKnown(shape)) unknown.add(shape)
+  }
+  return [...unknown]
 }

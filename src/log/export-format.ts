@@ -9,6 +9,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { answeredError, MillraceError } from '../runtime/errors.js'
+import type { Field } from './bodies.js'
 import { chunkHeaderBytes, chunkIsWhole, chunkMagic } from './format.js'
 import type { Sequence, ShardId } from './types.js'
 
@@ -26,6 +27,8 @@ export interface ExportHead {
   readonly exportedAt: number
   /** In the order in which their chunks come: parents before children. */
   readonly shards: readonly ExportShard[]
+  /** All shapes of the stream, as lists of fields; absent where an older version wrote it. */
+  readonly shapes?: readonly (readonly Field[])[]
 }
 
 export interface ExportEnd {

@@ -54,6 +54,7 @@ export function writeRecordHeader(
   keyBytes: number,
   time: number,
   offset: number,
+  shape = 0,
 ): void {
   target.writeUInt32LE(hi, at)
   target.writeUInt32LE(lo, at + 4)
@@ -64,7 +65,7 @@ export function writeRecordHeader(
   target.writeUInt16LE(keyBytes, at + 12)
   target.writeUInt16LE(0, at + 14)
   writeU64(target, time, at + 16)
-  target.writeUInt32LE(0, at + 24)
+  target.writeUInt32LE(shape, at + 24)
   target.writeUInt32LE(offset, at + 28)
 }
 
@@ -76,8 +77,8 @@ export function writeBatch(target: Buffer, at: number, records: readonly NewReco
   let end = bodies
   for (let i = 0; i < records.length; i++, header += recordHeaderBytes) {
     const record = records[i] as NewRecord
-    const { hash, kind, flags, codec, time, key } = record
-    writeRecordHeader(target, header, hash.hi, hash.lo, kind, flags, codec, key.length, time, end - bodies)
+    const { hash, kind, flags, codec, time, key, shape } = record
+    writeRecordHeader(target, header, hash.hi, hash.lo, kind, flags, codec, key.length, time, end - bodies, shape)
     record.key.copy(target, end)
     end += record.key.length
     record.body.copy(target, end)
@@ -99,6 +100,15 @@ export function encodeBatch(records: readonly NewRecord[]): Buffer {
   const length = batchBytes(records)
   const batch = Buffer.allocUnsafe(length)
   writeBatch(batch, 0, records, length)
+  return batch
+}
+
+/** Gives the records of an encoded batch that have the time `timeless` another one, and the batch its checksum. */
+export function finishBatch(batch: Buffer, timeless: number, time: number): Buffer {
+  const end = batchHeaderBytes + batch.readUInt32LE(12) * recordHeaderBytes
+  for (let header = batchHeaderBytes; header < end; header += recordHeaderBytes)
+    if (readU64(batch, header + 16) === timeless) writeU64(batch, time, header + 16)
+  batch.writeUInt32LE(batchChecksum(batch, 0, batch.length), 16)
   return batch
 }
 
@@ -281,6 +291,10 @@ export class ChunkCursor {
   get time(): number {
     return u32(this.chunk, this.header + 20) * 0x1_0000_0000 + u32(this.chunk, this.header + 16)
   }
+  /** Id of the row's shape; 0 when it is no row. */
+  get shape(): number {
+    return u32(this.chunk, this.header + 24)
+  }
   get keyStart(): number {
     return this.#bodies + u32(this.chunk, this.header + 28)
   }
@@ -307,6 +321,7 @@ export class ChunkCursor {
       kind: this.kind,
       flags: this.flags,
       codec: this.codec,
+      shape: this.shape,
       time: this.time,
       key: this.key,
       body: this.body,

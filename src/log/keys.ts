@@ -18,6 +18,15 @@ export function shardKey(stream: StreamId, shard: ShardId): Buffer {
   return key
 }
 
+/** `shape`: family, stream u32be, shape u32be. */
+export function shapeKey(stream: StreamId, shape: number): Buffer {
+  const key = Buffer.allocUnsafe(9)
+  key[0] = Family.shape
+  key.writeUInt32BE(stream, 1)
+  key.writeUInt32BE(shape, 5)
+  return key
+}
+
 /**
  * `chunk`: family, segment u32be, shard u32be, last sequence number u64be. The segment comes first so that what is
  * written together lies together (bench/chunk-key.mjs: twice the throughput over 64 shards); the last number rather than

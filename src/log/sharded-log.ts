@@ -10,6 +10,7 @@ import { isShown, Layout } from './layout.js'
 import { LayoutChanger, type LayoutLimits } from './layout-changer.js'
 import { ChunkPacker, type PackedChunk } from './packer.js'
 import { decodeShard, decodeStream } from './rows.js'
+import { ShapeStore } from './shape-store.js'
 import { ShardReads } from './shard-reads.js'
 import { TailCache } from './tail-cache.js'
 import { Trimmer } from './trimmer.js'
@@ -35,6 +36,8 @@ export class ShardedLog implements Log {
   readonly #commit: Commit
   readonly #layout = new Layout()
   readonly #changer: LayoutChanger
+  /** Shapes of rows. */
+  readonly shapes = new ShapeStore(this.#layout)
   readonly #shardsMax: number
   readonly #reads: ShardReads
   /** Takes old records out of the log. */
@@ -97,6 +100,11 @@ export class ShardedLog implements Log {
       }
     }
     for (const stream of this.#layout.streams()) this.#layout.refresh(stream)
+    const shapes: { key: Buffer; value: Buffer }[] = []
+    const range = { gte: family(Family.shape), lt: family(Family.shape + 1), bytesMax: 1 << 20 }
+    for await (const page of storage.scan(range))
+      for (const [i, key] of page.keys.entries()) shapes.push({ key, value: page.values[i] as Buffer })
+    this.shapes.load(shapes)
   }
 
   observe(observer: AppendObserver): void {
@@ -249,6 +257,7 @@ export class ShardedLog implements Log {
       this.#changes.touchStreamOf(state)
     }
     this.#packed = []
+    this.shapes.show()
     for (const stream of this.#changes.show()) for (const listener of stream.listeners) listener()
   }
 }

@@ -22,6 +22,10 @@ export const Codec = {
   json: 1,
   /** A change of a table's item: sizes, then keys, new image and old image as DynamoDB JSON. */
   dynamoJsonChange: 2,
+  /** A row: a slot for each field of its shape, read lazily. */
+  row: 3,
+  /** A MessagePack value: what makes no row. */
+  msgpack: 4,
 } as const
 export type Codec = (typeof Codec)[keyof typeof Codec]
 
@@ -36,6 +40,8 @@ export interface NewRecord {
   readonly kind: RecordKind
   readonly flags: number
   readonly codec: Codec
+  /** Of a row, the id of its shape; 0 else. */
+  readonly shape?: number
   /** The event's time, milliseconds since 1970; commit time where the source has none. */
   readonly time: number
   readonly key: Buffer

@@ -9,6 +9,7 @@ export type {
   TableJoinType,
   TablesJoinOptions,
 } from './joins/index.js'
+export { kept as plain } from './kept.js'
 export {
   type ListState,
   listState,

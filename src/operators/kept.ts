@@ -8,7 +8,10 @@ interface Fleeting {
   readonly [keptMark]: () => unknown
 }
 
-/** A value that outlives its record: itself, or what it decodes to. */
+/**
+ * A value that outlives its record: itself, or what it decodes to. User code has it as `plain`: a change, a record or a row as
+ * a plain object.
+ */
 export function kept<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value
   return typeof (value as Partial<Fleeting>)[keptMark] === 'function'

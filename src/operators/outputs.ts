@@ -1,6 +1,8 @@
+import { BatchBuilder, RowEncoder, type Shape } from '../log/bodies.js'
 import { recordKeyBytesMax } from '../log/format.js'
 import { MillraceError } from '../runtime/errors.js'
 import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
+import { kept } from './kept.js'
 import { attributesOf } from './plain.js'
 import type { SinkPlan } from './plan/sink-plan.js'
 import type { SinkItem, SinkRecord } from './types.js'
@@ -11,8 +13,26 @@ export const outputTextMax = 64 * 1024 * 1024
 /** What one sink gathered since the last barrier. */
 export interface SinkOutput {
   readonly sink: number
-  /** table: DynamoDB JSON items, checked; stream: `[key, time]`, a line end, the value's JSON; file: JSON lines. */
+  /** table: DynamoDB JSON items, checked; file: JSON lines; stream: none. */
   readonly entries: readonly string[]
+  /** Of a stream sink. */
+  readonly batch?: SinkBatch
+}
+
+/** Records of a stream sink, as a batch without its checksum; those that name no time of their own have `timeless`. */
+export interface SinkBatch {
+  readonly batch: Uint8Array
+  /** Of its rows. */
+  readonly shapes: readonly Shape[]
+}
+
+/** In place of the time of a record that gets that of its commit. */
+export const timeless = Number.MAX_SAFE_INTEGER
+
+/** Records of one stream sink. The shapes that were found stay when the batch is taken. */
+interface Appending {
+  readonly rows: RowEncoder
+  builder: BatchBuilder
 }
 
 /** What a task's sinks gather for the next barrier. */
@@ -21,6 +41,7 @@ export class Outputs {
   readonly #lists = new Map<number, string[]>()
   /** Table outputs: the last item of each key, since a put replaces what was there. */
   readonly #items = new Map<number, Map<string, string>>()
+  readonly #streams = new Map<number, Appending>()
   #text = 0
 
   /** `schemas` are those of table sinks, by the index of the step. */
@@ -32,11 +53,25 @@ export class Outputs {
   take(sink: SinkPlan, step: number, result: unknown): void {
     if (sink.kind !== 'file' && (result === undefined || result === null)) return
     if (sink.kind === 'table') return this.#put(sink.name, step, result)
-    const entry = sink.kind === 'stream' ? streamEntry(result) : jsonOf(result, `A ${sink.kind} sink`)
+    if (sink.kind === 'stream') return this.#append(step, result)
+    const entry = jsonOf(kept(result), `A ${sink.kind} sink`)
     const entries = this.#lists.get(step)
     if (entries) entries.push(entry)
     else this.#lists.set(step, [entry])
     this.#grow(entry.length)
+  }
+
+  #append(step: number, result: unknown): void {
+    let stream = this.#streams.get(step)
+    if (!stream) {
+      const rows = new RowEncoder()
+      stream = { rows, builder: new BatchBuilder(rows) }
+      this.#streams.set(step, stream)
+    }
+    const { builder } = stream
+    const before = builder.bytes
+    builder.add(streamRecord(result), timeless)
+    this.#grow(builder.bytes - before)
   }
 
   #put(table: string, step: number, result: unknown): void {
@@ -64,6 +99,11 @@ export class Outputs {
     const outputs: SinkOutput[] = []
     for (const [sink, entries] of this.#lists) outputs.push({ sink, entries })
     for (const [sink, items] of this.#items) outputs.push({ sink, entries: [...items.values()] })
+    for (const [sink, stream] of this.#streams) {
+      if (stream.builder.count === 0) continue
+      outputs.push({ sink, entries: [], batch: { batch: stream.builder.build(), shapes: stream.builder.shapes } })
+      stream.builder = new BatchBuilder(stream.rows)
+    }
     this.#lists.clear()
     this.#items.clear()
     this.#text = 0
@@ -86,14 +126,17 @@ function tableItem(table: string, result: unknown, schema: KeySchema): { key: st
   }
 }
 
-function streamEntry(result: unknown): string {
+function streamRecord(result: unknown): SinkRecord {
   const { key, value, time } = (typeof result === 'object' ? result : {}) as SinkRecord
   if (typeof key !== 'string') throw new TypeError('A stream sink takes {key, value, time?}, the key a text.')
   if (Buffer.byteLength(key) > recordKeyBytesMax)
     throw new TypeError(`A stream sink was given a key of more than ${recordKeyBytesMax} bytes.`)
   if (time !== undefined && !(Number.isSafeInteger(time) && time >= 0))
     throw new TypeError('A stream sink takes as time whole milliseconds since 1970.')
-  return `${JSON.stringify([key, time])}\n${value === undefined ? 'null' : jsonOf(value, 'A stream sink')}`
+  if (typeof value === 'function' || typeof value === 'symbol')
+    throw new TypeError('A stream sink was given something that no record can hold.')
+  // What is no text in UTF-8 becomes what it is when it is written.
+  return { key: Buffer.from(key).toString(), value: value === undefined ? null : kept(value), time }
 }
 
 /** JSON of any result. What JSON has no form for comes as it does elsewhere here: bigints as text, binary as base64. */

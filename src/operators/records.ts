@@ -1,8 +1,9 @@
+import { type BodyReader, type RowBytes, rowBytes } from '../log/bodies.js'
 import type { ChunkCursor } from '../log/format.js'
 import { Codec, RecordFlag, RecordKind } from '../log/types.js'
 import { decodeChange } from '../tables/streams/change.js'
 import { decodeKeyValue } from '../tables/values/index.js'
-import { keptMark } from './kept.js'
+import { kept, keptMark } from './kept.js'
 import { plainItem, plainKey } from './plain.js'
 import type { ItemKey, ItemValue, StreamRecord } from './types.js'
 
@@ -69,22 +70,93 @@ class LazyChange {
   }
 }
 
+/** A change of an item, lazily read. */
+export const changeOf = (cursor: ChunkCursor): object => new LazyChange(cursor)
+
 export const isChange = (value: unknown): boolean => value instanceof LazyChange
+
+/** What the records of one chunk share: its bytes, and who reads their bodies. */
+export interface RecordSource {
+  readonly bytes: RowBytes
+  readonly bodies: BodyReader
+}
+
+export const recordSource = (chunk: Buffer, bodies: BodyReader): RecordSource => ({ bytes: rowBytes(chunk), bodies })
+
+const undecoded = Symbol('undecoded')
+
+/**
+ * One record of a stream. Key and value are read when they are first asked for: a filter on time or key decodes no body,
+ * and the value of a row is a view, of which each field is read alone.
+ */
+class LazyRecord implements StreamRecord {
+  readonly time: number
+  readonly sequence: number
+  readonly #source: RecordSource
+  readonly #codec: Codec
+  readonly #shape: number
+  readonly #keyStart: number
+  readonly #bodyStart: number
+  readonly #bodyEnd: number
+  #key: string | undefined
+  #value: unknown = undecoded
+
+  constructor(cursor: ChunkCursor, source: RecordSource) {
+    this.time = cursor.time
+    this.sequence = cursor.sequence
+    this.#source = source
+    this.#codec = cursor.codec
+    this.#shape = cursor.shape
+    this.#keyStart = cursor.keyStart
+    this.#bodyStart = cursor.bodyStart
+    this.#bodyEnd = cursor.bodyEnd
+  }
+
+  get key(): string {
+    if (this.#key === undefined) {
+      const { bytes } = this.#source.bytes
+      if (bytes.length === 0) throw staleRecord()
+      this.#key = bytes.utf8Slice(this.#keyStart, this.#bodyStart)
+    }
+    return this.#key
+  }
+
+  get value(): unknown {
+    if (this.#value === undecoded) this.#value = this.#decoded()
+    return this.#value
+  }
+
+  #decoded(): unknown {
+    const { bytes, bodies } = this.#source
+    if (bytes.bytes.length === 0) throw staleRecord()
+    if (this.#codec === Codec.row) return bodies.row(bytes, this.#shape, this.#bodyStart, this.#bodyEnd)
+    const body = bytes.bytes.subarray(this.#bodyStart, this.#bodyEnd)
+    return bodies.value({ codec: this.#codec, shape: 0, body })
+  }
+
+  [keptMark](): object {
+    return this.toJSON()
+  }
+
+  /** The whole record as a plain object, for what outlives the step. */
+  toJSON(): object {
+    const { key, value, time, sequence } = this
+    return { key, value: kept(value), time, sequence }
+  }
+}
+
+const staleRecord = (): TypeError =>
+  new TypeError(
+    'A record is valid only until its steps are through: keep what you need of it, such as record.value, or all of it with plain(record).',
+  )
 
 function parse(json: Buffer | undefined): Record<string, ItemValue> | undefined {
   return json && plainItem(JSON.parse(json.toString()) as Attributes)
 }
 
-/** The record under the cursor, as user functions see it. */
-export function recordValue(cursor: ChunkCursor): unknown {
-  if (cursor.codec === Codec.dynamoJsonChange) return new LazyChange(cursor)
-  const record: StreamRecord = {
-    key: cursor.key.toString(),
-    value: cursor.codec === Codec.json ? (JSON.parse(cursor.body.toString()) as unknown) : new Uint8Array(cursor.body),
-    time: cursor.time,
-    sequence: cursor.sequence,
-  }
-  return record
+/** The record under the cursor, as user functions see it. Nothing of it is decoded. */
+export function recordValue(cursor: ChunkCursor, source: RecordSource): unknown {
+  return cursor.codec === Codec.dynamoJsonChange ? new LazyChange(cursor) : new LazyRecord(cursor, source)
 }
 
 /** Whether the record is one that operators see: an append to a stream, or a change of an item. */

@@ -1,6 +1,7 @@
 import { type EffectSet, Family, type RowEffect } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { NodeId } from '../operators/index.js'
+import type { SinkBatch } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileSink, SinkEffects, SinkWork } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
@@ -70,18 +71,19 @@ export interface SinkParts {
 
 /** What the sinks are to write, task by task. */
 export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: SinkParts): SinkWork[] {
-  const gathered = new Map<NodeId, string[]>()
+  const gathered = new Map<NodeId, { readonly entries: string[]; readonly batches: SinkBatch[] }>()
   for (const { result } of parts)
-    for (const { sink, entries } of result.outputs) {
-      const all = gathered.get(sink)
-      if (all) for (const entry of entries) all.push(entry)
-      else gathered.set(sink, [...entries])
+    for (const { sink, entries, batch } of result.outputs) {
+      const all = gathered.get(sink) ?? { entries: [], batches: [] }
+      gathered.set(sink, all)
+      for (const entry of entries) all.entries.push(entry)
+      if (batch) all.batches.push(batch)
     }
   const sinks = new Map(sinksOf(row.plan).map((sink) => [sink.node, sink]))
-  return [...gathered].map(([node, entries]): SinkWork => {
+  return [...gathered].map(([node, { entries, batches }]): SinkWork => {
     const sink = sinks.get(node)
     if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
-    if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, entries }
+    if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, batches }
     if (sink.kind === 'table') return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
     return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }
   })
@@ -100,6 +102,7 @@ export function effectsOf(
   return {
     rows: [...moved, ...rows, ...sinks.rows, ...files],
     records: sinks.records,
+    ...sinks.shapes,
     ...(isPositionOnly ? { essential: true } : {}),
   }
 }

@@ -261,6 +261,7 @@ export class RunTasks {
     const idleMs = idleMsOf(row.plan, stage)
     const task = new SourceTask({
       position,
+      stream: source.row.stream,
       log,
       clock,
       handoverBytes: Math.min(limits.handoverBytes, limits.epochBytesMax),

@@ -1,10 +1,11 @@
 import type { Position } from '../groups/index.js'
-import type { LogPage, Sequence, ShardedLog, ShardId } from '../log/index.js'
+import type { LogPage, Sequence, ShardedLog, ShardId, StreamId } from '../log/index.js'
 import type { Clock, Timer } from '../runtime/index.js'
 import type { TaskHandle } from '../workers/index.js'
 
 export interface SourceTaskOptions {
   readonly position: Position
+  readonly stream: StreamId
   readonly log: ShardedLog
   readonly clock: Clock
   readonly handoverBytes: number
@@ -34,6 +35,8 @@ export class SourceTask {
   #wasWoken = false
   #isStopped = false
   #inFlight = 0
+  /** How many of the stream's shapes the worker has been told. */
+  #shapesTold = 0
   readonly #buffers: ArrayBuffer[] = []
   /** Position of the last barrier that was sent. */
   #sent: Position
@@ -146,7 +149,9 @@ export class SourceTask {
     }
     page.release?.()
     this.#inFlight++
-    this.handle?.send(buffer, lengths, from)
+    const shapes = this.#options.log.shapes.of(this.#options.stream)
+    this.handle?.send(buffer, lengths, from, shapes.slice(this.#shapesTold))
+    this.#shapesTold = shapes.length
     this.#options.onRead(bytes)
   }
 

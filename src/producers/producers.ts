@@ -1,5 +1,13 @@
 import { type Commit, type Counters, Family, type Placement } from '../commit/index.js'
-import { type BatchProducer, checksumOf, type Log, producerOf, type Stream, type StreamId } from '../log/index.js'
+import {
+  type BatchProducer,
+  checksumOf,
+  type Log,
+  producerOf,
+  type ShapesInCommit,
+  type Stream,
+  type StreamId,
+} from '../log/index.js'
 import { type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
@@ -152,10 +160,10 @@ export class Producers {
   }
 
   /**
-   * Appends a batch that names its producer, unless it is stored already. Throws PRODUCER_UNKNOWN, PRODUCER_FENCED,
+   * Appends a batch that names its producer, with the shapes that come with it, unless it is stored already. Throws PRODUCER_UNKNOWN, PRODUCER_FENCED,
    * PRODUCER_MISUSE, OUT_OF_ORDER (each: nothing was stored by this call), and what `submit` throws.
    */
-  async append(stream: Stream, batch: Buffer, count: number): Promise<ProducerAnswer> {
+  async append(stream: Stream, batch: Buffer, count: number, shapes: ShapesInCommit = {}): Promise<ProducerAnswer> {
     const sent = producerOf(batch) as BatchProducer
     const { commit } = this.#options
     const release = await commit.latch([producerKey(stream.id, sent.producer)])
@@ -168,6 +176,7 @@ export class Producers {
       const next = { epoch: sent.epoch, last: sent.number, checksum: checksumOf(batch) }
       const receipt = await commit.submit({
         records: [{ stream: stream.id, batch, placed }],
+        ...shapes,
         afterPack: ({ commit, time }) =>
           placed.length === 0
             ? []

@@ -207,7 +207,10 @@ export class Retention {
     if (free.length === 0) return
     const isLast = log.stream(stream)?.closedAt !== undefined && free.length === log.shards(stream).length
     // What else belongs to the stream goes before its row: a stop in between leaves the row to begin again from.
-    if (isLast) await removeRows({ storage, commit, rowsPerCommitMax }, stream)
+    if (isLast) {
+      await removeRows({ storage, commit, rowsPerCommitMax }, stream)
+      log.shapes.forget(stream)
+    }
     const gone = await log.trimmer.remove(free)
     for (const each of gone) {
       this.#streams.delete(each)

@@ -3,7 +3,7 @@ import type { StreamId } from '../log/index.js'
 import type { Storage } from '../storage/index.js'
 
 /** Families whose keys go on with the stream they belong to. */
-const families = [Family.producer, Family.decision]
+const families = [Family.producer, Family.decision, Family.shape]
 
 /** Removes what belongs to a stream beside its log, in bounded commits. */
 export async function removeRows(

@@ -92,6 +92,16 @@ export const errorKinds = {
   },
   IO_FAILED: { status: 500, retryable: true, remedy: 'Look at the disk and its permissions.' },
   FORMAT_INVALID: { status: 400, retryable: false, remedy: 'Send the format that docs/formats.md describes.' },
+  SHAPE_UNKNOWN: {
+    status: 409,
+    retryable: false,
+    remedy: 'Send the shapes that the message names in front of the batch, as docs/formats.md says.',
+  },
+  SHAPES_FULL: {
+    status: 409,
+    retryable: false,
+    remedy: 'Store the records of other shapes with the codec msgpack or json.',
+  },
   TRIMMED: {
     status: 410,
     retryable: false,

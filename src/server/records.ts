@@ -1,5 +1,17 @@
 import type { Placement } from '../commit/index.js'
-import { Codec, checkBatch, encodeBatch, type LogRecord, type NewRecord, recordKeyBytesMax } from '../log/index.js'
+import {
+  type BodyReader,
+  Codec,
+  checkBatch,
+  encodeBatch,
+  type LogRecord,
+  type NewRecord,
+  recordKeyBytesMax,
+  type Shape,
+  type StoredBody,
+  splitShapes,
+  unknownShapes,
+} from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import { decodeChange } from '../tables/index.js'
 import { isTooDeep, jsonDepthMax } from './json-depth.js'
@@ -17,12 +29,38 @@ interface RecordInput {
 const bad = (message: string, details?: Readonly<Record<string, unknown>>): MillraceError =>
   new MillraceError('BAD_REQUEST', message, details ? { details } : {})
 
-/** A body of records as one batch: JSON `{records: [...]}`, NDJSON (a record a line), or a binary batch as it lies. */
-export function batchOfBody(contentType: string, body: Buffer, now: number): { batch: Buffer; count: number } {
-  if (contentType === 'application/octet-stream') return { batch: body, count: checkBatch(body) }
+/** A batch that was checked, and the shapes that came in front of it. */
+export interface ReceivedBatch {
+  readonly batch: Buffer
+  readonly count: number
+  readonly shapes: readonly Shape[]
+}
+
+/**
+ * A body of records as one batch: JSON `{records: [...]}`, NDJSON (a record a line), or a binary batch as it lies, behind
+ * shapes of its rows. Throws BAD_REQUEST, FORMAT_INVALID, and SHAPE_UNKNOWN for rows of which nobody has the shape.
+ */
+export function batchOfBody(
+  contentType: string,
+  body: Buffer,
+  now: number,
+  hasShape: (shape: number) => boolean,
+): ReceivedBatch {
+  if (contentType === 'application/octet-stream') return binaryBatch(body, hasShape)
   const records = contentType === 'application/x-ndjson' ? ndjsonRecords(body, now) : jsonRecords(body, now)
   if (records.length === 0) throw bad('There are no records in the body.')
-  return { batch: encodeBatch(records), count: records.length }
+  return { batch: encodeBatch(records), count: records.length, shapes: [] }
+}
+
+function binaryBatch(body: Buffer, hasShape: (shape: number) => boolean): ReceivedBatch {
+  const { shapes, batch } = splitShapes(body)
+  const count = checkBatch(batch)
+  const unknown = unknownShapes(batch, (id) => hasShape(id) || shapes.some((shape) => shape.id === id))
+  if (unknown.length > 0)
+    throw new MillraceError('SHAPE_UNKNOWN', `The batch has rows of the unknown shapes ${unknown.join(', ')}.`, {
+      details: { shapes: unknown },
+    })
+  return { batch, count, shapes }
 }
 
 function jsonRecords(body: Buffer, now: number): NewRecord[] {
@@ -109,7 +147,7 @@ function jsonOf(value: unknown, what: string, details: Readonly<Record<string, u
 }
 
 /** A record as clients read it. */
-export function shownRecord(record: LogRecord, shard: number): object {
+export function shownRecord(record: LogRecord, shard: number, bodies: BodyReader): object {
   const base = { sequence: record.sequence, shard, time: record.time, commitTime: record.commitTime }
   if (record.codec === Codec.dynamoJsonChange) {
     const { keys, newImage, oldImage } = decodeChange(record.body)
@@ -122,18 +160,14 @@ export function shownRecord(record: LogRecord, shard: number): object {
     }
   }
   const key = record.key.toString()
-  const value = record.codec === Codec.json ? jsonOrUndefined(record.body) : undefined
+  const value = shownValue(record, bodies)
   return value === undefined ? { ...base, key, bytes: record.body.toString('base64') } : { ...base, key, value }
 }
 
-/** A binary batch may call anything JSON: one body that is not must not keep readers from all that follow it. */
-function jsonOrUndefined(body: Buffer): unknown {
-  if (isTooDeep(body)) return undefined
-  try {
-    return JSON.parse(body.toString()) as unknown
-  } catch {
-    return undefined
-  }
+/** Undefined for a body that no JSON can show. */
+function shownValue(record: LogRecord, bodies: BodyReader): unknown {
+  if (record.codec === Codec.json && isTooDeep(record.body)) return undefined
+  return bodies.shown(record as StoredBody, jsonDepthMax)
 }
 
 const changeNames = ['append', 'insert', 'modify', 'remove'] as const

@@ -1,6 +1,7 @@
 import type { BatchEffect, RecordEffect, Release, RowEffect } from '../commit/index.js'
-import { Codec, type NewRecord, type ShardedLog } from '../log/index.js'
-import { hashKey, MillraceError } from '../runtime/index.js'
+import { finishBatch, type ShapesInCommit, type ShardedLog, withoutRows } from '../log/index.js'
+import { type SinkBatch, timeless } from '../operators/task/index.js'
+import { MillraceError } from '../runtime/index.js'
 import type { Item, KeySchema, Tables } from '../tables/index.js'
 import type { CommittedFile, FileSink } from './file-sink.js'
 
@@ -13,13 +14,15 @@ export type SinkWork =
       readonly schema: KeySchema
       readonly entries: readonly string[]
     }
-  | { readonly kind: 'stream'; readonly name: string; readonly entries: readonly string[] }
+  | { readonly kind: 'stream'; readonly name: string; readonly batches: readonly SinkBatch[] }
   | { readonly kind: 'file'; readonly index: number; readonly file: FileSink; readonly entries: readonly string[] }
 
 /** What the sinks add to a barrier's effect set. Submit, then release. */
 export interface SinkEffects {
   readonly rows: readonly RowEffect[]
   readonly records: readonly (RecordEffect | BatchEffect)[]
+  /** Of the rows among the records. */
+  readonly shapes: ShapesInCommit
   /** What the file sinks wrote, by the index of their step: commits with the barrier. */
   readonly files: ReadonlyMap<number, CommittedFile>
   readonly release: Release
@@ -27,7 +30,7 @@ export interface SinkEffects {
 
 export interface SinkSurroundings {
   readonly tables: Pick<Tables, 'prepare' | 'schema'>
-  readonly log: Pick<ShardedLog, 'streamNamed'>
+  readonly log: Pick<ShardedLog, 'streamNamed' | 'shapes'>
 }
 
 /**
@@ -41,39 +44,47 @@ export async function barrierEffects(
 ): Promise<SinkEffects> {
   const records: (RecordEffect | BatchEffect)[] = []
   const files = new Map<number, CommittedFile>()
+  const inCommit: NonNullable<ShapesInCommit['atPack']>[] = []
   for (const sink of work) {
     if (sink.kind === 'file')
       files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
-    else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
+    else if (sink.kind === 'stream')
+      for (const { shapes: ofBatch, ...effect } of streamBatches(sink, around, now)) {
+        records.push(effect)
+        if (ofBatch.atPack) inCommit.push(ofBatch.atPack)
+      }
   }
+  const shapes: ShapesInCommit =
+    inCommit.length > 0 ? { atPack: (context) => inCommit.flatMap((make) => make(context)) } : {}
   const items = itemsByTable(work, around)
-  if (items.size === 0) return { rows: [], records, files, release: () => {} }
+  if (items.size === 0) return { rows: [], records, shapes, files, release: () => {} }
   const { effects, release } = await prepare(items, around.tables)
   for (const record of effects.records ?? []) records.push(record)
-  return { rows: effects.rows ?? [], records, files, release }
+  return { rows: effects.rows ?? [], records, shapes, files, release }
 }
 
-function streamRecords(name: string, entries: readonly string[], { log }: SinkSurroundings, now: number): RecordEffect {
+/** The batches of a stream's sinks as effects, and the shapes that go into the commit with them. */
+function streamBatches(
+  { name, batches }: Extract<SinkWork, { kind: 'stream' }>,
+  { log }: SinkSurroundings,
+  now: number,
+): readonly (BatchEffect & { readonly shapes: ShapesInCommit })[] {
   const stream = log.streamNamed(name)
   if (stream?.kind !== 'plain')
     throw new MillraceError('NOT_FOUND', `The stream ${name} of a sink is not there.`, {
       remedy: `Make it with: millrace streams create ${name}`,
     })
-  const records = entries.map((entry): NewRecord => {
-    const end = entry.indexOf('\n')
-    const [key, time] = JSON.parse(entry.slice(0, end)) as [string, number | null]
-    const bytes = Buffer.from(key)
+  return batches.map(({ batch, shapes }) => {
+    const bytes = finishBatch(Buffer.from(batch.buffer, batch.byteOffset, batch.length), timeless, now)
+    // A stream that takes no more shapes gets its rows in another form.
+    const isRefused = log.shapes.refusal(stream.id, shapes) !== undefined
+    const taken = isRefused ? shapes.filter((shape) => log.shapes.has(stream.id, shape.id)) : shapes
     return {
-      hash: hashKey(bytes),
-      kind: 0,
-      flags: 0,
-      codec: Codec.json,
-      time: time ?? now,
-      key: bytes,
-      body: Buffer.from(entry.slice(end + 1)),
+      stream: stream.id,
+      batch: isRefused ? withoutRows(bytes, shapes, taken) : bytes,
+      shapes: log.shapes.inCommit(stream.id, taken),
     }
   })
-  return { stream: stream.id, records }
 }
 
 /** The items of all table sinks, by table. A table of that name which was made anew may have another key. */

@@ -1,4 +1,7 @@
+import { BodyReader, type StoredBody } from '../log/bodies.js'
+import { recordsOfBatch } from '../log/format.js'
 import { Codec, type NewRecord } from '../log/types.js'
+import { type SinkBatch, timeless } from '../operators/task/index.js'
 import { hashKey } from '../runtime/index.js'
 
 /** A record of a stream that appends JSON. */
@@ -7,9 +10,20 @@ export function streamRecord(key: string, json: string, time: number): NewRecord
   return { hash: hashKey(bytes), kind: 0, flags: 0, codec: Codec.json, time, key: bytes, body: Buffer.from(json) }
 }
 
-/** What a stream sink made, as the record that the daemon appends. */
-export function recordOfEntry(entry: string, now: number): NewRecord {
-  const end = entry.indexOf('\n')
-  const [key, time] = JSON.parse(entry.slice(0, end)) as [string, number | null]
-  return streamRecord(key, entry.slice(end + 1), time ?? now)
+/** What a stream sink made, as the records that the daemon appends. */
+export function recordsOf({ batch }: SinkBatch, now: number): readonly NewRecord[] {
+  return recordsOfBatch(Buffer.from(batch)).map((record) =>
+    record.time === timeless ? { ...record, time: now } : record,
+  )
+}
+
+/** What a stream sink made, for people: `[key, time]`, a line end, the value's JSON. */
+export function entriesOf({ batch, shapes }: SinkBatch): readonly string[] {
+  const bodies = new BodyReader()
+  bodies.add(shapes)
+  return recordsOfBatch(Buffer.from(batch)).map((record) => {
+    const time = record.time === timeless ? null : record.time
+    const value = bodies.shown(record as StoredBody, Number.POSITIVE_INFINITY)
+    return `${JSON.stringify([record.key.toString(), time])}\n${JSON.stringify(value)}`
+  })
 }

@@ -1,7 +1,8 @@
+import { BodyReader } from '../log/bodies.js'
 import type { NewRecord } from '../log/types.js'
 import type { NodeId, PipelinePlan } from '../operators/plan/index.js'
 import { type StageTaskOptions, stagesOf, type TaskBounds } from '../operators/task/index.js'
-import { recordOfEntry } from './entries.js'
+import { recordsOf } from './entries.js'
 import { MemoryLog } from './memory-log.js'
 import { MemoryRun } from './memory-run.js'
 import { MemoryStore } from './memory-store.js'
@@ -47,12 +48,14 @@ export class MemoryPipeline {
       bounds,
       sinkKeys,
       hashKeyNames,
+      bodies: new BodyReader(),
       now: () => this.time.now,
       setTimeout: (run, ms) => this.time.setTimeout(run, ms),
     }
-    this.store.onOutput = (node, entries) => {
+    this.store.onOutput = (node, batch) => {
       if (plan.nodes[node]?.kind !== 'through') return
-      for (const entry of entries) this.append(node, recordOfEntry(entry, this.time.now))
+      this.#settings.bodies.add(batch.shapes)
+      for (const record of recordsOf(batch, this.time.now)) this.append(node, record)
     }
     this.#run = this.#newRun()
   }

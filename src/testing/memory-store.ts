@@ -4,6 +4,7 @@ import {
   type CellName,
   groupsOfTask,
   type NodeWatermark,
+  type SinkBatch,
   type StageBarrier,
   type StageId,
   type StateKey,
@@ -14,6 +15,7 @@ import {
   type TimerRequest,
 } from '../operators/task/index.js'
 import { compareHash, type Hash64 } from '../runtime/index.js'
+import { entriesOf } from './entries.js'
 
 /** How far a shard has been read. */
 export interface MemoryPosition {
@@ -69,7 +71,7 @@ export class MemoryStore {
   readonly counts = new Map<NodeId, Map<string, number>>()
   commits = 0
   /** Takes what a `through` appends to its stream. */
-  onOutput: (node: NodeId, entries: readonly string[]) => void = () => {}
+  onOutput: (node: NodeId, batch: SinkBatch) => void = () => {}
 
   commit(parts: readonly MemoryPart[]): void {
     this.commits++
@@ -84,9 +86,9 @@ export class MemoryStore {
         if (isSet) this.timers.set(timerText(timer), timer)
         else this.timers.delete(timerText(timer))
       }
-      for (const { sink, entries } of result.outputs) {
-        this.outputs.push({ node: sink, entries })
-        this.onOutput(sink, entries)
+      for (const { sink, entries, batch } of result.outputs) {
+        this.outputs.push({ node: sink, entries: batch ? entriesOf(batch) : entries })
+        if (batch) this.onOutput(sink, batch)
       }
       const marks = { watermarks: result.watermarks, now: result.now }
       if (shard === undefined) this.stageMarks.set(stage, marks)

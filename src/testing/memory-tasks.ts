@@ -1,3 +1,4 @@
+import type { BodyReader } from '../log/bodies.js'
 import type { PipelinePlan } from '../operators/plan/index.js'
 import {
   type ChannelMessage,
@@ -25,6 +26,8 @@ export interface MemorySettings {
   readonly tasks: number
   readonly bounds: TaskBounds
   readonly sinkKeys: StageTaskOptions['sinkKeys']
+  /** Knows the shapes of all rows. */
+  readonly bodies: BodyReader
   /** Names of the partition keys of tables, by the node of their source. */
   readonly hashKeyNames: ReadonlyMap<number, string>
   readonly now: () => number
@@ -96,6 +99,7 @@ export function openSource(
   const task = openSourceTask({
     ...taskOptions(settings, stage, 0, host, marks),
     hashKeyName: settings.hashKeyNames.get(shard.root),
+    bodies: settings.bodies,
   })
   const isIdle = marks?.watermarks.some((mark) => mark.node === shard.root && mark.isIdle) ?? false
   const state = { isIdle, isEnded: false, activeAt: settings.now(), barrier: undefined }

@@ -1,4 +1,5 @@
 import { resourceLimits } from 'node:worker_threads'
+import { BodyReader } from '../log/bodies.js'
 import {
   type CellKey,
   type ChannelId,
@@ -18,7 +19,15 @@ import {
   type TimerRequest,
   unpackState,
 } from '../operators/task/index.js'
-import type { ChannelEnd, ChannelStart, FromWorker, OpenTaskOptions, TaskAddress, TaskWork } from './protocol.js'
+import type {
+  ChannelEnd,
+  ChannelStart,
+  FromWorker,
+  OpenTaskOptions,
+  TaskAddress,
+  TaskWork,
+  ToWorker,
+} from './protocol.js'
 import { TaskRows } from './rows/task-rows.js'
 
 /** Share of the heap that the state of all tasks of a thread may take. */
@@ -76,6 +85,8 @@ export class HostedTask {
   isQueued = false
   readonly #thread: TaskThread
   readonly #rows: TaskRows
+  /** Knows the shapes of the source's rows. */
+  readonly #bodies = new BodyReader()
   readonly #jobs: Job[] = []
   readonly #fetches = new Map<number, (found: never) => void>()
   readonly #outlets = new Map<ChannelId, Outlet>()
@@ -120,6 +131,7 @@ export class HostedTask {
       task: index,
       tasksOf: (of) => tasks[of] as number,
       hashKeyName,
+      bodies: this.#bodies,
       sinkKeys,
       restored,
       isNew,
@@ -233,8 +245,9 @@ export class HostedTask {
 
   // What the main thread says.
 
-  chunks(buffer: ArrayBuffer, lengths: readonly number[], from: number): void {
+  chunks({ buffer, lengths, from, shapes }: Extract<ToWorker, { kind: 'chunks' }>): void {
     this.do(async () => {
+      this.#bodies.learn(shapes)
       let at = 0
       for (const length of lengths) {
         await this.#source.process(Buffer.from(buffer, at, length), from)

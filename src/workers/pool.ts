@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
+import type { Shape } from '../log/bodies.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
 import type { ChannelId, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
@@ -50,7 +51,8 @@ export interface TaskListener {
 /** A task in a worker, as the main thread holds it. What is said to it arrives in order. */
 export interface TaskHandle {
   readonly address: TaskAddress
-  send(buffer: ArrayBuffer, lengths: readonly number[], from: number): void
+  /** `shapes` are those of the source's rows that the task does not know yet. */
+  send(buffer: ArrayBuffer, lengths: readonly number[], from: number, shapes: readonly Shape[]): void
   idle(): void
   end(): void
   channels(opened: readonly ChannelStart[], closed: readonly ChannelId[]): void
@@ -160,7 +162,8 @@ export class WorkerPool {
     thread.say({ kind: 'open', task, ...options })
     return {
       address: { thread: thread.number, task },
-      send: (buffer, lengths, from) => thread.say({ kind: 'chunks', task, buffer, lengths, from }, [buffer]),
+      send: (buffer, lengths, from, shapes) =>
+        thread.say({ kind: 'chunks', task, buffer, lengths, from, shapes }, [buffer]),
       idle: () => thread.say({ kind: 'idle', task }),
       end: () => thread.say({ kind: 'end', task }),
       channels: (opened, closed) => thread.say({ kind: 'channels', task, opened, closed }),

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { Shape } from '../log/bodies.js'
 import type { PlanDescription } from '../operators/index.js'
 import type {
   ChannelId,
@@ -79,6 +80,8 @@ export type ToWorker =
       readonly buffer: ArrayBuffer
       readonly lengths: readonly number[]
       readonly from: number
+      /** Shapes of the source's rows that the task does not know yet. */
+      readonly shapes: readonly Shape[]
     }
   /** A source task has nothing to read for longer than it may hold event time back. */
   | { readonly kind: 'idle'; readonly task: number }

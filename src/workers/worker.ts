@@ -120,7 +120,7 @@ class WorkerSide {
     if (!task) return
     switch (message.kind) {
       case 'chunks':
-        return task.chunks(message.buffer, message.lengths, message.from)
+        return task.chunks(message)
       case 'idle':
         return task.idle()
       case 'end':

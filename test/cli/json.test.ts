@@ -65,6 +65,7 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },
   { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
   { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },
+  { args: ['pipelines', 'state', 'copy', 'k'], says: { state: [] } },
   {
     args: ['bridges', 'create', 'away', '--source', 'source', '--brokers', '127.0.0.1:1', '--partitions', '1'],
     says: { name: 'away', source: 'source' },

@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { createEncoder, type EncoderOptions } from '../../src/kafka/encoder.js'
-import { type LogRecord, RecordKind, type Sequence, type Shard, type Stream } from '../../src/log/index.js'
+import {
+  BatchBuilder,
+  BodyReader,
+  type LogRecord,
+  RecordKind,
+  RowEncoder,
+  recordsOfBatch,
+  type Sequence,
+  type Shard,
+  type Stream,
+} from '../../src/log/index.js'
 import { changeBody, decodeBody, MemoryLog, newRecord, origin } from './memory.js'
 
 const commitTime = 1_700_000_000_123
@@ -32,6 +42,7 @@ function encoding(kind: Stream['kind'], options: Partial<EncoderOptions> = {}, i
     tombstones: true,
     origin,
     decodeChange: decodeBody,
+    bodies: () => new BodyReader(),
     ...options,
   })
   return (record: LogRecord) => encode(record, log.shards()[0] as Shard, 5)
@@ -189,4 +200,18 @@ describe('the other formats', () => {
       data_base64: '/w==',
     })
   })
+})
+
+test.each(['image', 'envelope', 'cloudevents'] as const)('a row is JSON like any other in the format %s', (format) => {
+  const builder = new BatchBuilder(new RowEncoder())
+  builder.add({ key: 'k', value: { n: 1, big: 5n, bytes: new Uint8Array([1]) } }, 5)
+  builder.add({ key: 'k', value: [1, 'list'] }, 5)
+  const bodies = new BodyReader()
+  bodies.learn(builder.shapes)
+  const encode = encoding('plain', { format, bodies: () => bodies })
+  const after = recordsOfBatch(builder.build()).map((record) => {
+    const message = parsed(encode(read(record))[0]) as { after?: unknown; data?: unknown }
+    return format === 'image' ? message : format === 'envelope' ? message.after : message.data
+  })
+  expect(after).toEqual([{ n: 1, big: '5', bytes: 'AQ==' }, [1, 'list']])
 })

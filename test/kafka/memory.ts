@@ -12,6 +12,7 @@ import {
   RecordKind,
   readChunkHeader,
   type Sequence,
+  ShapeStore,
   type Shard,
   type ShardId,
   type Stream,
@@ -45,6 +46,7 @@ const everyHash = { low: { hi: 0, lo: 0 }, high: { hi: 0xffffffff, lo: 0xfffffff
 /** The log's contract in memory, for one stream: every append is a commit of its own and durable at once. */
 export class MemoryLog implements Log {
   #stream: Stream
+  readonly shapes = new ShapeStore({ stream: () => undefined })
   readonly #shards = new Map<ShardId, Shard>()
   readonly #chunks = new Map<ShardId, Buffer[]>()
   readonly #listeners = new Set<() => void>()

@@ -1,6 +1,7 @@
+import { BodyReader } from '../../log/bodies.js'
 import { ChunkCursor } from '../../log/format.js'
 import type { NodeId } from '../plan/nodes.js'
-import { isVisible, recordValue } from '../records.js'
+import { isVisible, type RecordSource, recordSource, recordValue } from '../records.js'
 import { EventTime } from './event-time.js'
 import { StageCore } from './stage-core.js'
 import type { SourceStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
@@ -16,6 +17,7 @@ class ShardTask implements SourceStageTask {
   readonly #root: NodeId
   /** A `through` counts what goes into its stream. */
   readonly #isSource: boolean
+  readonly #bodies: BodyReader
   readonly #push: Push
   /** By the records' own times. */
   readonly #eventTime: EventTime
@@ -27,6 +29,7 @@ class ShardTask implements SourceStageTask {
     const stage = options.stages.stages[options.stage]
     if (stage?.kind !== 'source') throw new TypeError(`Stage ${options.stage} reads no source.`)
     this.#root = stage.root
+    this.#bodies = options.bodies ?? new BodyReader()
     this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
     this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
     this.#push = this.#core.steps.behind(this.#root)
@@ -46,10 +49,11 @@ class ShardTask implements SourceStageTask {
     try {
       const cursor = new ChunkCursor(chunk)
       core.runtime.cursor = cursor
+      const source = recordSource(chunk, this.#bodies)
       const { host } = core.options
       while (cursor.next()) {
         if (cursor.sequence < from || !isVisible(cursor)) continue
-        const pending = this.#record(cursor)
+        const pending = this.#record(cursor, source)
         if (pending) await pending
         const turn = host.turn()
         if (turn) await turn
@@ -62,7 +66,7 @@ class ShardTask implements SourceStageTask {
     }
   }
 
-  #record(cursor: ChunkCursor): Promise<void> | undefined {
+  #record(cursor: ChunkCursor, source: RecordSource): Promise<void> | undefined {
     const { runtime } = this.#core
     const at = this.#at
     const { time } = cursor
@@ -73,7 +77,7 @@ class ShardTask implements SourceStageTask {
     this.#eventTime.observe(time)
     if (this.#isSource) runtime.enter(this.#root, at)
     else runtime.mark(this.#root, at)
-    return this.#push(recordValue(cursor), at)
+    return this.#push(recordValue(cursor, source), at)
   }
 
   #markRoot(): void {

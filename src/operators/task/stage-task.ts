@@ -1,3 +1,4 @@
+import type { BodyReader } from '../../log/bodies.js'
 import type { KeySchema } from '../../tables/values/index.js'
 import type { SinkOutput } from '../outputs.js'
 import type { NodeId, PipelinePlan } from '../plan/nodes.js'
@@ -145,6 +146,8 @@ export interface StageTaskOptions {
   readonly tasksOf: (stage: StageId) => number
   /** Source stages of a table: the name of its partition key. */
   readonly hashKeyName: string | undefined
+  /** Source stages: knows the shapes of the source's rows before a chunk of them comes; JSON and bytes alone without it. */
+  readonly bodies?: BodyReader
   /** The keys of the tables that table sinks write to, by node. */
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   /** What the last commit said; a child shard begins with its parents' lowest. Absent at the first start. */

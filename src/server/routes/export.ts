@@ -1,4 +1,5 @@
 import {
+  type BodyReader,
   type ExportFailure,
   type ExportShard,
   encodeFrame,
@@ -7,6 +8,7 @@ import {
   readChunkHeader,
   type Sequence,
   type Shard,
+  type ShardedLog,
   type Stream,
 } from '../../log/index.js'
 import { asMillraceError, MillraceError } from '../../runtime/index.js'
@@ -48,7 +50,8 @@ async function exportStream(call: Call): Promise<undefined> {
     throw new MillraceError('BAD_REQUEST', `An export is ${binary} or ${ndjson}, not ${accept}.`)
   await call.exports.run(call.response, call.stopping, async (output) => {
     const asked = await rangesOf(log, stream, call.query)
-    await (accept === ndjson ? exportLines(log, asked, output) : exportChunks(log, stream, asked, output))
+    if (accept === ndjson) await exportLines(log, log.shapes.reader(stream.id), asked, output)
+    else await exportChunks(log, stream, asked, output)
   })
   return undefined
 }
@@ -99,9 +102,10 @@ const trimmed = (shard: Shard, from: Sequence): MillraceError =>
     { details: { shard: shard.id, oldest: shard.lowWatermark } },
   )
 
-async function exportChunks(log: Log, stream: Stream, { shards, until }: Asked, output: Output): Promise<void> {
+async function exportChunks(log: ShardedLog, stream: Stream, { shards, until }: Asked, output: Output): Promise<void> {
   output.begin(binary)
-  await output.write(encodeFrame({ stream: stream.name, kind: stream.kind, exportedAt: Date.now(), shards }))
+  const shapes = log.shapes.of(stream.id).map(({ fields }) => fields)
+  await output.write(encodeFrame({ stream: stream.name, kind: stream.kind, exportedAt: Date.now(), shards, shapes }))
   let chunks = 0
   let bytes = 0
   try {
@@ -147,7 +151,7 @@ function piecesOf(chunks: readonly Buffer[]): readonly Buffer[] {
   return pieces
 }
 
-async function exportLines(log: Log, { shards, until }: Asked, output: Output): Promise<void> {
+async function exportLines(log: Log, bodies: BodyReader, { shards, until }: Asked, output: Output): Promise<void> {
   output.begin(ndjson)
   try {
     for (const shard of shards) {
@@ -156,7 +160,7 @@ async function exportLines(log: Log, { shards, until }: Asked, output: Output): 
           const lines: string[] = []
           forEachRecord(chunk, shard.from, (record) => {
             if (record.sequence >= shard.until) return false
-            lines.push(`${JSON.stringify(shownRecord(record, shard.id))}\n`)
+            lines.push(`${JSON.stringify(shownRecord(record, shard.id, bodies))}\n`)
             return true
           })
           if (lines.length > 0) await output.write(Buffer.from(lines.join('')))

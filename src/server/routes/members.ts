@@ -2,10 +2,12 @@ import type { ServerResponse } from 'node:http'
 import type { Arriving } from '../../balance/index.js'
 import type { Effect, LeasedPosition, PollAnswer } from '../../groups/index.js'
 import {
+  type BodyReader,
   forEachRecord,
   type NewRecord,
   recordHeaderBytes,
   type Sequence,
+  type Shape,
   type ShardId,
   type Stream,
 } from '../../log/index.js'
@@ -49,7 +51,7 @@ export const memberRoutes: readonly Route[] = [
     path: 'groups/{name}/members/{member}/poll',
     summary:
       'What a member holds, and records of the shards whose cursors it sends. Waits while there is neither a record nor a change of its shards since `generation`. A shard in `revoked` is to be committed and released within `releaseMs`; one in neither list is lost.',
-    body: `{cursors?: {shard: next sequence number to read}, bytesMax?: bytes of chunks, 0 for none; ${pollBytes} by default, waitMs?, generation?: that of the last answer, whose leases the cursors are of; without it, and when it is an older one, the answer only says what the member holds}`,
+    body: `{cursors?: {shard: next sequence number to read}, bytesMax?: bytes of chunks, 0 for none; ${pollBytes} by default, waitMs?, shapes?: how many of the stream's shapes it knows, generation?: that of the last answer, whose leases the cursors are of; without it, and when it is an older one, the answer only says what the member holds}`,
     answer: `the poll frame of docs/formats.md (\`${frame}\`), or with \`accept: application/json\` {generation, assigned: [{shard, lease, next}], revoked: [shard], pages: [{shard, next, ended, records}]}`,
     errors: ['NOT_FOUND', 'FENCED', 'TRIMMED', 'LOG_DAMAGED'],
     run: poll,
@@ -98,7 +100,7 @@ async function poll(call: Call): Promise<Answer | undefined> {
   const { daemon, names, request, response } = call
   const { groups, http } = daemon.config
   const body = await call.json()
-  only(body, ['cursors', 'bytesMax', 'waitMs', 'generation'])
+  only(body, ['cursors', 'bytesMax', 'waitMs', 'generation', 'shapes'])
   const cursors = cursorsOf(body.cursors ?? {}, groups.cursorsMax)
   const optional = (name: string, value: unknown) => (value === undefined ? undefined : wholeNumberOf(value, name))
   const over = new AbortController()
@@ -107,15 +109,19 @@ async function poll(call: Call): Promise<Answer | undefined> {
   call.stopping.addEventListener('abort', end)
   if (call.stopping.aborted) end()
   try {
-    const answer = await daemon.rooms.memberships.members(names[0] as string).poll(names[1] as string, {
+    const members = daemon.rooms.memberships.members(names[0] as string)
+    const answer = await members.poll(names[1] as string, {
       cursors,
       bytesMax: optional('bytesMax', body.bytesMax) ?? pollBytes,
       waitMs: Math.min(optional('waitMs', body.waitMs) ?? 0, http.pollMsMax),
       generation: optional('generation', body.generation),
       signal: over.signal,
     })
-    if (request.headers.accept === 'application/json') return ok(shownPoll(answer, cursors))
-    sendFrame(response, answer)
+    const { shapes } = daemon.rooms.log
+    if (request.headers.accept === 'application/json')
+      return ok(shownPoll(answer, cursors, shapes.reader(members.stream)))
+    const known = optional('shapes', body.shapes) ?? 0
+    sendFrame(response, answer, { from: known, list: shapes.of(members.stream).slice(known) })
     return undefined
   } finally {
     response.off('close', end)
@@ -136,13 +142,13 @@ function cursorsOf(value: unknown, cursorsMax: number): ReadonlyMap<ShardId, Seq
   )
 }
 
-function shownPoll(answer: PollAnswer, cursors: ReadonlyMap<ShardId, Sequence>): object {
+function shownPoll(answer: PollAnswer, cursors: ReadonlyMap<ShardId, Sequence>, bodies: BodyReader): object {
   const { generation, assigned, revoked } = answer
   const pages = answer.pages.map(({ shard, chunks, next, ended, release }) => {
     const records: object[] = []
     for (const chunk of chunks) {
       forEachRecord(chunk, cursors.get(shard) as Sequence, (record) => {
-        records.push(shownRecord(record, shard))
+        records.push(shownRecord(record, shard, bodies))
         return true
       })
     }
@@ -153,11 +159,18 @@ function shownPoll(answer: PollAnswer, cursors: ReadonlyMap<ShardId, Sequence>):
   return { generation, assigned, revoked, pages }
 }
 
+/** Shapes of the stream from the first on that the member does not know. */
+interface NewShapes {
+  readonly from: number
+  readonly list: readonly Shape[]
+}
+
 /** u32 length of the head, the head as JSON, the chunks as they lie: nothing of a record is touched. */
-function sendFrame(response: ServerResponse, answer: PollAnswer): void {
+function sendFrame(response: ServerResponse, answer: PollAnswer, { from, list }: NewShapes): void {
   const { generation, assigned, revoked, bytes, release } = answer
   const pages = answer.pages.map(({ shard, chunks, next, ended }) => ({ shard, next, ended, chunks: chunks.length }))
-  const head = Buffer.from(`....${JSON.stringify({ generation, assigned, revoked, pages })}`)
+  const shapes = list.length > 0 ? { shapes: { from, list: list.map(({ fields }) => fields) } } : {}
+  const head = Buffer.from(`....${JSON.stringify({ generation, assigned, revoked, pages, ...shapes })}`)
   head.writeUInt32LE(head.length - 4, 0)
   if (response.destroyed) return release()
   // The chunks are the cache's own; they count as held until the kernel has them.

@@ -1,6 +1,7 @@
 import type { Arriving } from '../../balance/index.js'
 import type { Placement } from '../../commit/index.js'
 import {
+  type BodyReader,
   batchHeaderBytes,
   forEachRecord,
   type LogPage,
@@ -27,13 +28,15 @@ export const recordRoutes: readonly Route[] = [
     method: 'POST',
     path: 'streams/{name}/records',
     summary: 'Appends records to a plain stream: all of them or none. The answer means that they are durable.',
-    body: `{records: [{key: string, value: any JSON, or bytes: base64; time?: milliseconds since 1970}]}; with \`content-type: ${ndjson}\` one record a line; with \`application/octet-stream\` one binary batch as docs/formats.md draws it`,
+    body: `{records: [{key: string, value: any JSON, or bytes: base64; time?: milliseconds since 1970}]}; with \`content-type: ${ndjson}\` one record a line; with \`application/octet-stream\` one binary batch, behind the shapes of its rows that the stream does not have, as docs/formats.md draws them`,
     answer:
       '{count, commit, placed: [{shard, firstSequence, count}]}; for a batch with a producer also `alreadyStored`: true when it was stored before (one from before the last one gives only {alreadyStored, last})',
     errors: [
       'NOT_FOUND',
       'CONFLICT',
       'FORMAT_INVALID',
+      'SHAPE_UNKNOWN',
+      'SHAPES_FULL',
       'EFFECT_TOO_LARGE',
       'TOO_BUSY',
       'STORAGE_FULL',
@@ -69,13 +72,21 @@ async function appendRecords(call: Call): Promise<Answer> {
   const type = (call.request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim() as string
   if (!bodyTypes.includes(type))
     throw new MillraceError('BAD_REQUEST', `The content type ${type} is not known; there are ${bodyTypes.join(', ')}.`)
-  const { batch, count } = batchOfBody(type, await call.body(), Date.now())
+  const { shapes } = call.daemon.rooms.log
+  const received = batchOfBody(type, await call.body(), Date.now(), (shape) => shapes.has(stream.id, shape))
+  const { batch, count } = received
+  const refusal = shapes.refusal(stream.id, received.shapes)
+  if (refusal) throw refusal
+  const inCommit = shapes.inCommit(stream.id, received.shapes)
   // A stream without a limit, which is every stream at first, pays nothing here.
   await call.daemon.rooms.balancer.admit(stream, () => arrivingOf(batch))
   if (type === 'application/octet-stream' && producerOf(batch))
-    return ok(shownAppend(await call.daemon.rooms.producers.append(stream, batch, count)))
+    return ok(shownAppend(await call.daemon.rooms.producers.append(stream, batch, count, inCommit)))
   const placed: Placement[] = []
-  const { commit } = await call.daemon.rooms.store.commit.submit({ records: [{ stream: stream.id, batch, placed }] })
+  const { commit } = await call.daemon.rooms.store.commit.submit({
+    records: [{ stream: stream.id, batch, placed }],
+    ...inCommit,
+  })
   if (placed.length === 0) throw new MillraceError('NOT_FOUND', `The stream ${stream.name} was deleted.`)
   return ok({ count, commit, placed: shownPlacements(placed) })
 }
@@ -98,7 +109,7 @@ async function readRecords(call: Call): Promise<Answer | undefined> {
   const waitMs = query.has('wait') ? Math.min(numberOf(query, 'wait'), daemon.config.http.pollMsMax) : 0
   const read = () => daemon.rooms.log.read(shard.id, from, { bytesMax: readBytesMax })
   const page = waitMs === 0 ? await read() : await pageWithin(call, stream.id, waitMs, read)
-  const { records, next, ended } = shownPage(page, shard.id, from, limit)
+  const { records, next, ended } = shownPage(page, shard.id, daemon.rooms.log.shapes.reader(stream.id), from, limit)
   if (request.headers.accept !== ndjson) return ok({ records, next, ended })
   response.setHeader('x-millrace-next', String(next))
   response.setHeader('x-millrace-ended', String(ended))
@@ -115,7 +126,7 @@ function* arrivingOf(batch: Buffer): Generator<Arriving> {
     yield { hi: batch.readUInt32LE(at), lo: batch.readUInt32LE(at + 4), bytes }
 }
 
-function shownPage(page: LogPage, shard: number, from: Sequence, limit: number): LogPageShown {
+function shownPage(page: LogPage, shard: number, bodies: BodyReader, from: Sequence, limit: number): LogPageShown {
   const records: object[] = []
   let { next, ended } = page
   for (const chunk of page.chunks) {
@@ -125,7 +136,7 @@ function shownPage(page: LogPage, shard: number, from: Sequence, limit: number):
         ended = false
         return false
       }
-      records.push(shownRecord(record, shard))
+      records.push(shownRecord(record, shard, bodies))
       return true
     })
     if (records.length >= limit && next !== page.next) break

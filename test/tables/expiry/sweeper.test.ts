@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Family } from '../../../src/commit/index.js'
 import { ChunkCursor } from '../../../src/log/index.js'
-import { recordValue } from '../../../src/operators/records.js'
+import { changeOf } from '../../../src/operators/records.js'
 import { expiredSecondsMax } from '../../../src/tables/expiry/sweeper.js'
 import { n, openExpiry } from './open-expiry.js'
 
@@ -60,7 +60,7 @@ test('exactly one REMOVE with the identity of the service, and none of it for wh
   const seen: unknown[] = []
   for (const chunk of chunks) {
     const cursor = new ChunkCursor(chunk)
-    while (cursor.next()) seen.push((recordValue(cursor) as { service: boolean }).service)
+    while (cursor.next()) seen.push((changeOf(cursor) as { service: boolean }).service)
   }
   expect(seen).toEqual([false, false, false, true])
 })

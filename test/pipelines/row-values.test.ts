@@ -1,0 +1,136 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { connect } from '../../src/client/index.js'
+import { ChunkCursor, Codec } from '../../src/log/index.js'
+import { bundleModule } from '../../src/workers/bundle.js'
+import { ensureBuilt } from '../built.js'
+import { type Serving, serve } from '../server/serving.js'
+import { temporaryFolder } from '../temporary-folder.js'
+
+beforeAll(ensureBuilt)
+
+/** Waits for what must come; the test's own time-out ends a wait for what never does. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+async function deploy({ v1 }: Serving, source: string): Promise<string> {
+  const file = join(temporaryFolder(), 'module.ts')
+  writeFileSync(file, source)
+  const { status, text, json } = await v1('POST', 'pipelines', { bundle: await bundleModule(file), start: 'oldest' })
+  expect(status, text).toBe(201)
+  return String(json.name)
+}
+
+const isDone = async ({ v1 }: Serving, name: string) =>
+  (await v1('GET', `groups/pipeline:${name}`)).json.lag === (0 as never)
+
+/** Codecs of the records of a stream. */
+async function codecsOf({ daemon }: Serving, name: string): Promise<Codec[]> {
+  const { log } = daemon.rooms
+  const stream = log.streamNamed(name)!
+  const codecs: Codec[] = []
+  for (const { id, firstSequence } of log.shards(stream.id)) {
+    const { chunks } = await log.read(id, firstSequence, { bytesMax: 1 << 20 })
+    for (const chunk of chunks) {
+      const cursor = new ChunkCursor(chunk)
+      while (cursor.next()) codecs.push(cursor.codec)
+    }
+  }
+  return codecs
+}
+
+interface Bid {
+  readonly auction: number
+  readonly price: number
+  readonly channel: string
+  readonly extra: bigint | null
+}
+
+const bids: readonly Bid[] = Array.from({ length: 300 }, (_, i) => ({
+  auction: i % 7,
+  price: i * 1.5,
+  channel: `chännel ${i}`,
+  extra: i % 3 === 0 ? null : 2n ** 60n + BigInt(i),
+}))
+
+describe('pipelines over rows', () => {
+  it('read their fields, keep what outlives them, and write rows that the next pipeline reads', async () => {
+    const dataDir = join(temporaryFolder(), 'data')
+    const serving = await serve({ dataDir })
+    const client = connect({ url: serving.url, producer: { codec: 'row' } })
+    onTestFinished(() => client.close())
+    await client.createStream('bids', { shards: 2 })
+    await client.createStream('dear')
+    const append = (from: number, to: number) =>
+      client.append(
+        'bids',
+        bids.slice(from, to).map((value, i) => ({ key: `${from + i}`, value, time: from + i })),
+      )
+    await append(0, 200)
+    const first = await deploy(
+      serving,
+      `import { file, pipeline, stream } from 'millrace'
+      export default pipeline('first').from(stream<any>('bids'))
+        .filter((record) => record.time % 2 === 0 && record.value.price > 30)
+        .map((record) => record.value)
+        .to(stream('dear', (bid) => ({ key: String(bid.auction), value: bid, time: 7 })))
+        .to(file('copies.ndjson', (bid) => ({ ...bid, tax: bid.price / 2 })))`,
+    )
+    const second = await deploy(
+      serving,
+      `import { file, pipeline, plain, stream } from 'millrace'
+      export default pipeline('second').from(stream<any>('dear')).keyByPartition()
+        .aggregate('largest', () => ({ bid: undefined, n: 0 }), (state, record) =>
+          ({ n: state.n + 1, bid: state.bid && state.bid.price > record.value.price ? state.bid : plain(record.value) }))
+        .to(file('largest.ndjson', (state, key) => ({ key: key.key, ...state })))`,
+    )
+    // More of them, and shapes that the running tasks do not know yet.
+    await append(200, 300)
+    const dear = bids.filter(({ price }, i) => i % 2 === 0 && price > 30)
+    const lines = (name: string) =>
+      readFileSync(join(dataDir, 'files', name), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+    await until(async () => (await isDone(serving, first)) && (await isDone(serving, second)))
+    await until(async () => lines('largest.ndjson').length === dear.length)
+
+    const codecs = await codecsOf(serving, 'dear')
+    expect(codecs).toHaveLength(dear.length)
+    expect(new Set(codecs)).toEqual(new Set([Codec.row]))
+    const byPrice = (one: Record<string, unknown>, other: Record<string, unknown>) =>
+      Number(one.price) - Number(other.price)
+    expect(lines('copies.ndjson').sort(byPrice)).toEqual(
+      dear.map((bid) => ({ ...bid, extra: bid.extra === null ? null : String(bid.extra), tax: bid.price / 2 })),
+    )
+    const largest = new Map<string, unknown>()
+    for (const { key, bid } of lines('largest.ndjson')) largest.set(String(key), bid)
+    for (let auction = 0; auction < 7; auction++) {
+      const best = dear.filter((bid) => bid.auction === auction).at(-1)!
+      expect(largest.get(String(auction))).toEqual({ ...best, extra: best.extra === null ? null : String(best.extra) })
+    }
+  })
+
+  it('a row that is kept beyond its record fails the step with a sentence that says what to do', async () => {
+    const serving = await serve({ pipelines: { attemptsMax: 1 } })
+    const client = connect({ url: serving.url, producer: { codec: 'row' } })
+    onTestFinished(() => client.close())
+    await client.createStream('bids')
+    const name = await deploy(
+      serving,
+      `import { file, pipeline, stream } from 'millrace'
+      let last
+      export default pipeline('stale').from(stream<any>('bids'))
+        .map((record) => { const before = last; last = record.value; return before ? before.price : 0 })
+        .to(file('f'))`,
+    )
+    await client.append('bids', { key: 'k', value: { price: 1 } })
+    await until(() => isDone(serving, name))
+    await client.append('bids', { key: 'k', value: { price: 2 } })
+    await until(async () => (await serving.v1('GET', `pipelines/${name}`)).json.state === ('failed' as never))
+    const { json } = await serving.v1('GET', `pipelines/${name}`)
+    expect(json).toMatchObject({ error: { message: expect.stringMatching(/row is valid only until .*plain/) } })
+  })
+})
