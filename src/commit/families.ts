@@ -22,7 +22,7 @@ export const Family = {
   producer: 0x10,
   /** Reserved: field names and types of bodies. */
   shape: 0x11,
-  /** Reserved: pipeline timers. */
+  /** Timers of pipelines. */
   timer: 0x12,
   /** Entries of secondary indexes of tables. */
   index: 0x13,
@@ -33,6 +33,8 @@ export const Family = {
   decision: 0x16,
   /** Client tokens of transactions that went through. */
   token: 0x17,
+  /** How far the event time of a pipeline is: by source shard, and by keyed stage. */
+  eventTime: 0x18,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

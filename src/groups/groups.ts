@@ -5,7 +5,7 @@ import type { Storage } from '../storage/index.js'
 import { DurableGroup } from './group.js'
 import { decodeGroup, decodePosition, type GroupRow, groupKey, groupRow } from './rows.js'
 import { isTime, joinPositions } from './start.js'
-import type { CreateGroup, Groups, Position } from './types.js'
+import type { CreateGroup, Groups, NewGroup, Position } from './types.js'
 
 export interface GroupsOptions {
   readonly storage: Storage
@@ -20,7 +20,7 @@ export class DurableGroups implements Groups {
   readonly #options: GroupsOptions
   readonly #groups = new Map<string, DurableGroup>()
   /** Groups that are being made, by name: nobody may join or move one before it is durable. */
-  readonly #making = new Map<string, Promise<DurableGroup>>()
+  readonly #making = new Map<string, Promise<unknown>>()
   /** Of these the start is packed, and may not be durable yet. */
   readonly #starting = new Set<DurableGroup>()
   /** Starts and seeks that were packed since the opening. */
@@ -66,52 +66,65 @@ export class DurableGroups implements Groups {
   }
 
   async create(name: string, stream: StreamId, start: StartPosition, options: CreateGroup = {}): Promise<DurableGroup> {
+    const [group] = await this.createAll([{ name, stream, start }], options)
+    return group as DurableGroup
+  }
+
+  async createAll(wanted: readonly NewGroup[], options: CreateGroup = {}): Promise<readonly DurableGroup[]> {
     // "It exists" rests on a commit that is still on its way: the answer waits for it, and whoever gets it may join.
-    for (let making = this.#making.get(name); making; making = this.#making.get(name)) await making.catch(() => {})
+    for (;;) {
+      const other = wanted.find(({ name }) => this.#making.has(name))
+      if (!other) break
+      await this.#making.get(other.name)?.catch(() => {})
+    }
     const { log, groupsMax } = this.#options
-    if (this.#groups.has(name)) throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
-    if (this.#groups.size + this.#making.size >= groupsMax)
+    for (const { name, stream, start } of wanted) {
+      if (this.#groups.has(name)) throw new MillraceError('ALREADY_EXISTS', `A group named ${name} exists.`)
+      if (!log.stream(stream)) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${stream}.`)
+      this.#checkStart(start)
+    }
+    if (this.#groups.size + this.#making.size + wanted.length > groupsMax)
       throw new MillraceError('TOO_BUSY', `There are ${groupsMax} groups already.`, {
         details: { limit: 'groups.groupsMax' },
       })
-    if (!log.stream(stream)) throw new MillraceError('NOT_FOUND', `There is no stream with the id ${stream}.`)
-    this.#checkStart(start)
-    const making = this.#make(name, stream, start, options)
-    this.#making.set(name, making)
+    const making = this.#make(wanted, options)
+    for (const { name } of wanted) this.#making.set(name, making)
     try {
       return await making
     } finally {
-      this.#making.delete(name)
+      for (const { name } of wanted) this.#making.delete(name)
     }
   }
 
   async #make(
-    name: string,
-    stream: StreamId,
-    start: StartPosition,
+    wanted: readonly NewGroup[],
     { kind = 'client', hold = kind !== 'client', rows = [] }: CreateGroup,
-  ): Promise<DurableGroup> {
+  ): Promise<readonly DurableGroup[]> {
     const { commit, counters, log } = this.#options
-    const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next(), kind, hold }
-    const group = new DurableGroup(row, log)
-    const first = await this.#firstOf(stream, start)
+    const made: { readonly group: DurableGroup; readonly first: Sequence | undefined }[] = []
+    for (const { name, stream, start } of wanted) {
+      const row: GroupRow = { id: counters.take('group'), name, stream, createdAt: commit.time.next(), kind, hold }
+      made.push({ group: new DurableGroup(row, log), first: await this.#firstOf(stream, start) })
+    }
     try {
       await commit.submit({
         essential: true,
-        rows: [groupRow(row), ...rows],
+        rows: [...made.map(({ group }) => groupRow(group.row)), ...rows],
         // At packing, so that no shard can be sealed between the look at the layout and the commit.
         atPack: (context) => {
-          this.#starting.add(group)
-          const rows = this.#startAt(group, first ?? context.takeSequence(), 0)
+          const positions = made.flatMap(({ group, first }) => {
+            this.#starting.add(group)
+            return this.changed(group, this.#startAt(group, first ?? context.takeSequence(), 0))
+          })
           killPoint('group:joined')
-          return [...this.changed(group, rows), counters.row()]
+          return [...positions, counters.row()]
         },
       })
-      this.#groups.set(name, group)
+      for (const { group } of made) this.#groups.set(group.name, group)
     } finally {
-      this.#starting.delete(group)
+      for (const { group } of made) this.#starting.delete(group)
     }
-    return group
+    return made.map(({ group }) => group)
   }
 
   /** Starts and seeks so far. */

@@ -23,6 +23,7 @@ export interface Group {
   readonly name: string
   readonly stream: StreamId
   positions(): readonly Position[]
+  position(shard: ShardId): Position | undefined
   /**
    * The shards that may be read now: every parent has this group's durable SHARD_END and was itself opened legally.
    * Never inferred from positions (an empty parent would let grandchildren overtake).
@@ -44,11 +45,20 @@ export interface CreateGroup {
   readonly rows?: readonly RowEffect[]
 }
 
+/** A group that is to be made: its stream, and where in it it begins. */
+export interface NewGroup {
+  readonly name: string
+  readonly stream: StreamId
+  readonly start: StartPosition
+}
+
 export interface Groups {
   list(): readonly Group[]
   group(name: string): Group | undefined
   /** Makes a group at a start position, by the join rule (SHARD_END for exactly the shards that ended before it). */
   create(name: string, stream: StreamId, start: StartPosition, options?: CreateGroup): Promise<Group>
+  /** The same for several groups in one commit: all of them are made or none. */
+  createAll(groups: readonly NewGroup[], options?: CreateGroup): Promise<readonly Group[]>
   /** With `rows`, these go into the same commit (a pipeline's own row, a bridge's). */
   delete(name: string, rows?: readonly RowEffect[]): Promise<void>
 }

@@ -1,4 +1,3 @@
-export { describePlan, type PlanDescription, planOf, type StepDescription } from './check.js'
 export {
   type ListState,
   listState,
@@ -21,6 +20,7 @@ export {
   type DeliveredRecord,
   type DistinctOptions,
   type Duration,
+  describePlan,
   type EventTimeOptions,
   type FileFormat,
   type FileRecord,
@@ -34,8 +34,14 @@ export {
   type KafkaSinkRecord,
   KeyedFlow,
   kafka,
+  type NodeDescription,
+  type NodeId,
+  nodeLabel,
+  type PipelinePlan,
   type PipelineStart,
+  type PlanDescription,
   pipeline,
+  planOf,
   type RowKey,
   type Sink,
   type Source,
@@ -50,4 +56,3 @@ export {
   type UserSink,
 } from './plan/index.js'
 export * from './types.js'
-export { describedFromVersion1 } from './version-1.js'

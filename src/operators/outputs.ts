@@ -2,7 +2,8 @@ import { recordKeyBytesMax } from '../log/format.js'
 import { MillraceError } from '../runtime/errors.js'
 import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
 import { attributesOf } from './plain.js'
-import type { SinkItem, SinkPlan, SinkRecord } from './types.js'
+import type { SinkPlan } from './plan/sink-plan.js'
+import type { SinkItem, SinkRecord } from './types.js'
 
 /** What the sinks of one task gather between two barriers, in characters: past it the pipeline reads less at once. */
 export const outputTextMax = 64 * 1024 * 1024
@@ -31,7 +32,7 @@ export class Outputs {
   take(sink: SinkPlan, step: number, result: unknown): void {
     if (sink.kind !== 'file' && (result === undefined || result === null)) return
     if (sink.kind === 'table') return this.#put(sink.name, step, result)
-    const entry = sink.kind === 'stream' ? streamEntry(result) : jsonOf(result, 'A file sink')
+    const entry = sink.kind === 'stream' ? streamEntry(result) : jsonOf(result, `A ${sink.kind} sink`)
     const entries = this.#lists.get(step)
     if (entries) entries.push(entry)
     else this.#lists.set(step, [entry])

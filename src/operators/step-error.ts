@@ -3,13 +3,17 @@ const errorTextMax = 4000
 
 /** A user function threw, or gave something that its step cannot take. */
 export class StepError extends Error {
+  /** Index of the step, or of the node, in its plan. */
   readonly step: number
   readonly sequence: number
+  /** The key of the row, as user functions see it; undefined where it has none. */
+  readonly key: unknown
 
-  constructor(step: number, sequence: number, cause: unknown) {
+  constructor(step: number, sequence: number, cause: unknown, key?: unknown) {
     super(textOf(cause), { cause })
     this.step = step
     this.sequence = sequence
+    this.key = key
   }
 }
 

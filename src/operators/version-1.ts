@@ -1,65 +1,7 @@
-import type { PlanDescription as DescriptionOfVersion1, StepDescription } from './check.js'
-import {
-  Flow,
-  type KeyedFlow,
-  type NodeDescription,
-  type PipelinePlan,
-  type PlanDescription,
-  type PlanNode,
-  pipeline,
-  stepName,
-} from './plan/index.js'
+import { Flow, type KeyedFlow, pipeline } from './plan/index.js'
 import { invalid } from './plan/invalid.js'
 import type { Trail } from './plan/trail.js'
 import { type Plan, planMark, type SinkPlan, type Step } from './types.js'
-
-/** A plan of linear steps, as the executor of version 1 takes it. Throws PIPELINE_INVALID for what it cannot say. */
-export function asVersion1(plan: PipelinePlan): Plan {
-  const { name, nodes } = plan
-  const [first] = nodes
-  if (first?.kind !== 'source' || first.source.kind === 'files') throw notYet(plan, 0)
-  let last = 0
-  const steps = nodes.slice(1).map((node, i): Step => {
-    const id = i + 1
-    const step = node.inputs.length === 1 && node.inputs[0] === last ? stepOf(node) : undefined
-    if (!step) throw notYet(plan, id)
-    if (node.kind !== 'sink') last = id
-    return step
-  })
-  const { kind, name: from } = first.source
-  return { version: 1, name, source: { kind, name: from }, steps }
-}
-
-const notYet = (plan: PipelinePlan, id: number) =>
-  invalid(
-    `${stepName(plan.name, plan.nodes, id)} is not run yet.`,
-    'Use one source, filter, map, flatMap, keyByPartition, count, sum, reduce, aggregate and sinks in one line.',
-  )
-
-function stepOf(node: PlanNode): Step | undefined {
-  switch (node.kind) {
-    case 'filter':
-    case 'map':
-    case 'flatMap':
-      return { kind: node.kind, run: node.run }
-    case 'keyByPartition':
-      return { kind: node.kind }
-    case 'keyed':
-      return (node.make() as { readonly version1?: Step }).version1
-    case 'sink':
-      return isOfVersion1(node.sink) ? { kind: 'sink', sink: node.sink } : undefined
-    default:
-      return undefined
-  }
-}
-
-function isOfVersion1(sink: { readonly kind: string }): sink is SinkPlan {
-  if (sink.kind === 'file') {
-    const { format, roll } = sink as { format?: string; roll?: unknown }
-    return format === 'ndjson' && roll === undefined
-  }
-  return sink.kind === 'table' || sink.kind === 'stream'
-}
 
 /** A plan of version 1, from a module that was bundled by an earlier Millrace, as a trail of this one. */
 export function fromVersion1({ name, source, steps }: Plan): Trail {
@@ -110,41 +52,4 @@ function afterKeyed(flow: KeyedFlow<unknown, unknown>, step: Step): KeyedFlow<un
 
 function sinkOfVersion2(sink: SinkPlan) {
   return sink.kind === 'file' ? { ...sink, format: 'ndjson' as const, columns: undefined, roll: undefined } : sink
-}
-
-/** What was stored of a pipeline of version 1, as this version describes it. */
-export function describedFromVersion1({ name, source, steps }: DescriptionOfVersion1): PlanDescription {
-  let last = 0
-  const nodes: NodeDescription[] = [{ kind: 'source', inputs: [], source }]
-  steps.forEach((step, i) => {
-    const inputs = [last]
-    nodes.push(describedStep(step, inputs))
-    if (step.kind !== 'sink') last = i + 1
-  })
-  return { version: 2, name, nodes }
-}
-
-function describedStep(step: StepDescription, inputs: readonly number[]): NodeDescription {
-  switch (step.kind) {
-    case 'sink': {
-      const { kind, target } = step.sink
-      const sink = kind === 'file' ? { kind, target, format: 'ndjson' as const } : { kind, target }
-      return { kind: 'sink', inputs, name: `${kind}:${target}`, sink }
-    }
-    case 'filter':
-    case 'map':
-    case 'flatMap':
-    case 'keyByPartition':
-      return { kind: step.kind, inputs }
-    default:
-      return {
-        kind: 'keyed',
-        inputs,
-        operator: step.kind,
-        name: step.name ?? step.kind,
-        sides: [],
-        state: { version: 1, canMigrate: false },
-        bound: step.kind === 'count' || step.kind === 'sum' ? 'per key: one number' : 'per key: one value',
-      }
-  }
 }

@@ -2,12 +2,13 @@ import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
-import { describedFromVersion1 } from '../operators/index.js'
-import type { PlanDescription } from '../operators/plan/index.js'
+import type { NodeId, PlanDescription } from '../operators/index.js'
+import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
+import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
-import type { WorkerPool } from '../workers/index.js'
+import type { TaskWork, WorkerPool } from '../workers/index.js'
 import {
   afterPipelineEvent,
   openedState,
@@ -15,8 +16,11 @@ import {
   type PipelineState,
   storedState,
 } from './pipeline-lifecycle.js'
+import { consumersOf, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
+import { storedState as runState } from './run-state.js'
+import type { RunSource } from './run-tasks.js'
 
 export interface PipelineLimits extends RunLimits {
   readonly attemptsMax: number
@@ -25,6 +29,7 @@ export interface PipelineLimits extends RunLimits {
 
 export interface PipelineSurroundings {
   readonly commit: Commit
+  readonly storage: Storage
   readonly log: ShardedLog
   readonly workers: WorkerPool
   /** Hears what the records of each shard cost. */
@@ -37,18 +42,20 @@ export interface PipelineSurroundings {
 
 /** What belongs to one pipeline and is known at its opening. */
 export interface PipelineParts {
-  readonly group: Group
+  /** In the order of their nodes. */
+  readonly sources: readonly RunSource[]
   readonly moduleFile: () => Promise<string>
-  readonly hashKeyName: string | undefined
-  readonly sinkKeys: () => Readonly<Record<number, KeySchema>>
-  /** Committed files of its file sinks, by the index of their step. */
-  readonly files: () => Promise<ReadonlyMap<number, CommittedFile>>
+  readonly sinkKeys: () => Readonly<Record<NodeId, KeySchema>>
+  /** Committed files of its file sinks, by their nodes. */
+  readonly files: () => Promise<ReadonlyMap<NodeId, CommittedFile>>
 }
 
 /** What is shown of a pipeline. */
 export interface PipelineView {
   readonly name: string
+  /** The first of its sources. */
   readonly source: string
+  readonly sources: readonly string[]
   readonly state: PipelineState
   readonly group: string
   readonly attempts: number
@@ -56,8 +63,22 @@ export interface PipelineView {
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number
+  /** How far event time is, milliseconds since 1970. */
+  readonly watermark?: number
   readonly error: Failure | undefined
   readonly plan: PlanDescription
+}
+
+/** What a step has seen. */
+export interface StepCount {
+  /** The name of its state, or its place and kind. */
+  readonly label: string
+  readonly kind: string
+  readonly rowsIn: number
+  /** undefined where nothing follows. */
+  readonly rowsOut: number | undefined
+  readonly failures: number
+  readonly events: ReadonlyMap<string, number>
 }
 
 /** Longest wait before another attempt. */
@@ -71,7 +92,7 @@ export class Pipeline {
   readonly #around: PipelineSurroundings
   #state: PipelineState
   #run: PipelineRun | undefined
-  #files = new Map<number, FileSink>()
+  #files = new Map<NodeId, FileSink>()
   #retry: Timer | undefined
   #attempts = 0
   #lastFailure: Failure | undefined
@@ -80,11 +101,14 @@ export class Pipeline {
   #working: Promise<void> = Promise.resolve()
   #committed = 0
   #secondsLast = 0
+  /** By node. */
   readonly rowsIn: number[]
+  /** What steps counted, such as `late`, by node and event. */
+  readonly events = new Map<NodeId, Map<string, number>>()
   /** Seconds of worker time. */
   seconds = 0
   failures = 0
-  /** The same by the index of the step, where it is known. */
+  /** The same by node, where it is known. */
   readonly failuresOf: number[]
 
   constructor(row: PipelineRow, parts: PipelineParts, around: PipelineSurroundings) {
@@ -92,8 +116,8 @@ export class Pipeline {
     this.#parts = parts
     this.#around = around
     this.#epochBytesMax = around.limits.epochBytesMax
-    this.rowsIn = row.plan.steps.map(() => 0)
-    this.failuresOf = row.plan.steps.map(() => 0)
+    this.rowsIn = row.plan.nodes.map(() => 0)
+    this.failuresOf = row.plan.nodes.map(() => 0)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
   }
@@ -125,12 +149,13 @@ export class Pipeline {
   }
 
   async #begin(): Promise<void> {
-    const { log, commit, workers, load, sinks, clock, logger, limits } = this.#around
+    const { log, commit, storage, workers, load, sinks, clock, logger, limits } = this.#around
     try {
       const moduleFile = await this.#parts.moduleFile()
-      for (const [step, file] of await this.#parts.files()) {
+      const state = await runState(storage, this.#row.id)
+      for (const [node, file] of await this.#parts.files()) {
         const sink = await FileSink.open(file)
-        this.#files.set(step, sink)
+        this.#files.set(node, sink)
         const { cutBytes } = sink
         if (cutBytes > 0)
           logger.info(
@@ -142,8 +167,11 @@ export class Pipeline {
       let isDrained = false
       const run = new PipelineRun({
         row: this.#row,
-        group: this.#parts.group,
+        stages: stagesOf(this.#row.plan.nodes),
+        state,
+        sources: this.#parts.sources,
         commit,
+        storage,
         log,
         workers,
         load,
@@ -151,19 +179,15 @@ export class Pipeline {
         clock,
         limits: { ...limits, epochBytesMax: this.#epochBytesMax },
         moduleFile,
-        hashKeyName: this.#parts.hashKeyName,
         sinkKeys: this.#parts.sinkKeys(),
         files: this.#files,
         onFailure: (failure) => this.#work(this.#failed(failure)),
-        onCommitted: (positions, _rows, seconds) => this.#passed(positions, seconds),
+        onCommitted: (positions, seconds) => this.#passed(positions, seconds),
         onDrained: () => {
           isDrained = true
           if (this.#run) this.#work(this.#end('drained'))
         },
-        onRows: (rowsIn, seconds) => {
-          this.seconds += seconds
-          for (let i = 0; i < rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (rowsIn[i] as number)
-        },
+        onWork: (work) => this.#worked(work),
       })
       this.#run = run
       if (isDrained) await this.#end('drained')
@@ -172,10 +196,20 @@ export class Pipeline {
       await this.#failed({
         error: known,
         stack: known.stack,
-        place: { step: undefined, sequence: undefined },
+        place: { node: undefined, sequence: undefined },
         shard: undefined,
         isCounted: true,
       })
+    }
+  }
+
+  #worked({ counters, seconds }: TaskWork): void {
+    this.seconds += seconds
+    // Nodes that were put in between to send rows are behind those of the plan.
+    for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
+    for (const { node, event, by } of counters.events) {
+      const events = this.events.get(node) ?? new Map<string, number>()
+      this.events.set(node, events.set(event, (events.get(event) ?? 0) + by))
     }
   }
 
@@ -201,11 +235,13 @@ export class Pipeline {
     this.#run = undefined
     await this.#closeFiles()
     if (this.#state === 'stopped') return
+    const { node } = place
+    const step = node === undefined ? undefined : stepOf(node)
     const failure: Failure = {
       code: error.code,
       message: error.message,
       stack,
-      step: place.step,
+      step,
       sequence: place.sequence,
       shard,
       at: clock.now(),
@@ -217,10 +253,10 @@ export class Pipeline {
     if (isAttempt) {
       this.#attempts++
       this.failures++
-      if (place.step !== undefined) this.failuresOf[place.step] = (this.failuresOf[place.step] ?? 0) + 1
+      if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
       this.#lastFailure = failure
       logger.warn(
-        { pipeline: name, attempt: this.#attempts, step: place.step, sequence: place.sequence, code: error.code },
+        { pipeline: name, attempt: this.#attempts, step, sequence: place.sequence, code: error.code },
         `a pipeline failed: ${error.message}`,
       )
     }
@@ -231,7 +267,7 @@ export class Pipeline {
       (isAttempt && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
       logger.error(
-        { pipeline: name, step: place.step, sequence: place.sequence, code: error.code },
+        { pipeline: name, step, sequence: place.sequence, code: error.code },
         `a pipeline is stopped as failed: ${error.message}`,
       )
       await this.#end('failedForGood', failure)
@@ -286,19 +322,56 @@ export class Pipeline {
     await this.#closeFiles()
   }
 
+  /** What its steps have seen, for the metrics. */
+  stepCounts(): readonly StepCount[] {
+    const { nodes } = this.#row.plan
+    const consumers = consumersOf(nodes)
+    return stepsOf(this.#row.plan).map((node, step) => {
+      const id = step + 1
+      const next = consumers[id] as readonly NodeId[]
+      // A branch gives each value to one of its outputs, any other step to all that follow it.
+      const rowsOut = next.map((each) => this.rowsIn[each] as number)
+      return {
+        label: stepLabel(node, step),
+        kind: node.kind,
+        rowsIn: this.rowsIn[id] as number,
+        rowsOut:
+          next.length === 0
+            ? undefined
+            : node.kind === 'branch'
+              ? rowsOut.reduce((sum, rows) => sum + rows, 0)
+              : Math.max(...rowsOut),
+        failures: this.failuresOf[id] as number,
+        events: this.events.get(id) ?? new Map<string, number>(),
+      }
+    })
+  }
+
+  /** The groups of its sources. */
+  get groups(): readonly Group[] {
+    return this.#parts.sources.map(({ group }) => group)
+  }
+
+  /** How far event time is, milliseconds since 1970; undefined where nothing asks for it, or nothing is known yet. */
+  get watermark(): number | undefined {
+    return this.#run?.watermark
+  }
+
   view(): PipelineView {
-    const { plan, createdAt } = this.#row
+    const { plan, createdAt, sources } = this.#row
+    const names = sources.map(({ node }) => sourceName(plan, node))
     return {
       name: plan.name,
-      source: plan.source.kind === 'table' ? `table:${plan.source.name}` : plan.source.name,
+      source: names[0] as string,
+      sources: names,
       state: this.#state,
-      group: this.#parts.group.name,
+      group: this.#parts.sources[0]?.group.name as string,
       attempts: this.#attempts,
       createdAt,
-      steps: plan.steps.map((step, i) => ({
-        kind: step.kind,
-        ...('name' in step && step.name !== undefined ? { name: step.name } : {}),
-        rowsIn: this.rowsIn[i] as number,
+      steps: stepsOf(plan).map((node, i) => ({
+        kind: node.kind === 'keyed' ? node.operator : node.kind,
+        ...(node.kind === 'keyed' ? { name: node.name } : {}),
+        rowsIn: this.rowsIn[i + 1] as number,
       })),
       barrier: {
         inFlight: this.#run?.barrierInFlight ?? false,
@@ -306,8 +379,9 @@ export class Pipeline {
         secondsLast: this.#secondsLast,
       },
       tasks: this.#run?.taskCount ?? 0,
+      ...(this.watermark === undefined ? {} : { watermark: this.watermark }),
       error: this.#lastFailure,
-      plan: describedFromVersion1(plan),
+      plan,
     }
   }
 }

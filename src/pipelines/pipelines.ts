@@ -1,29 +1,33 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
-import type { PlanDescription } from '../operators/index.js'
+import type { NodeId, PlanDescription } from '../operators/index.js'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
-import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
+import { fileNumber } from './barrier-commit.js'
 import { ModuleFiles } from './module-files.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
+import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
 import {
   decodePipeline,
   decodeSinkFile,
   groupNameOf,
   moduleHash,
   moduleKey,
-  numbered,
   type PipelineRow,
   pipelineGone,
   pipelineRow,
+  type SourceRow,
   sinkFileKey,
   sinkFileRow,
 } from './rows.js'
+import type { RunSource } from './run-tasks.js'
+import { statesOf } from './state-rows.js'
+import { timesOf } from './time-rows.js'
+import { timersOf } from './timer-rows.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
-  readonly storage: Storage
   readonly counters: Counters
   readonly groups: Groups
   readonly tables: {
@@ -46,7 +50,7 @@ export interface DeployRequest {
   readonly start?: 'oldest' | 'newest'
 }
 
-const stateRowsMax = 1000
+const goneRowsMax = 1000
 
 /** A deploy under way; its plan once that is known. */
 interface Deploy {
@@ -113,6 +117,7 @@ export class Pipelines {
       const present = this.#pipelines.get(plan.name)
       this.#checkName(plan.name, present, deploy.module)
       if (present) return present.view()
+      checkRunnable(plan)
       if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
         throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
       this.#checkTargets(plan)
@@ -151,27 +156,29 @@ export class Pipelines {
     start: 'oldest' | 'newest',
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger } = this.#options
-    const { stream, hashKeyName } = await this.#sourceOf(plan)
+    const sources = await this.#sourcesOf(plan)
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
     const row: PipelineRow = {
       id,
       plan,
       module,
-      stream,
-      hashKeyName,
+      sources,
+      states: numbersOf(plan.nodes.flatMap((node) => (node.kind === 'keyed' ? [node.name] : []))),
+      files: numbersOf(sinksOf(plan).flatMap(({ kind, name }) => (kind === 'file' ? [name] : []))),
       createdAt: commit.time.next(),
       state: 'running',
     }
     const rows: RowEffect[] = [
       { key: moduleKey(module), value: Buffer.from(bundle) },
       pipelineRow(row),
-      ...[...files].map(([step, file]) => sinkFileRow(id, step, file)),
+      ...[...files].map(([node, file]) => sinkFileRow(id, fileNumber(row, node), file)),
     ]
-    await groups.create(groupNameOf(plan.name), stream, start, { kind: 'pipeline', rows })
+    const wanted = sources.map(({ group, stream }) => ({ name: group, stream, start }))
+    await groups.createAll(wanted, { kind: 'pipeline', rows })
     const pipeline = this.#make(row)
     this.#pipelines.set(plan.name, pipeline)
-    if (this.#sinksOf(plan).some(({ kind, target }) => kind === plan.source.kind && target === plan.source.name))
+    if (writesToItsSource(plan))
       logger.warn(
         { pipeline: plan.name },
         'a pipeline writes to its own source: it never ends unless it leaves out what it wrote itself',
@@ -181,25 +188,36 @@ export class Pipelines {
     return pipeline.view()
   }
 
-  async #sourceOf({ name, source }: PlanDescription): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
-    const { log, tables } = this.#options
-    if (source.kind === 'table') {
-      const schema = tables.schema(source.name)
-      if (!schema)
-        throw new MillraceError(
-          'NOT_FOUND',
-          `The pipeline ${name} reads the table ${source.name}, which is not there.`,
-          { remedy: 'Create the table first.' },
-        )
-      return { stream: await tables.changeLog(source.name), hashKeyName: schema.hash.name }
+  async #sourcesOf(plan: PlanDescription): Promise<SourceRow[]> {
+    const sources: SourceRow[] = []
+    const names = new Set<string>()
+    for (const [node, { kind }] of plan.nodes.entries()) {
+      if (kind !== 'source' && kind !== 'through') continue
+      const name = sources.length === 0 ? groupNameOf(plan.name) : furtherGroup(plan, node, names)
+      names.add(name)
+      sources.push({ node, group: name, ...(await this.#sourceOf(plan, node)) })
     }
-    const stream = log.streamNamed(source.name)
+    return sources
+  }
+
+  async #sourceOf(plan: PlanDescription, id: NodeId): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
+    const { log, tables } = this.#options
+    const node = plan.nodes[id]
+    if (node?.kind === 'source' && node.source.kind === 'table') {
+      const { name } = node.source
+      const schema = tables.schema(name)
+      if (!schema)
+        throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the table ${name}, which is not there.`, {
+          remedy: 'Create the table first.',
+        })
+      return { stream: await tables.changeLog(name), hashKeyName: schema.hash.name }
+    }
+    const name = sourceName(plan, id)
+    const stream = log.streamNamed(name)
     if (stream?.kind !== 'plain')
-      throw new MillraceError(
-        'NOT_FOUND',
-        `The pipeline ${name} reads the stream ${source.name}, which is not there.`,
-        { remedy: `Make it with: millrace streams create ${source.name}` },
-      )
+      throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the stream ${name}, which is not there.`, {
+        remedy: `Make it with: millrace streams create ${name}`,
+      })
     return { stream: stream.id, hashKeyName: undefined }
   }
 
@@ -228,59 +246,61 @@ export class Pipelines {
       throw new MillraceError('SINK_FILE_TAKEN', `Two sinks of ${plan.name} write to one file.`)
   }
 
-  #sinksOf(plan: PlanDescription): { step: number; kind: string; target: string; path: string | undefined }[] {
+  #sinksOf(plan: PlanDescription): { node: NodeId; kind: string; target: string; path: string | undefined }[] {
     const { filesFolder, filesOutside } = this.#options
-    return plan.steps.flatMap((step, i) => {
-      if (step.kind !== 'sink') return []
-      const { kind, target } = step.sink
-      return [
-        { step: i, kind, target, path: kind === 'file' ? sinkPath(target, filesFolder, filesOutside) : undefined },
-      ]
+    return sinksOf(plan).map(({ node, kind, target }) => {
+      const path = kind === 'file' ? sinkPath(target, filesFolder, filesOutside) : undefined
+      return { node, kind, target, path }
     })
   }
 
-  async #createFiles(plan: PlanDescription): Promise<Map<number, CommittedFile>> {
-    const files = new Map<number, CommittedFile>()
-    for (const { step, path } of this.#sinksOf(plan))
-      if (path !== undefined) files.set(step, await FileSink.create(path))
+  async #createFiles(plan: PlanDescription): Promise<Map<NodeId, CommittedFile>> {
+    const files = new Map<NodeId, CommittedFile>()
+    for (const { node, path } of this.#sinksOf(plan))
+      if (path !== undefined) files.set(node, await FileSink.create(path))
     return files
   }
 
   #make(row: PipelineRow): Pipeline {
-    const { groups, tables } = this.#options
-    const group = groups.group(groupNameOf(row.plan.name))
-    if (!group) throw new MillraceError('STORE_CORRUPT', `The pipeline ${row.plan.name} is stored without its group.`)
-    const { source } = row.plan
     const parts: PipelineParts = {
-      group,
+      sources: row.sources.map((source) => this.#runSource(row.plan, source)),
       moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
-      // A pipeline of an earlier version has it not: the source may be deleted by now, and its key is shown as `key` then.
-      hashKeyName:
-        source.kind === 'table' ? (row.hashKeyName ?? tables.schema(source.name)?.hash.name ?? 'key') : undefined,
       sinkKeys: () => this.#sinkKeys(row.plan),
       files: () => this.#committedFiles(row),
     }
     return new Pipeline(row, parts, this.#options)
   }
 
-  #sinkKeys(plan: PlanDescription): Record<number, KeySchema> {
-    const keys: Record<number, KeySchema> = {}
-    for (const { step, kind, target } of this.#sinksOf(plan)) {
+  #runSource(plan: PlanDescription, source: SourceRow): RunSource {
+    const { groups, tables } = this.#options
+    const group = groups.group(source.group)
+    if (!group)
+      throw new MillraceError('STORE_CORRUPT', `The pipeline ${plan.name} is stored without its group ${source.group}.`)
+    const node = plan.nodes[source.node]
+    if (node?.kind !== 'source' || node.source.kind !== 'table') return { row: source, group }
+    // A pipeline of an earlier version has it not: the source may be deleted by now, and its key is shown as `key` then.
+    const hashKeyName = source.hashKeyName ?? tables.schema(node.source.name)?.hash.name ?? 'key'
+    return { row: { ...source, hashKeyName }, group }
+  }
+
+  #sinkKeys(plan: PlanDescription): Record<NodeId, KeySchema> {
+    const keys: Record<NodeId, KeySchema> = {}
+    for (const { node, kind, target } of this.#sinksOf(plan)) {
       if (kind !== 'table') continue
       const schema = this.#options.tables.schema(target)
       if (!schema) throw tableGone(target)
-      keys[step] = schema
+      keys[node] = schema
     }
     return keys
   }
 
-  async #committedFiles(row: PipelineRow): Promise<Map<number, CommittedFile>> {
-    const files = new Map<number, CommittedFile>()
-    for (const { step, path } of this.#sinksOf(row.plan)) {
+  async #committedFiles(row: PipelineRow): Promise<Map<NodeId, CommittedFile>> {
+    const files = new Map<NodeId, CommittedFile>()
+    for (const { node, path } of this.#sinksOf(row.plan)) {
       if (path === undefined) continue
-      const value = await this.#options.commit.readDurable(sinkFileKey(row.id, step))
+      const value = await this.#options.commit.readDurable(sinkFileKey(row.id, fileNumber(row, node)))
       // The path of today: a data directory may have been moved.
-      files.set(step, value ? { ...decodeSinkFile(value), path } : { path, length: 0, checksum: 0 })
+      files.set(node, value ? { ...decodeSinkFile(value), path } : { path, length: 0, checksum: 0 })
     }
     return files
   }
@@ -294,7 +314,7 @@ export class Pipelines {
 
   /** Stops a pipeline; its positions and its state go. What it wrote stays. Throws NOT_FOUND. */
   async delete(name: string): Promise<void> {
-    const { groups, commit } = this.#options
+    const { commit } = this.#options
     const pipeline = this.#pipeline(name)
     if (this.#deleting.has(name))
       throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
@@ -303,8 +323,7 @@ export class Pipelines {
       await pipeline.stop()
       this.#pipelines.delete(name)
       const row: PipelineRow = { ...pipeline.row, state: 'deleting' }
-      if (groups.group(groupNameOf(name))) await groups.delete(groupNameOf(name), [pipelineRow(row)])
-      else await commit.submit({ rows: [pipelineRow(row)], essential: true })
+      await commit.submit({ rows: [pipelineRow(row)], essential: true })
       await this.#forget(row)
     } finally {
       this.#deleting.delete(name)
@@ -313,20 +332,15 @@ export class Pipelines {
 
   /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
   async #forget(row: PipelineRow): Promise<void> {
-    const { storage, commit } = this.#options
-    const range = {
-      gte: numbered(Family.state, row.id),
-      lt: numbered(Family.state, row.id + 1),
-      limit: stateRowsMax,
-      bytesMax: 1 << 20,
-      values: false,
-    }
-    for (;;) {
-      const { keys } = await storage.page(range)
-      if (keys.length === 0) break
-      await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
-    }
-    const files = row.plan.steps.map((_, step) => ({ key: sinkFileKey(row.id, step), value: undefined }))
+    const { storage, commit, groups } = this.#options
+    for (const { group } of row.sources) if (groups.group(group)) await groups.delete(group)
+    for (const range of [statesOf(row.id), timersOf(row.id), timesOf(row.id)])
+      for (;;) {
+        const { keys } = await storage.page({ ...range, limit: goneRowsMax, bytesMax: 1 << 20, values: false })
+        if (keys.length === 0) break
+        await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
+      }
+    const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))
     const isUsed = this.#uses(row.module)
     const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]
     await commit.submit({ rows: [pipelineGone(row.id), ...files, ...module], essential: true })
@@ -351,4 +365,24 @@ export class Pipelines {
       ),
     )
   }
+}
+
+/** Numbers under which rows of these names are kept. */
+const numbersOf = (names: readonly string[]): Record<string, number> =>
+  Object.fromEntries(names.map((name, i) => [name, i]))
+
+/** The group of a source that is not the pipeline's first; two that read the same have a number, too. */
+function furtherGroup(plan: PlanDescription, node: NodeId, names: ReadonlySet<string>): string {
+  const name = `${groupNameOf(plan.name)}:${sourceName(plan, node)}`
+  for (let i = 2; ; i++) {
+    const each = i === 2 && !names.has(name) ? name : `${name}#${i}`
+    if (!names.has(each)) return each
+  }
+}
+
+function writesToItsSource(plan: PlanDescription): boolean {
+  const sources = plan.nodes.flatMap((node) =>
+    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
+  )
+  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
 }

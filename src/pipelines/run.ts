@@ -1,20 +1,32 @@
 import type { LoadSink } from '../balance/index.js'
-import type { BatchEffect, Commit, RecordEffect, RowEffect } from '../commit/index.js'
-import type { Group, Position } from '../groups/index.js'
+import type { Commit } from '../commit/index.js'
+import type { Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
-import type { CellKey } from '../operators/task.js'
+import type { NodeId } from '../operators/index.js'
+import type { CellKey, StageBarrier, Stages, StoredCell, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
-import {
-  barrierEffects,
-  type CommittedFile,
-  type FileSink,
-  type SinkSurroundings,
-  type SinkWork,
-} from '../sinks/index.js'
+import { barrierEffects, type FileSink, type SinkSurroundings } from '../sinks/index.js'
+import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
-import type { Place, WireError, WorkerPool } from '../workers/index.js'
-import { cellOfState, type PipelineRow, sinkFileRow, stateKey, stateValue } from './rows.js'
-import { SourceTask, type TaskBarrier } from './source-task.js'
+import type { Place, TaskListener, TaskWork, WireError, WorkerPool } from '../workers/index.js'
+import {
+  type BarrierPart,
+  type BarrierRows,
+  effectsOf,
+  positionsOf,
+  rowsOf,
+  stateNumbers,
+  workOf,
+} from './barrier-commit.js'
+import { EventTimes } from './event-times.js'
+import type { PipelineRow } from './rows.js'
+import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
+import { cellOfState, stateKey } from './state-rows.js'
+import type { StoredTimes } from './time-rows.js'
+import { timerPage } from './timer-pages.js'
+
+/** Barriers between two looks for the times of shards that nobody needs any more. */
+const forgetEvery = 64
 
 /** Bounds of a run, from the configuration. */
 export interface RunLimits {
@@ -36,10 +48,20 @@ export interface RunFailure {
   readonly isCounted: boolean
 }
 
+/** What the last commit left behind. */
+export interface RunState {
+  /** Whether it left no state and no timer at all. */
+  readonly isNew: boolean
+  readonly times: StoredTimes
+}
+
 export interface RunOptions {
   readonly row: PipelineRow
-  readonly group: Group
+  readonly stages: Stages
+  readonly state: RunState
+  readonly sources: readonly RunSource[]
   readonly commit: Commit
+  readonly storage: Pick<Storage, 'page'>
   readonly log: ShardedLog
   readonly workers: WorkerPool
   readonly load: LoadSink
@@ -48,36 +70,37 @@ export interface RunOptions {
   readonly limits: RunLimits
   /** The bundle, as workers load it. */
   readonly moduleFile: string
-  readonly hashKeyName: string | undefined
-  /** The keys of the tables of table sinks, by the index of the step. */
-  readonly sinkKeys: Readonly<Record<number, KeySchema>>
-  /** Open files of file sinks, by the index of their step. */
-  readonly files: ReadonlyMap<number, FileSink>
+  /** The keys of the tables of table sinks, by their nodes. */
+  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  /** Open files of file sinks, by their nodes. */
+  readonly files: ReadonlyMap<NodeId, FileSink>
   readonly onFailure: (failure: RunFailure) => void
   /** A barrier has committed. */
-  readonly onCommitted: (positions: readonly Position[], rows: number, seconds: number) => void
-  /** The source is gone and everything of it has been delivered. */
+  readonly onCommitted: (positions: readonly Position[], seconds: number) => void
+  /** The sources are gone and everything of them has been delivered. */
   readonly onDrained: () => void
-  readonly onRows: (rowsIn: readonly number[], seconds: number) => void
+  readonly onWork: (work: TaskWork) => void
 }
 
 interface Barrier {
   readonly number: number
   readonly began: number
-  readonly waiting: Set<SourceTask>
-  readonly parts: TaskBarrier[]
+  readonly waiting: Set<RunTask>
+  readonly parts: Map<RunTask, BarrierPart>
   readonly timer: Timer
 }
 
 /**
  * One incarnation of a pipeline, from its last commit to its end or failure. Its commit is an aligned barrier: it follows
- * the chunks through every task, and when all have passed it one effect set carries every position, all state and all
- * outputs. One barrier is in flight; tasks go on into the next epoch meanwhile.
+ * the records through every task, and when all have passed it one effect set carries every position, all state, timers and
+ * event time, and all outputs. One barrier is in flight; tasks go on into the next epoch meanwhile.
  */
 export class PipelineRun {
   readonly #options: RunOptions
-  readonly #tasks = new Map<ShardId, SourceTask>()
-  readonly #stopListening: () => void
+  readonly #tasks: RunTasks
+  readonly #times: EventTimes
+  readonly #states: ReadonlyMap<NodeId, number>
+  readonly #stopListening: (() => void)[]
   #barrier: Barrier | undefined
   #committing: Promise<void> | undefined
   #number = 0
@@ -86,11 +109,30 @@ export class PipelineRun {
   #isOver = false
   /** Bytes that were handed over since the last barrier. */
   #epochBytes = 0
+  /** Timers have fired since the last barrier. */
+  #hasTicked = false
+  #isNew: boolean
 
   constructor(options: RunOptions) {
     this.#options = options
-    this.#stopListening = options.log.onChange(options.row.stream, () => this.#wake())
-    this.#openTasks()
+    this.#isNew = options.state.isNew
+    this.#times = new EventTimes(options.row.id, options.state.times)
+    this.#states = stateNumbers(options.row)
+    this.#tasks = new RunTasks({
+      ...options,
+      times: this.#times,
+      isNew: () => this.#isNew,
+      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax,
+      onRead: (bytes) => {
+        this.#epochBytes += bytes
+        this.#schedule()
+      },
+      onError: (error, shard) => this.#failAs(asMillraceError(error), shard),
+      onCaughtUp: () => this.#schedule(),
+      listen: (task) => this.#listener(task),
+    })
+    this.#stopListening = options.sources.map(({ row }) => options.log.onChange(row.stream, () => this.#pump()))
+    this.#follow()
   }
 
   /** The barrier that is under way: sent, or being committed. */
@@ -98,90 +140,96 @@ export class PipelineRun {
     return this.#barrier !== undefined || this.#committing !== undefined
   }
 
-  get barriers(): number {
-    return this.#number
+  get taskCount(): number {
+    return this.#tasks.count
   }
 
-  get taskCount(): number {
-    return this.#tasks.size
+  /** How far the event time of the slowest task is, milliseconds since 1970; undefined where nothing asks for it. */
+  get watermark(): number | undefined {
+    return this.#times.lowest((root, shard) => this.#tasks.isReading(root, shard))
   }
 
   /** Tasks come and go only between a commit and the next barrier. */
-  #openTasks(): void {
-    const { group, log, row } = this.#options
-    for (const position of group.readable()) {
-      if (this.#tasks.has(position.shard)) continue
-      this.#tasks.set(position.shard, this.#openTask(position))
-    }
-    const stream = log.stream(row.stream)
-    if (this.#tasks.size === 0 && (!stream || stream.closedAt !== undefined)) {
+  #follow(): void {
+    this.#tasks.follow()
+    if (this.#tasks.isDrained) {
       this.stop()
       this.#options.onDrained()
       return
     }
-    this.#wake()
+    this.#pump()
   }
 
-  #openTask(position: Position): SourceTask {
-    const { workers, load, moduleFile, row, hashKeyName, sinkKeys, limits, log } = this.#options
-    const task: SourceTask = new SourceTask({
-      position,
-      log,
-      handoverBytes: Math.min(limits.handoverBytes, limits.epochBytesMax),
-      handoversInFlightMax: limits.handoversInFlightMax,
-      mayRead: () => !this.#isOver && this.#epochBytes < limits.epochBytesMax,
-      onRead: (bytes) => {
-        this.#epochBytes += bytes
+  #pump(): void {
+    if (!this.#isOver) this.#tasks.pump()
+  }
+
+  #listener(task: () => RunTask): TaskListener {
+    const shardOf = ({ owner }: RunTask): ShardId | undefined => (owner.kind === 'shard' ? owner.shard : undefined)
+    return {
+      done: (buffer, work) => {
+        if (this.#isOver) return
+        this.#work(task(), work)
+        task().source?.task.done(buffer)
+      },
+      barrier: (number, result, work) => {
+        if (this.#isOver) return
+        this.#work(task(), work)
+        this.#passed(task(), number, result)
+      },
+      ticked: () => {
+        this.#hasTicked = true
         this.#schedule()
       },
-      onError: (error) =>
+      fetchCells: (cells) => this.#fetchCells(cells, shardOf(task())),
+      fetchTimers: (wanted) => this.#fetchTimers(wanted, task()),
+      failed: (error, place) =>
+        this.#fail({ error: thrown(error), stack: error.stack, place, shard: shardOf(task()), isCounted: true }),
+      lost: (error, place, isCulprit) =>
         this.#fail({
-          error: asMillraceError(error),
+          error,
           stack: undefined,
-          place: nowhere,
-          shard: position.shard,
-          isCounted: true,
+          place: isCulprit ? place : nowhere,
+          shard: shardOf(task()),
+          isCounted: isCulprit,
         }),
-      onIdle: () => this.#schedule(),
-    })
-    task.handle = workers.open(
-      { file: moduleFile, label: row.plan.name, hashKeyName, sinkKeys, stateBytesMax: limits.stateBytesMax },
-      {
-        done: (buffer, rowsIn, seconds) => {
-          if (this.#isOver) return
-          this.#options.onRows(rowsIn, seconds)
-          load.spent(position.shard, row.plan.name, rowsIn[0] ?? 0, seconds * 1000)
-          task.done(buffer)
-        },
-        barrier: (number, result) => this.#passed(task, number, result),
-        fetch: (cells) => this.#fetch(cells, position.shard),
-        failed: (error, place) =>
-          this.#fail({ error: thrown(error), stack: error.stack, place, shard: position.shard, isCounted: true }),
-        lost: (error, place, isCulprit) =>
-          this.#fail({
-            error,
-            stack: undefined,
-            place: isCulprit ? place : nowhere,
-            shard: position.shard,
-            isCounted: isCulprit,
-          }),
-      },
-    )
-    return task
+    }
   }
 
-  #wake(): void {
-    if (this.#isOver) return
-    for (const task of this.#tasks.values()) task.pump()
+  /** Only what a shard itself costs is told to the balancer: what it sends to keyed tasks is the same for any cut of it. */
+  #work({ owner }: RunTask, work: TaskWork): void {
+    this.#options.onWork(work)
+    if (owner.kind !== 'shard') return
+    const { load, row } = this.#options
+    const records = Math.max(0, ...work.counters.rowsIn)
+    load.spent(owner.shard, row.plan.name, records, work.seconds * 1000)
   }
 
-  async #fetch(cells: readonly CellKey[], shard: ShardId): Promise<readonly (Buffer | undefined)[]> {
+  async #fetchCells(
+    cells: readonly CellKey[],
+    shard: ShardId | undefined,
+  ): Promise<readonly (StoredCell | undefined)[]> {
     const { commit, row } = this.#options
     try {
-      const values = await commit.readDurableMany(cells.map((cell) => stateKey(row.id, cell)))
+      const keys = cells.map(({ node, ...key }) =>
+        stateKey(row.id, { ...key, state: this.#states.get(node) as number }),
+      )
+      const values = await commit.readDurableMany(keys)
       return values.map((value) => value && cellOfState(value))
     } catch (error) {
-      this.#fail({ error: asMillraceError(error), stack: undefined, place: nowhere, shard, isCounted: true })
+      this.#failAs(asMillraceError(error), shard)
+      throw error
+    }
+  }
+
+  async #fetchTimers({ node, ...wanted }: TimerRequest, { range, owner }: RunTask): Promise<TimerPage> {
+    const { storage, row } = this.#options
+    try {
+      const state = this.#states.get(node) as number
+      const { timers, next } = await timerPage(storage, { ...wanted, pipeline: row.id, state }, range)
+      return { timers: timers.map(({ state: _state, ...timer }) => ({ ...timer, node })), next }
+    } catch (error) {
+      this.#failAs(asMillraceError(error), owner.kind === 'shard' ? owner.shard : undefined)
       throw error
     }
   }
@@ -189,7 +237,7 @@ export class PipelineRun {
   /** Sends a barrier when there is something to commit, as soon as the last one returned and `barrierMs` are over. */
   #schedule(): void {
     if (this.#isOver || this.#barrier || this.#committing || this.#timer) return
-    if (![...this.#tasks.values()].some((task) => task.hasProgress)) return
+    if (!this.#hasTicked && !this.#tasks.hasProgress) return
     const { clock, limits } = this.#options
     const wait =
       this.#epochBytes >= limits.epochBytesMax
@@ -205,26 +253,28 @@ export class PipelineRun {
     if (this.#isOver) return
     const { clock, limits, row } = this.#options
     const number = ++this.#number
-    const waiting = new Set(this.#tasks.values())
+    const waiting = new Set(this.#tasks.all())
     const timer = clock.setTimeout(() => {
-      const late = [...waiting].map((task) => task.shard).join(', ')
+      const late = [...waiting].map((task) => task.label).join(', ')
       const error = new MillraceError(
         'STEP_TIMEOUT',
-        `A barrier of ${row.plan.name} waits for the task of shard ${late} for more than ${limits.barrierTimeoutMs} ms (pipelines.barrierTimeoutMs).`,
+        `A barrier of ${row.plan.name} waits for ${late} for more than ${limits.barrierTimeoutMs} ms (pipelines.barrierTimeoutMs).`,
       )
-      this.#fail({ error, stack: undefined, place: nowhere, shard: undefined, isCounted: true })
+      this.#failAs(error, undefined)
     }, limits.barrierTimeoutMs)
-    this.#barrier = { number, began: performance.now(), waiting, parts: [], timer }
+    this.#barrier = { number, began: performance.now(), waiting, parts: new Map(), timer }
     this.#epochBytes = 0
-    for (const task of waiting) task.sendBarrier(number)
-    this.#wake()
+    this.#hasTicked = false
+    for (const { source, handle } of waiting)
+      if (source) source.task.sendBarrier(number)
+      else handle.barrier(number)
+    this.#pump()
   }
 
-  #passed(task: SourceTask, number: number, result: TaskBarrier['result']): void {
+  #passed(task: RunTask, number: number, result: StageBarrier): void {
     const barrier = this.#barrier
-    if (this.#isOver || barrier?.number !== number) return
-    barrier.waiting.delete(task)
-    barrier.parts.push({ task, result, position: task.barrierPosition(number) })
+    if (barrier?.number !== number || !barrier.waiting.delete(task)) return
+    barrier.parts.set(task, { task, result, position: task.source?.task.barrierPosition(number) })
     if (barrier.waiting.size > 0) return
     barrier.timer.cancel()
     this.#barrier = undefined
@@ -237,65 +287,37 @@ export class PipelineRun {
   }
 
   async #commitBarrier(barrier: Barrier): Promise<void> {
-    const { commit, group, row, sinks, clock } = this.#options
-    // In the order of shards, so that the outputs of one barrier come in an order that can be repeated.
-    const parts = barrier.parts.sort((a, b) => a.task.shard - b.task.shard)
+    const { commit, row, sinks, clock, sinkKeys, files } = this.#options
+    const parts = this.#tasks.all().map((task) => barrier.parts.get(task) as BarrierPart)
     killPoint('pipeline:barrier')
-    const effects = await barrierEffects(this.#workOf(parts), sinks, clock.now())
+    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files }), sinks, clock.now())
     killPoint('pipeline:effects')
     let submitted: Promise<unknown>
-    const positions = parts.map((part) => part.position)
-    let cells = 0
+    const positions = positionsOf(parts)
     try {
-      const rows: RowEffect[] = [...group.rowsFor(positions), ...effects.rows]
-      for (const { result } of parts) {
-        cells += result.cells.length
-        for (const cell of result.cells) rows.push({ key: stateKey(row.id, cell), value: stateValue(cell.value) })
-      }
-      for (const [step, file] of effects.files) rows.push(sinkFileRow(row.id, step, file as CommittedFile))
-      const records: readonly (RecordEffect | BatchEffect)[] = effects.records
-      // A run that was stopped while its sinks wrote must not move the group any more.
+      // A run that was stopped while its sinks wrote must not move its groups any more.
       if (this.#isOver) return
-      submitted = commit.submit({
-        rows,
-        records,
-        ...(isPositionOnly(effects.rows, records, cells) ? { essential: true } : {}),
-      })
+      submitted = commit.submit(effectsOf(positions, this.#rowsOf(parts), effects, row))
     } finally {
       effects.release()
     }
     await submitted
     killPoint('pipeline:committed')
-    group.moved(positions)
+    for (const [{ group }, ofSource] of positions) group.moved(ofSource)
     this.#lastBarrier = clock.monotonic()
-    this.#options.onCommitted(positions, cells, (performance.now() - barrier.began) / 1000)
+    this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
-    for (const { task, position } of parts) {
-      task.handle?.committed(barrier.number)
-      if (!position.ended) continue
-      task.stop()
-      this.#tasks.delete(task.shard)
-    }
-    this.#openTasks()
+    for (const { task } of parts) task.handle.committed(barrier.number)
+    this.#tasks.awaitIdleness()
+    this.#follow()
   }
 
-  #workOf(parts: readonly TaskBarrier[]): SinkWork[] {
-    const gathered = new Map<number, string[]>()
-    for (const { result } of parts) {
-      for (const { sink, entries } of result.outputs) {
-        const all = gathered.get(sink)
-        if (all) for (const entry of entries) all.push(entry)
-        else gathered.set(sink, [...entries])
-      }
-    }
-    return [...gathered].map(([index, entries]): SinkWork => {
-      const step = this.#options.row.plan.steps[index]
-      if (step?.kind !== 'sink') throw new MillraceError('INTERNAL', `Step ${index} is no sink.`)
-      const { kind, target } = step.sink
-      if (kind === 'stream') return { kind, name: target, entries }
-      if (kind === 'table') return { kind, name: target, schema: this.#options.sinkKeys[index] as KeySchema, entries }
-      return { kind, index, file: this.#options.files.get(index) as FileSink, entries }
-    })
+  #rowsOf(parts: readonly BarrierPart[]): BarrierRows {
+    const { rows, changes } = rowsOf(parts, this.#options.row.id, this.#states, this.#times)
+    if (changes > 0) this.#isNew = false
+    if (this.#number % forgetEvery !== 1) return { rows, changes }
+    const gone = this.#times.forget((root, shard) => this.#tasks.hasHeirs(root, shard))
+    return { rows: [...rows, ...gone], changes }
   }
 
   #failCommit(thrownError: unknown): void {
@@ -304,6 +326,10 @@ export class PipelineRun {
     if (error.code === 'STORE_FAILED') return this.stop()
     const isPassing = error.code === 'STORAGE_FULL' || error.code === 'TOO_BUSY'
     this.#fail({ error, stack: error.stack, place: nowhere, shard: undefined, isCounted: !isPassing })
+  }
+
+  #failAs(error: MillraceError, shard: ShardId | undefined): void {
+    this.#fail({ error, stack: undefined, place: nowhere, shard, isCounted: true })
   }
 
   #fail(failure: RunFailure): void {
@@ -316,12 +342,11 @@ export class PipelineRun {
   stop(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#stopListening()
+    for (const stopListening of this.#stopListening) stopListening()
     this.#timer?.cancel()
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
-    for (const task of this.#tasks.values()) task.stop()
-    this.#tasks.clear()
+    this.#tasks.stop()
   }
 
   /** Resolves when nothing of this run is on its way into the store or a file any more. */
@@ -330,10 +355,7 @@ export class PipelineRun {
   }
 }
 
-const nowhere: Place = { step: undefined, sequence: undefined }
-
-const isPositionOnly = (rows: readonly unknown[], records: readonly unknown[], cells: number): boolean =>
-  rows.length === 0 && records.length === 0 && cells === 0
+const nowhere: Place = { node: undefined, sequence: undefined }
 
 function thrown({ code, message }: WireError): MillraceError {
   return new MillraceError(code === 'EFFECT_TOO_LARGE' ? code : 'PIPELINE_FAILED', message)

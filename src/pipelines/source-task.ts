@@ -1,18 +1,12 @@
 import type { Position } from '../groups/index.js'
 import type { LogPage, Sequence, ShardedLog, ShardId } from '../log/index.js'
-import type { BarrierResult } from '../operators/task.js'
+import type { Clock, Timer } from '../runtime/index.js'
 import type { TaskHandle } from '../workers/index.js'
-
-/** What a task gave for a barrier, and the position that goes with it. */
-export interface TaskBarrier {
-  readonly task: SourceTask
-  readonly result: BarrierResult
-  readonly position: Position
-}
 
 export interface SourceTaskOptions {
   readonly position: Position
   readonly log: ShardedLog
+  readonly clock: Clock
   readonly handoverBytes: number
   readonly handoversInFlightMax: number
   /** Whether the epoch has room for more. */
@@ -20,7 +14,13 @@ export interface SourceTaskOptions {
   readonly onRead: (bytes: number) => void
   readonly onError: (error: unknown) => void
   /** The task has caught up, or came to the end of its shard. */
-  readonly onIdle: () => void
+  readonly onCaughtUp: () => void
+  /** A shard that gives nothing for so long, ms, holds event time back no more; undefined while nothing asks for it. */
+  readonly idleMs: () => number | undefined
+  /** Whether the shard was idle at the last commit. */
+  readonly isIdle: boolean
+  /** Whether nothing will ever follow the end of the shard. */
+  readonly isLast: () => boolean
 }
 
 /** Reads one shard and hands its chunks to a worker, a few in flight; buffers come back and are used again. */
@@ -38,17 +38,28 @@ export class SourceTask {
   /** Position of the last barrier that was sent. */
   #sent: Position
   readonly #barriers = new Map<number, Position>()
+  #idleTimer: Timer | undefined
+  #isIdle: boolean
+  #isCaughtUp = false
+  /** Idleness or the end, which the last barrier did not know of. */
+  #hasTold = false
 
   constructor(options: SourceTaskOptions) {
     this.#options = options
     this.shard = options.position.shard
     this.#next = options.position.next
     this.#sent = options.position
+    this.#isIdle = options.isIdle
   }
 
   /** Whether anything happened since the last barrier. */
   get hasProgress(): boolean {
-    return this.#next !== this.#sent.next || this.#isEnded !== this.#sent.ended
+    return this.#hasTold || this.#next !== this.#sent.next || this.#isEnded !== this.#sent.ended
+  }
+
+  /** Whether it came to the end of its shard. */
+  get isEnded(): boolean {
+    return this.#isEnded
   }
 
   /** Reads and hands over while there is something and the bounds allow it. */
@@ -85,12 +96,45 @@ export class SourceTask {
     this.#next = page.next
     if (page.ended) this.#isEnded = true
     if (page.chunks.length > 0) this.#handOver(page, from)
+    if (page.ended && this.#options.isLast()) {
+      this.handle?.end()
+      this.#hasTold = true
+    }
     if (page.chunks.length > 0 || wasWoken) this.pump()
-    if (page.chunks.length === 0 || page.ended) this.#options.onIdle()
+    if (page.chunks.length > 0 && !page.ended) return
+    this.#isCaughtUp = true
+    this.awaitIdleness()
+    this.#options.onCaughtUp()
+  }
+
+  /** Caught up: when nothing comes for a while, the shard holds event time back no more. */
+  awaitIdleness(): void {
+    const idleMs = this.#options.idleMs()
+    if (
+      !this.#isCaughtUp ||
+      this.#idleTimer ||
+      this.#isIdle ||
+      this.#isStopped ||
+      this.#isEnded ||
+      idleMs === undefined
+    )
+      return
+    this.#idleTimer = this.#options.clock.setTimeout(() => {
+      this.#idleTimer = undefined
+      if (this.#isStopped || this.#isEnded) return
+      this.#isIdle = true
+      this.#hasTold = true
+      this.handle?.idle()
+      this.#options.onCaughtUp()
+    }, idleMs)
   }
 
   /** The tail cache owns its chunks, for all readers: the worker gets a copy. */
   #handOver(page: LogPage, from: Sequence): void {
+    this.#idleTimer?.cancel()
+    this.#idleTimer = undefined
+    this.#isIdle = false
+    this.#isCaughtUp = false
     const lengths = page.chunks.map((chunk) => chunk.length)
     const bytes = lengths.reduce((sum, length) => sum + length, 0)
     const buffer = this.#buffer(bytes)
@@ -121,6 +165,7 @@ export class SourceTask {
 
   /** The barrier follows everything that was handed over so far: its position is where reading stands now. */
   sendBarrier(number: number): void {
+    this.#hasTold = false
     this.#sent = { shard: this.shard, next: this.#next, ended: this.#isEnded }
     this.#barriers.set(number, this.#sent)
     this.handle?.barrier(number)
@@ -135,6 +180,7 @@ export class SourceTask {
   stop(): void {
     if (this.#isStopped) return
     this.#isStopped = true
+    this.#idleTimer?.cancel()
     this.handle?.close()
   }
 }

@@ -3,6 +3,7 @@ import type { Sample } from '../runtime/index.js'
 import type { ReadRooms } from './daemon-metrics.js'
 
 type Pipeline = ReturnType<Rooms['pipelines']['all']> extends Iterable<infer Each> ? Each : never
+type StepCount = ReturnType<Pipeline['stepCounts']>[number]
 
 /** What the pipelines can tell. Rows that a failed attempt had seen are counted again when they are read again. */
 export function pipelineMetrics(read: ReadRooms): void {
@@ -10,31 +11,50 @@ export function pipelineMetrics(read: ReadRooms): void {
     name: string,
     kind: 'gauge' | 'counter',
     help: string,
-    look: (pipeline: Pipeline) => number,
+    look: (pipeline: Pipeline) => number | undefined,
   ): void =>
     read(name, kind, help, ['pipeline'], ({ pipelines }) =>
-      [...pipelines.all()].map((pipeline) => ({
-        labels: { pipeline: pipeline.row.plan.name },
-        value: look(pipeline),
-      })),
+      [...pipelines.all()].flatMap((pipeline) => {
+        const value = look(pipeline)
+        return value === undefined ? [] : [{ labels: { pipeline: pipeline.row.plan.name }, value }]
+      }),
     )
-  const perStep = (name: string, help: string, look: (pipeline: Pipeline, step: number) => number | undefined): void =>
+  const perStep = (name: string, help: string, look: (step: StepCount) => number | undefined): void =>
     read(name, 'counter', help, ['pipeline', 'step'], ({ pipelines }) =>
       [...pipelines.all()].flatMap((pipeline) => samplesOfSteps(pipeline, look)),
     )
 
-  perStep('operator_records_in_total', 'Records that went into a step.', ({ rowsIn }, step) => rowsIn[step])
-  perStep('operator_records_out_total', 'Records that a step gave to the next.', ({ rowsIn }, step) => rowsIn[step + 1])
-  perStep('operator_records_failed_total', 'Records at which a step threw or never ended.', (pipeline, step) => {
-    return pipeline.failuresOf[step]
-  })
-  perStep('sink_records_total', 'Records that went into a sink.', ({ rowsIn, row }, step) =>
-    row.plan.steps[step]?.kind === 'sink' ? rowsIn[step] : undefined,
+  perStep('operator_records_in_total', 'Records that went into a step.', ({ rowsIn }) => rowsIn)
+  perStep('operator_records_out_total', 'Records that a step gave to the next.', ({ rowsOut }) => rowsOut)
+  perStep('operator_records_failed_total', 'Records at which a step threw or never ended.', ({ failures }) => failures)
+  perStep('sink_records_total', 'Records that went into a sink.', ({ kind, rowsIn }) =>
+    kind === 'sink' || kind === 'through' ? rowsIn : undefined,
+  )
+  read(
+    'operator_events_total',
+    'counter',
+    'What steps counted beside records: late ones, dropped ones, matches that were given up.',
+    ['pipeline', 'step', 'event'],
+    ({ pipelines }) =>
+      [...pipelines.all()].flatMap((pipeline) =>
+        pipeline.stepCounts().flatMap(({ label, events }) =>
+          [...events].map(([event, value]) => ({
+            labels: { pipeline: pipeline.row.plan.name, step: label, event },
+            value,
+          })),
+        ),
+      ),
   )
   perPipeline('operator_seconds_total', 'counter', 'Time of worker threads.', ({ seconds }) => seconds)
   perPipeline('operator_failures_total', 'counter', 'Failed attempts of a pipeline.', ({ failures }) => failures)
   perPipeline('pipeline_failed', 'gauge', '1 when a pipeline was stopped as failed.', ({ state }) =>
     state === 'failed' ? 1 : 0,
+  )
+  perPipeline(
+    'pipeline_watermark_seconds',
+    'gauge',
+    'How far the event time of the slowest task is, seconds since 1970; absent while nothing asks for it.',
+    ({ watermark }) => (watermark === undefined ? undefined : watermark / 1000),
   )
   perPipeline(
     'pipeline_barrier_seconds',
@@ -47,15 +67,10 @@ export function pipelineMetrics(read: ReadRooms): void {
   })
 }
 
-function samplesOfSteps(
-  pipeline: Pipeline,
-  look: (pipeline: Pipeline, step: number) => number | undefined,
-): readonly Sample[] {
-  const { name, steps } = pipeline.row.plan
-  return steps.flatMap((step, i) => {
-    const value = look(pipeline, i)
-    // A step without a name of its own goes by its place, so that no two of a pipeline are one series.
-    const label = 'name' in step && step.name !== undefined ? step.name : `${i}-${step.kind}`
-    return value === undefined ? [] : [{ labels: { pipeline: name, step: label }, value }]
+function samplesOfSteps(pipeline: Pipeline, look: (step: StepCount) => number | undefined): readonly Sample[] {
+  const { name } = pipeline.row.plan
+  return pipeline.stepCounts().flatMap((step) => {
+    const value = look(step)
+    return value === undefined ? [] : [{ labels: { pipeline: name, step: step.label }, value }]
   })
 }

@@ -1,12 +1,20 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
-import type { PlanDescription } from '../operators/index.js'
-import type { BarrierResult, CellKey, KeySchema } from '../operators/task.js'
+import type { NodeId, PlanDescription } from '../operators/index.js'
+import type { CellKey, ChannelId, StageBarrier, StoredCell, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
-import { describingTask, type FromWorker, type ToWorker, Trace, traceBytes, type WireError } from './protocol.js'
+import {
+  type ChannelStart,
+  describingTask,
+  type FromWorker,
+  type OpenTaskOptions,
+  type TaskAddress,
+  type TaskWork,
+  type WireError,
+} from './protocol.js'
+import { Thread, watchMs } from './thread.js'
 
 export interface PoolOptions {
   readonly threads: number
@@ -18,121 +26,34 @@ export interface PoolOptions {
 
 /** Where in user code something happened. */
 export interface Place {
-  readonly step: number | undefined
+  readonly node: NodeId | undefined
   readonly sequence: number | undefined
 }
 
 /** What a task hears of its worker. */
 export interface TaskListener {
-  done(buffer: ArrayBuffer, rowsIn: readonly number[], seconds: number): void
-  barrier(number: number, result: BarrierResult): void
-  fetch(cells: readonly CellKey[]): Promise<readonly (Buffer | undefined)[]>
+  done(buffer: ArrayBuffer, work: TaskWork): void
+  barrier(number: number, result: StageBarrier, work: TaskWork): void
+  /** Timers of processing time have fired: there is something to commit. */
+  ticked(): void
+  fetchCells(cells: readonly CellKey[]): Promise<readonly (StoredCell | undefined)[]>
+  fetchTimers(wanted: TimerRequest): Promise<TimerPage>
   /** A user function threw. */
   failed(error: WireError, place: Place): void
   /** The thread is gone. `isCulprit`: this task's code was running. */
   lost(error: MillraceError, place: Place, isCulprit: boolean): void
 }
 
-export interface OpenTaskOptions {
-  readonly file: string
-  readonly label: string
-  readonly hashKeyName: string | undefined
-  readonly sinkKeys: Readonly<Record<number, KeySchema>>
-  readonly stateBytesMax: number
-}
-
-/** A task in a worker, as the main thread holds it. */
+/** A task in a worker, as the main thread holds it. What is said to it arrives in order. */
 export interface TaskHandle {
+  readonly address: TaskAddress
   send(buffer: ArrayBuffer, lengths: readonly number[], from: number): void
+  idle(): void
+  end(): void
+  channels(opened: readonly ChannelStart[], closed: readonly ChannelId[]): void
   barrier(number: number): void
   committed(number: number): void
   close(): void
-}
-
-const watchMs = 100
-/** A module may wait at its top level for so many step time-outs: a thread that does other work meanwhile is slow, not stuck. */
-const loadTimeouts = 3
-
-interface Describing {
-  /** Time in which the thread was well and the module still not loaded. */
-  waitedMs: number
-  readonly resolve: (plan: PlanDescription) => void
-  readonly reject: (error: MillraceError) => void
-}
-
-/** One thread with its port. */
-class Thread {
-  readonly trace = new Trace(new SharedArrayBuffer(traceBytes))
-  readonly port: MessagePort
-  readonly tasks = new Map<number, TaskListener>()
-  readonly describing = new Map<number, Describing>()
-  readonly #abort = new AbortController()
-  readonly ended: Promise<void>
-  timeout: string | undefined
-  #life = -1
-  #pings = 0
-  #watched = performance.now()
-  #silentMs = 0
-
-  constructor(
-    pool: Piscina,
-    onMessage: (thread: Thread, message: FromWorker) => void,
-    onEnd: (thread: Thread, error: unknown) => void,
-  ) {
-    const { port1, port2 } = new MessageChannel()
-    this.port = port1
-    port1.on('message', (message: FromWorker) => onMessage(this, message))
-    this.ended = pool
-      .run(
-        { port: port2, trace: this.trace.buffer },
-        { name: 'serve', transferList: [port2], signal: this.#abort.signal },
-      )
-      .then(
-        () => onEnd(this, undefined),
-        (error: unknown) => onEnd(this, error),
-      )
-  }
-
-  say(message: ToWorker, transfer: ArrayBuffer[] = []): void {
-    this.port.postMessage(message, transfer)
-  }
-
-  /** Ends the thread when it hangs: it answers no ping, and its records do not move on either. */
-  watch(now: number, timeoutMs: number): void {
-    const { life, answered } = this.trace.read()
-    const isAlive = answered === this.#pings
-    // What was spent while this process itself stood still does not count.
-    const passedMs = Math.min(now - this.#watched, 2 * watchMs)
-    this.#watched = now
-    if (isAlive) {
-      this.#pings++
-      this.say({ kind: 'ping' })
-      this.#silentMs = 0
-    } else if (life !== this.#life) this.#silentMs = 0
-    // A thread that has answered nothing yet is still starting.
-    else if (answered > 0) this.#silentMs += passedMs
-    this.#life = life
-    if (this.#silentMs > timeoutMs && this.timeout === undefined) {
-      this.timeout = `User code ran for more than ${timeoutMs} ms (pipelines.stepTimeoutMs) on one record.`
-      this.#abort.abort()
-    }
-    // A thread that hangs is ended, which refuses its modules; this is for a module that waits for what never comes.
-    if (isAlive) this.#watchModules(passedMs, timeoutMs)
-  }
-
-  #watchModules(passedMs: number, timeoutMs: number): void {
-    for (const [request, describing] of this.describing) {
-      describing.waitedMs += passedMs
-      if (describing.waitedMs <= timeoutMs * loadTimeouts) continue
-      this.describing.delete(request)
-      const why = `The module did not load within ${loadTimeouts} times ${timeoutMs} ms (pipelines.stepTimeoutMs).`
-      describing.reject(new MillraceError('MODULE_INVALID', why))
-    }
-  }
-
-  abort(): void {
-    this.#abort.abort()
-  }
 }
 
 /**
@@ -145,6 +66,8 @@ export class WorkerPool {
   readonly #threads: Thread[] = []
   #watch: NodeJS.Timeout | undefined
   #task = 0
+  #thread = 0
+  #channel = 0
   #request = 0
   #isClosing = false
   /** Threads that ended and were replaced, for the metrics. */
@@ -183,6 +106,7 @@ export class WorkerPool {
   #start(piscina: Piscina): void {
     this.#threads.push(
       new Thread(
+        ++this.#thread,
         piscina,
         (thread, message) => this.#take(thread, message),
         (thread, error) => this.#ended(thread, error),
@@ -210,14 +134,33 @@ export class WorkerPool {
     })
   }
 
-  /** Opens a task in the thread that has the fewest. */
-  open(options: OpenTaskOptions, listener: TaskListener): TaskHandle {
+  /** How many threads there are, or will be with the first task. */
+  get size(): number {
+    return this.#options.threads
+  }
+
+  /** Numbers for channels between tasks, the first of so many. */
+  takeChannels(count: number): ChannelId {
+    const first = this.#channel + 1
+    this.#channel += count
+    return first
+  }
+
+  /** Opens a task in the thread with the fewest, or in one of a place: tasks with places one after the other are spread. */
+  open(options: OpenTaskOptions, listener: TaskListener, place?: number): TaskHandle {
     const task = ++this.#task
-    const thread = this.#leastLoaded()
+    const least = this.#leastLoaded()
+    const thread = place === undefined ? least : (this.#threads[place % this.#threads.length] as Thread)
     thread.tasks.set(task, listener)
+    const receivers = new Set(options.exits.flatMap(({ channels }) => channels.map(({ to }) => to.thread)))
+    for (const other of this.#threads) if (receivers.has(other.number)) thread.meet(other)
     thread.say({ kind: 'open', task, ...options })
     return {
+      address: { thread: thread.number, task },
       send: (buffer, lengths, from) => thread.say({ kind: 'chunks', task, buffer, lengths, from }, [buffer]),
+      idle: () => thread.say({ kind: 'idle', task }),
+      end: () => thread.say({ kind: 'end', task }),
+      channels: (opened, closed) => thread.say({ kind: 'channels', task, opened, closed }),
       barrier: (number) => thread.say({ kind: 'barrier', task, number }),
       committed: (number) => thread.say({ kind: 'committed', task, number }),
       close: () => {
@@ -253,19 +196,27 @@ export class WorkerPool {
     if (!listener) return
     switch (message.kind) {
       case 'done':
-        return listener.done(message.buffer, message.rowsIn, message.seconds)
+        return listener.done(message.buffer, message)
       case 'barrier':
-        return listener.barrier(message.number, message.result)
-      case 'fetch':
-        listener.fetch(message.cells).then(
-          (values) => thread.say({ kind: 'cells', task: message.task, request: message.request, values }),
-          // The listener has failed its run, or its store is gone.
+        return listener.barrier(message.number, message.result, message)
+      case 'ticked':
+        return listener.ticked()
+      // Where these fail the listener has failed its run, or its store is gone.
+      case 'fetchCells':
+        listener.fetchCells(message.cells).then(
+          (cells) => thread.say({ kind: 'cells', task: message.task, request: message.request, cells }),
+          () => {},
+        )
+        return
+      case 'fetchTimers':
+        listener.fetchTimers(message.wanted).then(
+          (page) => thread.say({ kind: 'timers', task: message.task, request: message.request, page }),
           () => {},
         )
         return
       case 'failed':
         thread.tasks.delete(message.task)
-        return listener.failed(message.error, { step: message.step, sequence: message.sequence })
+        return listener.failed(message.error, { node: message.node, sequence: message.sequence })
     }
   }
 
@@ -279,8 +230,8 @@ export class WorkerPool {
       this.#start(this.#piscina as Piscina)
     }
     const why = thread.timeout ?? reasonOf(cause)
-    const { isBusy, task, step, sequence } = thread.trace.read()
-    const place: Place = { step: step < 0 ? undefined : step, sequence: sequence === 0 ? undefined : sequence }
+    const { isBusy, task, node, sequence } = thread.trace.read()
+    const place: Place = { node: node < 0 ? undefined : node, sequence: sequence === 0 ? undefined : sequence }
     const error = new MillraceError(thread.timeout ? 'STEP_TIMEOUT' : 'PIPELINE_FAILED', why, { cause })
     const isInnocent = isBusy && task !== describingTask
     for (const { reject } of thread.describing.values())

@@ -1,18 +1,78 @@
+import type { MessagePort } from 'node:worker_threads'
 import type { PlanDescription } from '../operators/index.js'
-import { type BarrierResult, type CellKey, type KeySchema, stackOf, textOf } from '../operators/task.js'
+import type {
+  CellKey,
+  ChannelId,
+  KeySchema,
+  NodeId,
+  StageBarrier,
+  StageId,
+  StageTaskOptions,
+  StoredCell,
+  TaskCounters,
+  TimerPage,
+  TimerRequest,
+} from '../operators/task/index.js'
+import { stackOf, textOf } from '../operators/task/index.js'
+
+/** Where a task runs. Numbers of tasks and threads are never used twice. */
+export interface TaskAddress {
+  readonly thread: number
+  readonly task: number
+}
+
+/** A channel as its sender knows it. */
+export interface ChannelEnd {
+  readonly channel: ChannelId
+  readonly to: TaskAddress
+}
+
+/** A channel as its receiver knows it. */
+export interface ChannelStart {
+  readonly channel: ChannelId
+  /** The keyBy node that its rows come through. */
+  readonly entry: NodeId
+  readonly from: TaskAddress
+}
+
+/** The channels of a task to the tasks of the stage that a keyBy node leads to, in their order. */
+export interface Exit {
+  readonly node: NodeId
+  readonly channels: readonly ChannelEnd[]
+}
+
+/** What a worker must know to run a task. */
+export interface OpenTaskOptions {
+  readonly file: string
+  /** The pipeline's name. */
+  readonly label: string
+  readonly stage: StageId
+  /** Its number among the tasks of a keyed stage; 0 in a source stage. */
+  readonly index: number
+  /** How many tasks each stage has. */
+  readonly tasks: readonly number[]
+  readonly hashKeyName: string | undefined
+  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly restored: StageTaskOptions['restored']
+  readonly isNew: boolean
+  readonly exits: readonly Exit[]
+  readonly stateBytesMax: number
+  readonly timersMax: number
+  /** Rows on their way over one channel. */
+  readonly creditRows: number
+}
+
+/** What a task did since it said so last. */
+export interface TaskWork {
+  readonly counters: TaskCounters
+  /** Time of the worker thread. */
+  readonly seconds: number
+}
 
 /** What the main thread says to a worker. Chunks go as transferred buffers of our own, which come back with `done`. */
 export type ToWorker =
   | { readonly kind: 'describe'; readonly request: number; readonly file: string }
-  | {
-      readonly kind: 'open'
-      readonly task: number
-      readonly file: string
-      readonly label: string
-      readonly hashKeyName: string | undefined
-      readonly sinkKeys: Readonly<Record<number, KeySchema>>
-      readonly stateBytesMax: number
-    }
+  | ({ readonly kind: 'open'; readonly task: number } & OpenTaskOptions)
   | {
       readonly kind: 'chunks'
       readonly task: number
@@ -20,15 +80,30 @@ export type ToWorker =
       readonly lengths: readonly number[]
       readonly from: number
     }
+  /** A source task has nothing to read for longer than it may hold event time back. */
+  | { readonly kind: 'idle'; readonly task: number }
+  /** A source task has read everything that there will ever be. */
+  | { readonly kind: 'end'; readonly task: number }
+  /** Channels of a keyed task that come and go between two barriers. */
+  | {
+      readonly kind: 'channels'
+      readonly task: number
+      readonly opened: readonly ChannelStart[]
+      readonly closed: readonly ChannelId[]
+    }
+  /** For source tasks; keyed ones are told that it is coming, so that channels which were opened before it are awaited. */
   | { readonly kind: 'barrier'; readonly task: number; readonly number: number }
   | { readonly kind: 'committed'; readonly task: number; readonly number: number }
   | {
       readonly kind: 'cells'
       readonly task: number
       readonly request: number
-      readonly values: readonly (Uint8Array | undefined)[]
+      readonly cells: readonly (StoredCell | undefined)[]
     }
+  | { readonly kind: 'timers'; readonly task: number; readonly request: number; readonly page: TimerPage }
   | { readonly kind: 'close'; readonly task: number }
+  /** The way to another thread. */
+  | { readonly kind: 'peer'; readonly thread: number; readonly port: MessagePort }
   /** Answered in the trace, so that a thread that hangs outside of any step is seen too. */
   | { readonly kind: 'ping' }
   | { readonly kind: 'stop' }
@@ -37,20 +112,22 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'described'; readonly request: number; readonly plan: PlanDescription }
   | { readonly kind: 'refused'; readonly request: number; readonly error: WireError }
-  | {
-      readonly kind: 'done'
+  | ({ readonly kind: 'done'; readonly task: number; readonly buffer: ArrayBuffer } & TaskWork)
+  | ({
+      readonly kind: 'barrier'
       readonly task: number
-      readonly buffer: ArrayBuffer
-      readonly rowsIn: readonly number[]
-      readonly seconds: number
-    }
-  | { readonly kind: 'barrier'; readonly task: number; readonly number: number; readonly result: BarrierResult }
-  | { readonly kind: 'fetch'; readonly task: number; readonly request: number; readonly cells: readonly CellKey[] }
+      readonly number: number
+      readonly result: StageBarrier
+    } & TaskWork)
+  /** Timers of processing time have fired: there is something to commit. */
+  | { readonly kind: 'ticked'; readonly task: number }
+  | { readonly kind: 'fetchCells'; readonly task: number; readonly request: number; readonly cells: readonly CellKey[] }
+  | { readonly kind: 'fetchTimers'; readonly task: number; readonly request: number; readonly wanted: TimerRequest }
   | {
       readonly kind: 'failed'
       readonly task: number
       readonly error: WireError
-      readonly step: number | undefined
+      readonly node: NodeId | undefined
       readonly sequence: number | undefined
     }
   | {
@@ -90,7 +167,7 @@ function codeOf(thrown: unknown): { code?: unknown; remedy?: unknown } {
 
 /**
  * What a worker writes before it runs user code, so that a loop, a crash or an exit names its record: six 32-bit numbers
- * (signs of life, state, task, step, pings answered, nothing), then the record's sequence number as a double.
+ * (signs of life, state, task, node, pings answered, nothing), then the record's sequence number as a double.
  */
 export const traceBytes = 32
 
@@ -117,13 +194,13 @@ export class Trace {
    * Says it all each time: between two records another task of the thread may have run. Only another record is a sign of
    * life: one that makes values without end would otherwise look busy for ever.
    */
-  mark(task: number, step: number, sequence: number): void {
+  mark(task: number, node: number, sequence: number): void {
     if (this.#sequence[0] !== sequence || this.#words[2] !== task) this.#life()
-    this.#write(running, task, step, sequence)
+    this.#write(running, task, node, sequence)
   }
 
-  await(task: number, step: number, sequence: number): void {
-    this.#write(awaiting, task, step, sequence)
+  await(task: number, node: number, sequence: number): void {
+    this.#write(awaiting, task, node, sequence)
   }
 
   leave(): void {
@@ -138,9 +215,9 @@ export class Trace {
     this.#words[0] = ((this.#words[0] as number) + 1) | 0
   }
 
-  #write(state: number, task: number, step: number, sequence: number): void {
+  #write(state: number, task: number, node: number, sequence: number): void {
     this.#words[2] = task
-    this.#words[3] = step
+    this.#words[3] = node
     this.#sequence[0] = sequence
     Atomics.store(this.#words, 1, state)
   }
@@ -151,7 +228,7 @@ export class Trace {
     /** Whether a user's code runs, or was left at a promise that it goes on from. */
     readonly isBusy: boolean
     readonly task: number
-    readonly step: number
+    readonly node: number
     readonly sequence: number
   } {
     return {
@@ -159,7 +236,7 @@ export class Trace {
       answered: Atomics.load(this.#words, 4),
       isBusy: Atomics.load(this.#words, 1) !== idle,
       task: this.#words[2] as number,
-      step: this.#words[3] as number,
+      node: this.#words[3] as number,
       sequence: this.#sequence[0] as number,
     }
   }

@@ -225,6 +225,7 @@ export class MemoryGroup implements Group {
   }
 
   positions = (): readonly Position[] => [...this.#positions.values()]
+  position = (shard: ShardId): Position | undefined => this.#positions.get(shard)
 
   readable(): readonly Position[] {
     return this.#log.shards().flatMap((shard) => {

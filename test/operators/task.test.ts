@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { batchBytes, chunkHeaderBytes, sealChunk, stampBatch, writeBatch } from '../../src/log/format.js'
 import { Codec, type NewRecord, type Sequence } from '../../src/log/types.js'
 import { type Flow, file, type KeyedFlow, pipeline, planOf, stream, table } from '../../src/operators/index.js'
-import { type CellKey, PackedMap, StepError, Task } from '../../src/operators/task.js'
+import {
+  type CellKey,
+  openSourceTask,
+  PackedMap,
+  type SourceStageTask,
+  type StageBarrier,
+  StepError,
+  type StoredCell,
+  stagesOf,
+} from '../../src/operators/task/index.js'
 import { hashKey } from '../../src/runtime/index.js'
 import { encodeChange } from '../../src/tables/streams/change.js'
 import { encodeKeyValue } from '../../src/tables/values/index.js'
@@ -58,36 +67,49 @@ const insert = (id: string, image: object): NewRecord => {
   }
 }
 
-/** A task over a store of its own, as the daemon runs it: what was not committed is not found again. */
+/** A source task over a store of its own, as the daemon runs it: what was not committed is not found again. */
 class Bench {
-  readonly store = new Map<string, Buffer>()
-  readonly task: Task
+  readonly store = new Map<string, StoredCell>()
+  readonly task: SourceStageTask
   barriers = 0
   sequence = 1
+  #passed: StageBarrier | undefined
 
   constructor(
     flow: Flow<never, never> | KeyedFlow<never, never> | object,
     stateBytesMax = 1 << 20,
-    store?: Map<string, Buffer>,
+    store?: Map<string, StoredCell>,
   ) {
     if (store) this.store = store
-    const name = (cell: CellKey) => `${cell.step} ${Buffer.from(cell.key).toString('latin1')}`
-    this.task = new Task({
-      plan: planOf(flow),
+    const plan = planOf(flow)
+    this.task = openSourceTask({
+      plan,
+      stages: stagesOf(plan.nodes),
+      stage: 0,
+      task: 0,
+      tasksOf: () => 1,
       hashKeyName: undefined,
       sinkKeys: new Proxy({}, { get: () => ({ hash: { name: 'id', type: 'S' } }) }),
-      stateBytesMax: () => stateBytesMax,
-      pack: (value) => Buffer.from(packr.pack(value)),
-      unpack: (bytes) => packr.unpack(bytes) as unknown,
-      fetch: async (cells) => cells.map((cell) => this.store.get(name(cell))),
-      mark: () => {},
-      pause: () => {},
-      turn: () => undefined,
+      isNew: this.store.size === 0,
+      bounds: { stateBytesMax: () => stateBytesMax, timersMax: 1000, messageRowsMax: 100 },
+      host: {
+        fetchCells: async (cells) => cells.map((cell) => this.store.get(name(cell))),
+        fetchTimers: async () => ({ timers: [], next: undefined }),
+        send: () => undefined,
+        taken: () => {},
+        passed: (_barrier, result) => {
+          this.#passed = result
+        },
+        mark: () => {},
+        pause: () => {},
+        turn: () => undefined,
+        now: () => 0,
+        setTimeout: () => ({ cancel: () => {} }),
+        pack: (value) => Buffer.from(packr.pack(value)),
+        unpack: (bytes) => packr.unpack(bytes) as unknown,
+      },
     })
-    this.name = name
   }
-
-  readonly name: (cell: CellKey) => string
 
   /** Runs records as one chunk, whose buffer is then gone as it is in the daemon. */
   async run(...records: readonly NewRecord[]): Promise<void> {
@@ -100,12 +122,18 @@ class Bench {
   }
 
   commit(): readonly string[] {
-    const { cells, outputs } = this.task.barrier(++this.barriers)
-    for (const cell of cells) this.store.set(this.name(cell), cell.value)
+    this.task.barrier(++this.barriers)
+    const { cells, outputs } = this.#passed as StageBarrier
+    for (const { cell, ...key } of cells) {
+      if (cell) this.store.set(name(key), { ...cell, value: Buffer.from(cell.value) })
+      else this.store.delete(name(key))
+    }
     this.task.committed(this.barriers)
     return outputs.flatMap((output) => output.entries)
   }
 }
+
+const name = ({ node, key, name: of }: CellKey): string => `${node} ${of} ${Buffer.from(key).toString('latin1')}`
 
 const keyed = () => pipeline('p').from(stream<number>('s')).keyByPartition()
 
@@ -168,7 +196,7 @@ describe('state', () => {
     )
     await bench.run(append('a', 1), append('a', 2))
     expect(() => bench.commit()).toThrow(
-      expect.objectContaining({ step: 1, sequence: 2, message: expect.stringContaining(says) }),
+      expect.objectContaining({ step: 2, sequence: 2, message: expect.stringContaining(says) }),
     )
   })
 
@@ -365,7 +393,8 @@ describe('a step that gives what its sink or state cannot take', () => {
     const bench = new Bench(flow)
     const failed = bench.run(append('a', 1), append('a', 2))
     await expect(failed).rejects.toBeInstanceOf(StepError)
-    await expect(failed).rejects.toMatchObject({ step, message: expect.stringContaining(says) })
+    // Nodes are counted with the source before them.
+    await expect(failed).rejects.toMatchObject({ step: step + 1, message: expect.stringContaining(says) })
   })
 })
 

@@ -1,6 +1,5 @@
 import { kept } from '../kept.js'
 import type { KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'
-import type { Step } from '../types.js'
 import { stateIn } from './envelope.js'
 import { isThenable } from './thenable.js'
 import type { Fold } from './user-run.js'
@@ -10,11 +9,9 @@ export class Folding implements KeyedOperator {
   readonly #step: string
   readonly #initial: (() => unknown) | undefined
   readonly #fold: Fold
-  readonly version1: Step
 
   constructor(name: string, initial: (() => unknown) | undefined, fold: Fold) {
     this.#step = `${initial ? 'aggregate' : 'reduce'}('${name}')`
-    this.version1 = initial ? { kind: 'aggregate', name, initial, run: fold } : { kind: 'reduce', name, run: fold }
     this.#initial = initial
     this.#fold = fold
   }

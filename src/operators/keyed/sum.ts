@@ -1,5 +1,4 @@
 import type { KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'
-import type { Step } from '../types.js'
 import { stateIn } from './envelope.js'
 import { added, finite } from './numbers.js'
 import { isThenable } from './thenable.js'
@@ -9,12 +8,10 @@ import type { Run } from './user-run.js'
 export class Sum implements KeyedOperator {
   readonly #step: string
   readonly #amount: Run
-  readonly version1: Step
 
   constructor(name: string, amount: Run) {
     this.#step = `sum('${name}')`
     this.#amount = amount
-    this.version1 = { kind: 'sum', name, run: amount }
   }
 
   onRow(row: Row, _input: number, context: KeyedContext): void | Promise<void> {

@@ -129,7 +129,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
 
   /** How many values the key has had. The name keeps the state across deploys, as for every step that keeps some. */
   count(name: string, options?: StateOptions<number>): KeyedFlow<number, Key> {
-    return this.#keyed({ operator: 'count', name, options, bound: 'per key: one number', make: () => new Count(name) })
+    return this.#keyed({ operator: 'count', name, options, bound: 'per key: one number', make: () => new Count() })
   }
 
   /** The sum of what the function gives. */

@@ -56,11 +56,18 @@ export interface KeyedContext {
  * `onRow` and `onTimer` give is awaited before the next row of the task.
  */
 export interface KeyedOperator {
+  /**
+   * True: the operator keeps no value of a row beyond `onRow`, nor a part of one. Otherwise values that are views into the
+   * records that were read are made whole before.
+   */
+  readonly keepsNoValue?: boolean
   /** Cells that a row will touch, so that those of a whole batch are fetched in one go. Without it: the main cell. */
   cellsOf?(row: Row, input: number): readonly (CellName | undefined)[]
   /** The same for a timer. Without it: the main cell. */
   cellsOfTimer?(timer: DueTimer): readonly (CellName | undefined)[]
   /** `input` says which input of the step the row came by: 0, or 1 for the right side of a join. */
   onRow(row: Row, input: number, context: KeyedContext): void | Promise<void>
+  /** Makes a cell's value of the step's present version from one of an older version. Without it: the plan's `migrate`. */
+  migrate?(value: unknown, name: CellName | undefined, fromVersion: number): unknown
   onTimer?(timer: DueTimer, context: KeyedContext): void | Promise<void>
 }

@@ -10,7 +10,7 @@ const later = <Value>(value: Value): Promise<Value> => Promise.resolve(value)
 
 /** What each step gives for all values of a key so far. Each is run with a plain function and with one that gives promises. */
 const steps: [string, (isAsync: boolean) => KeyedOperator, (values: readonly number[]) => unknown][] = [
-  ['count', () => new Count('n'), (values) => values.length],
+  ['count', () => new Count(), (values) => values.length],
   [
     'sum',
     (isAsync) => new Sum('n', (value) => (isAsync ? later(value) : value)),
@@ -177,7 +177,7 @@ describe('keys', () => {
   it('have nothing to do with each other', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(keys, { maxLength: 30 }), async (order) => {
-        const harness = new OperatorHarness(new Count('n'))
+        const harness = new OperatorHarness(new Count())
         for (const key of order) await harness.push(key, 1, 0)
         for (const key of new Set(order))
           expect(harness.emitted.filter((each) => each.key === key).map(({ value }) => value)).toEqual(

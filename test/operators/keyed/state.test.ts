@@ -22,7 +22,7 @@ describe('time to live', () => {
   it('forgets what was not written for so long, and leaves neither cells nor timers behind', async () => {
     await fc.assert(
       fc.asyncProperty(events, async (history) => {
-        const harness = new OperatorHarness(living(new Count('n')))
+        const harness = new OperatorHarness(living(new Count()))
         const model = new Map<string, { count: number; at: number }>()
         let now = 0
         for (const event of history) {
@@ -71,7 +71,7 @@ describe('time to live', () => {
   })
 
   it('is not seen when it is over, before its timer has fired', async () => {
-    const operator = living(new Count('n'))
+    const operator = living(new Count())
     const harness = new OperatorHarness(operator)
     await harness.push('a', 1, 0)
     harness.now = ttlMs - 1
@@ -83,9 +83,9 @@ describe('time to live', () => {
   })
 
   it('may be taken away by a later deploy: state is read as it is, and a timer that is left does nothing', async () => {
-    const before = new OperatorHarness(living(new Count('n')))
+    const before = new OperatorHarness(living(new Count()))
     await before.push('a', 1, 0)
-    const after = new OperatorHarness(living(new Count('n'), undefined))
+    const after = new OperatorHarness(living(new Count(), undefined))
     for (const [name, cell] of before.cells) after.cells.set(name, cell)
     await after.push('a', 1, 0)
     expect(after.values).toEqual([2])
@@ -96,9 +96,9 @@ describe('time to live', () => {
   })
 
   it('may be given by a later deploy: it counts from the next write', async () => {
-    const before = new OperatorHarness(new Count('n'))
+    const before = new OperatorHarness(new Count())
     await before.push('a', 1, 0)
-    const after = new OperatorHarness(living(new Count('n')))
+    const after = new OperatorHarness(living(new Count()))
     for (const [name, cell] of before.cells) after.cells.set(name, cell)
     after.now = 100
     await after.push('a', 1, 0)
@@ -169,7 +169,7 @@ describe('the version of state', () => {
   it('refuses state that it cannot make its own', async () => {
     const first = new OperatorHarness(sums(2))
     await first.push('a', 5, 0)
-    for (const operator of [sums(3), withState(new Count('n'), { version: 1, migrate: undefined, ttlMs: 5 })]) {
+    for (const operator of [sums(3), withState(new Count(), { version: 1, migrate: undefined, ttlMs: 5 })]) {
       const later = new OperatorHarness(operator)
       for (const [name, cell] of first.cells) later.cells.set(name, cell)
       await expect(later.push('a', 1, 0)).rejects.toThrow('State of version 2 is there')

@@ -1,0 +1,89 @@
+import type { NodeId, UserFunction } from '../plan/nodes.js'
+import { kept } from '../records.js'
+import { checkKey, hashOfKey } from './key-codec.js'
+import { taskOfGroup } from './key-groups.js'
+import type { Row } from './keyed-operator.js'
+import type { StageRuntime } from './stage-runtime.js'
+import { type At, isThenable, type Push } from './step.js'
+
+/** Where rows leave a task: each goes to the task that owns its key, a few hundred to a message. */
+export class Exit {
+  readonly id: NodeId
+  readonly #runtime: StageRuntime
+  readonly #run: UserFunction | undefined
+  readonly #rowsMax: number
+  /** Rows on their way to each task. */
+  readonly #keys: unknown[][]
+  readonly #rows: Row[][]
+  #watermark = Number.NEGATIVE_INFINITY
+  #isIdle = false
+
+  /** Without a function, the key is the source's partition key, or the one that rows have (`keepsKey`). */
+  constructor(runtime: StageRuntime, id: NodeId, run: UserFunction | undefined, tasks: number, rowsMax: number) {
+    this.id = id
+    this.#runtime = runtime
+    this.#run = run
+    this.#rowsMax = rowsMax
+    this.#keys = Array.from({ length: tasks }, () => [])
+    this.#rows = Array.from({ length: tasks }, () => [])
+  }
+
+  readonly push: Push = (value, at) => {
+    const runtime = this.#runtime
+    runtime.enter(this.id, at)
+    const key = this.#run ? this.#run(value as never, at.key as never) : (at.entry ?? runtime.partitionOf(at)).shown
+    if (isThenable(key)) return runtime.later(key, this.id, at, (found) => this.#take(found, value, at))
+    return this.#take(key, value, at)
+  }
+
+  #take(key: unknown, value: unknown, at: At): Promise<void> | undefined {
+    let task = 0
+    const tasks = this.#rows.length
+    if (tasks === 1) checkKey(key)
+    else task = taskOfGroup(hashOfKey(key).hi >>> 24, tasks)
+    const rows = this.#rows[task] as Row[]
+    ;(this.#keys[task] as unknown[]).push(key)
+    const left = typeof value === 'object' ? kept(value) : value
+    const length = rows.push({ value: left, time: at.time, stamp: at.stamp, sequence: at.sequence })
+    return length >= this.#rowsMax ? this.#send(task) : undefined
+  }
+
+  #send(task: number): Promise<void> | undefined {
+    const rows = this.#rows[task] as Row[]
+    const keys = this.#keys[task] as unknown[]
+    this.#rows[task] = []
+    this.#keys[task] = []
+    const { host } = this.#runtime
+    const pending = host.send(this.id, task, { kind: 'rows', keys, rows })
+    return pending && this.#runtime.fromHost(pending)
+  }
+
+  /** Sends what is left of a batch. */
+  flush(): Promise<void> | undefined {
+    for (let task = 0; task < this.#rows.length; task++) {
+      if ((this.#rows[task] as Row[]).length === 0) continue
+      const pending = this.#send(task)
+      if (pending) return pending.then(() => this.flush())
+    }
+    return undefined
+  }
+
+  /** Behind all rows so far: where event time is. */
+  advance(watermark: number, isIdle: boolean): void {
+    if (isIdle) {
+      if (!this.#isIdle) this.#all({ kind: 'idle' })
+    } else if (watermark > this.#watermark || this.#isIdle) {
+      this.#watermark = Math.max(watermark, this.#watermark)
+      this.#all({ kind: 'watermark', watermark: this.#watermark })
+    }
+    this.#isIdle = isIdle
+  }
+
+  barrier(number: number): void {
+    this.#all({ kind: 'barrier', number })
+  }
+
+  #all(message: Parameters<StageRuntime['host']['send']>[2]): void {
+    for (let task = 0; task < this.#rows.length; task++) void this.#runtime.host.send(this.id, task, message)
+  }
+}

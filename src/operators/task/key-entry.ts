@@ -1,0 +1,151 @@
+import type { CellName, TimeDomain } from './keyed-operator.js'
+
+/** Index of a keyed step among those of its stage. */
+export type Slot = number
+
+/** A cell of state: what a step keeps for one key under one name. */
+export interface Cell {
+  /** undefined: nothing. */
+  value: unknown
+  readonly slot: Slot
+  readonly name: CellName | undefined
+  readonly entry: KeyEntry
+  isDirty: boolean
+  /** Whether the store may have it, so that its removal has to be written. */
+  isStored: boolean
+  /** Sequence number of the row that changed it last. */
+  sequence: number
+  /** The barrier that took its last change; it may be dropped from memory once that has committed. */
+  barrier: number
+  /** What it counts against the bound. */
+  bytes: number
+}
+
+/** A timer in memory. */
+export interface Timer {
+  readonly time: number
+  readonly tag: CellName | undefined
+  readonly domain: TimeDomain
+  readonly slot: Slot
+  readonly entry: KeyEntry
+  /** Breaks ties, so that equal timers fire in the order in which they were set. */
+  readonly order: number
+  /** Fired or cleared. It is remembered until the store has forgotten it too. */
+  isGone: boolean
+  /** Another one with the same time and tag has taken its place. */
+  isReplaced: boolean
+  isDirty: boolean
+  /** The store may have one like it that memory does not know of: then its removal is written in any case. */
+  isUnsure: boolean
+  /** Whether it is in the store when every barrier so far has committed. */
+  isStored: boolean
+  /** Whether it, or one that it replaced, has ever been in the store: a page may still bring it. */
+  wasStored: boolean
+  /** The barrier that took its last change. */
+  barrier: number
+}
+
+/** What a task knows of one key: found by one look into a map, it has the cells and timers of all steps. */
+export class KeyEntry {
+  /** As user functions see it. */
+  readonly shown: unknown
+  /** What it is found under. */
+  readonly mapKey: unknown
+  /** The bytes that state is kept under, and their hash; made when something is fetched or written. */
+  bytes: Buffer | undefined
+  hashHi = 0
+  hashLo = 0
+  /** Cells without a name, by slot. */
+  readonly main: (Cell | undefined)[]
+  /** Cells with a name, by slot. */
+  named: (Map<CellName, Cell> | undefined)[] | undefined
+  readonly timers = new KeyTimers()
+  cellCount = 0
+
+  constructor(mapKey: unknown, shown: unknown, slots: number) {
+    this.mapKey = mapKey
+    this.shown = shown
+    this.main = new Array<Cell | undefined>(slots).fill(undefined)
+  }
+
+  get isEmpty(): boolean {
+    return this.cellCount === 0 && this.timers.size === 0
+  }
+
+  cell(slot: Slot, name: CellName | undefined): Cell | undefined {
+    return name === undefined ? this.main[slot] : this.named?.[slot]?.get(name)
+  }
+
+  add(cell: Cell): void {
+    this.cellCount++
+    if (cell.name === undefined) {
+      this.main[cell.slot] = cell
+      return
+    }
+    this.named ??= new Array<Map<CellName, Cell> | undefined>(this.main.length).fill(undefined)
+    const named = this.named[cell.slot]
+    if (named) named.set(cell.name, cell)
+    else this.named[cell.slot] = new Map([[cell.name, cell]])
+  }
+
+  drop(cell: Cell): void {
+    this.cellCount--
+    if (cell.name === undefined) this.main[cell.slot] = undefined
+    else this.named?.[cell.slot]?.delete(cell.name)
+  }
+
+  *cells(): IterableIterator<Cell> {
+    for (const cell of this.main) if (cell) yield cell
+    for (const named of this.named ?? []) if (named) yield* named.values()
+  }
+}
+
+/** Timers of a key above which they are looked up by their time. */
+const scannedTimersMax = 16
+
+/** The timers of one key, so that each is there once. */
+export class KeyTimers {
+  #few: Timer[] | undefined
+  #byTime: Map<number, Timer[]> | undefined
+  size = 0
+
+  find(slot: Slot, domain: TimeDomain, time: number, tag: CellName | undefined): Timer | undefined {
+    const timers = this.#byTime ? this.#byTime.get(time) : this.#few
+    if (timers === undefined) return undefined
+    for (let i = 0; i < timers.length; i++) {
+      const timer = timers[i] as Timer
+      if (timer.time === time && timer.slot === slot && timer.tag === tag && timer.domain === domain) return timer
+    }
+    return undefined
+  }
+
+  add(timer: Timer): void {
+    this.size++
+    if (this.#byTime) return this.#file(timer)
+    this.#few ??= []
+    this.#few.push(timer)
+    if (this.#few.length <= scannedTimersMax) return
+    this.#byTime = new Map()
+    for (const each of this.#few) this.#file(each)
+    this.#few = undefined
+  }
+
+  #file(timer: Timer): void {
+    const same = this.#byTime?.get(timer.time)
+    if (same) same.push(timer)
+    else this.#byTime?.set(timer.time, [timer])
+  }
+
+  remove(timer: Timer): void {
+    const timers = this.#byTime ? this.#byTime.get(timer.time) : this.#few
+    const at = timers?.indexOf(timer) ?? -1
+    if (!timers || at < 0) return
+    timers[at] = timers[timers.length - 1] as Timer
+    timers.pop()
+    this.size--
+    if (timers.length > 0) return
+    if (this.#byTime) this.#byTime.delete(timer.time)
+    else this.#few = undefined
+    if (this.size === 0) this.#byTime = undefined
+  }
+}

@@ -1,0 +1,164 @@
+import type { NodeId } from '../plan/nodes.js'
+import { kept } from '../records.js'
+import type { KeyEntry, Slot } from './key-entry.js'
+import type { CellName, KeyedContext, TimeDomain } from './keyed-operator.js'
+import type { StageRuntime } from './stage-runtime.js'
+import { type At, newAt, type Push } from './step.js'
+import type { StepTimers } from './step-timers.js'
+
+export interface StepContextOptions {
+  readonly runtime: StageRuntime
+  readonly id: NodeId
+  readonly slot: Slot
+  readonly eventTimers: StepTimers
+  readonly processingTimers: StepTimers
+  readonly next: Push
+  readonly sides: ReadonlyMap<string, Push>
+}
+
+/** What a keyed step is given with each row or timer: one object, whose key changes. */
+export class StepContext implements KeyedContext {
+  /** Up to it timers fire. */
+  watermark = Number.NEGATIVE_INFINITY
+  /** The row or timer under way. */
+  readonly at: At = newAt()
+  readonly #options: StepContextOptions
+  readonly #runtime: StageRuntime
+  readonly #id: NodeId
+  readonly #slot: Slot
+  readonly #next: Push
+  /** The row or timer under way as the next steps see it. */
+  readonly #out: At = newAt()
+  /** What the next steps know: it follows `watermark` when all timers up to that have fired. */
+  #reached = Number.NEGATIVE_INFINITY
+  #entry!: KeyEntry
+  #time = 0
+  /** Something that was given on waits, and what was given on since waits behind it. */
+  #pending: Promise<void> | undefined
+  #isDue = false
+
+  constructor(options: StepContextOptions) {
+    this.#options = options
+    this.#runtime = options.runtime
+    this.#id = options.id
+    this.#slot = options.slot
+    this.#next = options.next
+  }
+
+  begin(entry: KeyEntry, time: number, sequence: number): void {
+    this.#entry = entry
+    this.#time = time
+    const { at } = this
+    at.sequence = sequence
+    at.key = entry.shown
+    this.#runtime.mark(this.#id, at)
+  }
+
+  reached(): void {
+    this.#reached = this.watermark
+  }
+
+  /** Whether nothing is to be done when the operator has returned. */
+  get isQuiet(): boolean {
+    return this.#pending === undefined && !this.#isDue
+  }
+
+  /** Whether timers were set that are due. */
+  takeDue(): boolean {
+    const isDue = this.#isDue
+    this.#isDue = false
+    return isDue
+  }
+
+  /** Waits until all that was given on is through. */
+  async given(): Promise<void> {
+    while (this.#pending) {
+      const pending = this.#pending
+      await pending
+      if (this.#pending === pending) this.#pending = undefined
+    }
+  }
+
+  get key(): unknown {
+    return this.#entry.shown
+  }
+
+  get now(): number {
+    return this.#runtime.now
+  }
+
+  get(name?: CellName): unknown {
+    return this.#runtime.state.cell(this.#entry, this.#slot, name).value
+  }
+
+  put(value: unknown, name?: CellName): void {
+    const { state } = this.#runtime
+    state.put(state.cell(this.#entry, this.#slot, name), value, this.at.sequence)
+  }
+
+  bring(names: readonly (CellName | undefined)[]): Promise<void> | undefined {
+    const entry = this.#entry
+    const slot = this.#slot
+    const { state } = this.#runtime
+    if (state.hasAll(entry, slot, names)) return undefined
+    return this.#runtime.fromHost(state.bring(names.map((name) => ({ entry, slot, name })))).then(() => {
+      this.#runtime.mark(this.#id, this.at)
+    })
+  }
+
+  emit(value: unknown, time = this.#time): void {
+    this.#give(this.#next, value, time)
+  }
+
+  side(output: string, value: unknown, time = this.#time): void {
+    const push = this.#options.sides.get(output)
+    if (push) this.#give(push, value, time)
+  }
+
+  #give(push: Push, value: unknown, time: number): void {
+    if (this.#pending) {
+      const waits = kept(value)
+      this.#pending = this.#pending.then(() => this.#push(push, waits, time))
+      // Whoever waits for it hears of what it throws.
+      this.#pending.catch(() => {})
+      return
+    }
+    const pending = this.#push(push, value, time)
+    // What was called since has run under its own name.
+    this.#runtime.mark(this.#id, this.at)
+    if (!pending) return
+    this.#pending = pending
+    pending.catch(() => {})
+  }
+
+  #push(push: Push, value: unknown, time: number): Promise<void> | undefined {
+    const out = this.#out
+    out.time = time
+    out.stamp = this.#reached
+    out.sequence = this.at.sequence
+    out.key = this.at.key
+    out.entry = this.#entry
+    return push(value, out)
+  }
+
+  setTimer(time: number, tag?: CellName, domain: TimeDomain = 'event'): void {
+    const { eventTimers, processingTimers } = this.#options
+    if (domain === 'event') {
+      eventTimers.set(this.#entry, time, tag)
+      if (time <= this.watermark) this.#isDue = true
+    } else {
+      processingTimers.set(this.#entry, time, tag)
+      if (time <= this.now) this.#isDue = true
+    }
+  }
+
+  clearTimer(time: number, tag?: CellName, domain: TimeDomain = 'event'): void {
+    const { eventTimers, processingTimers } = this.#options
+    if (domain === 'event') eventTimers.clear(this.#entry, time, tag)
+    else processingTimers.clear(this.#entry, time, tag)
+  }
+
+  count(event: string, by = 1): void {
+    this.#runtime.count(this.#id, event, by)
+  }
+}

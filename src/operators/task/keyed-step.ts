@@ -1,0 +1,217 @@
+import type { KeyedNode, NodeId } from '../plan/nodes.js'
+import { kept } from '../records.js'
+import type { KeyEntry, Slot, Timer } from './key-entry.js'
+import { StepContext } from './keyed-context.js'
+import type { CellName, KeyedOperator, Row, TimeDomain } from './keyed-operator.js'
+import type { WantedCell } from './keyed-state.js'
+import type { StageRuntime } from './stage-runtime.js'
+import { isThenable, type Push } from './step.js'
+import type { StepTimers } from './step-timers.js'
+
+/** A row whose cells are not in memory. */
+interface WaitingRow {
+  readonly row: Row
+  readonly input: number
+  readonly entry: KeyEntry
+  readonly names: readonly (CellName | undefined)[] | undefined
+}
+
+/** Rows that wait for their cells before the batch is over. */
+const waitingRowsMax = 4096
+
+export interface KeyedStepOptions {
+  readonly runtime: StageRuntime
+  readonly id: NodeId
+  readonly node: KeyedNode
+  readonly operator: KeyedOperator
+  readonly slot: Slot
+  readonly eventTimers: StepTimers
+  readonly processingTimers: StepTimers
+  readonly next: Push
+  readonly sides: ReadonlyMap<string, Push>
+}
+
+/**
+ * A step with state. A row whose cells are in memory runs at once; from the first one on that has to wait for the store, the
+ * rows of the batch wait with it, so that all their cells are fetched in one go and their order stays.
+ */
+export class KeyedStep {
+  readonly id: NodeId
+  readonly slot: Slot
+  readonly #options: KeyedStepOptions
+  readonly #operator: KeyedOperator
+  readonly #context: StepContext
+  #waiting: WaitingRow[] = []
+
+  constructor(options: KeyedStepOptions) {
+    this.id = options.id
+    this.slot = options.slot
+    this.#options = options
+    this.#operator = options.operator
+    this.#context = new StepContext(options)
+  }
+
+  get watermark(): number {
+    return this.#context.watermark
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** The step as those before it see it. */
+  push(input: number): Push {
+    const { runtime } = this.#options
+    const { state, rowsIn } = runtime
+    const { id, slot } = this
+    const operator = this.#operator
+    const isKept = operator.keepsNoValue !== true
+    return (given, at) => {
+      rowsIn[id] = (rowsIn[id] as number) + 1
+      const value = isKept && typeof given === 'object' ? kept(given) : given
+      const { row: came } = at
+      const row =
+        came !== undefined && came.value === value
+          ? came
+          : { value, time: at.time, stamp: at.stamp, sequence: at.sequence }
+      const entry = at.entry as KeyEntry
+      const names = operator.cellsOf?.(row, input)
+      if (this.#waiting.length === 0 && state.hasAll(entry, slot, names)) return this.#run(row, input, entry)
+      this.#waiting.push({ row, input, entry, names })
+      return this.#waiting.length >= waitingRowsMax ? this.flush() : undefined
+    }
+  }
+
+  #run(row: Row, input: number, entry: KeyEntry): Promise<void> | undefined {
+    const context = this.#context
+    context.begin(entry, row.time, row.sequence)
+    const result = this.#operator.onRow(row, input, context)
+    if (isThenable(result)) return this.#finish(result)
+    return context.isQuiet ? undefined : this.#settle()
+  }
+
+  async #finish(promise: PromiseLike<unknown>): Promise<void> {
+    const { runtime, id } = this.#options
+    const pending = runtime.later(promise, id, this.#context.at, () => undefined)
+    await pending
+    await this.#settle()
+  }
+
+  /** What the operator gave on is through, and timers that it set for a time that is past have fired. */
+  async #settle(): Promise<void> {
+    await this.#context.given()
+    if (!this.#context.takeDue()) return
+    await this.fire('event')
+    await this.fire('processing')
+  }
+
+  /** Runs the rows that wait, with cells fetched in one go. */
+  async flush(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const waiting = this.#waiting
+      this.#waiting = []
+      await this.#bring(waiting.flatMap(({ entry, names }) => wanted(entry, this.slot, names)))
+      for (const { row, input, entry } of waiting) {
+        const pending = this.#run(row, input, entry)
+        if (pending) await pending
+        const turn = this.#options.runtime.host.turn()
+        if (turn) await turn
+      }
+    }
+  }
+
+  async #bring(cells: readonly WantedCell[]): Promise<void> {
+    const { runtime } = this.#options
+    await runtime.fromHost(runtime.state.bring(cells))
+  }
+
+  /** No row at or before this time follows: fires timers up to it. What they give on comes before it. */
+  advance(watermark: number): Promise<void> | undefined {
+    if (watermark <= this.#context.watermark) return undefined
+    this.#context.watermark = watermark
+    const pending = this.fire('event')
+    if (pending) return pending.then(() => this.#context.reached())
+    this.#context.reached()
+    return undefined
+  }
+
+  /** When timers of processing time are due. */
+  get nextTick(): number {
+    return this.#operator.onTimer ? this.#options.processingTimers.next : Number.POSITIVE_INFINITY
+  }
+
+  /** Fetches the first timers of processing time, so that `nextTick` is known. */
+  prime(): Promise<void> | undefined {
+    const { runtime, processingTimers } = this.#options
+    if (this.nextTick !== Number.NEGATIVE_INFINITY) return undefined
+    return runtime.fromHost(processingTimers.load())
+  }
+
+  /** Restores a watermark up to which timers have fired. */
+  restore(watermark: number): void {
+    this.#context.watermark = watermark
+    this.#context.reached()
+  }
+
+  /** Fires the timers of a domain that are due. */
+  fire(domain: TimeDomain): Promise<void> | undefined {
+    for (;;) {
+      const pending = this.#fireNext(domain)
+      if (pending === false) return undefined
+      if (pending) return this.#fireRest(pending, domain)
+    }
+  }
+
+  async #fireRest(first: Promise<void>, domain: TimeDomain): Promise<void> {
+    for (let pending: Promise<void> | undefined | false = first; pending !== false; pending = this.#fireNext(domain)) {
+      if (pending) await pending
+      const turn = this.#options.runtime.host.turn()
+      if (turn) await turn
+    }
+  }
+
+  /** Fires one timer, or fetches some. False: none is due. */
+  #fireNext(domain: TimeDomain): Promise<void> | undefined | false {
+    const { runtime, eventTimers, processingTimers } = this.#options
+    const timers = domain === 'event' ? eventTimers : processingTimers
+    const until = domain === 'event' ? this.#context.watermark : runtime.now
+    const timer = timers.take(until)
+    if (timer === undefined) return false
+    if (timer === 'load') return runtime.fromHost(timers.load())
+    return this.#fireOne(timer, timers, until) ?? runtime.host.turn()
+  }
+
+  #fireOne(timer: Timer, timers: StepTimers, until: number): Promise<void> | undefined {
+    const names = this.#operator.cellsOfTimer?.(timer)
+    if (this.#options.runtime.state.hasAll(timer.entry, this.slot, names)) return this.#call(timer)
+    // With this one, what the other timers in memory will ask for.
+    const cells = [timer, ...timers.due(until)].flatMap((due) =>
+      wanted(due.entry, this.slot, this.#operator.cellsOfTimer?.(due)),
+    )
+    return this.#bring(cells).then(() => this.#call(timer))
+  }
+
+  #call(timer: Timer): Promise<void> | undefined {
+    const context = this.#context
+    if (!this.#operator.onTimer) return undefined
+    context.begin(timer.entry, timer.time, context.at.sequence)
+    const result = this.#operator.onTimer(timer, context)
+    if (isThenable(result)) return this.#finishTimer(result)
+    // Timers that are due now are taken by whoever fires this one.
+    context.takeDue()
+    return context.isQuiet ? undefined : context.given()
+  }
+
+  async #finishTimer(promise: PromiseLike<unknown>): Promise<void> {
+    const { runtime, id } = this.#options
+    await runtime.later(promise, id, this.#context.at, () => undefined)
+    this.#context.takeDue()
+    await this.#context.given()
+  }
+}
+
+const mainCell = [undefined] as const
+
+function wanted(entry: KeyEntry, slot: Slot, names: readonly (CellName | undefined)[] | undefined): WantedCell[] {
+  return (names ?? mainCell).map((name) => ({ entry, slot, name }))
+}

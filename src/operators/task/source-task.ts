@@ -1,0 +1,134 @@
+import { ChunkCursor } from '../../log/format.js'
+import type { NodeId } from '../plan/nodes.js'
+import { isVisible, recordValue } from '../records.js'
+import { EventTime } from './event-time.js'
+import { StageCore } from './stage-core.js'
+import type { SourceStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
+import { newAt, type Push } from './step.js'
+
+/** Opens the task that reads one shard of a source stage. */
+export function openSourceTask(options: StageTaskOptions): SourceStageTask {
+  return new ShardTask(options)
+}
+
+class ShardTask implements SourceStageTask {
+  readonly #core: StageCore
+  readonly #root: NodeId
+  /** A `through` counts what goes into its stream. */
+  readonly #isSource: boolean
+  readonly #push: Push
+  /** By the records' own times. */
+  readonly #eventTime: EventTime
+  readonly #at = newAt()
+  #isIdle = false
+  #isOver = false
+
+  constructor(options: StageTaskOptions) {
+    const stage = options.stages.stages[options.stage]
+    if (stage?.kind !== 'source') throw new TypeError(`Stage ${options.stage} reads no source.`)
+    this.#root = stage.root
+    this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
+    this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
+    this.#push = this.#core.steps.behind(this.#root)
+    this.#eventTime = new EventTime(0, this.#core.mark(this.#root))
+    this.#isIdle = options.restored?.watermarks.some(({ node, isIdle }) => node === this.#root && isIdle) ?? false
+  }
+
+  async start(): Promise<void> {
+    this.#markRoot()
+    await this.#guarded(() => this.#core.start())
+  }
+
+  async process(chunk: Buffer, from: number): Promise<void> {
+    const core = this.#core
+    core.begin()
+    this.#isIdle = false
+    try {
+      const cursor = new ChunkCursor(chunk)
+      core.runtime.cursor = cursor
+      const { host } = core.options
+      while (cursor.next()) {
+        if (cursor.sequence < from || !isVisible(cursor)) continue
+        const pending = this.#record(cursor)
+        if (pending) await pending
+        const turn = host.turn()
+        if (turn) await turn
+      }
+      const flushed = core.flush()
+      if (flushed) await flushed
+      await this.#advance()
+    } catch (error) {
+      throw core.failure(error)
+    }
+  }
+
+  #record(cursor: ChunkCursor): Promise<void> | undefined {
+    const { runtime } = this.#core
+    const at = this.#at
+    const { time } = cursor
+    at.time = time
+    at.sequence = cursor.sequence
+    at.stamp = this.#eventTime.watermark
+    at.partition = undefined
+    this.#eventTime.observe(time)
+    if (this.#isSource) runtime.enter(this.#root, at)
+    else runtime.mark(this.#root, at)
+    return this.#push(recordValue(cursor), at)
+  }
+
+  #markRoot(): void {
+    const watermark = this.#isOver ? Number.POSITIVE_INFINITY : this.#eventTime.watermark
+    this.#core.setMark(this.#root, watermark, this.#isIdle)
+  }
+
+  #advance(): Promise<void> | undefined {
+    this.#markRoot()
+    return this.#core.advance()
+  }
+
+  idle(): void {
+    if (this.#isIdle || this.#isOver) return
+    this.#isIdle = true
+    // Idleness fires nothing, so nothing is waited for.
+    void this.#advance()
+  }
+
+  end(): Promise<void> {
+    this.#isIdle = false
+    this.#isOver = true
+    return this.#guarded(() => {
+      this.#core.begin()
+      return this.#advance()
+    })
+  }
+
+  barrier(number: number): void {
+    const result = this.#core.barrier(number, [this.#root])
+    this.#core.sendBarrier(number)
+    this.#core.options.host.passed(number, result)
+  }
+
+  tick(): Promise<void> | undefined {
+    return this.#core.nextTick === Number.POSITIVE_INFINITY ? undefined : this.#guarded(() => this.#core.tick())
+  }
+
+  get nextTick(): number {
+    return this.#core.nextTick
+  }
+
+  committed(barrier: number): void {
+    this.#core.committed(barrier)
+  }
+
+  counters(): TaskCounters {
+    return this.#core.counters()
+  }
+
+  async #guarded(run: () => Promise<void> | undefined): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      throw this.#core.failure(error)
+    }
+  }
+}

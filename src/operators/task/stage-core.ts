@@ -1,0 +1,275 @@
+import { Outputs } from '../outputs.js'
+import type { NodeId, PlanNode } from '../plan/nodes.js'
+import { KeyDirectory, type KeySpace } from './key-directory.js'
+import { KeyedState } from './keyed-state.js'
+import type { KeyedStep } from './keyed-step.js'
+import { StageRuntime } from './stage-runtime.js'
+import { type KeyedMember, StageSteps } from './stage-steps.js'
+import type { NodeWatermark, StageBarrier, StageTaskOptions, TaskCounters, TimerChange } from './stage-task.js'
+import { StepTimers } from './step-timers.js'
+
+/** What tasks of both kinds have: steps, state, timers, event time, and what a barrier takes of them. */
+export class StageCore {
+  readonly options: StageTaskOptions
+  readonly runtime: StageRuntime
+  readonly steps: StageSteps
+  readonly nodes: readonly NodeId[]
+  /** Whether anything in the plan asks for event time. */
+  readonly usesTime: boolean
+  /** Event time behind each node. */
+  readonly #marks: number[]
+  readonly #idles: boolean[]
+  readonly #state: KeyedState
+  readonly #timers: StepTimers[] = []
+  /** Keyed steps and exits by their place in `nodes`. */
+  readonly #keyed: readonly (KeyedStep | undefined)[]
+
+  constructor(options: StageTaskOptions, space: KeySpace) {
+    this.options = options
+    const { plan, stages, stage, host, isNew, bounds, sinkKeys, hashKeyName, restored } = options
+    this.nodes = stages.stages[stage]?.nodes ?? []
+    const members = membersOf(this.nodes, plan.nodes)
+    const directory = new KeyDirectory(space, members.length)
+    this.#state = new KeyedState({
+      steps: members.map(({ id, node, operator }) => ({
+        node: id,
+        version: node.state.version,
+        migrate:
+          operator.migrate?.bind(operator) ??
+          (node.state.migrate && ((value, _name, from) => node.state.migrate?.(value, from))),
+      })),
+      directory,
+      isNew,
+      bytesMax: bounds.stateBytesMax,
+      fetch: host.fetchCells,
+      pack: host.pack,
+      unpack: host.unpack,
+    })
+    this.runtime = new StageRuntime({
+      host,
+      nodes: stages.nodes.length,
+      outputs: new Outputs(sinkKeys),
+      directory,
+      state: this.#state,
+      keepsPartitions: this.nodes.some((id) => plan.nodes[id]?.kind === 'keyByPartition' && !stages.isSent(id)),
+      wantsPartition: this.nodes.some((id) => plan.nodes[id]?.kind === 'keyByPartition'),
+      hashKeyName,
+    })
+    const timersOf = (id: NodeId, slot: number, domain: 'event' | 'processing'): StepTimers => {
+      const timers = new StepTimers({
+        node: id,
+        slot,
+        domain,
+        directory,
+        isNew,
+        most: bounds.timersMax,
+        fetch: host.fetchTimers,
+        released: (entry) => this.#state.release(entry),
+      })
+      this.#timers.push(timers)
+      return timers
+    }
+    this.steps = new StageSteps(
+      options,
+      this.runtime,
+      members.map(
+        (member, slot): KeyedMember => ({
+          ...member,
+          slot,
+          eventTimers: timersOf(member.id, slot, 'event'),
+          processingTimers: timersOf(member.id, slot, 'processing'),
+        }),
+      ),
+    )
+    this.#keyed = this.nodes.map((id) => this.steps.keyed.get(id))
+    this.usesTime = plan.nodes.some(
+      (node) => node.kind === 'eventTime' || (node.kind === 'keyed' && node.make().onTimer !== undefined),
+    )
+    this.#marks = new Array<number>(stages.nodes.length).fill(Number.NEGATIVE_INFINITY)
+    this.#idles = new Array<boolean>(stages.nodes.length).fill(false)
+    this.runtime.now = restored?.now ?? 0
+    for (const { node, watermark } of restored?.watermarks ?? []) this.#restore(node, watermark)
+  }
+
+  #restore(node: NodeId, watermark: number): void {
+    this.#marks[node] = watermark
+    this.steps.keyed.get(node)?.restore(watermark)
+    const eventTime = this.steps.eventTimes.get(node)
+    if (eventTime) eventTime.watermark = watermark
+  }
+
+  mark(node: NodeId): number {
+    return this.#marks[node] as number
+  }
+
+  /** Event time at which rows come in. Takes effect with `advance`. */
+  setMark(node: NodeId, watermark: number, isIdle: boolean): void {
+    if (watermark > (this.#marks[node] as number)) this.#marks[node] = watermark
+    this.#idles[node] = isIdle
+  }
+
+  /** Fetches the first timers of processing time, whose tick could not be told otherwise. */
+  async start(): Promise<void> {
+    this.begin()
+    for (const step of this.steps.keyed.values()) {
+      const pending = step.prime()
+      if (pending) await pending
+    }
+    await this.advance()
+  }
+
+  /** A batch of rows, or of due timers, begins: nothing is on its way. */
+  begin(): void {
+    const { runtime } = this
+    runtime.now = Math.max(runtime.now, this.options.host.now())
+    this.#state.sweep()
+    for (const timers of this.#timers) timers.sweep()
+  }
+
+  /** What was thrown, with the place of the user's code. */
+  failure(error: unknown): unknown {
+    return this.runtime.failure(error)
+  }
+
+  /** The rows of the batch are through all steps, and sent. */
+  flush(): Promise<void> | undefined {
+    const pending = this.#flushSteps()
+    return pending ? pending.then(() => this.#flushExits()) : this.#flushExits()
+  }
+
+  #flushSteps(): Promise<void> | undefined {
+    for (const step of this.steps.asyncMaps.values()) if (!step.isIdle) return this.#flushAll()
+    for (const step of this.steps.keyed.values()) if (!step.isIdle) return this.#flushAll()
+    return undefined
+  }
+
+  /** In order: what a step gives on is flushed with the steps behind it. */
+  async #flushAll(): Promise<void> {
+    for (const id of this.nodes) {
+      await this.steps.asyncMaps.get(id)?.flush()
+      await this.steps.keyed.get(id)?.flush()
+    }
+  }
+
+  #flushExits(): Promise<void> | undefined {
+    for (const exit of this.steps.exits.values()) {
+      const pending = exit.flush()
+      if (pending) return pending.then(() => this.#flushExits())
+    }
+    return undefined
+  }
+
+  /** Carries event time through the steps; what fires on the way is through before the steps behind it see the time. */
+  advance(): Promise<void> | undefined {
+    return this.usesTime ? this.#advanceFrom(0) : undefined
+  }
+
+  #advanceFrom(index: number): Promise<void> | undefined {
+    for (let i = index; i < this.nodes.length; i++) {
+      const id = this.nodes[i] as NodeId
+      this.#combine(id)
+      const exit = this.steps.exits.get(id)
+      const pending = exit ? exit.flush() : this.#advanceStep(i, id)
+      if (pending) {
+        return pending.then(() => {
+          exit?.advance(this.mark(id), this.#idles[id] as boolean)
+          return this.#advanceFrom(i + 1)
+        })
+      }
+      exit?.advance(this.mark(id), this.#idles[id] as boolean)
+    }
+    return undefined
+  }
+
+  #advanceStep(index: number, id: NodeId): Promise<void> | undefined {
+    const pending = this.#keyed[index]?.advance(this.mark(id))
+    return pending ? pending.then(() => this.#flushSteps()) : this.#flushSteps()
+  }
+
+  /** Behind a node: the lowest of its inputs that are not idle. */
+  #combine(id: NodeId): void {
+    const eventTime = this.steps.eventTimes.get(id)
+    const inputs = this.options.stages.nodes[id]?.inputs ?? []
+    if (inputs.length === 0) return
+    let lowest = Number.POSITIVE_INFINITY
+    let isIdle = true
+    for (const input of inputs) {
+      if (this.#idles[input]) continue
+      isIdle = false
+      lowest = Math.min(lowest, this.#marks[input] as number)
+    }
+    if (isIdle) this.#idles[id] = true
+    // The end of a bounded run is the end behind an `eventTime` too.
+    else if (eventTime) this.setMark(id, lowest === Number.POSITIVE_INFINITY ? lowest : eventTime.watermark, false)
+    else this.setMark(id, lowest, false)
+  }
+
+  tick(): Promise<void> | undefined {
+    this.begin()
+    const pending = this.#tickFrom(0)
+    return pending ? pending.then(() => this.#flushExits()) : this.#flushExits()
+  }
+
+  #tickFrom(index: number): Promise<void> | undefined {
+    for (let i = index; i < this.nodes.length; i++) {
+      const pending = this.#keyed[i]?.fire('processing')
+      const flushed = pending ? pending.then(() => this.#flushSteps()) : this.#flushSteps()
+      if (flushed) return flushed.then(() => this.#tickFrom(i + 1))
+    }
+    return undefined
+  }
+
+  get nextTick(): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const step of this.steps.keyed.values()) next = Math.min(next, step.nextTick)
+    return next
+  }
+
+  /** Takes what the barrier takes; everything before it has been flushed. `entries` are where rows come in. */
+  barrier(number: number, entries: readonly NodeId[]): StageBarrier {
+    const timers: TimerChange[] = []
+    for (const each of this.#timers) each.barrier(number, timers)
+    return {
+      cells: this.#state.barrier(number),
+      timers,
+      outputs: this.runtime.outputs.barrier(),
+      watermarks: this.usesTime ? this.#watermarks(entries) : [],
+      now: this.runtime.now,
+    }
+  }
+
+  #watermarks(entries: readonly NodeId[]): NodeWatermark[] {
+    const ids = new Set([...entries, ...this.steps.eventTimes.keys(), ...this.steps.keyed.keys()])
+    return [...ids].map((node) => ({
+      node,
+      watermark: this.steps.eventTimes.get(node)?.watermark ?? this.mark(node),
+      isIdle: this.#idles[node] as boolean,
+    }))
+  }
+
+  /** Sends a barrier behind all rows so far. */
+  sendBarrier(number: number): void {
+    for (const exit of this.steps.exits.values()) exit.barrier(number)
+  }
+
+  committed(number: number): void {
+    this.#state.committed(number)
+    for (const timers of this.#timers) timers.committed(number)
+  }
+
+  counters(): TaskCounters {
+    const { rowsIn, events } = this.runtime
+    const counted = events.flatMap((ofNode, node) => [...ofNode].map(([event, by]) => ({ node, event, by })))
+    const counters = { rowsIn: [...rowsIn], events: counted }
+    rowsIn.fill(0)
+    for (const ofNode of events) ofNode.clear()
+    return counters
+  }
+}
+
+function membersOf(ids: readonly NodeId[], nodes: readonly PlanNode[]) {
+  return ids.flatMap((id) => {
+    const node = nodes[id]
+    return node?.kind === 'keyed' ? [{ id, node, operator: node.make() }] : []
+  })
+}

@@ -1,0 +1,228 @@
+import type { NodeId } from '../plan/nodes.js'
+import type { KeyDirectory } from './key-directory.js'
+import type { KeyEntry, Slot, Timer } from './key-entry.js'
+import type { CellName, TimeDomain } from './keyed-operator.js'
+import type { TimerChange, TimerPage, TimerRequest } from './stage-task.js'
+import { compareTimers, TimerHeap } from './timer-heap.js'
+
+export interface StepTimersOptions {
+  readonly node: NodeId
+  readonly slot: Slot
+  readonly domain: TimeDomain
+  readonly directory: KeyDirectory
+  /** Whether the store has none. */
+  readonly isNew: boolean
+  /** Timers in memory; later ones lie in the store alone once they are committed. */
+  readonly most: number
+  readonly fetch: (request: TimerRequest) => Promise<TimerPage>
+  /** Called with a key that has lost a timer. */
+  readonly released: (entry: KeyEntry) => void
+}
+
+/** Timers that are fetched at once. */
+const pageTimersMax = 1024
+
+/**
+ * The timers of one step and one kind of time, for all keys of a task. In memory are those that the store does not have
+ * yet, and of the others all before a point of time; what comes behind is fetched when that point is due.
+ */
+export class StepTimers {
+  readonly #options: StepTimersOptions
+  readonly #heap = new TimerHeap()
+  #dirty: Timer[] = []
+  /** Gone, but perhaps not from the store yet: what a page brings of them is passed over. */
+  #leaving: Timer[] = []
+  /** Keys whose last timer went. */
+  #emptied: KeyEntry[] = []
+  #order = 0
+  #barrier = 0
+  #committed = 0
+  #sweptAt = 0
+  /** Every timer before this time is in memory. */
+  #from: number
+  /** Where the next page goes on. */
+  #after: unknown
+
+  constructor(options: StepTimersOptions) {
+    this.#options = options
+    this.#from = options.isNew ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  }
+
+  /** Throws TypeError unless the time is whole milliseconds. */
+  set(entry: KeyEntry, time: number, tag: CellName | undefined): void {
+    const { slot, domain } = this.#options
+    if (!Number.isSafeInteger(time))
+      throw new TypeError(`A timer was set for ${time}: give whole milliseconds since 1970.`)
+    const found = entry.timers.find(slot, domain, time, tag)
+    if (found && !found.isGone) return
+    if (found) {
+      // Its removal has not committed. The heap may still have it, so a new one takes its place.
+      entry.timers.remove(found)
+      found.isReplaced = true
+    }
+    this.#touch(this.#add(entry, time, tag, found?.isStored ?? false, found !== undefined))
+  }
+
+  clear(entry: KeyEntry, time: number, tag: CellName | undefined): void {
+    const { slot, domain } = this.#options
+    const found = entry.timers.find(slot, domain, time, tag)
+    if (found?.isGone) return
+    if (found) {
+      this.#gone(found)
+      this.#heap.lost()
+      return
+    }
+    // Where it may lie in the store alone, its removal is written without a look.
+    if (time < this.#from || !Number.isSafeInteger(time)) return
+    const timer = this.#make(entry, time, tag, true, true)
+    entry.timers.add(timer)
+    this.#gone(timer)
+  }
+
+  #add(entry: KeyEntry, time: number, tag: CellName | undefined, isStored: boolean, wasStored: boolean): Timer {
+    const timer = this.#make(entry, time, tag, isStored, wasStored)
+    entry.timers.add(timer)
+    this.#heap.add(timer)
+    return timer
+  }
+
+  #make(entry: KeyEntry, time: number, tag: CellName | undefined, isStored: boolean, wasStored: boolean): Timer {
+    const { slot, domain } = this.#options
+    const order = this.#order++
+    const flags = {
+      isGone: false,
+      isReplaced: false,
+      isDirty: false,
+      isUnsure: time >= this.#from,
+      isStored,
+      wasStored,
+    }
+    return { time, tag, domain, slot, entry, order, ...flags, barrier: 0 }
+  }
+
+  #touch(timer: Timer): void {
+    if (timer.isDirty) return
+    timer.isDirty = true
+    this.#dirty.push(timer)
+  }
+
+  #gone(timer: Timer): void {
+    timer.isGone = true
+    if (timer.wasStored || timer.isStored || timer.isUnsure) return this.#touch(timer)
+    const { entry } = timer
+    entry.timers.remove(timer)
+    if (entry.timers.size === 0) this.#emptied.push(entry)
+  }
+
+  /** When something is due: the time of the earliest timer, or the point behind which the store has to be asked. */
+  get next(): number {
+    const first = this.#heap.first()
+    return first === undefined || first.time > this.#from ? this.#from : first.time
+  }
+
+  /** Takes out the earliest timer up to a time, `load` where one may lie in the store, undefined when none is due. */
+  take(until: number): Timer | 'load' | undefined {
+    const first = this.#heap.first()
+    if (
+      this.#from <= until &&
+      this.#from < Number.POSITIVE_INFINITY &&
+      (first === undefined || first.time > this.#from)
+    )
+      return 'load'
+    if (first === undefined || first.time > until) return undefined
+    this.#heap.shift()
+    this.#gone(first)
+    return first
+  }
+
+  /** Timers in memory that are due soon, for the cells that they will want. */
+  due(until: number): readonly Timer[] {
+    return this.#heap.due(until, pageTimersMax)
+  }
+
+  /** Fetches the timers behind the point up to which memory has all. */
+  async load(): Promise<void> {
+    const { node, domain, slot, directory, fetch, most } = this.#options
+    const limit = Math.min(pageTimersMax, most)
+    const page = await fetch({ node, domain, from: this.#from, after: this.#after, limit })
+    for (const { key, hashHi, hashLo, time, tag } of page.timers) {
+      const entry = directory.ofStored(key, hashHi, hashLo)
+      if (!entry.timers.find(slot, domain, time, tag)) this.#add(entry, time, tag, true, true).isUnsure = false
+      this.#from = time
+    }
+    this.#after = page.next
+    if (page.next === undefined) this.#from = Number.POSITIVE_INFINITY
+  }
+
+  /** Takes what changed since the last barrier. */
+  barrier(number: number, changes: TimerChange[]): void {
+    this.#barrier = number
+    for (const timer of this.#dirty) {
+      timer.isDirty = false
+      if (timer.isReplaced) continue
+      timer.barrier = number
+      if (timer.isGone) this.#leaving.push(timer)
+      const isSet = !timer.isGone
+      if (timer.isStored === isSet && !timer.isUnsure) continue
+      timer.isUnsure = false
+      timer.isStored = isSet
+      timer.wasStored = true
+      changes.push(this.#change(timer, isSet))
+    }
+    this.#dirty = []
+  }
+
+  #change({ entry, time, tag }: Timer, isSet: boolean): TimerChange {
+    const { node, domain, directory } = this.#options
+    const key = directory.name(entry)
+    return { node, hashHi: entry.hashHi, hashLo: entry.hashLo, key, domain, time, tag, isSet }
+  }
+
+  committed(number: number): void {
+    this.#committed = Math.min(number, this.#barrier)
+  }
+
+  /** Forgets what need not be in memory. Only where no row is on its way. */
+  sweep(): void {
+    if (this.#sweptAt !== this.#committed) {
+      this.#sweptAt = this.#committed
+      this.#leaving = this.#leaving.filter((timer) => {
+        if (timer.barrier > this.#committed) return true
+        this.#forget(timer)
+        return false
+      })
+      if (this.#heap.size > this.#options.most) this.#spill()
+    }
+    for (const entry of this.#emptied) this.#options.released(entry)
+    if (this.#emptied.length > 0) this.#emptied = []
+  }
+
+  #forget(timer: Timer): void {
+    const { entry } = timer
+    entry.timers.remove(timer)
+    if (entry.timers.size === 0) this.#emptied.push(entry)
+  }
+
+  /** Leaves later timers to the store, which has them. */
+  #spill(): void {
+    const timers = this.#heap.alive().sort(compareTimers)
+    const left = timers.slice(0, this.#options.most / 2)
+    let first = Number.POSITIVE_INFINITY
+    for (const timer of timers.slice(left.length)) {
+      if (timer.isDirty || !timer.isStored || timer.barrier > this.#committed) {
+        left.push(timer)
+        continue
+      }
+      if (timer.time < first) first = timer.time
+      this.#forget(timer)
+    }
+    this.#heap.replace(left)
+    if (first > this.#from) return
+    this.#from = first
+    this.#after = undefined
+  }
+
+  get size(): number {
+    return this.#heap.size
+  }
+}

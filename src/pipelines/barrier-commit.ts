@@ -1,0 +1,123 @@
+import type { EffectSet, RowEffect } from '../commit/index.js'
+import type { Position } from '../groups/index.js'
+import type { NodeId } from '../operators/index.js'
+import type { StageBarrier } from '../operators/task/index.js'
+import { MillraceError } from '../runtime/index.js'
+import type { FileSink, SinkEffects, SinkWork } from '../sinks/index.js'
+import type { KeySchema } from '../tables/index.js'
+import type { EventTimes } from './event-times.js'
+import { sinksOf } from './plan-steps.js'
+import { type PipelineRow, sinkFileRow } from './rows.js'
+import type { RunSource, RunTask } from './run-tasks.js'
+import { stateKey, stateValue } from './state-rows.js'
+import { timerKey, timerValue } from './timer-rows.js'
+
+/** What a task gave for a barrier; a source's also where it stands. */
+export interface BarrierPart {
+  readonly task: RunTask
+  readonly result: StageBarrier
+  readonly position: Position | undefined
+}
+
+/** The positions of the parts, by source. */
+export function positionsOf(parts: readonly BarrierPart[]): ReadonlyMap<RunSource, readonly Position[]> {
+  const positions = new Map<RunSource, Position[]>()
+  for (const { task, position } of parts) {
+    if (!task.source || !position) continue
+    const ofSource = positions.get(task.source.of)
+    if (ofSource) ofSource.push(position)
+    else positions.set(task.source.of, [position])
+  }
+  return positions
+}
+
+/** Where the state of each step lies: the number of its name, by node. */
+export function stateNumbers({ plan, states }: PipelineRow): ReadonlyMap<NodeId, number> {
+  return new Map(
+    plan.nodes.flatMap((node, id): [NodeId, number][] =>
+      node.kind === 'keyed' ? [[id, states[node.name] as number]] : [],
+    ),
+  )
+}
+
+export interface BarrierRows {
+  readonly rows: readonly RowEffect[]
+  /** Of these, what the steps changed. */
+  readonly changes: number
+}
+
+/** What state and time of a barrier make of the store. */
+export function rowsOf(
+  parts: readonly BarrierPart[],
+  pipeline: number,
+  states: ReadonlyMap<NodeId, number>,
+  times: EventTimes,
+): BarrierRows {
+  const rows: RowEffect[] = []
+  let now = 0
+  for (const { result } of parts) {
+    now = Math.max(now, result.now)
+    for (const { node, cell, ...key } of result.cells)
+      rows.push({
+        key: stateKey(pipeline, { ...key, state: states.get(node) as number }),
+        value: cell && stateValue(cell),
+      })
+    for (const { node, isSet, ...timer } of result.timers)
+      rows.push({
+        key: timerKey(pipeline, { ...timer, state: states.get(node) as number }),
+        value: isSet ? timerValue : undefined,
+      })
+  }
+  const changes = rows.length
+  for (const { task, result } of parts) for (const row of times.take(task.owner, result.watermarks)) rows.push(row)
+  // Only what steps do with processing time must not see it go back.
+  if (changes > 0) for (const row of times.takeNow(now)) rows.push(row)
+  return { rows, changes }
+}
+
+export interface SinkParts {
+  readonly row: PipelineRow
+  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly files: ReadonlyMap<NodeId, FileSink>
+}
+
+/** What the sinks are to write, task by task. */
+export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: SinkParts): SinkWork[] {
+  const gathered = new Map<NodeId, string[]>()
+  for (const { result } of parts)
+    for (const { sink, entries } of result.outputs) {
+      const all = gathered.get(sink)
+      if (all) for (const entry of entries) all.push(entry)
+      else gathered.set(sink, [...entries])
+    }
+  const sinks = new Map(sinksOf(row.plan).map((sink) => [sink.node, sink]))
+  return [...gathered].map(([node, entries]): SinkWork => {
+    const sink = sinks.get(node)
+    if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
+    if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, entries }
+    if (sink.kind === 'table') return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
+    return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }
+  })
+}
+
+/** Everything of a barrier as one effect set. */
+export function effectsOf(
+  positions: ReadonlyMap<RunSource, readonly Position[]>,
+  { rows, changes }: BarrierRows,
+  sinks: SinkEffects,
+  row: PipelineRow,
+): EffectSet {
+  const moved = [...positions].flatMap(([{ group }, ofSource]) => group.rowsFor(ofSource))
+  const files = [...sinks.files].map(([node, file]) => sinkFileRow(row.id, fileNumber(row, node), file))
+  const isPositionOnly = sinks.rows.length === 0 && sinks.records.length === 0 && changes === 0 && files.length === 0
+  return {
+    rows: [...moved, ...rows, ...sinks.rows, ...files],
+    records: sinks.records,
+    ...(isPositionOnly ? { essential: true } : {}),
+  }
+}
+
+export function fileNumber({ plan, files }: PipelineRow, node: NodeId): number {
+  const sink = plan.nodes[node]
+  return files[sink?.kind === 'sink' ? sink.name : ''] as number
+}

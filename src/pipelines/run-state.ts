@@ -1,0 +1,36 @@
+import type { Storage } from '../storage/index.js'
+import type { RunState } from './run.js'
+import { statesOf } from './state-rows.js'
+import { decodeTimes, type StoredTimes, timesOf } from './time-rows.js'
+import { timersOf } from './timer-rows.js'
+
+const pageRows = 1000
+const pageBytesMax = 1 << 20
+
+/** What the last commit of a pipeline left behind, for its next run. */
+export async function storedState(storage: Pick<Storage, 'page'>, pipeline: number): Promise<RunState> {
+  const [hasState, hasTimers, times] = await Promise.all([
+    hasAny(storage, statesOf(pipeline)),
+    hasAny(storage, timersOf(pipeline)),
+    storedTimes(storage, pipeline),
+  ])
+  return { isNew: !hasState && !hasTimers, times }
+}
+
+async function hasAny(storage: Pick<Storage, 'page'>, range: { gte: Buffer; lt: Buffer }): Promise<boolean> {
+  const { keys } = await storage.page({ ...range, limit: 1, bytesMax: 1, values: false })
+  return keys.length > 0
+}
+
+async function storedTimes(storage: Pick<Storage, 'page'>, pipeline: number): Promise<StoredTimes> {
+  const { gte, lt } = timesOf(pipeline)
+  const keys: Buffer[] = []
+  const values: Buffer[] = []
+  for (let after: Buffer | undefined; ; after = keys.at(-1)) {
+    const from = after ? { gt: after } : { gte }
+    const page = await storage.page({ ...from, lt, limit: pageRows, bytesMax: pageBytesMax })
+    keys.push(...page.keys)
+    values.push(...page.values)
+    if (!page.more) return decodeTimes(keys, values)
+  }
+}

@@ -1,0 +1,300 @@
+import type { Group, Position } from '../groups/index.js'
+import type { ShardedLog, ShardId } from '../log/index.js'
+import { groupsOfTask, type KeyedStage, type NodeId, type SourceStage, type Stages } from '../operators/task/index.js'
+import type { Clock } from '../runtime/index.js'
+import type { KeySchema } from '../tables/index.js'
+import type { ChannelStart, Exit, OpenTaskOptions, TaskHandle, TaskListener, WorkerPool } from '../workers/index.js'
+import type { EventTimes } from './event-times.js'
+import { idleMsOf, stageLabel } from './plan-steps.js'
+import type { PipelineRow, SourceRow } from './rows.js'
+import type { RunLimits } from './run.js'
+import { SourceTask } from './source-task.js'
+import type { TimeOwner } from './time-rows.js'
+import type { HashRange } from './timer-pages.js'
+
+/** A source as a run reads it. */
+export interface RunSource {
+  readonly row: SourceRow
+  readonly group: Group
+}
+
+/** A task of a run. */
+export interface RunTask {
+  /** For people: which one a barrier waits for. */
+  readonly label: string
+  readonly owner: TimeOwner
+  /** The keys that may be its own. */
+  readonly range: HashRange
+  readonly handle: TaskHandle
+  /** What it reads, where it is a source's. */
+  readonly source: { readonly task: SourceTask; readonly of: RunSource } | undefined
+}
+
+export interface RunTasksOptions {
+  readonly row: PipelineRow
+  readonly stages: Stages
+  readonly sources: readonly RunSource[]
+  readonly log: ShardedLog
+  readonly workers: WorkerPool
+  readonly clock: Clock
+  readonly limits: RunLimits
+  readonly moduleFile: string
+  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly times: EventTimes
+  /** Whether the store has no state of the pipeline yet. */
+  readonly isNew: () => boolean
+  /** Whether the epoch has room for more. */
+  readonly mayRead: () => boolean
+  readonly onRead: (bytes: number) => void
+  readonly onError: (error: unknown, shard: ShardId) => void
+  readonly onCaughtUp: () => void
+  /** What a task hears of its worker. */
+  readonly listen: (task: () => RunTask) => TaskListener
+}
+
+/** Rows that may be on their way into one keyed task, over all of its channels, and over one at least. */
+const rowsInFlightMax = 65_536
+const creditRowsLeast = 256
+const creditRowsMost = 4096
+/** Timers of one step and domain that a task keeps in memory. */
+const timersMax = 100_000
+
+/** The tasks of a run and the channels between them. They come and go only between a commit and the next barrier. */
+export class RunTasks {
+  readonly #options: RunTasksOptions
+  /** Tasks of each keyed stage, in the order of their key groups. */
+  readonly #keyed = new Map<number, RunTask[]>()
+  readonly #sources = new Map<string, RunTask>()
+  /** Channels of the source tasks. */
+  readonly #exits = new Map<string, readonly Exit[]>()
+
+  constructor(options: RunTasksOptions) {
+    this.#options = options
+    // Rows go from lower stages to higher ones: whoever sends must know to whom.
+    for (const stage of [...options.stages.stages].reverse()) if (stage.kind === 'keyed') this.#openKeyed(stage)
+  }
+
+  get count(): number {
+    return this.#sources.size + [...this.#keyed.values()].reduce((sum, tasks) => sum + tasks.length, 0)
+  }
+
+  /** Source tasks by source and shard, then keyed ones: so that the outputs of one barrier come in an order that can be repeated. */
+  all(): readonly RunTask[] {
+    const shard = ({ owner }: RunTask): number => (owner.kind === 'shard' ? owner.shard : 0)
+    const root = ({ owner }: RunTask): number => (owner.kind === 'shard' ? owner.root : 0)
+    const sources = [...this.#sources.values()].sort((a, b) => root(a) - root(b) || shard(a) - shard(b))
+    const stages = [...this.#keyed].sort(([a], [b]) => a - b)
+    return [...sources, ...stages.flatMap(([, tasks]) => tasks)]
+  }
+
+  get hasProgress(): boolean {
+    for (const { source } of this.#sources.values()) if (source?.task.hasProgress) return true
+    return false
+  }
+
+  /** Whether every source is gone and everything of it has been read and committed. */
+  get isDrained(): boolean {
+    const { sources, log } = this.#options
+    if (this.#sources.size > 0) return false
+    return sources.every(({ row }) => {
+      const stream = log.stream(row.stream)
+      return !stream || stream.closedAt !== undefined
+    })
+  }
+
+  #openKeyed(stage: KeyedStage): void {
+    const { row, stages, workers, times, listen } = this.#options
+    const tasks: RunTask[] = []
+    const size = workers.size
+    for (let i = 0; i < size; i++) {
+      const exits = this.#exitsOf(stage.exits)
+      const owner: TimeOwner = { kind: 'stage', stage: stage.id }
+      const listener = listen(() => task)
+      const options = this.#open(stage.id, i, exits, undefined, times.ofStage(stage.id))
+      const handle = workers.open(options, listener, row.id + i)
+      const { first, last } = groupsOfTask(i, size)
+      const task: RunTask = {
+        label: `task ${i + 1} of ${stageLabel(row.plan, stages, stage.id)}`,
+        owner,
+        range: {
+          low: { hi: first * 2 ** 24, lo: 0 },
+          high: { hi: (last + 1) * 2 ** 24 - 1, lo: 2 ** 32 - 1 },
+        },
+        handle,
+        source: undefined,
+      }
+      tasks.push(task)
+      this.#connect(handle, exits)
+    }
+    this.#keyed.set(stage.id, tasks)
+  }
+
+  #open(
+    stage: number,
+    index: number,
+    exits: readonly Exit[],
+    hashKeyName: string | undefined,
+    restored: OpenTaskOptions['restored'],
+  ): OpenTaskOptions {
+    const { moduleFile, row, stages, sinkKeys, limits, workers, isNew } = this.#options
+    const tasks = stages.stages.map(({ kind }) => (kind === 'keyed' ? workers.size : 1))
+    return {
+      file: moduleFile,
+      label: row.plan.name,
+      stage,
+      index,
+      tasks,
+      hashKeyName,
+      sinkKeys,
+      restored,
+      isNew: isNew(),
+      exits,
+      stateBytesMax: limits.stateBytesMax,
+      timersMax,
+      creditRows: this.#creditRows(),
+    }
+  }
+
+  /** Few rows a channel where many sources send to each task: what waits for a barrier is bounded by it. */
+  #creditRows(): number {
+    const shards = this.#options.sources.reduce((sum, { group }) => sum + group.readable().length, 0)
+    const share = Math.floor(rowsInFlightMax / Math.max(1, shards))
+    return Math.min(creditRowsMost, Math.max(creditRowsLeast, share))
+  }
+
+  #exitsOf(nodes: readonly NodeId[]): readonly Exit[] {
+    const { stages, workers } = this.#options
+    return nodes.map((node) => {
+      const receivers = this.#keyed.get(stages.stageOfExit.get(node) as number) as RunTask[]
+      const first = workers.takeChannels(receivers.length)
+      return { node, channels: receivers.map(({ handle }, i) => ({ channel: first + i, to: handle.address })) }
+    })
+  }
+
+  /** Tells the receivers of the channels that a new task has. */
+  #connect({ address }: TaskHandle, exits: readonly Exit[]): void {
+    for (const [receiver, opened] of this.#startsOf(address, exits)) receiver.handle.channels(opened, [])
+  }
+
+  #startsOf(from: TaskHandle['address'], exits: readonly Exit[]): Map<RunTask, ChannelStart[]> {
+    const starts = new Map<RunTask, ChannelStart[]>()
+    for (const { node, channels } of exits) {
+      const receivers = this.#keyed.get(this.#options.stages.stageOfExit.get(node) as number) as RunTask[]
+      channels.forEach(({ channel }, i) => {
+        const receiver = receivers[i] as RunTask
+        starts.set(receiver, [...(starts.get(receiver) ?? []), { channel, entry: node, from }])
+      })
+    }
+    return starts
+  }
+
+  /**
+   * Opens a task for each shard that may be read now, then closes those whose shards have ended: a shard without its children
+   * must go on to hold event time back, so its task stays until all of them have theirs.
+   */
+  follow(): void {
+    for (const source of this.#options.sources)
+      for (const position of source.group.readable()) {
+        const name = nameOf(source, position.shard)
+        if (!this.#sources.has(name)) this.#openSource(name, source, position)
+      }
+    for (const [name, task] of this.#sources) {
+      if (!task.source || !this.#isPast(name, task.source.of, task.source.task)) continue
+      task.source.task.stop()
+      this.#sources.delete(name)
+      this.#close(name)
+    }
+  }
+
+  #close(name: string): void {
+    const closed = new Map<RunTask, number[]>()
+    for (const { node, channels } of this.#exits.get(name) ?? []) {
+      const receivers = this.#keyed.get(this.#options.stages.stageOfExit.get(node) as number) as RunTask[]
+      channels.forEach(({ channel }, i) => {
+        const receiver = receivers[i] as RunTask
+        closed.set(receiver, [...(closed.get(receiver) ?? []), channel])
+      })
+    }
+    this.#exits.delete(name)
+    for (const [receiver, channels] of closed) receiver.handle.channels([], channels)
+  }
+
+  #isPast(name: string, source: RunSource, task: SourceTask): boolean {
+    if (!source.group.position(task.shard)?.ended) return false
+    if (this.#exits.get(name)?.length === 0) return true
+    const children = this.#options.log.shard(task.shard)?.children ?? []
+    return children.every((child) => this.#sources.has(nameOf(source, child)) || source.group.position(child))
+  }
+
+  isReading(root: NodeId, shard: ShardId): boolean {
+    const task = this.#sources.get(`${root} ${shard}`)?.source?.task
+    return task !== undefined && !task.isEnded
+  }
+
+  /** Whether a shard has ended and its children have times of their own in the store. */
+  hasHeirs(root: NodeId, shard: ShardId): boolean {
+    const group = this.#options.sources.find(({ row }) => row.node === root)?.group
+    if (!group) return true
+    if (!group.position(shard)?.ended) return false
+    const children = this.#options.log.shard(shard)?.children ?? []
+    return children.every((child) => group.position(child))
+  }
+
+  #openSource(name: string, source: RunSource, position: Position): void {
+    const { log, clock, limits, stages, workers, times, listen, row, mayRead, onRead, onError, onCaughtUp } =
+      this.#options
+    const { node: root, hashKeyName } = source.row
+    const stage = stages.stages.find((each) => each.kind === 'source' && each.root === root) as SourceStage
+    const shard = log.shard(position.shard)
+    const owner: TimeOwner = { kind: 'shard', root, shard: position.shard }
+    const restored = times.ofShard(root, shard ?? { id: position.shard, parents: [] })
+    const idleMs = idleMsOf(row.plan, stage)
+    const task = new SourceTask({
+      position,
+      log,
+      clock,
+      handoverBytes: Math.min(limits.handoverBytes, limits.epochBytesMax),
+      handoversInFlightMax: limits.handoversInFlightMax,
+      mayRead,
+      onRead,
+      onError: (error) => onError(error, position.shard),
+      onCaughtUp,
+      idleMs: () => (times.isAsked ? idleMs : undefined),
+      isIdle: (restored?.watermarks.length ?? 0) > 0 && (restored?.watermarks.every(({ isIdle }) => isIdle) ?? false),
+      isLast: () =>
+        log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
+    })
+    const exits = this.#exitsOf(stage.exits)
+    const listener = listen(() => entry)
+    const handle = workers.open(this.#open(stage.id, 0, exits, hashKeyName, restored), listener)
+    const entry: RunTask = {
+      label: `the task of shard ${position.shard}`,
+      owner,
+      range: { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } },
+      handle,
+      source: { task, of: source },
+    }
+    task.handle = handle
+    this.#sources.set(name, entry)
+    this.#exits.set(name, exits)
+    this.#connect(handle, exits)
+  }
+
+  /** Has the sources read on. */
+  pump(): void {
+    for (const { source } of this.#sources.values()) source?.task.pump()
+  }
+
+  awaitIdleness(): void {
+    for (const { source } of this.#sources.values()) source?.task.awaitIdleness()
+  }
+
+  stop(): void {
+    for (const { source } of this.#sources.values()) source?.task.stop()
+    for (const tasks of this.#keyed.values()) for (const { handle } of tasks) handle.close()
+    this.#sources.clear()
+    this.#keyed.clear()
+  }
+}
+
+const nameOf = ({ row }: RunSource, shard: ShardId): string => `${row.node} ${shard}`

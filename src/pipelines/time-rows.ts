@@ -1,0 +1,101 @@
+import { Family } from '../commit/index.js'
+import type { ShardId } from '../log/index.js'
+import type { NodeWatermark } from '../operators/task/index.js'
+import { numbered } from './rows.js'
+
+/** Whose event time a row says: that of a source's shard, or that of all tasks of a keyed stage. */
+export type TimeOwner =
+  | { readonly kind: 'shard'; readonly root: number; readonly shard: ShardId }
+  | { readonly kind: 'stage'; readonly stage: number }
+
+const version = 1
+const idleFlag = 1
+const shardOwner = 1
+const stageOwner = 2
+const nowOwner = 0
+const entryBytes = 11
+
+/**
+ * `event time`: family, pipeline u32be, owner u8 (1 a shard, 2 a keyed stage), then the root of its stage u32be and the shard
+ * u32be, or the stage u32be.
+ */
+export function timeKey(pipeline: number, owner: TimeOwner): Buffer {
+  const row = Buffer.alloc(owner.kind === 'shard' ? 14 : 10)
+  numbered(Family.eventTime, pipeline).copy(row)
+  row[5] = owner.kind === 'shard' ? shardOwner : stageOwner
+  row.writeUInt32BE(owner.kind === 'shard' ? owner.root : owner.stage, 6)
+  if (owner.kind === 'shard') row.writeUInt32BE(owner.shard, 10)
+  return row
+}
+
+/** The row of the latest processing time that a task saw: owner 0, nothing else. */
+export function nowKey(pipeline: number): Buffer {
+  const row = Buffer.alloc(6)
+  numbered(Family.eventTime, pipeline).copy(row)
+  row[5] = nowOwner
+  return row
+}
+
+/** version u8, then for each node: its number u16le, flags u8 (1 idle), its watermark as a double. */
+export function timeValue(watermarks: readonly NodeWatermark[]): Buffer {
+  const row = Buffer.allocUnsafe(1 + entryBytes * watermarks.length)
+  row[0] = version
+  watermarks.forEach(({ node, watermark, isIdle }, i) => {
+    const at = 1 + entryBytes * i
+    row.writeUInt16LE(node, at)
+    row[at + 2] = isIdle ? idleFlag : 0
+    row.writeDoubleLE(watermark, at + 3)
+  })
+  return row
+}
+
+/** version u8, milliseconds since 1970 as a double. */
+export function nowValue(now: number): Buffer {
+  const row = Buffer.allocUnsafe(9)
+  row[0] = version
+  row.writeDoubleLE(now, 1)
+  return row
+}
+
+/** What the rows of a pipeline say. */
+export interface StoredTimes {
+  readonly times: readonly { readonly owner: TimeOwner; readonly watermarks: readonly NodeWatermark[] }[]
+  /** The latest processing time that a task saw; 0 for none. */
+  readonly now: number
+}
+
+export function decodeTimes(keys: readonly Buffer[], values: readonly Buffer[]): StoredTimes {
+  let now = 0
+  const times = keys.flatMap((key, i) => {
+    const value = values[i] as Buffer
+    if (key[5] === nowOwner) {
+      now = value.readDoubleLE(1)
+      return []
+    }
+    return [{ owner: ownerOf(key), watermarks: watermarksOf(value) }]
+  })
+  return { times, now }
+}
+
+function ownerOf(key: Buffer): TimeOwner {
+  return key[5] === shardOwner
+    ? { kind: 'shard', root: key.readUInt32BE(6), shard: key.readUInt32BE(10) as ShardId }
+    : { kind: 'stage', stage: key.readUInt32BE(6) }
+}
+
+function watermarksOf(value: Buffer): NodeWatermark[] {
+  return Array.from({ length: (value.length - 1) / entryBytes }, (_, i) => {
+    const at = 1 + entryBytes * i
+    return {
+      node: value.readUInt16LE(at),
+      isIdle: ((value[at + 2] as number) & idleFlag) !== 0,
+      watermark: value.readDoubleLE(at + 3),
+    }
+  })
+}
+
+/** All of this of a pipeline. */
+export const timesOf = (pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
+  gte: numbered(Family.eventTime, pipeline),
+  lt: numbered(Family.eventTime, pipeline + 1),
+})

@@ -1,0 +1,117 @@
+import { Family } from '../commit/index.js'
+import type { CellName, TimeDomain } from '../operators/task/index.js'
+import { decodeName, encodeName } from './cell-names.js'
+import { numbered } from './rows.js'
+
+/** A timer by the number of its step's state. */
+export interface TimerKey {
+  readonly state: number
+  readonly hashHi: number
+  readonly hashLo: number
+  readonly key: Buffer
+  readonly domain: TimeDomain
+  /** Milliseconds since 1970, whole. */
+  readonly time: number
+  readonly tag: CellName | undefined
+}
+
+/** A timer of which the row says everything. */
+const version = 1
+export const timerValue = Buffer.from([version])
+
+const groupAt = 9
+const domainAt = 10
+const timeAt = 11
+const hashAt = 19
+const lengthAt = 27
+const keyAt = 29
+
+/**
+ * `timer`: family, pipeline u32be, state u32be, key group u8, domain u8 (0 event, 1 processing), time, key hash (hi u32be,
+ * lo u32be), key length u16be, key, tag. Times are written with their sign turned, so that they sort.
+ */
+export function timerKey(pipeline: number, timer: TimerKey): Buffer {
+  const tag = encodeName(timer.tag)
+  const row = Buffer.allocUnsafe(keyAt + timer.key.length + tag.length)
+  writeStart(row, pipeline, timer.state, timer.hashHi >>> 24, timer.domain)
+  writeTime(row, timer.time)
+  row.writeUInt32BE(timer.hashHi >>> 0, hashAt)
+  row.writeUInt32BE(timer.hashLo >>> 0, hashAt + 4)
+  row.writeUInt16BE(timer.key.length, lengthAt)
+  row.set(timer.key, keyAt)
+  row.set(tag, keyAt + timer.key.length)
+  return row
+}
+
+export function decodeTimer(row: Buffer): TimerKey {
+  const end = keyAt + row.readUInt16BE(lengthAt)
+  return {
+    state: row.readUInt32BE(5),
+    hashHi: row.readUInt32BE(hashAt),
+    hashLo: row.readUInt32BE(hashAt + 4),
+    key: Buffer.from(row.subarray(keyAt, end)),
+    domain: row[domainAt] === 0 ? 'event' : 'processing',
+    time: (row.readUInt32BE(timeAt) - halfRange) * 2 ** 32 + row.readUInt32BE(timeAt + 4),
+    tag: decodeName(row.subarray(end)),
+  }
+}
+
+/** The timers of a state, key group and domain from a time on; -Infinity is the first one. */
+export function timersFrom(
+  pipeline: number,
+  { state, group, domain, from }: TimerRange,
+): { readonly gte: Buffer; readonly lt: Buffer } {
+  const gte = Buffer.alloc(hashAt)
+  writeStart(gte, pipeline, state, group, domain)
+  const lt = Buffer.alloc(timeAt, gte)
+  lt[domainAt] = (lt[domainAt] as number) + 1
+  if (from > -Infinity) writeTime(gte, from)
+  return { gte, lt }
+}
+
+export interface TimerRange {
+  readonly state: number
+  readonly group: number
+  readonly domain: TimeDomain
+  readonly from: number
+}
+
+/** All timers of a state in the key groups from `first` to `last`. */
+export function timersOfGroups(
+  pipeline: number,
+  state: number,
+  first: number,
+  last: number,
+): { readonly gte: Buffer; readonly lt: Buffer } {
+  const gte = Buffer.alloc(domainAt)
+  gte[0] = Family.timer
+  gte.writeUInt32BE(pipeline, 1)
+  gte.writeUInt32BE(state, 5)
+  const lt = Buffer.from(gte)
+  gte[groupAt] = first
+  if (last < 255) lt[groupAt] = last + 1
+  else lt.writeUInt32BE(state + 1, 5)
+  return { gte, lt }
+}
+
+/** All timers of a pipeline. */
+export const timersOf = (pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
+  gte: numbered(Family.timer, pipeline),
+  lt: numbered(Family.timer, pipeline + 1),
+})
+
+function writeStart(row: Buffer, pipeline: number, state: number, group: number, domain: TimeDomain): void {
+  row[0] = Family.timer
+  row.writeUInt32BE(pipeline, 1)
+  row.writeUInt32BE(state, 5)
+  row[groupAt] = group
+  row[domainAt] = domain === 'event' ? 0 : 1
+}
+
+const halfRange = 2 ** 31
+
+function writeTime(row: Buffer, time: number): void {
+  const high = Math.floor(time / 2 ** 32)
+  row.writeUInt32BE(high + halfRange, timeAt)
+  row.writeUInt32BE(time - high * 2 ** 32, timeAt + 4)
+}

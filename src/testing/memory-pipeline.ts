@@ -1,0 +1,131 @@
+import type { NewRecord } from '../log/types.js'
+import type { NodeId, PipelinePlan } from '../operators/plan/nodes.js'
+import { type StageTaskOptions, stagesOf, type TaskBounds } from '../operators/task/index.js'
+import { recordOfEntry } from './entries.js'
+import { MemoryLog } from './memory-log.js'
+import { MemoryRun } from './memory-run.js'
+import { MemoryStore } from './memory-store.js'
+import type { MemorySettings } from './memory-tasks.js'
+import { Random } from './random.js'
+import { VirtualTime } from './virtual-time.js'
+
+export interface MemoryPipelineOptions {
+  readonly plan: PipelinePlan
+  readonly seed: number
+  /** Shards of each source at the beginning. */
+  readonly shards: number
+  /** Tasks of each keyed stage. */
+  readonly tasks: number
+  /** Virtual time at the beginning, milliseconds since 1970. */
+  readonly now: number
+  readonly bounds: TaskBounds
+  readonly sinkKeys: StageTaskOptions['sinkKeys']
+  readonly hashKeyNames: ReadonlyMap<NodeId, string>
+}
+
+/** A pipeline in memory: its sources, what it has committed, and the run that is under way. */
+export class MemoryPipeline {
+  readonly log = new MemoryLog()
+  readonly store = new MemoryStore()
+  readonly time: VirtualTime
+  readonly random: Random
+  readonly #settings: MemorySettings
+  #run: MemoryRun
+  #isEnded = false
+  /** What was counted by runs that are over, by `node event`. */
+  readonly #counts = new Map<string, number>()
+
+  constructor(options: MemoryPipelineOptions) {
+    const { plan, seed, shards, tasks, now, bounds, sinkKeys, hashKeyNames } = options
+    this.time = new VirtualTime(now)
+    this.random = new Random(seed)
+    const stages = stagesOf(plan.nodes)
+    for (const stage of stages.stages) if (stage.kind === 'source') this.log.create(stage.root, shards)
+    this.#settings = {
+      plan,
+      stages,
+      store: this.store,
+      tasks,
+      bounds,
+      sinkKeys,
+      hashKeyNames,
+      now: () => this.time.now,
+      setTimeout: (run, ms) => this.time.setTimeout(run, ms),
+    }
+    this.store.onOutput = (node, entries) => {
+      if (plan.nodes[node]?.kind !== 'through') return
+      for (const entry of entries) this.append(node, recordOfEntry(entry, this.time.now))
+    }
+    this.#run = this.#newRun()
+  }
+
+  #newRun(): MemoryRun {
+    return new MemoryRun(this.#settings, this.log, this.random)
+  }
+
+  get stages(): MemorySettings['stages'] {
+    return this.#settings.stages
+  }
+
+  async open(): Promise<void> {
+    await this.#run.open()
+    if (this.#isEnded) await this.#run.end()
+  }
+
+  append(root: NodeId, record: NewRecord): number {
+    return this.log.append(root, record)
+  }
+
+  /** Does up to so many things of those that can be done; fewer when nothing is left. */
+  async steps(most: number): Promise<void> {
+    for (let i = 0; i < most && (await this.#run.step()); i++);
+  }
+
+  wantBarrier(): void {
+    this.#run.wantBarrier()
+  }
+
+  async settle(): Promise<void> {
+    await this.#run.settle()
+  }
+
+  async commitAll(): Promise<void> {
+    await this.#run.commitAll()
+  }
+
+  /** Everything since the last commit is lost, and all tasks begin again from it. */
+  async crash(): Promise<void> {
+    this.#run = this.#newRun()
+    await this.open()
+  }
+
+  /** Splits an open shard of a source, the first one of them unless chance says another. */
+  split(root: NodeId): void {
+    this.log.split(this.random.pick(this.log.open(root)))
+  }
+
+  /** Merges two neighbours; does nothing where there is one shard alone. */
+  merge(root: NodeId): void {
+    this.log.merge(this.random.pick(this.log.open(root)))
+  }
+
+  /** Virtual time goes on: timers of processing time become due, silent shards idle. */
+  advance(ms: number): void {
+    this.time.advance(ms)
+    this.#run.idle()
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true
+    await this.#run.end()
+  }
+
+  /** What operators counted since the pipeline began, by `node event`. A crash takes nothing back. */
+  counts(): ReadonlyMap<string, number> {
+    for (const { node, event, by } of this.#run.events()) {
+      const name = `${node} ${event}`
+      this.#counts.set(name, (this.#counts.get(name) ?? 0) + by)
+    }
+    return this.#counts
+  }
+}

@@ -1,0 +1,272 @@
+import { idleMsOf, type NodeWatermark } from '../operators/task/index.js'
+import { chunkOf, type MemoryLog, type MemoryShard } from './memory-log.js'
+import type { MemoryMarks, MemoryPart } from './memory-store.js'
+import {
+  type KeyedMemoryTask,
+  leaveName,
+  type MemoryChannel,
+  type MemorySettings,
+  type MemoryTask,
+  openKeyed,
+  openSource,
+  type SourceMemoryTask,
+  type TaskEvents,
+} from './memory-tasks.js'
+import type { Random } from './random.js'
+
+/** Records that a task reads at once. */
+const chunkRecordsMax = 40
+
+interface Barrier {
+  readonly number: number
+  readonly parts: Map<MemoryTask, MemoryPart>
+}
+
+/** One thing that a run may do next. */
+type Action = () => Promise<void>
+
+/**
+ * The tasks of a pipeline from a commit to a crash. What happens next follows from random numbers: which task reads, which
+ * message arrives, when a barrier is sent and when it commits. So every interleaving that threads could bring may come, and
+ * the same one again from the same seed.
+ */
+export class MemoryRun {
+  readonly #settings: MemorySettings
+  readonly #log: MemoryLog
+  readonly #random: Random
+  readonly #sources = new Map<number, SourceMemoryTask>()
+  readonly #keyed = new Map<number, readonly KeyedMemoryTask[]>()
+  readonly #channels = new Map<number, MemoryChannel>()
+  readonly #events: TaskEvents
+  #channel = 0
+  #number = 0
+  #barrier: Barrier | undefined
+  #wantsBarrier = false
+  /** What user code or the engine threw: nothing more can be done. */
+  #isBroken = false
+
+  constructor(settings: MemorySettings, log: MemoryLog, random: Random) {
+    this.#settings = settings
+    this.#log = log
+    this.#random = random
+    this.#events = {
+      drain: (channel) => this.#drain(channel),
+      passed: (task, number, part) => this.#passed(task, number, part),
+    }
+  }
+
+  /** Opens all tasks as the last commit left them. */
+  async open(): Promise<void> {
+    const { stages, tasks, store } = this.#settings
+    const opened: KeyedMemoryTask[] = []
+    for (const stage of stages.stages) {
+      if (stage.kind !== 'keyed') continue
+      const marks = store.stageMarks.get(stage.id)
+      const ofStage = Array.from({ length: tasks }, (_, i) =>
+        openKeyed(this.#settings, stage.id, i, marks, this.#events),
+      )
+      this.#keyed.set(stage.id, ofStage)
+      opened.push(...ofStage)
+    }
+    for (const task of opened) this.#connect(task)
+    const sources = this.#openSources()
+    for (const task of opened) await this.#guarded(() => task.task.start())
+    for (const task of sources) await this.#guarded(() => task.task.start())
+  }
+
+  /** A child may be read once all of its parents have been, and that is committed. */
+  #openSources(): SourceMemoryTask[] {
+    const { store } = this.#settings
+    const opened: SourceMemoryTask[] = []
+    for (const shard of this.#log.shards) {
+      const position = store.positions.get(shard.id)
+      if (this.#sources.has(shard.id) || position?.isEnded) continue
+      if (!shard.parents.every((parent) => store.positions.get(parent)?.isEnded)) continue
+      const task = openSource(this.#settings, shard, position?.next ?? 0, this.#marksOf(shard), this.#events)
+      this.#sources.set(shard.id, task)
+      this.#connect(task)
+      opened.push(task)
+    }
+    return opened
+  }
+
+  /** A shard that was never read begins where the slowest of its parents was. */
+  #marksOf(shard: MemoryShard): MemoryMarks | undefined {
+    const { store } = this.#settings
+    const own = store.shardMarks.get(shard.id)
+    if (own || shard.parents.length === 0) return own
+    const parents = shard.parents.flatMap((parent) => store.shardMarks.get(parent) ?? [])
+    const lowest = new Map<number, NodeWatermark>()
+    for (const mark of parents.flatMap(({ watermarks }) => watermarks)) {
+      const found = lowest.get(mark.node)
+      if (!found || mark.watermark < found.watermark) lowest.set(mark.node, { ...mark, isIdle: false })
+    }
+    return { watermarks: [...lowest.values()], now: Math.max(...parents.map(({ now }) => now)) }
+  }
+
+  #connect(from: MemoryTask): void {
+    const { stages } = this.#settings
+    for (const exit of stages.stages[from.stage]?.exits ?? []) {
+      const receivers = this.#keyed.get(stages.stageOfExit.get(exit) as number) ?? []
+      for (const to of receivers) {
+        const channel: MemoryChannel = { id: this.#channel++, entry: exit, from, to, messages: [] }
+        this.#channels.set(channel.id, channel)
+        from.leaves.set(leaveName(exit, to.number), channel)
+        to.task.open(channel.id, exit)
+      }
+    }
+  }
+
+  async #guarded(run: () => Promise<void> | undefined): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      this.#isBroken = true
+      throw error
+    }
+  }
+
+  /** Asks for a barrier; it commits in one of the steps that follow. */
+  wantBarrier(): void {
+    if (!this.#barrier) this.#wantsBarrier = true
+  }
+
+  /** Does one thing. False when there is nothing to do. */
+  async step(): Promise<boolean> {
+    if (this.#isBroken) return false
+    const actions = this.#actions()
+    if (actions.length === 0) return false
+    await this.#guarded(this.#random.pick(actions))
+    return true
+  }
+
+  #actions(): Action[] {
+    const actions: Action[] = []
+    for (const source of this.#sources.values()) {
+      if (this.#unread(source).length > 0) actions.push(() => this.#read(source))
+      if (this.#barrier && source.barrier?.number !== this.#barrier.number)
+        actions.push(async () => this.#sendBarrier(source))
+    }
+    for (const channel of this.#channels.values())
+      if (channel.messages.length > 0) actions.push(() => this.#deliver(channel))
+    for (const { task } of this.#tasks()) {
+      if (task.nextTick <= this.#settings.now()) actions.push(async () => task.tick())
+    }
+    if (this.#wantsBarrier && !this.#barrier) actions.push(async () => this.#beginBarrier())
+    if (this.#barrier && this.#barrier.parts.size === this.#tasks().length) actions.push(() => this.#commit())
+    return actions
+  }
+
+  #tasks(): MemoryTask[] {
+    return [...this.#sources.values(), ...[...this.#keyed.values()].flat()]
+  }
+
+  #unread({ shard, next }: SourceMemoryTask): MemoryShard['records'] {
+    return shard.records.filter(({ sequence }) => sequence >= next).slice(0, chunkRecordsMax)
+  }
+
+  async #read(source: SourceMemoryTask): Promise<void> {
+    const unread = this.#unread(source)
+    const records = unread.slice(0, 1 + this.#random.below(unread.length))
+    const chunk = chunkOf(records)
+    const from = source.next
+    source.next = (records[records.length - 1]?.sequence ?? 0) + 1
+    source.activeAt = this.#settings.now()
+    source.isIdle = false
+    await source.task.process(chunk, from)
+    // The memory of a chunk goes back to whoever read it: what still looks at it finds nothing there.
+    structuredClone(chunk.buffer, { transfer: [chunk.buffer as ArrayBuffer] })
+  }
+
+  async #deliver(channel: MemoryChannel): Promise<void> {
+    const message = channel.messages.shift()
+    if (message) await channel.to.task.receive(channel.id, message)
+  }
+
+  async #drain(channel: MemoryChannel): Promise<void> {
+    while (channel.messages.length > 0) await this.#deliver(channel)
+  }
+
+  #beginBarrier(): void {
+    this.#wantsBarrier = false
+    this.#barrier = { number: ++this.#number, parts: new Map() }
+  }
+
+  #sendBarrier(source: SourceMemoryTask): void {
+    const { number } = this.#barrier as Barrier
+    const isEnded = source.shard.isSealed && this.#unread(source).length === 0
+    source.barrier = { number, position: { next: source.next, isEnded } }
+    source.task.barrier(number)
+  }
+
+  #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position'>): void {
+    const position = task.kind === 'source' ? task.barrier?.position : undefined
+    if (this.#barrier?.number === number) this.#barrier.parts.set(task, { ...part, position })
+  }
+
+  async #commit(): Promise<void> {
+    const { number, parts } = this.#barrier as Barrier
+    const { store } = this.#settings
+    // In an order that does not depend on who was first.
+    store.commit([...parts.values()].sort((a, b) => a.stage - b.stage || (a.shard ?? 0) - (b.shard ?? 0)))
+    this.#barrier = undefined
+    for (const task of parts.keys()) task.task.committed(number)
+    const opened = this.#openSources()
+    for (const task of opened) await task.task.start()
+    for (const source of [...this.#sources.values()])
+      if (store.positions.get(source.shard.id)?.isEnded) await this.#closeSource(source)
+  }
+
+  async #closeSource(source: SourceMemoryTask): Promise<void> {
+    this.#sources.delete(source.shard.id)
+    for (const channel of source.leaves.values()) {
+      await this.#drain(channel)
+      this.#channels.delete(channel.id)
+      await channel.to.task.close(channel.id)
+    }
+  }
+
+  /** Steps until nothing is left to be read, delivered or fired. */
+  async settle(): Promise<void> {
+    while (await this.step());
+  }
+
+  /** Settles, and commits all that there is. */
+  async commitAll(): Promise<void> {
+    do {
+      await this.settle()
+      this.wantBarrier()
+      await this.settle()
+    } while (!this.#isBroken && [...this.#sources.values()].some((source) => !this.#isCommitted(source)))
+  }
+
+  /** Children whose parents' end a barrier committed want another one. */
+  #isCommitted({ shard, next }: SourceMemoryTask): boolean {
+    return this.#settings.store.positions.get(shard.id)?.next === next && !shard.isSealed
+  }
+
+  /** Marks shards as idle that have given nothing for so long as their pipeline says. */
+  idle(): void {
+    const { plan, stages, now } = this.#settings
+    for (const source of this.#sources.values()) {
+      const idleMs = idleMsOf(plan.nodes, stages, source.stage)
+      if (source.isIdle || source.isEnded || now() - source.activeAt < idleMs) continue
+      if (this.#unread(source).length > 0) continue
+      source.isIdle = true
+      source.task.idle()
+    }
+  }
+
+  /** The end of a bounded run: event time is over. */
+  async end(): Promise<void> {
+    for (const source of this.#sources.values()) {
+      source.isEnded = true
+      await this.#guarded(() => source.task.end())
+    }
+  }
+
+  /** What operators counted since they were asked last, by node. */
+  events(): { readonly node: number; readonly event: string; readonly by: number }[] {
+    return this.#tasks().flatMap(({ task }) => task.counters().events)
+  }
+}

@@ -1,0 +1,123 @@
+import type { NodeId } from '../operators/plan/nodes.js'
+import {
+  type CellKey,
+  type CellName,
+  groupsOfTask,
+  type NodeWatermark,
+  type StageBarrier,
+  type StageId,
+  type StateKey,
+  type StoredCell,
+  type StoredTimer,
+  type TimerPage,
+  type TimerRequest,
+} from '../operators/task/index.js'
+import { compareHash, type Hash64 } from '../runtime/index.js'
+
+/** How far a shard has been read. */
+export interface MemoryPosition {
+  readonly next: number
+  /** Sealed, and read to its end. */
+  readonly isEnded: boolean
+}
+
+/** What a task begins with. */
+export interface MemoryMarks {
+  readonly watermarks: readonly NodeWatermark[]
+  readonly now: number
+}
+
+/** Entries of one sink, as its task made them. */
+export interface MemoryOutput {
+  readonly node: NodeId
+  readonly entries: readonly string[]
+}
+
+/** Part of a barrier: what one task gave, and where it stands. */
+export interface MemoryPart {
+  readonly stage: StageId
+  /** The shard that a source task reads. */
+  readonly shard: number | undefined
+  readonly position: MemoryPosition | undefined
+  readonly result: StageBarrier
+}
+
+/** The hashes that a task owns. */
+export interface HashRange {
+  readonly low: Hash64
+  readonly high: Hash64
+}
+
+export function rangeOfTask(task: number, tasks: number): HashRange {
+  const { first, last } = groupsOfTask(task, tasks)
+  return { low: { hi: first * 0x100_0000, lo: 0 }, high: { hi: last * 0x100_0000 + 0xff_ffff, lo: 0xffff_ffff } }
+}
+
+/** What has been committed: all that a pipeline finds again after a crash. */
+export class MemoryStore {
+  readonly cells = new Map<string, { readonly key: CellKey; readonly cell: StoredCell }>()
+  readonly timers = new Map<string, StoredTimer>()
+  readonly positions = new Map<number, MemoryPosition>()
+  /** Event time of each shard, and of the tasks of each keyed stage. */
+  readonly shardMarks = new Map<number, MemoryMarks>()
+  readonly stageMarks = new Map<StageId, MemoryMarks>()
+  readonly outputs: MemoryOutput[] = []
+  commits = 0
+  /** Takes what a `through` appends to its stream. */
+  onOutput: (node: NodeId, entries: readonly string[]) => void = () => {}
+
+  commit(parts: readonly MemoryPart[]): void {
+    this.commits++
+    for (const { stage, shard, position, result } of parts) {
+      for (const change of result.cells) {
+        const { cell, ...key } = change
+        if (cell) this.cells.set(cellText(key), { key, cell: { ...cell, value: Buffer.from(cell.value) } })
+        else this.cells.delete(cellText(key))
+      }
+      for (const { isSet, ...timer } of result.timers) {
+        if (isSet) this.timers.set(timerText(timer), timer)
+        else this.timers.delete(timerText(timer))
+      }
+      for (const { sink, entries } of result.outputs) {
+        this.outputs.push({ node: sink, entries })
+        this.onOutput(sink, entries)
+      }
+      const marks = { watermarks: result.watermarks, now: result.now }
+      if (shard === undefined) this.stageMarks.set(stage, marks)
+      else this.shardMarks.set(shard, marks)
+      if (shard !== undefined && position) this.positions.set(shard, position)
+    }
+  }
+
+  fetchCells(cells: readonly CellKey[]): (StoredCell | undefined)[] {
+    return cells.map((key) => this.cells.get(cellText(key))?.cell)
+  }
+
+  fetchTimers({ node, domain, from, after, limit }: TimerRequest, { low, high }: HashRange): TimerPage {
+    const found = [...this.timers.values()]
+      .filter((timer) => timer.node === node && timer.domain === domain && timer.time >= from)
+      .filter(({ hashHi: hi, hashLo: lo }) => compareHash(low, { hi, lo }) <= 0 && compareHash({ hi, lo }, high) <= 0)
+      .map((timer) => ({ timer, text: timerText(timer) }))
+      .sort((a, b) => a.timer.time - b.timer.time || (a.text < b.text ? -1 : 1))
+    const begin = after === undefined ? 0 : found.findIndex(({ timer, text }) => isAfter(timer, text, after as Mark))
+    const page = begin < 0 ? [] : found.slice(begin, begin + limit)
+    const last = page[page.length - 1]
+    const next = last && begin + limit < found.length ? { time: last.timer.time, text: last.text } : undefined
+    return { timers: page.map(({ timer }) => timer), next }
+  }
+}
+
+interface Mark {
+  readonly time: number
+  readonly text: string
+}
+
+const isAfter = ({ time }: StoredTimer, text: string, mark: Mark): boolean =>
+  time > mark.time || (time === mark.time && text > mark.text)
+
+const keyText = ({ node, key, hashHi, hashLo }: StateKey): string =>
+  `${node} ${hashHi} ${hashLo} ${Buffer.from(key).toString('latin1')}`
+const nameText = (name: CellName | undefined): string => `${typeof name} ${name}`
+const cellText = (key: CellKey): string => `${keyText(key)} ${nameText(key.name)}`
+const timerText = (timer: StoredTimer): string =>
+  `${keyText(timer)} ${timer.domain} ${timer.time} ${nameText(timer.tag)}`

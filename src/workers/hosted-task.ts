@@ -1,0 +1,423 @@
+import { resourceLimits } from 'node:worker_threads'
+import {
+  type CellKey,
+  type ChannelId,
+  type ChannelMessage,
+  type KeyedStageTask,
+  type NodeId,
+  openKeyedTask,
+  openSourceTask,
+  type PipelinePlan,
+  type SourceStageTask,
+  type StageBarrier,
+  type StoredCell,
+  stagesOf,
+  type TaskHost,
+  type TimerPage,
+  type TimerRequest,
+} from '../operators/task/index.js'
+import { statePackr } from './packing.js'
+import type { ChannelEnd, ChannelStart, FromWorker, OpenTaskOptions, TaskAddress, TaskWork } from './protocol.js'
+
+/** Share of the heap that the state of all tasks of a thread may take. */
+const stateHeapShare = 1 / 4
+/** A task that has run for so long without a pause lets the others of its thread have their turn. */
+export const turnMs = 50
+/** Records between two looks at the clock. */
+const turnRecords = 16
+/** Longest time of a timer of the platform. */
+const timeoutMsMax = 2 ** 31 - 1
+/** Rows of one message between tasks, at most. */
+const messageRowsMax = 512
+
+/** What a task needs of its thread. */
+export interface TaskThread {
+  readonly say: (message: FromWorker, transfer?: ArrayBuffer[]) => void
+  /** This task's code runs from now on. */
+  readonly enter: (task: HostedTask) => void
+  /** No user code runs, but for what goes on from a promise that a task awaits. */
+  readonly leave: () => void
+  readonly mark: (task: HostedTask, node: NodeId, sequence: number) => void
+  readonly pause: (task: HostedTask, node: NodeId, sequence: number) => void
+  /** There is something to do for it. */
+  readonly ready: (task: HostedTask) => void
+  readonly fail: (task: HostedTask, error: unknown) => void
+  readonly send: (to: TaskAddress, channel: ChannelId, message: ChannelMessage) => void
+  readonly credit: (to: TaskAddress, channel: ChannelId, rows: number) => void
+  /** Tasks of the thread: all, and those of one pipeline. */
+  readonly countTasks: (label: string) => { readonly all: number; readonly ofPipeline: number }
+}
+
+type Job = () => Promise<void> | undefined
+
+/** A channel out of the task: how many rows it may still send, and who waits until it may send more. */
+interface Outlet {
+  readonly end: ChannelEnd
+  credit: number
+  waiting: (() => void)[]
+}
+
+/** A channel into the task. */
+interface Inlet {
+  /** undefined until the main thread has said that the channel is there. */
+  from: TaskAddress | undefined
+  /** What came before it may be given to the task. */
+  readonly held: ChannelMessage[]
+}
+
+/** A task with what waits for it: jobs run strictly one after the other. */
+export class HostedTask {
+  readonly number: number
+  readonly options: OpenTaskOptions
+  isClosed = false
+  /** Whether it waits in the thread's queue, or for a promise of its own. */
+  isQueued = false
+  readonly #thread: TaskThread
+  readonly #jobs: Job[] = []
+  readonly #fetches = new Map<number, (found: never) => void>()
+  readonly #outlets = new Map<ChannelId, Outlet>()
+  readonly #exits = new Map<NodeId, readonly Outlet[]>()
+  readonly #inlets = new Map<ChannelId, Inlet>()
+  #task: SourceStageTask | KeyedStageTask | undefined
+  #request = 0
+  /** The barrier that the main thread has told of: what comes by channels is held before one that it has not. */
+  #announced = 0
+  #channelsOpen = 0
+  /** Time of the thread since the task said so last. */
+  #seconds = 0
+  /** When it began to run without a pause. */
+  #since = 0
+  #records = 0
+  #timer: { readonly at: number; readonly handle: NodeJS.Timeout } | undefined
+
+  constructor(number: number, options: OpenTaskOptions, plan: () => Promise<PipelinePlan>, thread: TaskThread) {
+    this.number = number
+    this.options = options
+    this.#thread = thread
+    for (const { node, channels } of options.exits) {
+      const outlets = channels.map((end): Outlet => ({ end, credit: options.creditRows, waiting: [] }))
+      for (const outlet of outlets) this.#outlets.set(outlet.end.channel, outlet)
+      this.#exits.set(node, outlets)
+    }
+    this.do(async () => {
+      this.#task = this.#open(await plan())
+      await this.#task.start()
+    })
+  }
+
+  #open(plan: PipelinePlan): SourceStageTask | KeyedStageTask {
+    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isNew, timersMax, creditRows } = this.options
+    const stages = stagesOf(plan.nodes)
+    const open = stages.stages[stage]?.kind === 'source' ? openSourceTask : openKeyedTask
+    return open({
+      plan,
+      stages,
+      stage,
+      task: index,
+      tasksOf: (of) => tasks[of] as number,
+      hashKeyName,
+      sinkKeys,
+      restored,
+      isNew,
+      bounds: {
+        stateBytesMax: () => this.#stateBytesMax(),
+        timersMax,
+        messageRowsMax: Math.min(messageRowsMax, creditRows),
+      },
+      host: this.#host(),
+    })
+  }
+
+  /** The tasks of a pipeline share its bound, and all tasks of the thread what its heap has for state. */
+  #stateBytesMax(): number {
+    const { label, stateBytesMax } = this.options
+    const { all, ofPipeline } = this.#thread.countTasks(label)
+    const heap = (resourceLimits.maxOldGenerationSizeMb ?? 512) * 2 ** 20
+    return Math.min(stateBytesMax / Math.max(1, ofPipeline), (heap * stateHeapShare) / Math.max(1, all))
+  }
+
+  #host(): TaskHost {
+    return {
+      fetchCells: (cells: readonly CellKey[]) =>
+        this.#ask<readonly (StoredCell | undefined)[]>((request) => ({
+          kind: 'fetchCells',
+          task: this.number,
+          request,
+          cells,
+        })),
+      fetchTimers: (wanted: TimerRequest) =>
+        this.#ask<TimerPage>((request) => ({ kind: 'fetchTimers', task: this.number, request, wanted })),
+      send: (exit, task, message) => this.#send(exit, task, message),
+      taken: (channel, rows) => {
+        const from = this.#inlets.get(channel)?.from
+        if (from) this.#thread.credit(from, channel, rows)
+      },
+      passed: (number, result) => this.#passed(number, result),
+      mark: (node, sequence) => {
+        if (this.isClosed) throw new Error('The task is closed.')
+        this.#thread.mark(this, node, sequence)
+      },
+      pause: (node, sequence) => this.#thread.pause(this, node, sequence),
+      turn: () => this.#turn(),
+      now: () => Date.now(),
+      setTimeout: (run, ms) => {
+        const handle = setTimeout(run, Math.min(ms, timeoutMsMax))
+        return { cancel: () => clearTimeout(handle) }
+      },
+      pack: (value) => statePackr.pack(value),
+      unpack: (bytes) => statePackr.unpack(bytes) as unknown,
+    }
+  }
+
+  /** Something to do, behind what there is already. */
+  do(job: Job): void {
+    if (this.isClosed) return
+    this.#jobs.push(job)
+    if (this.isQueued) return
+    this.isQueued = true
+    this.#thread.ready(this)
+  }
+
+  /** Does the next thing. The task comes back into the queue when that is done and there is more. */
+  run(): void {
+    const job = this.#jobs.shift()
+    if (!job || this.isClosed) {
+      this.isQueued = false
+      return
+    }
+    this.#thread.enter(this)
+    this.#since = performance.now()
+    let pending: Promise<void> | undefined
+    try {
+      pending = job()
+    } catch (error) {
+      this.#thread.leave()
+      this.#thread.fail(this, error)
+      return
+    }
+    this.#thread.leave()
+    if (!pending) return this.#done()
+    pending.then(
+      () => {
+        this.#thread.leave()
+        this.#done()
+      },
+      (error: unknown) => {
+        this.#thread.leave()
+        this.#thread.fail(this, error)
+      },
+    )
+  }
+
+  #done(): void {
+    this.#count()
+    this.isQueued = false
+    if (this.isClosed) return
+    this.#planTick()
+    if (this.#jobs.length === 0) return
+    this.isQueued = true
+    this.#thread.ready(this)
+  }
+
+  #count(): void {
+    const now = performance.now()
+    this.#seconds += (now - this.#since) / 1000
+    this.#since = now
+  }
+
+  /** What the task did since it was asked last. */
+  work(): TaskWork {
+    this.#count()
+    const seconds = this.#seconds
+    this.#seconds = 0
+    return { counters: (this.#task as SourceStageTask).counters(), seconds }
+  }
+
+  // What the main thread says.
+
+  chunks(buffer: ArrayBuffer, lengths: readonly number[], from: number): void {
+    this.do(async () => {
+      let at = 0
+      for (const length of lengths) {
+        await this.#source.process(Buffer.from(buffer, at, length), from)
+        if (this.isClosed) return
+        at += length
+      }
+      this.#thread.say({ kind: 'done', task: this.number, buffer, ...this.work() }, [buffer])
+    })
+  }
+
+  idle(): void {
+    this.do(() => {
+      this.#source.idle()
+      return undefined
+    })
+  }
+
+  end(): void {
+    this.do(() => this.#source.end())
+  }
+
+  /** Source tasks give it at once. Keyed ones take it by their channels, or here when they have none. */
+  barrier(number: number): void {
+    this.#announced = number
+    if (this.#channelsOpen === 0) {
+      this.do(() => {
+        this.#source.barrier(number)
+        return undefined
+      })
+      return
+    }
+    for (const channel of this.#inlets.keys()) this.#release(channel)
+  }
+
+  channels(opened: readonly ChannelStart[], closed: readonly ChannelId[]): void {
+    for (const { channel, entry, from } of opened) {
+      this.do(() => {
+        this.#keyed.open(channel, entry)
+        return undefined
+      })
+      this.#inlet(channel).from = from
+      this.#channelsOpen++
+      this.#release(channel)
+    }
+    for (const channel of closed) {
+      this.#inlets.delete(channel)
+      this.#channelsOpen--
+      this.do(() => this.#keyed.close(channel))
+    }
+  }
+
+  committed(number: number): void {
+    this.#task?.committed(number)
+  }
+
+  found(request: number, found: unknown): void {
+    const resolve = this.#fetches.get(request) as ((found: unknown) => void) | undefined
+    this.#fetches.delete(request)
+    resolve?.(found)
+  }
+
+  // What other tasks say.
+
+  receive(channel: ChannelId, message: ChannelMessage): void {
+    if (this.isClosed) return
+    const inlet = this.#inlet(channel)
+    if (inlet.held.length > 0 || !this.#mayTake(inlet, message)) inlet.held.push(message)
+    else this.#take(channel, message)
+  }
+
+  #mayTake({ from }: Inlet, message: ChannelMessage): boolean {
+    return from !== undefined && (message.kind !== 'barrier' || message.number <= this.#announced)
+  }
+
+  #take(channel: ChannelId, message: ChannelMessage): void {
+    this.do(() => this.#keyed.receive(channel, message))
+  }
+
+  #release(channel: ChannelId): void {
+    const inlet = this.#inlet(channel)
+    const { held } = inlet
+    let i = 0
+    for (; i < held.length; i++) {
+      const message = held[i] as ChannelMessage
+      if (!this.#mayTake(inlet, message)) break
+      this.#take(channel, message)
+    }
+    held.splice(0, i)
+  }
+
+  #inlet(channel: ChannelId): Inlet {
+    let inlet = this.#inlets.get(channel)
+    if (!inlet) {
+      inlet = { from: undefined, held: [] }
+      this.#inlets.set(channel, inlet)
+    }
+    return inlet
+  }
+
+  credited(channel: ChannelId, rows: number): void {
+    const outlet = this.#outlets.get(channel)
+    if (!outlet) return
+    outlet.credit += rows
+    if (outlet.credit <= 0) return
+    const { waiting } = outlet
+    outlet.waiting = []
+    for (const resolve of waiting) resolve()
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.#jobs.length = 0
+    this.#inlets.clear()
+    if (this.#timer) clearTimeout(this.#timer.handle)
+  }
+
+  // What the task wants.
+
+  #send(exit: NodeId, task: number, message: ChannelMessage): Promise<void> | undefined {
+    const outlet = this.#exits.get(exit)?.[task] as Outlet
+    this.#thread.send(outlet.end.to, outlet.end.channel, message)
+    if (message.kind !== 'rows') return undefined
+    outlet.credit -= message.rows.length
+    if (outlet.credit > 0) return undefined
+    return this.#waits(new Promise((resolve) => outlet.waiting.push(resolve)))
+  }
+
+  #ask<Found>(message: (request: number) => FromWorker): Promise<Found> {
+    const request = ++this.#request
+    this.#thread.say(message(request))
+    return this.#waits(
+      new Promise<Found>((resolve) => {
+        this.#fetches.set(request, resolve as (found: never) => void)
+      }),
+    )
+  }
+
+  /** While it waits for others no user code runs, and no time counts. */
+  async #waits<T>(promise: Promise<T>): Promise<T> {
+    this.#thread.leave()
+    this.#count()
+    const result = await promise
+    this.#since = performance.now()
+    if (!this.isClosed) this.#thread.enter(this)
+    return result
+  }
+
+  #turn(): Promise<void> | undefined {
+    if (++this.#records % turnRecords !== 0) return undefined
+    if (performance.now() - this.#since < turnMs) return undefined
+    return this.#waits(new Promise((resolve) => setImmediate(resolve)))
+  }
+
+  #passed(number: number, result: StageBarrier): void {
+    this.#thread.say({ kind: 'barrier', task: this.number, number, result, ...this.work() })
+  }
+
+  /** Has timers of processing time fire when the first of them is due. */
+  #planTick(): void {
+    const at = this.#task?.nextTick ?? Number.POSITIVE_INFINITY
+    if (at === this.#timer?.at) return
+    if (this.#timer) clearTimeout(this.#timer.handle)
+    this.#timer = undefined
+    if (at === Number.POSITIVE_INFINITY) return
+    const ms = Math.min(timeoutMsMax, Math.max(0, at - Date.now()))
+    this.#timer = { at, handle: setTimeout(() => this.#tick(), ms) }
+  }
+
+  #tick(): void {
+    this.#timer = undefined
+    this.do(async () => {
+      await this.#task?.tick()
+      this.#thread.say({ kind: 'ticked', task: this.number })
+    })
+  }
+
+  get #source(): SourceStageTask {
+    return this.#task as SourceStageTask
+  }
+
+  get #keyed(): KeyedStageTask {
+    return this.#task as KeyedStageTask
+  }
+}
