@@ -18,6 +18,8 @@ export {
   type AsyncMapOptions,
   type DeduplicateOptions,
   type DeliveredRecord,
+  type DeliveryOptions,
+  type DeliveryPlan,
   type DistinctOptions,
   type Duration,
   describePlan,
@@ -29,6 +31,7 @@ export {
   file,
   files,
   type HttpSinkOptions,
+  type HttpSinkPlan,
   http,
   type Item,
   type KafkaSinkRecord,
@@ -44,6 +47,7 @@ export {
   planOf,
   type RowKey,
   type Sink,
+  type SinkDescription,
   type Source,
   type StateOptions,
   type StreamKey,
@@ -54,5 +58,6 @@ export {
   type TopOptions,
   table,
   type UserSink,
+  withoutSecrets,
 } from './plan/index.js'
 export * from './types.js'

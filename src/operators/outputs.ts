@@ -1,8 +1,14 @@
 import { recordKeyBytesMax } from '../log/format.js'
 import { MillraceError } from '../runtime/errors.js'
 import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
+import { csvLine } from './csv.js'
+import { jsonOf } from './json-text.js'
+import { kept } from './kept.js'
 import { attributesOf } from './plain.js'
 import type { SinkPlan } from './plan/sink-plan.js'
+import { packable } from './state-value.js'
+import { encodeKey } from './task/key-codec.js'
+import { packState } from './task/state-codec.js'
 import type { SinkItem, SinkRecord } from './types.js'
 
 /** What the sinks of one task gather between two barriers, in characters: past it the pipeline reads less at once. */
@@ -11,7 +17,10 @@ export const outputTextMax = 64 * 1024 * 1024
 /** What one sink gathered since the last barrier. */
 export interface SinkOutput {
   readonly sink: number
-  /** table: DynamoDB JSON items, checked; stream: `[key, time]`, a line end, the value's JSON; file: JSON lines. */
+  /**
+   * table: DynamoDB JSON items, checked; stream: `[key, time]`, a line end, the value's JSON; file: lines;
+   * http: the key's bytes as hex, a line end, JSON; user: the same, a line end, value and key as MessagePack in latin1.
+   */
   readonly entries: readonly string[]
 }
 
@@ -29,10 +38,10 @@ export class Outputs {
   }
 
   /** Takes what a sink's function gave. Throws TypeError for what the sink cannot hold, EFFECT_TOO_LARGE past the bound. */
-  take(sink: SinkPlan, step: number, result: unknown): void {
+  take(sink: SinkPlan, step: number, result: unknown, key: unknown): void {
     if (sink.kind !== 'file' && (result === undefined || result === null)) return
     if (sink.kind === 'table') return this.#put(sink.name, step, result)
-    const entry = sink.kind === 'stream' ? streamEntry(result) : jsonOf(result, `A ${sink.kind} sink`)
+    const entry = entryOf(sink, result, key)
     const entries = this.#lists.get(step)
     if (entries) entries.push(entry)
     else this.#lists.set(step, [entry])
@@ -86,6 +95,22 @@ function tableItem(table: string, result: unknown, schema: KeySchema): { key: st
   }
 }
 
+function entryOf(sink: Exclude<SinkPlan, { kind: 'table' }>, result: unknown, key: unknown): string {
+  switch (sink.kind) {
+    case 'stream':
+      return streamEntry(result)
+    case 'file':
+      return sink.columns ? csvLine(result, sink.columns) : jsonOf(result, 'A file sink')
+    case 'user':
+      return `${keyText(key)}\n${packState(packable([kept(result), key])).toString('latin1')}`
+    default:
+      return `${keyText(key)}\n${jsonOf(result, `A sink of the kind ${sink.kind}`)}`
+  }
+}
+
+/** By which key results stay in order on their way out. */
+const keyText = (key: unknown): string => (key === undefined ? '' : encodeKey(key).toString('hex'))
+
 function streamEntry(result: unknown): string {
   const { key, value, time } = (typeof result === 'object' ? result : {}) as SinkRecord
   if (typeof key !== 'string') throw new TypeError('A stream sink takes {key, value, time?}, the key a text.')
@@ -94,20 +119,4 @@ function streamEntry(result: unknown): string {
   if (time !== undefined && !(Number.isSafeInteger(time) && time >= 0))
     throw new TypeError('A stream sink takes as time whole milliseconds since 1970.')
   return `${JSON.stringify([key, time])}\n${value === undefined ? 'null' : jsonOf(value, 'A stream sink')}`
-}
-
-/** JSON of any result. What JSON has no form for comes as it does elsewhere here: bigints as text, binary as base64. */
-function jsonOf(value: unknown, who: string): string {
-  const json = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, name, shown: unknown) {
-    if (typeof shown === 'bigint') return String(shown)
-    if (typeof shown !== 'object' || shown === null) return shown
-    // Not what toJSON made of it: a Buffer has one of its own.
-    const each = this[name]
-    if (each instanceof Uint8Array) return Buffer.from(each.buffer, each.byteOffset, each.length).toString('base64')
-    if (shown instanceof Set) return [...shown]
-    if (shown instanceof Map) return Object.fromEntries(shown)
-    return shown
-  }) as string | undefined
-  if (json === undefined) throw new TypeError(`${who} was given something that JSON cannot hold.`)
-  return json
 }

@@ -21,6 +21,8 @@ export const killPoints = [
   'open:loaded',
   'open:marked',
   'open:replayed',
+  'outbox:cut',
+  'outbox:delivered',
   'pipeline:barrier',
   'pipeline:committed',
   'pipeline:effects',

@@ -1,2 +1,7 @@
 export { barrierEffects, type SinkEffects, type SinkSurroundings, type SinkWork, tableGone } from './barrier-effects.js'
+export type { BreakerState } from './delivery/breaker.js'
+export type { Deliverer, DeliveryOutcome, OutboxBatch, OutboxRecord } from './delivery/deliverer.js'
+export { HttpDeliverer } from './delivery/http-deliverer.js'
+export { Outbox, type OutboxView } from './delivery/outbox.js'
+export { outboxesOf, storedOutbox } from './delivery/outbox-rows.js'
 export { type CommittedFile, FileSink, sinkPath } from './file-sink.js'
