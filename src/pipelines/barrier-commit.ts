@@ -1,21 +1,19 @@
-import type { EffectSet, RowEffect } from '../commit/index.js'
+import { type EffectSet, Family, type RowEffect } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { NodeId } from '../operators/index.js'
-import type { StageBarrier } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileSink, SinkEffects, SinkWork } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
+import { type PackedBarrier, type RowsOfPipeline, rowsIn } from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
 import { sinksOf } from './plan-steps.js'
-import { type PipelineRow, sinkFileRow } from './rows.js'
+import { numbered, type PipelineRow, sinkFileRow } from './rows.js'
 import type { RunSource, RunTask } from './run-tasks.js'
-import { stateKey, stateValue } from './state-rows.js'
-import { timerKey, timerValue } from './timer-rows.js'
 
 /** What a task gave for a barrier; a source's also where it stands. */
 export interface BarrierPart {
   readonly task: RunTask
-  readonly result: StageBarrier
+  readonly result: PackedBarrier
   readonly position: Position | undefined
 }
 
@@ -31,13 +29,16 @@ export function positionsOf(parts: readonly BarrierPart[]): ReadonlyMap<RunSourc
   return positions
 }
 
-/** Where the state of each step lies: the number of its name, by node. */
-export function stateNumbers({ plan, states }: PipelineRow): ReadonlyMap<NodeId, number> {
-  return new Map(
-    plan.nodes.flatMap((node, id): [NodeId, number][] =>
-      node.kind === 'keyed' ? [[id, states[node.name] as number]] : [],
-    ),
+/** Where the state of each step lies: under the number of its name. */
+export function rowsOfPipeline({ id, plan, states }: PipelineRow): RowsOfPipeline {
+  const numbers = plan.nodes.flatMap((node, i) =>
+    node.kind === 'keyed' ? [[i, states[node.name] as number] as const] : [],
   )
+  return {
+    state: numbered(Family.state, id),
+    timer: numbered(Family.timer, id),
+    numbers: Object.fromEntries(numbers),
+  }
 }
 
 export interface BarrierRows {
@@ -47,26 +48,12 @@ export interface BarrierRows {
 }
 
 /** What state and time of a barrier make of the store. */
-export function rowsOf(
-  parts: readonly BarrierPart[],
-  pipeline: number,
-  states: ReadonlyMap<NodeId, number>,
-  times: EventTimes,
-): BarrierRows {
+export function rowsOf(parts: readonly BarrierPart[], times: EventTimes): BarrierRows {
   const rows: RowEffect[] = []
   let now = 0
   for (const { result } of parts) {
     now = Math.max(now, result.now)
-    for (const { node, cell, ...key } of result.cells)
-      rows.push({
-        key: stateKey(pipeline, { ...key, state: states.get(node) as number }),
-        value: cell && stateValue(cell),
-      })
-    for (const { node, isSet, ...timer } of result.timers)
-      rows.push({
-        key: timerKey(pipeline, { ...timer, state: states.get(node) as number }),
-        value: isSet ? timerValue : undefined,
-      })
+    for (const row of rowsIn(result.rows)) rows.push(row)
   }
   const changes = rows.length
   for (const { task, result } of parts) for (const row of times.take(task.owner, result.watermarks)) rows.push(row)

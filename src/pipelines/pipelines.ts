@@ -2,6 +2,7 @@ import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
+import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
@@ -18,14 +19,13 @@ import {
   type PipelineRow,
   pipelineGone,
   pipelineRow,
+  rowsWith,
   type SourceRow,
   sinkFileKey,
   sinkFileRow,
 } from './rows.js'
 import type { RunSource } from './run-tasks.js'
-import { statesOf } from './state-rows.js'
-import { timesOf } from './time-rows.js'
-import { timersOf } from './timer-rows.js'
+import { type ShownState, stateOfKey } from './state-query.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
@@ -100,6 +100,28 @@ export class Pipelines {
   /** Throws NOT_FOUND. */
   show(name: string): PipelineView {
     return this.#pipeline(name).view()
+  }
+
+  /** About how many bytes of the store the state and timers of each pipeline take; what was written last may not count. */
+  async stateBytes(): Promise<ReadonlyMap<string, number>> {
+    const { storage } = this.#options
+    const sizes = new Map<string, number>()
+    for (const { row } of this.#pipelines.values()) {
+      let bytes = 0
+      for (const family of [Family.state, Family.timer]) {
+        const { gte, lt } = rowsWith(family, row.id)
+        bytes += await storage.approximateSize(gte, lt)
+      }
+      sizes.set(row.plan.name, bytes)
+    }
+    return sizes
+  }
+
+  /** What the steps of a pipeline have committed for a key, see `stateOfKey`. Throws NOT_FOUND. */
+  state(name: string, key: string, step?: string): Promise<ShownState[]> {
+    const { commit, storage } = this.#options
+    const { row } = this.#pipeline(name)
+    return stateOfKey({ row, stages: stagesOf(row.plan.nodes), commit, storage }, key, step)
   }
 
   /**
@@ -334,9 +356,14 @@ export class Pipelines {
   async #forget(row: PipelineRow): Promise<void> {
     const { storage, commit, groups } = this.#options
     for (const { group } of row.sources) if (groups.group(group)) await groups.delete(group)
-    for (const range of [statesOf(row.id), timersOf(row.id), timesOf(row.id)])
+    for (const family of [Family.state, Family.timer, Family.eventTime])
       for (;;) {
-        const { keys } = await storage.page({ ...range, limit: goneRowsMax, bytesMax: 1 << 20, values: false })
+        const { keys } = await storage.page({
+          ...rowsWith(family, row.id),
+          limit: goneRowsMax,
+          bytesMax: 1 << 20,
+          values: false,
+        })
         if (keys.length === 0) break
         await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
       }

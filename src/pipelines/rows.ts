@@ -86,5 +86,11 @@ export function numbered(family: number, id: number): Buffer {
   return key
 }
 
+/** All rows of a family that belong to a pipeline. */
+export const rowsWith = (family: number, pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
+  gte: numbered(family, pipeline),
+  lt: numbered(family, pipeline + 1),
+})
+
 /** A pipeline's first source is its own group; each further one has the name of what it reads behind it. */
 export const groupNameOf = (pipeline: string): string => `pipeline:${pipeline}`

@@ -1,8 +1,8 @@
+import { Family } from '../commit/index.js'
 import type { Storage } from '../storage/index.js'
+import { rowsWith } from './rows.js'
 import type { RunState } from './run.js'
-import { statesOf } from './state-rows.js'
-import { decodeTimes, type StoredTimes, timesOf } from './time-rows.js'
-import { timersOf } from './timer-rows.js'
+import { decodeTimes, type StoredTimes } from './time-rows.js'
 
 const pageRows = 1000
 const pageBytesMax = 1 << 20
@@ -10,8 +10,8 @@ const pageBytesMax = 1 << 20
 /** What the last commit of a pipeline left behind, for its next run. */
 export async function storedState(storage: Pick<Storage, 'page'>, pipeline: number): Promise<RunState> {
   const [hasState, hasTimers, times] = await Promise.all([
-    hasAny(storage, statesOf(pipeline)),
-    hasAny(storage, timersOf(pipeline)),
+    hasAny(storage, rowsWith(Family.state, pipeline)),
+    hasAny(storage, rowsWith(Family.timer, pipeline)),
     storedTimes(storage, pipeline),
   ])
   return { isNew: !hasState && !hasTimers, times }
@@ -23,7 +23,7 @@ async function hasAny(storage: Pick<Storage, 'page'>, range: { gte: Buffer; lt: 
 }
 
 async function storedTimes(storage: Pick<Storage, 'page'>, pipeline: number): Promise<StoredTimes> {
-  const { gte, lt } = timesOf(pipeline)
+  const { gte, lt } = rowsWith(Family.eventTime, pipeline)
   const keys: Buffer[] = []
   const values: Buffer[] = []
   for (let after: Buffer | undefined; ; after = keys.at(-1)) {

@@ -3,7 +3,15 @@ import type { ShardedLog, ShardId } from '../log/index.js'
 import { groupsOfTask, type KeyedStage, type NodeId, type SourceStage, type Stages } from '../operators/task/index.js'
 import type { Clock } from '../runtime/index.js'
 import type { KeySchema } from '../tables/index.js'
-import type { ChannelStart, Exit, OpenTaskOptions, TaskHandle, TaskListener, WorkerPool } from '../workers/index.js'
+import type {
+  ChannelStart,
+  Exit,
+  OpenTaskOptions,
+  RowsOfPipeline,
+  TaskHandle,
+  TaskListener,
+  WorkerPool,
+} from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
 import { idleMsOf, stageLabel } from './plan-steps.js'
 import type { PipelineRow, SourceRow } from './rows.js'
@@ -41,6 +49,7 @@ export interface RunTasksOptions {
   readonly moduleFile: string
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly times: EventTimes
+  readonly rows: RowsOfPipeline
   /** Whether the store has no state of the pipeline yet. */
   readonly isNew: () => boolean
   /** Whether the epoch has room for more. */
@@ -136,7 +145,7 @@ export class RunTasks {
     hashKeyName: string | undefined,
     restored: OpenTaskOptions['restored'],
   ): OpenTaskOptions {
-    const { moduleFile, row, stages, sinkKeys, limits, workers, isNew } = this.#options
+    const { moduleFile, row, rows, stages, sinkKeys, limits, workers, isNew } = this.#options
     const tasks = stages.stages.map(({ kind }) => (kind === 'keyed' ? workers.size : 1))
     return {
       file: moduleFile,
@@ -148,6 +157,7 @@ export class RunTasks {
       sinkKeys,
       restored,
       isNew: isNew(),
+      rows,
       exits,
       stateBytesMax: limits.stateBytesMax,
       timersMax,

@@ -3,25 +3,32 @@ import type { Commit } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
-import type { CellKey, StageBarrier, Stages, StoredCell, TimerPage, TimerRequest } from '../operators/task/index.js'
+import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { barrierEffects, type FileSink, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
-import type { Place, TaskListener, TaskWork, WireError, WorkerPool } from '../workers/index.js'
+import type {
+  PackedBarrier,
+  Place,
+  RowsOfPipeline,
+  TaskListener,
+  TaskWork,
+  WireError,
+  WorkerPool,
+} from '../workers/index.js'
 import {
   type BarrierPart,
   type BarrierRows,
   effectsOf,
   positionsOf,
   rowsOf,
-  stateNumbers,
+  rowsOfPipeline,
   workOf,
 } from './barrier-commit.js'
 import { EventTimes } from './event-times.js'
 import type { PipelineRow } from './rows.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
-import { cellOfState, stateKey } from './state-rows.js'
 import type { StoredTimes } from './time-rows.js'
 import { timerPage } from './timer-pages.js'
 
@@ -99,7 +106,7 @@ export class PipelineRun {
   readonly #options: RunOptions
   readonly #tasks: RunTasks
   readonly #times: EventTimes
-  readonly #states: ReadonlyMap<NodeId, number>
+  readonly #rows: RowsOfPipeline
   readonly #stopListening: (() => void)[]
   #barrier: Barrier | undefined
   #committing: Promise<void> | undefined
@@ -117,10 +124,11 @@ export class PipelineRun {
     this.#options = options
     this.#isNew = options.state.isNew
     this.#times = new EventTimes(options.row.id, options.state.times)
-    this.#states = stateNumbers(options.row)
+    this.#rows = rowsOfPipeline(options.row)
     this.#tasks = new RunTasks({
       ...options,
       times: this.#times,
+      rows: this.#rows,
       isNew: () => this.#isNew,
       mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax,
       onRead: (bytes) => {
@@ -181,7 +189,7 @@ export class PipelineRun {
         this.#hasTicked = true
         this.#schedule()
       },
-      fetchCells: (cells) => this.#fetchCells(cells, shardOf(task())),
+      fetchCells: (keys) => this.#fetchCells(keys, shardOf(task())),
       fetchTimers: (wanted) => this.#fetchTimers(wanted, task()),
       failed: (error, place) =>
         this.#fail({ error: thrown(error), stack: error.stack, place, shard: shardOf(task()), isCounted: true }),
@@ -205,17 +213,9 @@ export class PipelineRun {
     load.spent(owner.shard, row.plan.name, records, work.seconds * 1000)
   }
 
-  async #fetchCells(
-    cells: readonly CellKey[],
-    shard: ShardId | undefined,
-  ): Promise<readonly (StoredCell | undefined)[]> {
-    const { commit, row } = this.#options
+  async #fetchCells(keys: readonly Buffer[], shard: ShardId | undefined): Promise<readonly (Buffer | undefined)[]> {
     try {
-      const keys = cells.map(({ node, ...key }) =>
-        stateKey(row.id, { ...key, state: this.#states.get(node) as number }),
-      )
-      const values = await commit.readDurableMany(keys)
-      return values.map((value) => value && cellOfState(value))
+      return await this.#options.commit.readDurableMany(keys)
     } catch (error) {
       this.#failAs(asMillraceError(error), shard)
       throw error
@@ -223,11 +223,17 @@ export class PipelineRun {
   }
 
   async #fetchTimers({ node, ...wanted }: TimerRequest, { range, owner }: RunTask): Promise<TimerPage> {
-    const { storage, row } = this.#options
     try {
-      const state = this.#states.get(node) as number
-      const { timers, next } = await timerPage(storage, { ...wanted, pipeline: row.id, state }, range)
-      return { timers: timers.map(({ state: _state, ...timer }) => ({ ...timer, node })), next }
+      const state = this.#rows.numbers[node] as number
+      const { timers, next } = await timerPage(
+        this.#options.storage,
+        { ...wanted, start: this.#rows.timer, state },
+        range,
+      )
+      return {
+        timers: timers.map(({ state: _state, key, ...timer }) => ({ ...timer, key: Buffer.from(key), node })),
+        next,
+      }
     } catch (error) {
       this.#failAs(asMillraceError(error), owner.kind === 'shard' ? owner.shard : undefined)
       throw error
@@ -271,7 +277,7 @@ export class PipelineRun {
     this.#pump()
   }
 
-  #passed(task: RunTask, number: number, result: StageBarrier): void {
+  #passed(task: RunTask, number: number, result: PackedBarrier): void {
     const barrier = this.#barrier
     if (barrier?.number !== number || !barrier.waiting.delete(task)) return
     barrier.parts.set(task, { task, result, position: task.source?.task.barrierPosition(number) })
@@ -313,7 +319,7 @@ export class PipelineRun {
   }
 
   #rowsOf(parts: readonly BarrierPart[]): BarrierRows {
-    const { rows, changes } = rowsOf(parts, this.#options.row.id, this.#states, this.#times)
+    const { rows, changes } = rowsOf(parts, this.#times)
     if (changes > 0) this.#isNew = false
     if (this.#number % forgetEvery !== 1) return { rows, changes }
     const gone = this.#times.forget((root, shard) => this.#tasks.hasHeirs(root, shard))

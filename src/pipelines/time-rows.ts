@@ -93,9 +93,3 @@ function watermarksOf(value: Buffer): NodeWatermark[] {
     }
   })
 }
-
-/** All of this of a pipeline. */
-export const timesOf = (pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
-  gte: numbered(Family.eventTime, pipeline),
-  lt: numbered(Family.eventTime, pipeline + 1),
-})

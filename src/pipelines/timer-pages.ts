@@ -1,7 +1,7 @@
 import type { TimeDomain } from '../operators/task/index.js'
 import { compareHash, type Hash64 } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { decodeTimer, type TimerKey, timersFrom, timersOfGroups } from './timer-rows.js'
+import { decodeTimer, type RowStart, type TimerKey, timersFrom, timersOfGroups } from '../workers/index.js'
 
 /** The keys of a task, by their hashes: from `low` to `high`. */
 export interface HashRange {
@@ -10,7 +10,7 @@ export interface HashRange {
 }
 
 export interface WantedTimers {
-  readonly pipeline: number
+  readonly start: RowStart
   readonly state: number
   readonly domain: TimeDomain
   readonly from: number
@@ -50,7 +50,7 @@ export async function timerPage(
   wanted: WantedTimers,
   range: HashRange,
 ): Promise<StoredTimerPage> {
-  const { pipeline, state, domain, from, after, limit } = wanted
+  const { start, state, domain, from, after, limit } = wanted
   if (after === undefined) {
     const all = await fewTimers(storage, wanted, range)
     if (all) return all
@@ -58,7 +58,7 @@ export async function timerPage(
   const cursor = (after as Cursor | undefined) ?? groupsOf(range)
   const rowsMax = Math.max(groupRowsLeast, Math.ceil((2 * limit) / cursor.length))
   const read = async (group: GroupRows): Promise<void> => {
-    const { gte, lt } = timersFrom(pipeline, { state, group: group.group, domain, from })
+    const { gte, lt } = timersFrom(start, { state, group: group.group, domain, from })
     const page = await storage.page({
       ...(group.after ? { gt: group.after } : { gte }),
       lt,
@@ -99,11 +99,11 @@ export async function timerPage(
 /** All of them in one read, where they fit into one page; the usual case. */
 async function fewTimers(
   storage: Pick<Storage, 'page'>,
-  { pipeline, state, domain, from, limit }: WantedTimers,
+  { start, state, domain, from, limit }: WantedTimers,
   range: HashRange,
 ): Promise<StoredTimerPage | undefined> {
   const { keys, more } = await storage.page({
-    ...timersOfGroups(pipeline, state, range.low.hi >>> 24, range.high.hi >>> 24),
+    ...timersOfGroups(start, state, range.low.hi >>> 24, range.high.hi >>> 24),
     limit,
     bytesMax: pageBytesMax,
     values: false,

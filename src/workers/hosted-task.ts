@@ -8,6 +8,7 @@ import {
   openKeyedTask,
   openSourceTask,
   type PipelinePlan,
+  packState,
   type SourceStageTask,
   type StageBarrier,
   type StoredCell,
@@ -15,9 +16,10 @@ import {
   type TaskHost,
   type TimerPage,
   type TimerRequest,
+  unpackState,
 } from '../operators/task/index.js'
-import { statePackr } from './packing.js'
 import type { ChannelEnd, ChannelStart, FromWorker, OpenTaskOptions, TaskAddress, TaskWork } from './protocol.js'
+import { TaskRows } from './rows/task-rows.js'
 
 /** Share of the heap that the state of all tasks of a thread may take. */
 const stateHeapShare = 1 / 4
@@ -73,6 +75,7 @@ export class HostedTask {
   /** Whether it waits in the thread's queue, or for a promise of its own. */
   isQueued = false
   readonly #thread: TaskThread
+  readonly #rows: TaskRows
   readonly #jobs: Job[] = []
   readonly #fetches = new Map<number, (found: never) => void>()
   readonly #outlets = new Map<ChannelId, Outlet>()
@@ -94,6 +97,7 @@ export class HostedTask {
     this.number = number
     this.options = options
     this.#thread = thread
+    this.#rows = new TaskRows(options.rows)
     for (const { node, channels } of options.exits) {
       const outlets = channels.map((end): Outlet => ({ end, credit: options.creditRows, waiting: [] }))
       for (const outlet of outlets) this.#outlets.set(outlet.end.channel, outlet)
@@ -138,13 +142,7 @@ export class HostedTask {
 
   #host(): TaskHost {
     return {
-      fetchCells: (cells: readonly CellKey[]) =>
-        this.#ask<readonly (StoredCell | undefined)[]>((request) => ({
-          kind: 'fetchCells',
-          task: this.number,
-          request,
-          cells,
-        })),
+      fetchCells: (cells) => this.#fetchCells(cells),
       fetchTimers: (wanted: TimerRequest) =>
         this.#ask<TimerPage>((request) => ({ kind: 'fetchTimers', task: this.number, request, wanted })),
       send: (exit, task, message) => this.#send(exit, task, message),
@@ -164,8 +162,8 @@ export class HostedTask {
         const handle = setTimeout(run, Math.min(ms, timeoutMsMax))
         return { cancel: () => clearTimeout(handle) }
       },
-      pack: (value) => statePackr.pack(value),
-      unpack: (bytes) => statePackr.unpack(bytes) as unknown,
+      pack: packState,
+      unpack: unpackState,
     }
   }
 
@@ -364,9 +362,18 @@ export class HostedTask {
     return this.#waits(new Promise((resolve) => outlet.waiting.push(resolve)))
   }
 
-  #ask<Found>(message: (request: number) => FromWorker): Promise<Found> {
+  async #fetchCells(cells: readonly CellKey[]): Promise<readonly (StoredCell | undefined)[]> {
+    const keys = this.#rows.wanted(cells)
+    const values = await this.#ask<readonly (Uint8Array | undefined)[]>(
+      (request) => ({ kind: 'fetchCells', task: this.number, request, keys }),
+      [keys.buffer],
+    )
+    return this.#rows.found(values)
+  }
+
+  #ask<Found>(message: (request: number) => FromWorker, transfer: ArrayBuffer[] = []): Promise<Found> {
     const request = ++this.#request
-    this.#thread.say(message(request))
+    this.#thread.say(message(request), transfer)
     return this.#waits(
       new Promise<Found>((resolve) => {
         this.#fetches.set(request, resolve as (found: never) => void)
@@ -391,7 +398,9 @@ export class HostedTask {
   }
 
   #passed(number: number, result: StageBarrier): void {
-    this.#thread.say({ kind: 'barrier', task: this.number, number, result, ...this.work() })
+    const packed = this.#rows.barrier(result)
+    const message = { kind: 'barrier', task: this.number, number, result: packed, ...this.work() } as const
+    this.#thread.say(message, [packed.rows.buffer])
   }
 
   /** Has timers of processing time fire when the first of them is due. */

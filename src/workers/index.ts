@@ -19,3 +19,15 @@ export type {
   TaskWork,
   WireError,
 } from './protocol.js'
+export { type PackedRows, rowsIn } from './rows/row-buffer.js'
+export {
+  cellOfState,
+  namedCellsOf,
+  nameOfCell,
+  type RowStart,
+  type StoredCellKey,
+  stateKey,
+  stateValue,
+} from './rows/state-rows.js'
+export type { PackedBarrier, RowsOfPipeline } from './rows/task-rows.js'
+export { decodeTimer, type TimerKey, timerKey, timersFrom, timersOfGroups, timerValue } from './rows/timer-rows.js'

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { NodeId, PlanDescription } from '../operators/index.js'
-import type { CellKey, ChannelId, StageBarrier, StoredCell, TimerPage, TimerRequest } from '../operators/task/index.js'
+import type { ChannelId, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
 import {
   type ChannelStart,
@@ -15,6 +15,8 @@ import {
   type TaskWork,
   type WireError,
 } from './protocol.js'
+import { rowsIn } from './rows/row-buffer.js'
+import type { PackedBarrier } from './rows/task-rows.js'
 import { Thread, watchMs } from './thread.js'
 
 export interface PoolOptions {
@@ -34,10 +36,11 @@ export interface Place {
 /** What a task hears of its worker. */
 export interface TaskListener {
   done(buffer: ArrayBuffer, work: TaskWork): void
-  barrier(number: number, result: StageBarrier, work: TaskWork): void
+  barrier(number: number, result: PackedBarrier, work: TaskWork): void
   /** Timers of processing time have fired: there is something to commit. */
   ticked(): void
-  fetchCells(cells: readonly CellKey[]): Promise<readonly (StoredCell | undefined)[]>
+  /** Asks for rows of cells, in the order of their keys. */
+  fetchCells(keys: readonly Buffer[]): Promise<readonly (Buffer | undefined)[]>
   fetchTimers(wanted: TimerRequest): Promise<TimerPage>
   /** A user function threw. */
   failed(error: WireError, place: Place): void
@@ -236,8 +239,8 @@ export class WorkerPool {
         return listener.ticked()
       // Where these fail the listener has failed its run, or its store is gone.
       case 'fetchCells':
-        listener.fetchCells(message.cells).then(
-          (cells) => thread.say({ kind: 'cells', task: message.task, request: message.request, cells }),
+        listener.fetchCells(Array.from(rowsIn(message.keys), ({ key }) => key)).then(
+          (values) => thread.say({ kind: 'cells', task: message.task, request: message.request, values }),
           () => {},
         )
         return

@@ -1,19 +1,18 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { PlanDescription } from '../operators/index.js'
 import type {
-  CellKey,
   ChannelId,
   KeySchema,
   NodeId,
-  StageBarrier,
   StageId,
   StageTaskOptions,
-  StoredCell,
   TaskCounters,
   TimerPage,
   TimerRequest,
 } from '../operators/task/index.js'
 import { stackOf, textOf } from '../operators/task/index.js'
+import type { PackedRows } from './rows/row-buffer.js'
+import type { PackedBarrier, RowsOfPipeline } from './rows/task-rows.js'
 
 /** Where a task runs. Numbers of tasks and threads are never used twice. */
 export interface TaskAddress {
@@ -55,6 +54,7 @@ export interface OpenTaskOptions {
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly restored: StageTaskOptions['restored']
   readonly isNew: boolean
+  readonly rows: RowsOfPipeline
   readonly exits: readonly Exit[]
   readonly stateBytesMax: number
   readonly timersMax: number
@@ -106,7 +106,8 @@ export type ToWorker =
       readonly kind: 'cells'
       readonly task: number
       readonly request: number
-      readonly cells: readonly (StoredCell | undefined)[]
+      /** Rows of cells, in the order in which they were asked for. */
+      readonly values: readonly (Uint8Array | undefined)[]
     }
   | { readonly kind: 'timers'; readonly task: number; readonly request: number; readonly page: TimerPage }
   | { readonly kind: 'close'; readonly task: number }
@@ -133,11 +134,11 @@ export type FromWorker =
       readonly kind: 'barrier'
       readonly task: number
       readonly number: number
-      readonly result: StageBarrier
+      readonly result: PackedBarrier
     } & TaskWork)
   /** Timers of processing time have fired: there is something to commit. */
   | { readonly kind: 'ticked'; readonly task: number }
-  | { readonly kind: 'fetchCells'; readonly task: number; readonly request: number; readonly cells: readonly CellKey[] }
+  | { readonly kind: 'fetchCells'; readonly task: number; readonly request: number; readonly keys: PackedRows }
   | { readonly kind: 'fetchTimers'; readonly task: number; readonly request: number; readonly wanted: TimerRequest }
   | {
       readonly kind: 'failed'

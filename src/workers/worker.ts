@@ -176,7 +176,7 @@ class WorkerSide {
       case 'committed':
         return task.committed(message.number)
       case 'cells':
-        return task.found(message.request, message.cells)
+        return task.found(message.request, message.values)
       case 'timers':
         return task.found(message.request, message.page)
       case 'close':

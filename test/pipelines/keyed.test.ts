@@ -12,6 +12,8 @@ const data = join(folder, 'data')
 const env = {
   MILLRACE_WORKERS_THREADS: '3',
   MILLRACE_PIPELINES_RETRY_MS: '20',
+  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
+  MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   // Small, so that there are many barriers, and many handovers between two of them.
   MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',
   MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
@@ -166,6 +168,36 @@ describe('keyed by another key than the source', () => {
     expect(total).toBeGreaterThanOrEqual(50)
     expect(total).toBeLessThan(100)
     await remove('fails')
+  })
+})
+
+describe('a thread that dies', () => {
+  it('takes down what has tasks in it, and counts an attempt for the one whose code it was', async () => {
+    await daemon.v1('POST', 'streams', { name: 'loops', shards: 2 })
+    await table('healthy')
+    await table('looping')
+    const of = (name: string, body: string) => `
+      export default pipeline('${name}')
+        .from(stream<number>('loops'))
+        .keyBy((record) => record.value % 10)
+        .map((record) => { ${body} return record.value })
+        .count('n')
+        .to(table('${name}', (n, key) => ({ id: String(key), n })))
+    `
+    await deploy(of('healthy', ''))
+    await deploy(of('looping', 'if (record.value === 57) for (;;) {}'))
+    await append(
+      'loops',
+      Array.from({ length: 100 }, (_, value) => ({ key: `k${value}`, value })),
+    )
+    await expect.poll(async () => (await show('looping')).state).toBe('failed')
+    expect((await show('looping')).error).toMatchObject({ code: 'STEP_TIMEOUT', step: 1 })
+    await caughtUp('pipeline:healthy')
+    await expect.poll(async () => (await show('healthy')).state).toBe('running')
+    expect((await show('healthy')).attempts).toBe(0)
+    expect((await rows('healthy')).map((row) => row.n!.N)).toEqual(Array.from({ length: 10 }, () => '10'))
+    await remove('looping')
+    await remove('healthy')
   })
 })
 

@@ -1,14 +1,15 @@
-import { Family } from '../commit/index.js'
-import type { CellName, StoredCell } from '../operators/task/index.js'
+import type { CellName, StoredCell } from '../../operators/task/index.js'
 import { decodeName, encodeName } from './cell-names.js'
-import { numbered } from './rows.js'
+
+/** Rows of one family and pipeline begin with these five bytes: family, pipeline u32be. */
+export type RowStart = Uint8Array
 
 /** A cell by the number of its step's state. */
 export interface StoredCellKey {
   readonly state: number
   readonly hashHi: number
   readonly hashLo: number
-  readonly key: Buffer
+  readonly key: Uint8Array
   readonly name: CellName | undefined
 }
 
@@ -22,35 +23,34 @@ const versionedVersion = 2
  * `state`: family, pipeline u32be, state u32be, key hash (hi u32be, lo u32be), key. A named cell has the highest bit of its
  * state set, and behind the hash the key's length u16be, the key, the name.
  */
-export function stateKey(pipeline: number, { state, hashHi, hashLo, key, name }: StoredCellKey): Buffer {
+export function stateKey(start: RowStart, { state, hashHi, hashLo, key, name }: StoredCellKey): Buffer {
   if (name === undefined) {
     const row = Buffer.allocUnsafe(17 + key.length)
-    writeHead(row, pipeline, state, hashHi, hashLo)
+    writeHead(row, start, state, hashHi, hashLo)
     row.set(key, 17)
     return row
   }
-  return Buffer.concat([namedCellsOf(pipeline, { state, hashHi, hashLo, key }), encodeName(name)])
+  return Buffer.concat([namedCellsOf(start, { state, hashHi, hashLo, key }), encodeName(name)])
 }
 
 /** What the rows of all named cells of a key begin with. */
-export function namedCellsOf(pipeline: number, { state, hashHi, hashLo, key }: Omit<StoredCellKey, 'name'>): Buffer {
+export function namedCellsOf(start: RowStart, { state, hashHi, hashLo, key }: Omit<StoredCellKey, 'name'>): Buffer {
   const row = Buffer.allocUnsafe(19 + key.length)
-  writeHead(row, pipeline, state + namedBit, hashHi, hashLo)
+  writeHead(row, start, state + namedBit, hashHi, hashLo)
   row.writeUInt16BE(key.length, 17)
   row.set(key, 19)
   return row
 }
 
 /** The name in the row of a cell that begins with `namedCellsOf`. */
-export const nameOfCell = (row: Buffer, prefixBytes: number): CellName | undefined =>
-  decodeName(row.subarray(prefixBytes))
+export const nameOfCell = (row: Buffer, startBytes: number): CellName | undefined =>
+  decodeName(row.subarray(startBytes))
 
-function writeHead(row: Buffer, pipeline: number, state: number, hashHi: number, hashLo: number): void {
-  row[0] = Family.state
-  row.writeUInt32BE(pipeline, 1)
+function writeHead(row: Buffer, start: RowStart, state: number, hashHi: number, hashLo: number): void {
+  row.set(start, 0)
   row.writeUInt32BE(state, 5)
-  row.writeUInt32BE(hashHi >>> 0, 9)
-  row.writeUInt32BE(hashLo >>> 0, 13)
+  row.writeUInt32BE(hashHi, 9)
+  row.writeUInt32BE(hashLo, 13)
 }
 
 /** The value of a cell: 1 and MessagePack; or 2, the version of the step's state u32le, MessagePack. */
@@ -68,9 +68,3 @@ export function cellOfState(row: Buffer): StoredCell {
     ? { value: row.subarray(1), version: 1 }
     : { value: row.subarray(5), version: row.readUInt32LE(1) }
 }
-
-/** All cells of a pipeline. */
-export const statesOf = (pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
-  gte: numbered(Family.state, pipeline),
-  lt: numbered(Family.state, pipeline + 1),
-})

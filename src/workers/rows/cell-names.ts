@@ -1,4 +1,4 @@
-import type { CellName } from '../operators/task/index.js'
+import type { CellName } from '../../operators/task/index.js'
 
 const numberTag = 1
 const textTag = 2

@@ -1,14 +1,13 @@
-import { Family } from '../commit/index.js'
-import type { CellName, TimeDomain } from '../operators/task/index.js'
+import type { CellName, TimeDomain } from '../../operators/task/index.js'
 import { decodeName, encodeName } from './cell-names.js'
-import { numbered } from './rows.js'
+import type { RowStart } from './state-rows.js'
 
 /** A timer by the number of its step's state. */
 export interface TimerKey {
   readonly state: number
   readonly hashHi: number
   readonly hashLo: number
-  readonly key: Buffer
+  readonly key: Uint8Array
   readonly domain: TimeDomain
   /** Milliseconds since 1970, whole. */
   readonly time: number
@@ -30,13 +29,13 @@ const keyAt = 29
  * `timer`: family, pipeline u32be, state u32be, key group u8, domain u8 (0 event, 1 processing), time, key hash (hi u32be,
  * lo u32be), key length u16be, key, tag. Times are written with their sign turned, so that they sort.
  */
-export function timerKey(pipeline: number, timer: TimerKey): Buffer {
+export function timerKey(start: RowStart, timer: TimerKey): Buffer {
   const tag = encodeName(timer.tag)
   const row = Buffer.allocUnsafe(keyAt + timer.key.length + tag.length)
-  writeStart(row, pipeline, timer.state, timer.hashHi >>> 24, timer.domain)
+  writeStart(row, start, timer.state, timer.hashHi >>> 24, timer.domain)
   writeTime(row, timer.time)
-  row.writeUInt32BE(timer.hashHi >>> 0, hashAt)
-  row.writeUInt32BE(timer.hashLo >>> 0, hashAt + 4)
+  row.writeUInt32BE(timer.hashHi, hashAt)
+  row.writeUInt32BE(timer.hashLo, hashAt + 4)
   row.writeUInt16BE(timer.key.length, lengthAt)
   row.set(timer.key, keyAt)
   row.set(tag, keyAt + timer.key.length)
@@ -58,11 +57,11 @@ export function decodeTimer(row: Buffer): TimerKey {
 
 /** The timers of a state, key group and domain from a time on; -Infinity is the first one. */
 export function timersFrom(
-  pipeline: number,
+  start: RowStart,
   { state, group, domain, from }: TimerRange,
 ): { readonly gte: Buffer; readonly lt: Buffer } {
   const gte = Buffer.alloc(hashAt)
-  writeStart(gte, pipeline, state, group, domain)
+  writeStart(gte, start, state, group, domain)
   const lt = Buffer.alloc(timeAt, gte)
   lt[domainAt] = (lt[domainAt] as number) + 1
   if (from > -Infinity) writeTime(gte, from)
@@ -78,14 +77,13 @@ export interface TimerRange {
 
 /** All timers of a state in the key groups from `first` to `last`. */
 export function timersOfGroups(
-  pipeline: number,
+  start: RowStart,
   state: number,
   first: number,
   last: number,
 ): { readonly gte: Buffer; readonly lt: Buffer } {
   const gte = Buffer.alloc(domainAt)
-  gte[0] = Family.timer
-  gte.writeUInt32BE(pipeline, 1)
+  gte.set(start, 0)
   gte.writeUInt32BE(state, 5)
   const lt = Buffer.from(gte)
   gte[groupAt] = first
@@ -94,15 +92,8 @@ export function timersOfGroups(
   return { gte, lt }
 }
 
-/** All timers of a pipeline. */
-export const timersOf = (pipeline: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
-  gte: numbered(Family.timer, pipeline),
-  lt: numbered(Family.timer, pipeline + 1),
-})
-
-function writeStart(row: Buffer, pipeline: number, state: number, group: number, domain: TimeDomain): void {
-  row[0] = Family.timer
-  row.writeUInt32BE(pipeline, 1)
+function writeStart(row: Buffer, start: RowStart, state: number, group: number, domain: TimeDomain): void {
+  row.set(start, 0)
   row.writeUInt32BE(state, 5)
   row[groupAt] = group
   row[domainAt] = domain === 'event' ? 0 : 1
