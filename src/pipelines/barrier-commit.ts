@@ -2,7 +2,7 @@ import { type EffectSet, Family, type RowEffect } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { NodeId } from '../operators/index.js'
 import { MillraceError } from '../runtime/index.js'
-import type { FileSink, SinkEffects, SinkWork } from '../sinks/index.js'
+import type { FileSink, Outbox, SinkEffects, SinkWork } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { type PackedBarrier, type RowsOfPipeline, rowsIn } from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
@@ -66,10 +66,11 @@ export interface SinkParts {
   readonly row: PipelineRow
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly files: ReadonlyMap<NodeId, FileSink>
+  readonly outboxes: ReadonlyMap<NodeId, Outbox>
 }
 
 /** What the sinks are to write, task by task. */
-export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: SinkParts): SinkWork[] {
+export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files, outboxes }: SinkParts): SinkWork[] {
   const gathered = new Map<NodeId, string[]>()
   for (const { result } of parts)
     for (const { sink, entries } of result.outputs) {
@@ -83,6 +84,8 @@ export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: 
     if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
     if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, entries }
     if (sink.kind === 'table') return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
+    const outbox = outboxes.get(node)
+    if (outbox) return { kind: 'outbox', outbox, entries }
     return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }
   })
 }

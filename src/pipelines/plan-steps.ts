@@ -88,7 +88,8 @@ function notRun(node: NodeDescription): string | undefined {
   }
   if (node.kind !== 'sink') return undefined
   const { kind, format, roll } = node.sink
-  if (kind !== 'table' && kind !== 'stream' && kind !== 'file') return `${kind} sinks are`
+  if (kind === 'kafka') return 'Kafka sinks are'
+  if (kind !== 'file') return undefined
   if (format === 'csv') return 'CSV files are'
   return roll ? 'files that are rolled are' : undefined
 }

@@ -5,7 +5,7 @@ import type { ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
 import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
-import { barrierEffects, type FileSink, type SinkSurroundings } from '../sinks/index.js'
+import { barrierEffects, type FileSink, type Outbox, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type {
@@ -81,6 +81,8 @@ export interface RunOptions {
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   /** Open files of file sinks, by their nodes. */
   readonly files: ReadonlyMap<NodeId, FileSink>
+  /** Outboxes of sinks that go outside, by their nodes. */
+  readonly outboxes: ReadonlyMap<NodeId, Outbox>
   readonly onFailure: (failure: RunFailure) => void
   /** A barrier has committed. */
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
@@ -130,7 +132,7 @@ export class PipelineRun {
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
-      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax,
+      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax && !this.hasFullOutbox,
       onRead: (bytes) => {
         this.#epochBytes += bytes
         this.#schedule()
@@ -146,6 +148,17 @@ export class PipelineRun {
   /** The barrier that is under way: sent, or being committed. */
   get barrierInFlight(): boolean {
     return this.#barrier !== undefined || this.#committing !== undefined
+  }
+
+  /** Whether the sources wait until more has been delivered. */
+  get hasFullOutbox(): boolean {
+    for (const outbox of this.#options.outboxes.values()) if (outbox.isFull) return true
+    return false
+  }
+
+  /** An outbox has room again. */
+  roomMade(): void {
+    this.#pump()
   }
 
   get taskCount(): number {
@@ -293,10 +306,10 @@ export class PipelineRun {
   }
 
   async #commitBarrier(barrier: Barrier): Promise<void> {
-    const { commit, row, sinks, clock, sinkKeys, files } = this.#options
+    const { commit, row, sinks, clock, sinkKeys, files, outboxes } = this.#options
     const parts = this.#tasks.all().map((task) => barrier.parts.get(task) as BarrierPart)
     killPoint('pipeline:barrier')
-    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files }), sinks, clock.now())
+    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files, outboxes }), sinks, clock.now())
     killPoint('pipeline:effects')
     let submitted: Promise<unknown>
     const positions = positionsOf(parts)
@@ -309,6 +322,7 @@ export class PipelineRun {
     }
     await submitted
     killPoint('pipeline:committed')
+    effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
     this.#lastBarrier = clock.monotonic()
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)

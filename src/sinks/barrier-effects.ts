@@ -2,6 +2,7 @@ import type { BatchEffect, RecordEffect, Release, RowEffect } from '../commit/in
 import { Codec, type NewRecord, type ShardedLog } from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import type { Item, KeySchema, Tables } from '../tables/index.js'
+import type { Outbox, OutboxAppend } from './delivery/outbox.js'
 import type { CommittedFile, FileSink } from './file-sink.js'
 
 /** A sink as the main thread knows it, with what its tasks gathered for one barrier, task by task. */
@@ -14,6 +15,7 @@ export type SinkWork =
       readonly entries: readonly string[]
     }
   | { readonly kind: 'stream'; readonly name: string; readonly entries: readonly string[] }
+  | { readonly kind: 'outbox'; readonly outbox: Outbox; readonly entries: readonly string[] }
   | { readonly kind: 'file'; readonly index: number; readonly file: FileSink; readonly entries: readonly string[] }
 
 /** What the sinks add to a barrier's effect set. Submit, then release. */
@@ -23,6 +25,8 @@ export interface SinkEffects {
   /** What the file sinks wrote, by the index of their step: commits with the barrier. */
   readonly files: ReadonlyMap<number, CommittedFile>
   readonly release: Release
+  /** To be called when the commit has returned. */
+  readonly committed: () => void
 }
 
 export interface SinkSurroundings {
@@ -40,17 +44,27 @@ export async function barrierEffects(
   now: number,
 ): Promise<SinkEffects> {
   const records: (RecordEffect | BatchEffect)[] = []
+  const rows: RowEffect[] = []
   const files = new Map<number, CommittedFile>()
+  const appends: OutboxAppend[] = []
+  const committed = (): void => {
+    for (const append of appends) append.committed()
+  }
   for (const sink of work) {
     if (sink.kind === 'file')
       files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
     else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
+    else if (sink.kind === 'outbox') appends.push(sink.outbox.append(sink.entries))
+  }
+  for (const { stream, records: appended, row } of appends) {
+    records.push({ stream, records: appended })
+    rows.push(row)
   }
   const items = itemsByTable(work, around)
-  if (items.size === 0) return { rows: [], records, files, release: () => {} }
+  if (items.size === 0) return { rows, records, files, release: () => {}, committed }
   const { effects, release } = await prepare(items, around.tables)
   for (const record of effects.records ?? []) records.push(record)
-  return { rows: effects.rows ?? [], records, files, release }
+  return { rows: [...rows, ...(effects.rows ?? [])], records, files, release, committed }
 }
 
 function streamRecords(name: string, entries: readonly string[], { log }: SinkSurroundings, now: number): RecordEffect {

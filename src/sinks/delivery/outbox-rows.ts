@@ -53,16 +53,6 @@ export const deliveredRow = (
   delivered: ShardDelivered,
 ): RowEffect => ({ key: outboxKey(pipeline, outbox, deliveredKind, shard), value: encode(delivered) })
 
-/** The rows of all outboxes of a pipeline. */
-export function outboxesOf(pipeline: number): { gte: Buffer; lt: Buffer } {
-  const gte = Buffer.alloc(5)
-  gte[0] = Family.outbox
-  gte.writeUInt32BE(pipeline, 1)
-  const lt = Buffer.from(gte)
-  lt.writeUInt32BE(pipeline + 1, 1)
-  return { gte, lt }
-}
-
 export async function storedOutbox(
   storage: Pick<Storage, 'scan'>,
   pipeline: number,
