@@ -13,6 +13,7 @@ export {
   type ValueState,
   valueState,
 } from './keyed/index.js'
+export { csvHeader } from './csv.js'
 export { attributesOf, plainItem, plainKey, plainNumber, plainValue } from './plain.js'
 export {
   type AsyncMapOptions,

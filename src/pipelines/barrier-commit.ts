@@ -69,8 +69,12 @@ export interface SinkParts {
   readonly outboxes: ReadonlyMap<NodeId, Outbox>
 }
 
-/** What the sinks are to write, task by task. */
-export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files, outboxes }: SinkParts): SinkWork[] {
+/** What the sinks are to write, task by task. Files that are due are there without any line, too. */
+export function workOf(
+  parts: readonly BarrierPart[],
+  { row, sinkKeys, files, outboxes }: SinkParts,
+  now: number,
+): SinkWork[] {
   const gathered = new Map<NodeId, string[]>()
   for (const { result } of parts)
     for (const { sink, entries } of result.outputs) {
@@ -78,6 +82,8 @@ export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files, ou
       if (all) for (const entry of entries) all.push(entry)
       else gathered.set(sink, [...entries])
     }
+  for (const [node, { dueAt }] of files)
+    if (dueAt !== undefined && dueAt <= now && !gathered.has(node)) gathered.set(node, [])
   const sinks = new Map(sinksOf(row.plan).map((sink) => [sink.node, sink]))
   return [...gathered].map(([node, entries]): SinkWork => {
     const sink = sinks.get(node)

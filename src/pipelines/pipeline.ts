@@ -16,7 +16,7 @@ import {
   type PipelineState,
   storedState,
 } from './pipeline-lifecycle.js'
-import { consumersOf, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
+import { consumersOf, fileShape, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
 import { storedState as runState } from './run-state.js'
@@ -187,7 +187,7 @@ export class Pipeline {
       const outboxes = await this.#deliver()
       const state = await runState(storage, this.#row.id)
       for (const [node, file] of await this.#parts.files()) {
-        const sink = await FileSink.open(file)
+        const sink = await FileSink.open(file, fileShape(this.#row.plan, node))
         this.#files.set(node, sink)
         const { cutBytes } = sink
         if (cutBytes > 0)

@@ -34,6 +34,8 @@ import { timerPage } from './timer-pages.js'
 
 /** Barriers between two looks for the times of shards that nobody needs any more. */
 const forgetEvery = 64
+/** Longest time of a timer of the platform. */
+const timerMsMax = 2 ** 31 - 1
 
 /** Bounds of a run, from the configuration. */
 export interface RunLimits {
@@ -114,6 +116,7 @@ export class PipelineRun {
   #committing: Promise<void> | undefined
   #number = 0
   #timer: Timer | undefined
+  #filesTimer: Timer | undefined
   #lastBarrier = 0
   #isOver = false
   /** Bytes that were handed over since the last barrier. */
@@ -143,6 +146,7 @@ export class PipelineRun {
     })
     this.#stopListening = options.sources.map(({ row }) => options.log.onChange(row.stream, () => this.#pump()))
     this.#follow()
+    void this.#awaitFiles()
   }
 
   /** The barrier that is under way: sent, or being committed. */
@@ -268,6 +272,21 @@ export class PipelineRun {
     }, wait)
   }
 
+  /** Has a barrier sent when a file is to be rolled though nothing is written to it. */
+  async #awaitFiles(): Promise<void> {
+    const { clock, files } = this.#options
+    for (const file of files.values()) await file.settled()
+    this.#filesTimer?.cancel()
+    const due = [...files.values()].flatMap(({ dueAt }) => dueAt ?? [])
+    if (due.length === 0 || this.#isOver) return
+    const ms = Math.min(timerMsMax, Math.max(0, Math.min(...due) - clock.now()))
+    this.#filesTimer = clock.setTimeout(() => {
+      this.#hasTicked = true
+      this.#schedule()
+      // A wait that is longer than a timer's longest is not over yet: the barrier that follows looks again.
+    }, ms)
+  }
+
   #sendBarrier(): void {
     if (this.#isOver) return
     const { clock, limits, row } = this.#options
@@ -302,6 +321,7 @@ export class PipelineRun {
       .finally(() => {
         this.#committing = undefined
         this.#schedule()
+        void this.#awaitFiles()
       })
   }
 
@@ -309,7 +329,8 @@ export class PipelineRun {
     const { commit, row, sinks, clock, sinkKeys, files, outboxes } = this.#options
     const parts = this.#tasks.all().map((task) => barrier.parts.get(task) as BarrierPart)
     killPoint('pipeline:barrier')
-    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files, outboxes }), sinks, clock.now())
+    const now = clock.now()
+    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files, outboxes }, now), sinks, now)
     killPoint('pipeline:effects')
     let submitted: Promise<unknown>
     const positions = positionsOf(parts)
@@ -364,6 +385,7 @@ export class PipelineRun {
     this.#isOver = true
     for (const stopListening of this.#stopListening) stopListening()
     this.#timer?.cancel()
+    this.#filesTimer?.cancel()
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
     this.#tasks.stop()

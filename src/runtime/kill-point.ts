@@ -33,6 +33,8 @@ export const killPoints = [
   'shard:merged',
   'shard:opened',
   'shard:sealed',
+  'sink:begun',
+  'sink:renamed',
   'sink:synced',
   'sink:written',
   'stream:closed',

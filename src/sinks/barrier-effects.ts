@@ -2,8 +2,9 @@ import type { BatchEffect, RecordEffect, Release, RowEffect } from '../commit/in
 import { Codec, type NewRecord, type ShardedLog } from '../log/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import type { Item, KeySchema, Tables } from '../tables/index.js'
+import type { CommittedFile } from './committed-file.js'
 import type { Outbox, OutboxAppend } from './delivery/outbox.js'
-import type { CommittedFile, FileSink } from './file-sink.js'
+import type { FileSink } from './file-sink.js'
 
 /** A sink as the main thread knows it, with what its tasks gathered for one barrier, task by task. */
 export type SinkWork =
@@ -49,10 +50,10 @@ export async function barrierEffects(
   const appends: OutboxAppend[] = []
   const committed = (): void => {
     for (const append of appends) append.committed()
+    for (const sink of work) if (sink.kind === 'file') sink.file.committed()
   }
   for (const sink of work) {
-    if (sink.kind === 'file')
-      files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
+    if (sink.kind === 'file') files.set(sink.index, await sink.file.append(linesOf(sink.entries), now))
     else if (sink.kind === 'stream') records.push(streamRecords(sink.name, sink.entries, around, now))
     else if (sink.kind === 'outbox') appends.push(sink.outbox.append(sink.entries))
   }
@@ -66,6 +67,8 @@ export async function barrierEffects(
   for (const record of effects.records ?? []) records.push(record)
   return { rows: [...rows, ...(effects.rows ?? [])], records, files, release, committed }
 }
+
+const linesOf = (entries: readonly string[]): Buffer => Buffer.from(entries.map((line) => `${line}\n`).join(''))
 
 function streamRecords(name: string, entries: readonly string[], { log }: SinkSurroundings, now: number): RecordEffect {
   const stream = log.streamNamed(name)
