@@ -11,7 +11,7 @@ function fields(line: string): string[] {
     const at = found.length - 1
     if (isQuoted) {
       if (character !== '"') found[at] += character
-      else if (line[i + 1] === '"') found[at] += line[++i]
+      else if (line[i + 1] === '"') found[at] += line[++i] as string
       else isQuoted = false
     } else if (character === '"') isQuoted = true
     else if (character === ',') found.push('')

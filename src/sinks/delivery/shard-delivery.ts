@@ -65,7 +65,6 @@ export class ShardDelivery {
         if (!(await this.#untilDue())) return
         end = this.#queue.cut(this.#options.plan)
         await this.#commit({ ...this.#delivered, batchEnd: end }, [], undefined)
-        killPoint('outbox:cut')
       }
       await this.#queue.fillTo(end)
       const records = this.#queue.take(end)
@@ -163,6 +162,7 @@ export class ShardDelivery {
       records: dead.length === 0 ? [] : [{ stream: deadLetters, records: dead.map((each) => deadLetterOf(each, now)) }],
       essential: true,
     })
+    if (delivered.batchEnd !== undefined) killPoint('outbox:cut')
     if (position) group.moved(positions)
     this.#delivered = delivered
     onDelivered(shard, delivered, dead.length)
