@@ -116,7 +116,7 @@ async function cellsOf(
   const state = numbers[node] as number
   const cells: ShownCell[] = []
   const main = await commit.readDurable(stateKey(start, { ...key, state, name: undefined }))
-  if (main) cells.push({ name: null, value: valueOf(main) })
+  if (main) cells.push({ name: null, value: contentOf(main) })
   const prefix = namedCellsOf(start, { ...key, state })
   const { keys, values, more } = await storage.page({
     gte: prefix,
@@ -125,13 +125,13 @@ async function cellsOf(
     bytesMax: cellsBytesMax,
   })
   keys.forEach((each, i) => {
-    cells.push({ name: nameOfCell(each, prefix.length) ?? null, value: valueOf(values[i] as Buffer) })
+    cells.push({ name: nameOfCell(each, prefix.length) ?? null, value: contentOf(values[i] as Buffer) })
   })
   return { cells, more }
 }
 
 /** What a cell holds, without what is known of it beside. */
-function valueOf(row: Buffer): unknown {
+function contentOf(row: Buffer): unknown {
   const content = unpackState(cellOfState(row).value)
   const envelope = opened(content)
   return shown(envelope ? envelope.value : content)

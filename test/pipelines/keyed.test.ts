@@ -242,3 +242,49 @@ describe('several sources', () => {
     expect(groups.filter(({ name }) => name.startsWith('pipeline:both'))).toEqual([])
   })
 })
+
+describe('a stream in between', () => {
+  it('is written and read by one pipeline, each record once, over a kill', async () => {
+    for (const name of ['words', 'letters', 'refused']) await daemon.v1('POST', 'streams', { name, shards: 2 })
+    await table('letterCounts')
+    await deploy(`
+      const [words, refused] = pipeline('words')
+        .from(stream<string>('words'))
+        .branch((record) => record.value !== '')
+      export default [
+        words
+          .flatMap((record) => [...record.value])
+          .through('letters', (letter) => ({ key: letter, value: letter }))
+          .keyByPartition()
+          .count('letters')
+          .to(table('letterCounts', (n, { key }) => ({ id: key, n }))),
+        refused.to(stream('refused', (record) => ({ key: record.key, value: record.key }))),
+      ]
+    `)
+    const expected = new Map<string, number>()
+    for (let round = 0; round < 4; round++) {
+      const records = Array.from({ length: 50 }, (_, i) => {
+        const value = i % 10 === 0 ? '' : 'stream'.slice(0, i % 7)
+        for (const letter of value) expected.set(letter, (expected.get(letter) ?? 0) + 1)
+        return { key: `k${round} ${i}`, value }
+      })
+      await append('words', records)
+      if (round !== 1) continue
+      await daemon.kill()
+      await start()
+    }
+    await caughtUp('pipeline:words')
+    await caughtUp('pipeline:words:letters')
+    expect(Object.fromEntries((await rows('letterCounts')).map((row) => [row.id!.S, Number(row.n!.N)]))).toEqual(
+      Object.fromEntries(expected),
+    )
+    // Words of which the record has none are refused too: an empty slice.
+    const empty = Array.from({ length: 4 }, (_, round) =>
+      Array.from({ length: 50 }, (_each, i) => i)
+        .filter((i) => i % 10 === 0 || i % 7 === 0)
+        .map((i) => `k${round} ${i}`),
+    ).flat()
+    expect(((await recordsOf('refused')) as string[]).sort()).toEqual(empty.sort())
+    await remove('words')
+  })
+})
