@@ -1,3 +1,4 @@
+export { csvHeader } from './csv.js'
 export {
   type ListState,
   listState,
@@ -13,7 +14,6 @@ export {
   type ValueState,
   valueState,
 } from './keyed/index.js'
-export { csvHeader } from './csv.js'
 export { attributesOf, plainItem, plainKey, plainNumber, plainValue } from './plain.js'
 export {
   type AsyncMapOptions,

@@ -53,14 +53,13 @@ it('has each line once and in order in the files together, each with its header,
       .to(http('${server.url}', { body: ({ value }) => value.n, batchMax: 9, retry: { first: '5ms', longest: '20ms' } }), 'hook')
   `)
   let n = 0
-  const some = () => append('clicks', Array.from({ length: 25 }, () => ({ key: `a "key", ${n % 7}`, value: { n: n++ } })))
+  const some = () =>
+    append(
+      'clicks',
+      Array.from({ length: 25 }, () => ({ key: `a "key", ${n % 7}`, value: { n: n++ } })),
+    )
   await some()
-  const points = [
-    'sink:written',
-    'sink:renamed',
-    'sink:begun',
-    'outbox:delivered',
-  ]
+  const points = ['sink:written', 'sink:renamed', 'sink:begun', 'outbox:delivered']
   await daemon.kill()
   for (const point of points) {
     await start(`${point}:${1 + (points.indexOf(point) % 2)}`)
@@ -100,7 +99,9 @@ it('has each line once and in order in the files together, each with its header,
     expect(bodies.get(key) ?? body).toBe(body)
     bodies.set(key, body)
   }
-  expect([...bodies.values()].flatMap((body) => JSON.parse(body) as number[])).toEqual(records.map(({ value }) => value.n))
+  expect([...bodies.values()].flatMap((body) => JSON.parse(body) as number[])).toEqual(
+    records.map(({ value }) => value.n),
+  )
 }, 300_000)
 
 it('rolls a file when its time is over, though nothing more comes', async () => {

@@ -64,7 +64,9 @@ describe('a file sink', () => {
             return [...names, 'out.csv'].map((name) => readFileSync(join(folder, name), 'utf8'))
           }
           const takeAway = () => {
-            for (const name of readdirSync(folder).filter((name) => /^out\.\d{6}\.csv$/.test(name)).sort()) {
+            for (const name of readdirSync(folder)
+              .filter((name) => /^out\.\d{6}\.csv$/.test(name))
+              .sort()) {
               taken += withoutHeader(readFileSync(join(folder, name), 'utf8'))
               rmSync(join(folder, name))
             }
