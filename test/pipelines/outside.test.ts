@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
@@ -61,6 +63,11 @@ async function deploy(source: string): Promise<View> {
 }
 const show = (name: string) => daemon.v1<View>('GET', `pipelines/${name}`)
 const outbox = async (name: string) => (await show(name)).outboxes[0]!
+const command = (...args: string[]) =>
+  promisify(execFile)(process.execPath, ['dist/cli/main.cjs', '--url', daemon.url, ...args]).then(
+    ({ stdout }) => stdout,
+  )
+const metrics = async () => (await fetch(`${daemon.url}/metrics`)).text()
 const remove = (name: string) => daemon.v1('DELETE', `pipelines/${name}`)
 const stream = (name: string, shards = 1) => daemon.v1('POST', 'streams', { name, shards })
 const append = (name: string, records: readonly object[]) => daemon.v1('POST', `streams/${name}/records`, { records })
@@ -109,7 +116,7 @@ describe('an HTTP sink', () => {
           body: ({ value }, user) => ({ user, n: value.n }),
           headers: { authorization: 'Bearer very secret' },
           batchMax: 7, timeout: '250ms', retry: { first: '5ms', longest: '20ms' }, breaker: { failures: 4, pause: '20ms' },
-        }), 'orders')
+        }))
     `)
     const expected = new Map<string, number[]>()
     let n = 0
@@ -140,7 +147,9 @@ describe('an HTTP sink', () => {
         .sort((a, b) => a - b),
     ).toEqual(Array.from({ length: n }, (_, i) => i))
     expect(await outbox('orders')).toMatchObject({ records: 0, bytes: 0, isFull: false, deadLetters: 0 })
-    expect(JSON.stringify(await show('orders'))).not.toContain('very secret')
+    const shown = JSON.stringify(await show('orders'))
+    expect(shown).not.toContain('very secret')
+    expect(shown).not.toContain('secret=1')
     await remove('orders')
   })
 
@@ -211,6 +220,10 @@ describe('an HTTP sink', () => {
     const full = await outbox('flood')
     expect(full.error).toMatch(/503/)
     expect(full.delivered).toBe(0)
+    expect(await command('pipelines', 'show', 'flood')).toMatch(
+      /http:http.*full: the sources wait, breaker (open|half open)/,
+    )
+    expect(await metrics()).toMatch(/outbox_full\{[^}]*pipeline="flood"[^}]*\} 1/)
     expect(await lag('pipeline:flood')).toBeGreaterThan(0)
     // It stays so, and a restart keeps what is counted.
     await daemon.kill()

@@ -140,14 +140,15 @@ export function nodeLabel(node: NodeDescription): string {
   }
 }
 
-/** A plan as it is shown: the values of headers, which may be secrets, are left out. */
+/** A plan as it is shown: without what may be a secret, the values of headers and what a URL has behind its question mark. */
 export function withoutSecrets(plan: PlanDescription): PlanDescription {
-  return { ...plan, nodes: plan.nodes.map(withoutHeaders) }
+  return { ...plan, nodes: plan.nodes.map(nodeWithoutSecrets) }
 }
 
-function withoutHeaders(node: NodeDescription): NodeDescription {
+function nodeWithoutSecrets(node: NodeDescription): NodeDescription {
   if (node.kind !== 'sink' || !node.sink.http) return node
   const { http } = node.sink
   const headers = Object.fromEntries(Object.keys(http.headers).map((name) => [name, '***']))
-  return { ...node, sink: { ...node.sink, http: { ...http, headers } } }
+  const target = node.sink.target.replace(/\?.*$/, '?***')
+  return { ...node, sink: { ...node.sink, target, http: { ...http, headers } } }
 }
