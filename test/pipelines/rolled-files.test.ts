@@ -50,7 +50,7 @@ it('has each line once and in order in the files together, each with its header,
     export default pipeline('clicks').from(stream<{ n: number }>('clicks'))
       .to(file('csv/out.csv', ({ key, value }) => ({ key, n: value.n }), { format: 'csv', columns: ['n', 'key'], roll: { bytesMax: 400 } }))
       .to(file('lines/out.ndjson', ({ value }) => value.n, { roll: { bytesMax: 150 } }))
-      .to(http('${server.url}', { body: ({ value }) => value.n, batchMax: 9, retry: { first: '5ms', longest: '20ms' } }), 'hook')
+      .to(http('${server.url}', { body: ({ value }) => value.n, batchMax: 50, retry: { first: '5ms', longest: '20ms' } }), 'hook')
   `)
   let n = 0
   const some = () =>
