@@ -10,6 +10,16 @@ interface Pipeline {
   readonly state: string
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly plan: PlanDescription
+  readonly outboxes?: readonly {
+    readonly sink: string
+    readonly records: number
+    readonly bytes: number
+    readonly isFull: boolean
+    readonly breaker: string
+    readonly delivered: number
+    readonly deadLetters: number
+    readonly error?: string
+  }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly error?: {
     readonly code: string
@@ -29,7 +39,7 @@ interface ShownState {
 }
 
 /** A pipeline for people: its error with place and stack, as one reads it. Steps are counted from 1, as errors do. */
-async function forPeople({ steps, barrier, error, plan, ...rest }: Pipeline): Promise<object> {
+async function forPeople({ steps, barrier, error, plan, outboxes, ...rest }: Pipeline): Promise<object> {
   const { topologyText } = await import('../operators/plan/index.js')
   const named = steps.map(({ kind, name }, i) => `${i + 1} ${kind}${name === undefined ? '' : ` ${name}`}`)
   return {
@@ -37,6 +47,7 @@ async function forPeople({ steps, barrier, error, plan, ...rest }: Pipeline): Pr
     steps: steps.map(({ rowsIn }, i) => `${named[i]} (${rowsIn} rows)`).join(', '),
     topology: topologyText(plan),
     barriers: `${barrier.committed} committed${barrier.inFlight ? ', one in flight' : ''}`,
+    ...(outboxes ? { outboxes: outboxes.map(outboxText).join('\n') } : {}),
     ...(error
       ? {
           error: `${error.message} (${error.code})`,
@@ -49,6 +60,20 @@ async function forPeople({ steps, barrier, error, plan, ...rest }: Pipeline): Pr
       : {}),
   }
 }
+
+function outboxText({ sink, records, bytes, isFull, breaker, delivered, deadLetters, error }: OutboxOf<Pipeline>) {
+  const parts = [
+    `${delivered} delivered`,
+    `${records} waiting (${bytes} bytes)`,
+    isFull ? 'full: the sources wait' : '',
+    deadLetters > 0 ? `${deadLetters} dead letters` : '',
+    breaker === 'closed' ? '' : `breaker ${breaker === 'open' ? 'open' : 'half open'}`,
+    error === undefined ? '' : `last attempt: ${error}`,
+  ]
+  return `${sink}: ${parts.filter((part) => part !== '').join(', ')}`
+}
+
+type OutboxOf<View> = View extends { readonly outboxes?: readonly (infer Outbox)[] } ? Outbox : never
 
 export function registerPipelines(program: Command): void {
   const pipelines = program.command('pipelines').description('pipelines: your own operators over a stream')

@@ -334,6 +334,10 @@ export const configSchema = z.strictObject({
         64 * MiB,
         'State of one pipeline in a worker; past it clean cells are dropped and read again.',
       ),
+      outboxBytesMax: bytes(
+        GiB,
+        'Results of one sink that wait to be delivered outside; past it the sources of the pipeline wait.',
+      ),
       moduleBytesMax: bytes(8 * MiB, 'Largest bundle of a user module.'),
       filesOutside: z
         .boolean()

@@ -117,6 +117,8 @@ async function buildRooms(
     clock,
     logger,
     sinks: { tables, log },
+    idOf: eventId,
+    random: Math.random,
     limits: config.pipelines,
     pipelinesMax: config.pipelines.pipelinesMax,
     moduleBytesMax: config.pipelines.moduleBytesMax,

@@ -48,6 +48,8 @@ export interface Log {
     kind: Stream['kind']
     shards: number
     images: ImagesKept
+    /** What it has from the beginning instead of what the configuration says. */
+    own?: Pick<Stream, 'policy' | 'retention'>
     /** Rows for the same commit. */
     rows?: RowsInCommit
   }): Promise<Stream>

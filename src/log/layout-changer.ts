@@ -58,9 +58,10 @@ export class LayoutChanger {
     kind: Stream['kind']
     shards: number
     images: ImagesKept
+    own?: Pick<Stream, 'policy' | 'retention'>
     rows?: RowsInCommit
   }): Promise<Stream> {
-    const { name, kind, shards, images, rows } = options
+    const { name, kind, shards, images, own = {}, rows } = options
     if (this.#layout.named(name)) {
       // It may be on its way to the disk: the answer must not be taken back by a kill.
       await this.#commit.settled()
@@ -78,7 +79,7 @@ export class LayoutChanger {
     let made: Stream | undefined
     await this.#change((context) => {
       if (this.#layout.named(name)) return []
-      made = { id, name, kind, createdAt: context.time }
+      made = { ...own, id, name, kind, createdAt: context.time }
       killPoint('stream:created')
       const state = this.#layout.addStream(made)
       const opened = evenRanges(shards).map((range) => this.#open(state, { ...range, parents: [], images }, context))

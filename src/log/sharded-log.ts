@@ -205,6 +205,7 @@ export class ShardedLog implements Log {
     kind: Stream['kind']
     shards: number
     images: ImagesKept
+    own?: Pick<Stream, 'policy' | 'retention'>
     rows?: RowsInCommit
   }): Promise<Stream> {
     return this.#changer.createStream(options)

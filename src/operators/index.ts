@@ -1,3 +1,4 @@
+export { csvHeader } from './csv.js'
 export type {
   AsOfJoinOptions,
   IntervalJoinOptions,
@@ -38,6 +39,8 @@ export {
   type AsyncMapOptions,
   type DeduplicateOptions,
   type DeliveredRecord,
+  type DeliveryOptions,
+  type DeliveryPlan,
   type DistinctOptions,
   type Duration,
   describePlan,
@@ -49,6 +52,7 @@ export {
   file,
   files,
   type HttpSinkOptions,
+  type HttpSinkPlan,
   http,
   type Item,
   type KafkaSinkRecord,
@@ -64,6 +68,7 @@ export {
   planOf,
   type RowKey,
   type Sink,
+  type SinkDescription,
   type Source,
   type StateOptions,
   type StreamKey,
@@ -74,6 +79,7 @@ export {
   type TopOptions,
   table,
   type UserSink,
+  withoutSecrets,
 } from './plan/index.js'
 export * from './types.js'
 export {

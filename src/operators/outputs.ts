@@ -2,9 +2,14 @@ import { BatchBuilder, RowEncoder, type Shape } from '../log/bodies.js'
 import { recordKeyBytesMax } from '../log/format.js'
 import { MillraceError } from '../runtime/errors.js'
 import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
+import { csvLine } from './csv.js'
+import { jsonOf } from './json-text.js'
 import { kept } from './kept.js'
 import { attributesOf } from './plain.js'
 import type { SinkPlan } from './plan/sink-plan.js'
+import { packable } from './state-value.js'
+import { encodeKey } from './task/key-codec.js'
+import { packState } from './task/state-codec.js'
 import type { SinkItem, SinkRecord } from './types.js'
 
 /** What the sinks of one task gather between two barriers, in characters: past it the pipeline reads less at once. */
@@ -13,7 +18,10 @@ export const outputTextMax = 64 * 1024 * 1024
 /** What one sink gathered since the last barrier. */
 export interface SinkOutput {
   readonly sink: number
-  /** table: DynamoDB JSON items, checked; file: JSON lines; stream: none. */
+  /**
+   * table: DynamoDB JSON items, checked; stream: none; file: lines; http: the key's bytes as hex, a line end, JSON; user: the
+   * same, a line end, value and key as MessagePack in latin1.
+   */
   readonly entries: readonly string[]
   /** Of a stream sink. */
   readonly batch?: SinkBatch
@@ -50,11 +58,11 @@ export class Outputs {
   }
 
   /** Takes what a sink's function gave. Throws TypeError for what the sink cannot hold, EFFECT_TOO_LARGE past the bound. */
-  take(sink: SinkPlan, step: number, result: unknown): void {
+  take(sink: SinkPlan, step: number, result: unknown, key: unknown): void {
     if (sink.kind !== 'file' && (result === undefined || result === null)) return
     if (sink.kind === 'table') return this.#put(sink.name, step, result)
     if (sink.kind === 'stream') return this.#append(step, result)
-    const entry = jsonOf(kept(result), `A ${sink.kind} sink`)
+    const entry = entryOf(sink, result, key)
     const entries = this.#lists.get(step)
     if (entries) entries.push(entry)
     else this.#lists.set(step, [entry])
@@ -126,6 +134,20 @@ function tableItem(table: string, result: unknown, schema: KeySchema): { key: st
   }
 }
 
+function entryOf(sink: Exclude<SinkPlan, { kind: 'table' | 'stream' }>, result: unknown, key: unknown): string {
+  switch (sink.kind) {
+    case 'file':
+      return sink.columns ? csvLine(kept(result), sink.columns) : jsonOf(kept(result), 'A file sink')
+    case 'user':
+      return `${keyText(key)}\n${packState(packable([kept(result), key])).toString('latin1')}`
+    default:
+      return `${keyText(key)}\n${jsonOf(kept(result), `A sink of the kind ${sink.kind}`)}`
+  }
+}
+
+/** By which key results stay in order on their way out. */
+const keyText = (key: unknown): string => (key === undefined ? '' : encodeKey(key).toString('hex'))
+
 function streamRecord(result: unknown): SinkRecord {
   const { key, value, time } = (typeof result === 'object' ? result : {}) as SinkRecord
   if (typeof key !== 'string') throw new TypeError('A stream sink takes {key, value, time?}, the key a text.')
@@ -137,20 +159,4 @@ function streamRecord(result: unknown): SinkRecord {
     throw new TypeError('A stream sink was given something that no record can hold.')
   // What is no text in UTF-8 becomes what it is when it is written.
   return { key: Buffer.from(key).toString(), value: value === undefined ? null : kept(value), time }
-}
-
-/** JSON of any result. What JSON has no form for comes as it does elsewhere here: bigints as text, binary as base64. */
-function jsonOf(value: unknown, who: string): string {
-  const json = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, name, shown: unknown) {
-    if (typeof shown === 'bigint') return String(shown)
-    if (typeof shown !== 'object' || shown === null) return shown
-    // Not what toJSON made of it: a Buffer has one of its own.
-    const each = this[name]
-    if (each instanceof Uint8Array) return Buffer.from(each.buffer, each.byteOffset, each.length).toString('base64')
-    if (shown instanceof Set) return [...shown]
-    if (shown instanceof Map) return Object.fromEntries(shown)
-    return shown
-  }) as string | undefined
-  if (json === undefined) throw new TypeError(`${who} was given something that JSON cannot hold.`)
-  return json
 }

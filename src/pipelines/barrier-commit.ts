@@ -3,7 +3,7 @@ import type { Position } from '../groups/index.js'
 import type { NodeId } from '../operators/index.js'
 import type { SinkBatch } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
-import type { FileSink, SinkEffects, SinkWork } from '../sinks/index.js'
+import type { FileSink, Outbox, SinkEffects, SinkWork } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { type PackedBarrier, type RowsOfPipeline, rowsIn } from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
@@ -67,10 +67,15 @@ export interface SinkParts {
   readonly row: PipelineRow
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly files: ReadonlyMap<NodeId, FileSink>
+  readonly outboxes: ReadonlyMap<NodeId, Outbox>
 }
 
-/** What the sinks are to write, task by task. */
-export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: SinkParts): SinkWork[] {
+/** What the sinks are to write, task by task. Files that are due are there without any line, too. */
+export function workOf(
+  parts: readonly BarrierPart[],
+  { row, sinkKeys, files, outboxes }: SinkParts,
+  now: number,
+): SinkWork[] {
   const gathered = new Map<NodeId, { readonly entries: string[]; readonly batches: SinkBatch[] }>()
   for (const { result } of parts)
     for (const { sink, entries, batch } of result.outputs) {
@@ -79,12 +84,16 @@ export function workOf(parts: readonly BarrierPart[], { row, sinkKeys, files }: 
       for (const entry of entries) all.entries.push(entry)
       if (batch) all.batches.push(batch)
     }
+  for (const [node, { dueAt }] of files)
+    if (dueAt !== undefined && dueAt <= now && !gathered.has(node)) gathered.set(node, { entries: [], batches: [] })
   const sinks = new Map(sinksOf(row.plan).map((sink) => [sink.node, sink]))
   return [...gathered].map(([node, { entries, batches }]): SinkWork => {
     const sink = sinks.get(node)
     if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
     if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, batches }
     if (sink.kind === 'table') return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
+    const outbox = outboxes.get(node)
+    if (outbox) return { kind: 'outbox', outbox, entries }
     return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }
   })
 }

@@ -2,10 +2,10 @@ import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
-import type { NodeId, PlanDescription } from '../operators/index.js'
+import { type NodeId, type PlanDescription, withoutSecrets } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
-import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
+import { type CommittedFile, FileSink, type Outbox, type OutboxView, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type { TaskWork, WorkerPool } from '../workers/index.js'
@@ -16,7 +16,7 @@ import {
   type PipelineState,
   storedState,
 } from './pipeline-lifecycle.js'
-import { consumersOf, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
+import { consumersOf, fileShape, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
 import { storedState as runState } from './run-state.js'
@@ -25,6 +25,7 @@ import type { RunSource } from './run-tasks.js'
 export interface PipelineLimits extends RunLimits {
   readonly attemptsMax: number
   readonly retryMs: number
+  readonly outboxBytesMax: number
 }
 
 export interface PipelineSurroundings {
@@ -48,6 +49,8 @@ export interface PipelineParts {
   readonly sinkKeys: () => Readonly<Record<NodeId, KeySchema>>
   /** Committed files of its file sinks, by their nodes. */
   readonly files: () => Promise<ReadonlyMap<NodeId, CommittedFile>>
+  /** Outboxes of its sinks that go outside, by their nodes; `onRoom`: one that was full has room again. */
+  readonly outboxes: (moduleFile: string, onRoom: () => void) => Promise<ReadonlyMap<NodeId, Outbox>>
 }
 
 /** What is shown of a pipeline. */
@@ -66,6 +69,8 @@ export interface PipelineView {
   /** How far event time is, milliseconds since 1970. */
   readonly watermark?: number
   readonly error: Failure | undefined
+  /** What is on its way out, by sink. */
+  readonly outboxes?: readonly ({ readonly sink: string } & OutboxView)[]
   readonly plan: PlanDescription
 }
 
@@ -93,6 +98,9 @@ export class Pipeline {
   #state: PipelineState
   #run: PipelineRun | undefined
   #files = new Map<NodeId, FileSink>()
+  /** Undefined until they are open; what lies in them is delivered also while the pipeline itself has failed. */
+  #outboxes: Promise<ReadonlyMap<NodeId, Outbox>> | undefined
+  #openOutboxes: ReadonlyMap<NodeId, Outbox> = new Map()
   #retry: Timer | undefined
   #attempts = 0
   #lastFailure: Failure | undefined
@@ -138,23 +146,48 @@ export class Pipeline {
   /** Begins, unless it had failed or drained before. */
   start(): void {
     if (this.#state === 'starting') this.#work(this.#begin())
+    else if (this.#state !== 'stopped') this.#work(this.#deliver())
   }
 
-  #work(work: Promise<void>): void {
+  /** Opens the outboxes and has them deliver. */
+  async #deliver(): Promise<ReadonlyMap<NodeId, Outbox>> {
+    this.#outboxes ??= this.#parts.moduleFile().then((file) => this.#parts.outboxes(file, () => this.#run?.roomMade()))
+    try {
+      this.#openOutboxes = await this.#outboxes
+    } catch (error) {
+      this.#outboxes = undefined
+      throw error
+    }
+    if (this.#state !== 'stopped') for (const outbox of this.#openOutboxes.values()) outbox.start()
+    return this.#openOutboxes
+  }
+
+  /** The names of the sinks that go outside, with their outboxes. */
+  outboxes(): readonly { readonly sink: string; readonly outbox: Outbox }[] {
+    return [...this.#openOutboxes].map(([id, outbox]) => {
+      const node = this.#row.plan.nodes[id]
+      return { sink: node?.kind === 'sink' ? node.name : '', outbox }
+    })
+  }
+
+  #work(work: Promise<unknown>): void {
     const before = this.#working
     const guarded = work.catch((error: unknown) =>
       this.#around.logger.error({ pipeline: this.#row.plan.name }, asMillraceError(error).message),
     )
-    this.#working = before.then(() => guarded)
+    this.#working = before.then(async () => {
+      await guarded
+    })
   }
 
   async #begin(): Promise<void> {
     const { log, commit, storage, workers, load, sinks, clock, logger, limits } = this.#around
     try {
       const moduleFile = await this.#parts.moduleFile()
+      const outboxes = await this.#deliver()
       const state = await runState(storage, this.#row.id)
       for (const [node, file] of await this.#parts.files()) {
-        const sink = await FileSink.open(file)
+        const sink = await FileSink.open(file, fileShape(this.#row.plan, node))
         this.#files.set(node, sink)
         const { cutBytes } = sink
         if (cutBytes > 0)
@@ -181,6 +214,7 @@ export class Pipeline {
         moduleFile,
         sinkKeys: this.#parts.sinkKeys(),
         files: this.#files,
+        outboxes,
         onFailure: (failure) => this.#work(this.#failed(failure)),
         onCommitted: (positions, seconds) => this.#passed(positions, seconds),
         onDrained: () => {
@@ -320,6 +354,7 @@ export class Pipeline {
     await this.#run?.ended()
     this.#run = undefined
     await this.#closeFiles()
+    await Promise.all([...this.#openOutboxes.values()].map((outbox) => outbox.stop()))
   }
 
   /** What its steps have seen, for the metrics. */
@@ -381,7 +416,10 @@ export class Pipeline {
       tasks: this.#run?.taskCount ?? 0,
       ...(this.watermark === undefined ? {} : { watermark: this.watermark }),
       error: this.#lastFailure,
-      plan,
+      ...(this.#openOutboxes.size === 0
+        ? {}
+        : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
+      plan: withoutSecrets(plan),
     }
   }
 }

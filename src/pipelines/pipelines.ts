@@ -8,6 +8,7 @@ import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/inde
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { ModuleFiles } from './module-files.js'
+import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
 import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
 import {
@@ -30,6 +31,9 @@ import { type ShownState, stateOfKey } from './state-query.js'
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
   readonly groups: Groups
+  /** The event id of a sequence number. */
+  readonly idOf: OutboxSurroundings['idOf']
+  readonly random: () => number
   readonly tables: {
     schema(name: string): KeySchema | undefined
     changeLog(name: string): Promise<StreamId>
@@ -80,6 +84,7 @@ export class Pipelines {
     for await (const page of options.storage.scan(range)) rows.push(...page.values.map(decodePipeline))
     for (const row of rows) if (row.state !== 'deleting') pipelines.#pipelines.set(row.plan.name, pipelines.#make(row))
     for (const row of rows) if (row.state === 'deleting') await pipelines.#forget(row)
+    await closeOrphans(options.log, rows)
     pipelines.#modules.keepOnly(rows.map((row) => row.module))
     return pipelines
   }
@@ -177,10 +182,11 @@ export class Pipelines {
     bundle: string,
     start: 'oldest' | 'newest',
   ): Promise<PipelineView> {
-    const { counters, groups, commit, logger } = this.#options
+    const { counters, groups, commit, logger, log } = this.#options
     const sources = await this.#sourcesOf(plan)
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
+    const outboxes = await createOutboxes(log, plan)
     const row: PipelineRow = {
       id,
       plan,
@@ -188,6 +194,7 @@ export class Pipelines {
       sources,
       states: numbersOf(plan.nodes.flatMap((node) => (node.kind === 'keyed' ? [node.name] : []))),
       files: numbersOf(sinksOf(plan).flatMap(({ kind, name }) => (kind === 'file' ? [name] : []))),
+      ...(Object.keys(outboxes).length === 0 ? {} : { outboxes }),
       createdAt: commit.time.next(),
       state: 'running',
     }
@@ -196,8 +203,16 @@ export class Pipelines {
       pipelineRow(row),
       ...[...files].map(([node, file]) => sinkFileRow(id, fileNumber(row, node), file)),
     ]
-    const wanted = sources.map(({ group, stream }) => ({ name: group, stream, start }))
-    await groups.createAll(wanted, { kind: 'pipeline', rows })
+    const wanted = [
+      ...sources.map(({ group, stream }) => ({ name: group, stream, start })),
+      ...Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const })),
+    ]
+    try {
+      await groups.createAll(wanted, { kind: 'pipeline', rows })
+    } catch (error) {
+      await closeOutboxes(log, outboxes)
+      throw error
+    }
     const pipeline = this.#make(row)
     this.#pipelines.set(plan.name, pipeline)
     if (writesToItsSource(plan))
@@ -289,6 +304,7 @@ export class Pipelines {
       moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
       sinkKeys: () => this.#sinkKeys(row.plan),
       files: () => this.#committedFiles(row),
+      outboxes: (moduleFile, onRoom) => openOutboxes(row, this.#options, moduleFile, onRoom),
     }
     return new Pipeline(row, parts, this.#options)
   }
@@ -354,9 +370,12 @@ export class Pipelines {
 
   /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
   async #forget(row: PipelineRow): Promise<void> {
-    const { storage, commit, groups } = this.#options
-    for (const { group } of row.sources) if (groups.group(group)) await groups.delete(group)
-    for (const family of [Family.state, Family.timer, Family.eventTime])
+    const { storage, commit, groups, log } = this.#options
+    const outboxes = row.outboxes ?? {}
+    for (const { group } of [...row.sources, ...Object.values(outboxes)])
+      if (groups.group(group)) await groups.delete(group)
+    await closeOutboxes(log, outboxes)
+    for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox])
       for (;;) {
         const { keys } = await storage.page({
           ...rowsWith(family, row.id),

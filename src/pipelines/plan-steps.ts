@@ -1,6 +1,7 @@
-import type { NodeDescription, NodeId, PlanDescription } from '../operators/index.js'
+import { csvHeader, type NodeDescription, type NodeId, type PlanDescription } from '../operators/index.js'
 import { type SourceStage, type Stages, stagesOf } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
+import type { FileShape } from '../sinks/index.js'
 
 /** Steps are the nodes behind the first source, as errors and people count them: the first one is step 0 here, 1 there. */
 export const stepOf = (node: NodeId): number => Math.max(0, node - 1)
@@ -48,6 +49,14 @@ export function sinksOf({ nodes }: PlanDescription): readonly PlanSink[] {
   })
 }
 
+/** What the file of a sink is to be like. */
+export function fileShape({ nodes }: PlanDescription, id: NodeId): FileShape {
+  const node = nodes[id]
+  if (node?.kind !== 'sink') return {}
+  const { columns, roll } = node.sink
+  return { header: columns && csvHeader(columns), roll }
+}
+
 /** Where a source stage without an `eventTime` step has none said, ms: how long a silent shard holds event time back. */
 const idleMsDefault = 60_000
 
@@ -76,7 +85,8 @@ export function checkRunnable(plan: PlanDescription): void {
     const what = notRun(node)
     if (what !== undefined)
       throw new MillraceError('PIPELINE_INVALID', `Step ${id} of ${plan.name} (${node.kind}): ${what} not run yet.`, {
-        remedy: 'Use tables and streams as sources; tables, streams and files of JSON lines as sinks.',
+        remedy:
+          'Use tables and streams as sources; for Kafka, send to a stream and bridge it: millrace bridges create.',
       })
   })
 }
@@ -87,8 +97,7 @@ function notRun(node: NodeDescription): string | undefined {
     return node.source.kind === 'table' && node.source.snapshot ? 'snapshots of tables are' : undefined
   }
   if (node.kind !== 'sink') return undefined
-  const { kind, format, roll } = node.sink
-  if (kind !== 'table' && kind !== 'stream' && kind !== 'file') return `${kind} sinks are`
-  if (format === 'csv') return 'CSV files are'
-  return roll ? 'files that are rolled are' : undefined
+  const { kind } = node.sink
+  if (kind === 'kafka') return 'Kafka sinks are'
+  return undefined
 }

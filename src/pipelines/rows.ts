@@ -27,6 +27,16 @@ export interface SourceRow {
   readonly hashKeyName?: string | undefined
 }
 
+/** What a sink that goes outside has, see outboxes.ts. */
+export interface OutboxRow {
+  /** Its number among those of the pipeline: it keeps it for the pipeline's life. */
+  readonly number: number
+  /** Name of its stream, and of the group that delivers it. */
+  readonly group: string
+  readonly stream: StreamId
+  readonly deadLetters: StreamId
+}
+
 /** What a pipeline's row says. */
 export interface PipelineRow {
   readonly id: number
@@ -38,6 +48,8 @@ export interface PipelineRow {
   readonly states: Readonly<Record<string, number>>
   /** Numbers under which the files of sinks are kept, by the names of the sinks. */
   readonly files: Readonly<Record<string, number>>
+  /** Outboxes of sinks that go outside, by the names of the sinks; absent in rows of earlier versions. */
+  readonly outboxes?: Readonly<Record<string, OutboxRow>>
   readonly createdAt: number
   readonly state: 'running' | 'failed' | 'sourceDeleted' | 'deleting'
   readonly failure?: Failure

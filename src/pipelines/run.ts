@@ -5,7 +5,7 @@ import type { ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
 import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
-import { barrierEffects, type FileSink, type SinkSurroundings } from '../sinks/index.js'
+import { barrierEffects, type FileSink, type Outbox, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type {
@@ -34,6 +34,8 @@ import { timerPage } from './timer-pages.js'
 
 /** Barriers between two looks for the times of shards that nobody needs any more. */
 const forgetEvery = 64
+/** Longest time of a timer of the platform. */
+const timerMsMax = 2 ** 31 - 1
 
 /** Bounds of a run, from the configuration. */
 export interface RunLimits {
@@ -81,6 +83,8 @@ export interface RunOptions {
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   /** Open files of file sinks, by their nodes. */
   readonly files: ReadonlyMap<NodeId, FileSink>
+  /** Outboxes of sinks that go outside, by their nodes. */
+  readonly outboxes: ReadonlyMap<NodeId, Outbox>
   readonly onFailure: (failure: RunFailure) => void
   /** A barrier has committed. */
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
@@ -112,6 +116,7 @@ export class PipelineRun {
   #committing: Promise<void> | undefined
   #number = 0
   #timer: Timer | undefined
+  #filesTimer: Timer | undefined
   #lastBarrier = 0
   #isOver = false
   /** Bytes that were handed over since the last barrier. */
@@ -130,7 +135,7 @@ export class PipelineRun {
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
-      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax,
+      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax && !this.hasFullOutbox,
       onRead: (bytes) => {
         this.#epochBytes += bytes
         this.#schedule()
@@ -141,11 +146,23 @@ export class PipelineRun {
     })
     this.#stopListening = options.sources.map(({ row }) => options.log.onChange(row.stream, () => this.#pump()))
     this.#follow()
+    void this.#awaitFiles()
   }
 
   /** The barrier that is under way: sent, or being committed. */
   get barrierInFlight(): boolean {
     return this.#barrier !== undefined || this.#committing !== undefined
+  }
+
+  /** Whether the sources wait until more has been delivered. */
+  get hasFullOutbox(): boolean {
+    for (const outbox of this.#options.outboxes.values()) if (outbox.isFull) return true
+    return false
+  }
+
+  /** An outbox has room again. */
+  roomMade(): void {
+    this.#pump()
   }
 
   get taskCount(): number {
@@ -255,6 +272,21 @@ export class PipelineRun {
     }, wait)
   }
 
+  /** Has a barrier sent when a file is to be rolled though nothing is written to it. */
+  async #awaitFiles(): Promise<void> {
+    const { clock, files } = this.#options
+    for (const file of files.values()) await file.settled()
+    this.#filesTimer?.cancel()
+    const due = [...files.values()].flatMap(({ dueAt }) => dueAt ?? [])
+    if (due.length === 0 || this.#isOver) return
+    const ms = Math.min(timerMsMax, Math.max(0, Math.min(...due) - clock.now()))
+    this.#filesTimer = clock.setTimeout(() => {
+      this.#hasTicked = true
+      this.#schedule()
+      // A wait that is longer than a timer's longest is not over yet: the barrier that follows looks again.
+    }, ms)
+  }
+
   #sendBarrier(): void {
     if (this.#isOver) return
     const { clock, limits, row } = this.#options
@@ -289,14 +321,16 @@ export class PipelineRun {
       .finally(() => {
         this.#committing = undefined
         this.#schedule()
+        void this.#awaitFiles()
       })
   }
 
   async #commitBarrier(barrier: Barrier): Promise<void> {
-    const { commit, row, sinks, clock, sinkKeys, files } = this.#options
+    const { commit, row, sinks, clock, sinkKeys, files, outboxes } = this.#options
     const parts = this.#tasks.all().map((task) => barrier.parts.get(task) as BarrierPart)
     killPoint('pipeline:barrier')
-    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files }), sinks, clock.now())
+    const now = clock.now()
+    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files, outboxes }, now), sinks, now)
     killPoint('pipeline:effects')
     let submitted: Promise<unknown>
     const positions = positionsOf(parts)
@@ -309,6 +343,7 @@ export class PipelineRun {
     }
     await submitted
     killPoint('pipeline:committed')
+    effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
     this.#lastBarrier = clock.monotonic()
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
@@ -350,6 +385,7 @@ export class PipelineRun {
     this.#isOver = true
     for (const stopListening of this.#stopListening) stopListening()
     this.#timer?.cancel()
+    this.#filesTimer?.cancel()
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
     this.#tasks.stop()

@@ -125,6 +125,8 @@ export class SourceTask {
     this.#idleTimer = this.#options.clock.setTimeout(() => {
       this.#idleTimer = undefined
       if (this.#isStopped || this.#isEnded) return
+      // What it may not read yet may be there.
+      if (!this.#options.mayRead()) return this.awaitIdleness()
       this.#isIdle = true
       this.#hasTold = true
       this.handle?.idle()

@@ -9,6 +9,7 @@ import {
   type Position,
 } from '../groups/index.js'
 import {
+  isOutbox,
   isTrimmedAway,
   type Sequence,
   type Shard,
@@ -128,7 +129,12 @@ export class Retention {
     }
     const bounds = boundsOf(stream, defaults, hasWindow(stream.id))
     const { starts } = groups
-    const plan = await retention.plan(bounds, now, this.#floorOf(stream.id), heldBytesMax)
+    const plan = await retention.plan(
+      bounds,
+      now,
+      this.#floorOf(stream.id),
+      isOutbox(stream) ? Number.POSITIVE_INFINITY : heldBytesMax,
+    )
     this.#heldBytes.set(stream.id, plan.heldBytes)
     if (plan.cuts.length === 0 || this.#isClosed) return
     // A group that was started or moved since the plan was made is not in it: what it stands in stays for this look.

@@ -3,6 +3,7 @@ import type { Sample } from '../runtime/index.js'
 import type { ReadRooms } from './daemon-metrics.js'
 
 type Pipeline = ReturnType<Rooms['pipelines']['all']> extends Iterable<infer Each> ? Each : never
+type Outbox = ReturnType<Pipeline['outboxes']>[number]['outbox']
 type StepCount = ReturnType<Pipeline['stepCounts']>[number]
 
 /** What the pipelines can tell. Rows that a failed attempt had seen are counted again when they are read again. */
@@ -44,6 +45,44 @@ export function pipelineMetrics(read: ReadRooms): void {
           })),
         ),
       ),
+  )
+  const perOutbox = (name: string, kind: 'gauge' | 'counter', help: string, look: (outbox: Outbox) => number): void =>
+    read(name, kind, help, ['pipeline', 'sink'], ({ pipelines }) =>
+      [...pipelines.all()].flatMap((pipeline) =>
+        pipeline
+          .outboxes()
+          .map(({ sink, outbox }) => ({ labels: { pipeline: pipeline.row.plan.name, sink }, value: look(outbox) })),
+      ),
+    )
+  perOutbox('outbox_records', 'gauge', 'Results that wait to be delivered outside.', ({ pending }) => pending.records)
+  perOutbox(
+    'outbox_bytes',
+    'gauge',
+    'Bytes of results that wait to be delivered outside.',
+    ({ pending }) => pending.bytes,
+  )
+  perOutbox('outbox_full', 'gauge', '1 while an outbox is full: the sources of its pipeline wait.', ({ isFull }) =>
+    isFull ? 1 : 0,
+  )
+  perOutbox(
+    'outbox_delivered_total',
+    'counter',
+    'Results that were delivered outside, or put among the dead letters, since the sink was made.',
+    ({ delivered }) => delivered.records,
+  )
+  perOutbox('outbox_attempts_total', 'counter', 'Attempts to deliver a batch outside.', ({ attempts }) => attempts)
+  perOutbox('outbox_failures_total', 'counter', 'Of these, those that failed.', ({ failures }) => failures)
+  perOutbox(
+    'outbox_dead_letters_total',
+    'counter',
+    'Results that the other side refused for good.',
+    ({ deadLetters }) => deadLetters,
+  )
+  perOutbox(
+    'outbox_breaker_open',
+    'gauge',
+    '1 while nothing is sent because too many attempts failed, 0.5 while one attempt shows whether it is over.',
+    ({ breaker }) => ({ closed: 0, open: 1, halfOpen: 0.5 })[breaker],
   )
   perPipeline('operator_seconds_total', 'counter', 'Time of worker threads.', ({ seconds }) => seconds)
   perPipeline('operator_failures_total', 'counter', 'Failed attempts of a pipeline.', ({ failures }) => failures)

@@ -3,7 +3,9 @@ import { finishBatch, type ShapesInCommit, type ShardedLog, withoutRows } from '
 import { type SinkBatch, timeless } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Item, KeySchema, Tables } from '../tables/index.js'
-import type { CommittedFile, FileSink } from './file-sink.js'
+import type { CommittedFile } from './committed-file.js'
+import type { Outbox, OutboxAppend } from './delivery/outbox.js'
+import type { FileSink } from './file-sink.js'
 
 /** A sink as the main thread knows it, with what its tasks gathered for one barrier, task by task. */
 export type SinkWork =
@@ -15,6 +17,7 @@ export type SinkWork =
       readonly entries: readonly string[]
     }
   | { readonly kind: 'stream'; readonly name: string; readonly batches: readonly SinkBatch[] }
+  | { readonly kind: 'outbox'; readonly outbox: Outbox; readonly entries: readonly string[] }
   | { readonly kind: 'file'; readonly index: number; readonly file: FileSink; readonly entries: readonly string[] }
 
 /** What the sinks add to a barrier's effect set. Submit, then release. */
@@ -26,6 +29,8 @@ export interface SinkEffects {
   /** What the file sinks wrote, by the index of their step: commits with the barrier. */
   readonly files: ReadonlyMap<number, CommittedFile>
   readonly release: Release
+  /** To be called when the commit has returned. */
+  readonly committed: () => void
 }
 
 export interface SinkSurroundings {
@@ -43,25 +48,37 @@ export async function barrierEffects(
   now: number,
 ): Promise<SinkEffects> {
   const records: (RecordEffect | BatchEffect)[] = []
+  const rows: RowEffect[] = []
   const files = new Map<number, CommittedFile>()
   const inCommit: NonNullable<ShapesInCommit['atPack']>[] = []
+  const appends: OutboxAppend[] = []
+  const committed = (): void => {
+    for (const append of appends) append.committed()
+    for (const sink of work) if (sink.kind === 'file') sink.file.committed()
+  }
   for (const sink of work) {
-    if (sink.kind === 'file')
-      files.set(sink.index, await sink.file.append(Buffer.from(sink.entries.map((line) => `${line}\n`).join(''))))
+    if (sink.kind === 'file') files.set(sink.index, await sink.file.append(linesOf(sink.entries), now))
     else if (sink.kind === 'stream')
       for (const { shapes: ofBatch, ...effect } of streamBatches(sink, around, now)) {
         records.push(effect)
         if (ofBatch.atPack) inCommit.push(ofBatch.atPack)
       }
+    else if (sink.kind === 'outbox') appends.push(sink.outbox.append(sink.entries))
+  }
+  for (const { stream, records: appended, row } of appends) {
+    records.push({ stream, records: appended })
+    rows.push(row)
   }
   const shapes: ShapesInCommit =
     inCommit.length > 0 ? { atPack: (context) => inCommit.flatMap((make) => make(context)) } : {}
   const items = itemsByTable(work, around)
-  if (items.size === 0) return { rows: [], records, shapes, files, release: () => {} }
+  if (items.size === 0) return { rows, records, shapes, files, release: () => {}, committed }
   const { effects, release } = await prepare(items, around.tables)
   for (const record of effects.records ?? []) records.push(record)
-  return { rows: effects.rows ?? [], records, shapes, files, release }
+  return { rows: [...rows, ...(effects.rows ?? [])], records, shapes, files, release, committed }
 }
+
+const linesOf = (entries: readonly string[]): Buffer => Buffer.from(entries.map((line) => `${line}\n`).join(''))
 
 /** The batches of a stream's sinks as effects, and the shapes that go into the commit with them. */
 function streamBatches(

@@ -1,51 +1,63 @@
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { killPoint, MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
+import {
+  type CommittedFile,
+  checkedBytesMax,
+  cutTo,
+  doRename,
+  openChecked,
+  type PendingRename,
+} from './committed-file.js'
+import { asSinkError, impossiblePath } from './sink-file-errors.js'
+import { rolledName } from './sink-path.js'
 
-/** What the last barrier committed of a sink's file. */
-export interface CommittedFile {
-  readonly path: string
-  readonly length: number
-  /** CRC-32 of the last bytes before `length`, up to `checkedBytesMax`: another file in its place is recognised. */
-  readonly checksum: number
-}
-
-const checkedBytesMax = 64 * 1024
-const impossiblePaths = new Set(['ENAMETOOLONG', 'EISDIR', 'ENOTDIR', 'ERR_INVALID_ARG_VALUE'])
-
-/** The path of a file sink. Relative ones lie in `folder`; others are refused unless `isOutsideAllowed`. */
-export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean): string {
-  const whole = isAbsolute(path) ? resolve(path) : resolve(folder, path)
-  const inside = relative(folder, whole)
-  if (!isOutsideAllowed && (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))) {
-    throw new MillraceError('PIPELINE_INVALID', `The file sink ${path} lies outside of ${folder}.`, {
-      remedy: 'Give a relative path, or allow it with pipelines.filesOutside: true.',
-    })
-  }
-  return whole
+/** What a file is to be like. */
+export interface FileShape {
+  /** The first line of each file, without its line end. */
+  readonly header?: string | undefined
+  /** When a file is complete and another one is begun: past so many bytes, or so long, ms, after its first. */
+  readonly roll?: { readonly bytesMax?: number; readonly everyMs?: number } | undefined
 }
 
 /**
  * A file that gets each result exactly once: bytes are written and synced first, then their length commits with the
  * barrier; whoever begins again truncates to the committed length before anything is written.
+ *
+ * Rolled files: that a file is complete, and the name that it gets, commit with the barrier that brought its last bytes.
+ * Then it is renamed, and another one is begun. Whoever begins again does a rename that was committed and not done.
  */
 export class FileSink {
   readonly #path: string
-  readonly #file: FileHandle
+  readonly #shape: FileShape
   /** How many bytes the opening cut off: written before the stop, and taken in by no commit. */
   readonly cutBytes: number
-  #length: number
-  /** The last bytes before `length`. */
+  #file: FileHandle
+  #committed: CommittedFile
+  /** The last bytes before the length. */
   #tail: Buffer
+  /** The rename that was committed last, while it is done. */
+  #renaming: Promise<void> | undefined
+  /** Whether the store still says that a rename is to be done which is done. */
+  #isBehind: boolean
 
-  private constructor(path: string, file: FileHandle, cutBytes: number, length: number, tail: Buffer) {
-    this.#path = path
+  private constructor(
+    shape: FileShape,
+    committed: CommittedFile,
+    file: FileHandle,
+    tail: Buffer,
+    cutBytes: number,
+    isBehind: boolean,
+  ) {
+    this.#path = committed.path
+    this.#shape = shape
+    this.#committed = committed
     this.#file = file
-    this.cutBytes = cutBytes
-    this.#length = length
     this.#tail = tail
+    this.cutBytes = cutBytes
+    this.#isBehind = isBehind
   }
 
   /** Before the first barrier: an empty file of its own. Throws ALREADY_EXISTS when something is in it. */
@@ -65,78 +77,127 @@ export class FileSink {
       }
       syncFolder(dirname(path))
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? ''
-      if (impossiblePaths.has(code))
-        throw new MillraceError('PIPELINE_INVALID', `No file can be written at ${path.slice(0, 500)} (${code}).`, {
-          remedy: 'Give the file sink another path.',
-          cause: error,
-        })
-      throw asSinkError(path, error)
+      throw impossiblePath(path, error) ?? asSinkError(path, error)
     }
     return { path, length: 0, checksum: 0 }
   }
 
   /** Truncates to what was committed. Throws SINK_FILE_CHANGED when the file is shorter or another one. */
-  static async open(committed: CommittedFile): Promise<FileSink> {
-    const { path, length, checksum } = committed
-    let file: FileHandle
+  static async open(committed: CommittedFile, shape: FileShape = {}): Promise<FileSink> {
+    const { path, rename } = committed
     try {
-      // A file whose creation was never committed with a byte may be gone after a power failure.
-      file = await open(path, length === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR)
-      if (length === 0) syncFolder(dirname(path))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw changed(path, 'is gone')
-      throw asSinkError(path, error)
-    }
-    try {
-      const { size } = await file.stat()
-      if (size < length) throw changed(path, `has ${size} bytes, fewer than the ${length} that were committed`)
-      const tail = Buffer.alloc(Math.min(length, checkedBytesMax))
-      await file.read(tail, 0, tail.length, length - tail.length)
-      if (crc32(tail) !== checksum) throw changed(path, 'does not hold what was committed')
-      if (size > length) {
-        await file.truncate(length)
-        await file.sync()
+      if (rename) {
+        await doRename(committed, rename)
+        const next = followerOf(committed)
+        const { file, excess } = await openChecked(path, next)
+        await cutTo(file, 0)
+        return new FileSink(shape, next, file, Buffer.alloc(0), excess, true)
       }
-      return new FileSink(path, file, size - length, length, tail)
+      const { file, tail, excess } = await openChecked(path, committed)
+      if (excess > 0) await cutTo(file, committed.length)
+      return new FileSink(shape, committed, file, tail, excess, false)
     } catch (error) {
-      await file.close()
       throw asSinkError(path, error)
     }
   }
 
-  /** Writes and syncs; what is returned must commit before the next append. */
-  async append(bytes: Buffer): Promise<CommittedFile> {
+  /** When there is something to commit of it without any result, milliseconds since 1970; undefined for never. */
+  get dueAt(): number | undefined {
+    if (this.#isBehind) return 0
+    const { since, length, rename } = this.#committed
+    const everyMs = this.#shape.roll?.everyMs
+    if (rename || length === 0 || everyMs === undefined || since === undefined) return undefined
+    return since + everyMs
+  }
+
+  /** Writes and syncs; what is returned must commit before the next append. `now`: milliseconds since 1970. */
+  async append(lines: Buffer, now: number): Promise<CommittedFile> {
     try {
-      let written = 0
-      while (written < bytes.length) {
-        written += (await this.#file.write(bytes, written, bytes.length - written, this.#length + written)).bytesWritten
+      await this.#renaming
+      const { header } = this.#shape
+      const { length, since = now } = this.#committed
+      const isFirst = length === 0 && lines.length > 0
+      const bytes = isFirst && header !== undefined ? Buffer.concat([Buffer.from(`${header}\n`), lines]) : lines
+      await this.#write(bytes, length)
+      this.#tail = Buffer.concat([this.#tail, bytes]).subarray(-checkedBytesMax)
+      const { path, rolled } = this.#committed
+      const written: CommittedFile = {
+        path,
+        length: length + bytes.length,
+        checksum: crc32(this.#tail),
+        ...(rolled === undefined ? {} : { rolled }),
+        ...(this.#shape.roll?.everyMs === undefined ? {} : { since: isFirst ? now : since }),
       }
-      killPoint('sink:written')
-      await this.#file.datasync()
+      this.#committed = this.#isComplete(written, now) ? await this.#complete(written) : written
+      return this.#committed
     } catch (error) {
       throw asSinkError(this.#path, error)
     }
+  }
+
+  async #write(bytes: Buffer, at: number): Promise<void> {
+    if (bytes.length === 0) return
+    let written = 0
+    while (written < bytes.length)
+      written += (await this.#file.write(bytes, written, bytes.length - written, at + written)).bytesWritten
+    killPoint('sink:written')
+    await this.#file.datasync()
     killPoint('sink:synced')
-    this.#length += bytes.length
-    this.#tail = Buffer.concat([this.#tail, bytes]).subarray(-checkedBytesMax)
-    return { path: this.#path, length: this.#length, checksum: crc32(this.#tail) }
+  }
+
+  #isComplete({ length, since }: CommittedFile, now: number): boolean {
+    const { bytesMax, everyMs } = this.#shape.roll ?? {}
+    if (length === 0) return false
+    if (bytesMax !== undefined && length >= bytesMax) return true
+    return everyMs !== undefined && since !== undefined && now >= since + everyMs
+  }
+
+  async #complete(written: CommittedFile): Promise<CommittedFile> {
+    let rolled = (written.rolled ?? 0) + 1
+    // Somebody else's file is not overwritten.
+    while (existsSync(join(dirname(this.#path), rolledName(this.#path, rolled)))) rolled++
+    const { ino: inode } = await this.#file.stat()
+    const rename: PendingRename = { to: rolledName(this.#path, rolled), inode }
+    return { ...written, rolled, rename }
+  }
+
+  /** The commit of the last append has returned: a file that is complete gets its name, and another one is begun. */
+  committed(): void {
+    const { rename } = this.#committed
+    this.#isBehind = false
+    if (!rename) return
+    this.#renaming = this.#roll(this.#committed, rename)
+    // Met by the next append, or by the close.
+    this.#renaming.catch(() => {})
+  }
+
+  async #roll(committed: CommittedFile, rename: PendingRename): Promise<void> {
+    await this.#file.close()
+    await doRename(committed, rename)
+    const next = followerOf(committed)
+    const { file } = await openChecked(this.#path, next)
+    killPoint('sink:begun')
+    this.#file = file
+    this.#tail = Buffer.alloc(0)
+    this.#committed = next
+    this.#isBehind = true
+  }
+
+  /** Resolves when no rename is under way. */
+  async settled(): Promise<void> {
+    await this.#renaming?.catch(() => {})
   }
 
   async close(): Promise<void> {
+    await this.settled()
     await this.#file.close()
   }
 }
 
-const changed = (path: string, how: string): MillraceError =>
-  new MillraceError('SINK_FILE_CHANGED', `The file ${path} of a sink ${how}.`)
-
-function asSinkError(path: string, error: unknown): MillraceError {
-  if (error instanceof MillraceError) return error
-  const { code, message } = error as NodeJS.ErrnoException
-  return new MillraceError(
-    code === 'ENOSPC' ? 'STORAGE_FULL' : 'IO_FAILED',
-    `The file ${path} of a sink cannot be written: ${message}.`,
-    { cause: error },
-  )
-}
+/** The empty file that follows one that is complete. */
+const followerOf = ({ path, rolled }: CommittedFile): CommittedFile => ({
+  path,
+  length: 0,
+  checksum: 0,
+  ...(rolled === undefined ? {} : { rolled }),
+})

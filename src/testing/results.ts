@@ -1,5 +1,6 @@
 import { plainItem } from '../operators/index.js'
 import type { PipelinePlan } from '../operators/plan/index.js'
+import { unpackState } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { type Item, type KeySchema, keyOf } from '../tables/values/index.js'
 import type { MemoryStore } from './memory-store.js'
@@ -40,8 +41,11 @@ export class Results {
 
   #value({ sink }: SinkNode, entry: string): unknown {
     if (sink.kind === 'table') return plainItem(JSON.parse(entry) as Item)
-    if (sink.kind !== 'stream') return JSON.parse(entry) as unknown
+    // A line of a CSV file is what it is.
+    if (sink.kind === 'file') return sink.columns ? entry : (JSON.parse(entry) as unknown)
     const end = entry.indexOf('\n')
+    if (sink.kind === 'user') return (unpackState(Buffer.from(entry.slice(end + 1), 'latin1')) as [unknown])[0]
+    if (sink.kind !== 'stream') return JSON.parse(entry.slice(end + 1)) as unknown
     const [key, time] = JSON.parse(entry.slice(0, end)) as [string, number | null]
     return { key, value: JSON.parse(entry.slice(end + 1)) as unknown, ...(time === null ? {} : { time }) }
   }

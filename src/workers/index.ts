@@ -3,6 +3,8 @@ export { describeModule } from './describe-module.js'
 export {
   type Place,
   type PoolOptions,
+  type SinkHandle,
+  type SinkListener,
   type TaskHandle,
   type TaskListener,
   WorkerPool,
@@ -12,6 +14,7 @@ export type {
   ChannelStart,
   Exit,
   OpenTaskOptions,
+  SinkRecords,
   TaskAddress,
   TaskWork,
   WireError,

@@ -11,6 +11,7 @@ import {
   describingTask,
   type FromWorker,
   type OpenTaskOptions,
+  type SinkRecords,
   type TaskAddress,
   type TaskWork,
   type WireError,
@@ -46,6 +47,19 @@ export interface TaskListener {
   failed(error: WireError, place: Place): void
   /** The thread is gone. `isCulprit`: this task's code was running. */
   lost(error: MillraceError, place: Place, isCulprit: boolean): void
+}
+
+/** What the main thread hears of a sink of the user's own. */
+export interface SinkListener {
+  delivered(request: number, error: WireError | undefined): void
+  /** The thread is gone. */
+  lost(error: MillraceError): void
+}
+
+/** A sink of the user's own in a worker. */
+export interface SinkHandle {
+  deliver(request: number, records: SinkRecords): void
+  close(): void
 }
 
 /** A task in a worker, as the main thread holds it. What is said to it arrives in order. */
@@ -176,6 +190,22 @@ export class WorkerPool {
     }
   }
 
+  /** Opens a sink of the user's own, which takes its turns with the tasks of a thread. */
+  openSink(options: { readonly file: string; readonly label: string; readonly node: NodeId }, listener: SinkListener) {
+    const task = ++this.#task
+    const thread = this.#leastLoaded()
+    thread.sinks.set(task, listener)
+    thread.say({ kind: 'openSink', task, ...options })
+    const handle: SinkHandle = {
+      deliver: (request, records) => thread.say({ kind: 'deliver', task, request, ...records }),
+      close: () => {
+        thread.sinks.delete(task)
+        thread.say({ kind: 'close', task })
+      },
+    }
+    return handle
+  }
+
   #leastLoaded(): Thread {
     if (!this.#piscina) {
       if (this.#isClosing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
@@ -196,6 +226,9 @@ export class WorkerPool {
         return
       case 'log':
         this.#options.logger[message.level]({ pipeline: message.label }, message.text)
+        return
+      case 'delivered':
+        thread.sinks.get(message.task)?.delivered(message.request, message.error)
         return
     }
     const listener = thread.tasks.get(message.task)
@@ -251,6 +284,7 @@ export class WorkerPool {
     // The culprit first: its end closes the other tasks of its run, which would otherwise say that nobody is to blame.
     const culprit = isBusy ? thread.tasks.get(task) : undefined
     culprit?.lost(error, place, true)
+    for (const sink of thread.sinks.values()) sink.lost(error)
     for (const listener of thread.tasks.values()) if (listener !== culprit) listener.lost(error, place, false)
   }
 

@@ -70,6 +70,14 @@ export interface TaskWork {
   readonly seconds: number
 }
 
+/** Records for a sink of the user's own. */
+export interface SinkRecords {
+  readonly ids: readonly string[]
+  /** Value and key of each, as MessagePack. */
+  readonly bodies: readonly Uint8Array[]
+  readonly attempt: number
+}
+
 /** What the main thread says to a worker. Chunks go as transferred buffers of our own, which come back with `done`. */
 export type ToWorker =
   | { readonly kind: 'describe'; readonly request: number; readonly file: string }
@@ -106,6 +114,14 @@ export type ToWorker =
     }
   | { readonly kind: 'timers'; readonly task: number; readonly request: number; readonly page: TimerPage }
   | { readonly kind: 'close'; readonly task: number }
+  | {
+      readonly kind: 'openSink'
+      readonly task: number
+      readonly file: string
+      readonly label: string
+      readonly node: NodeId
+    }
+  | ({ readonly kind: 'deliver'; readonly task: number; readonly request: number } & SinkRecords)
   /** The way to another thread. */
   | { readonly kind: 'peer'; readonly thread: number; readonly port: MessagePort }
   /** Answered in the trace, so that a thread that hangs outside of any step is seen too. */
@@ -133,6 +149,12 @@ export type FromWorker =
       readonly error: WireError
       readonly node: NodeId | undefined
       readonly sequence: number | undefined
+    }
+  | {
+      readonly kind: 'delivered'
+      readonly task: number
+      readonly request: number
+      readonly error: WireError | undefined
     }
   | {
       readonly kind: 'log'

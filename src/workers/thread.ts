@@ -2,7 +2,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import type { PlanDescription } from '../operators/index.js'
 import { MillraceError } from '../runtime/index.js'
-import type { TaskListener } from './pool.js'
+import type { SinkListener, TaskListener } from './pool.js'
 import { type FromWorker, type ToWorker, Trace, traceBytes } from './protocol.js'
 
 export const watchMs = 100
@@ -23,6 +23,7 @@ export class Thread {
   readonly trace = new Trace(new SharedArrayBuffer(traceBytes))
   readonly port: MessagePort
   readonly tasks = new Map<number, TaskListener>()
+  readonly sinks = new Map<number, SinkListener>()
   readonly describing = new Map<number, Describing>()
   /** Threads that it can send rows to. */
   readonly peers = new Set<number>()

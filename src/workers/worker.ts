@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { describePlan, planOf } from '../operators/index.js'
 import { type NodeId, type PipelinePlan, StepError, stackOf } from '../operators/task/index.js'
+import { HostedSink, type SinkThread } from './hosted-sink.js'
 import { HostedTask, type TaskThread, turnMs } from './hosted-task.js'
 import { Peers } from './peers.js'
 import { describingTask, type FromWorker, type ToWorker, Trace, type WireError, wireError } from './protocol.js'
@@ -33,6 +34,7 @@ class WorkerSide {
   readonly #port: MessagePort
   readonly #trace: Trace
   readonly #tasks = new Map<number, HostedTask>()
+  readonly #sinks = new Map<number, HostedSink>()
   readonly #peers: Peers
   readonly #thread: TaskThread
   /** Tasks that have something to do, in the order in which they came to have it. */
@@ -97,6 +99,39 @@ class WorkerSide {
     }
   }
 
+  #forSinks(): SinkThread {
+    return {
+      enter: ({ options: { number, label, node } }) => {
+        this.#trace.enter(number)
+        this.#trace.mark(number, node, 0)
+        this.#label = label
+      },
+      pause: ({ options: { number, node } }) => {
+        this.#awaiting.set(number, { node, sequence: 0 })
+        this.#leave()
+      },
+      leave: ({ options: { number } }) => {
+        this.#awaiting.delete(number)
+        this.#leave()
+      },
+    }
+  }
+
+  async #deliver({ task, request, ...records }: Extract<ToWorker, { kind: 'deliver' }>): Promise<void> {
+    try {
+      await this.#sinks.get(task)?.deliver(records)
+      this.#say({ kind: 'delivered', task, request, error: undefined })
+    } catch (error) {
+      this.#say({ kind: 'delivered', task, request, error: wireError(error) })
+    }
+  }
+
+  #closeSink(task: number): void {
+    void this.#sinks.get(task)?.close()
+    this.#sinks.delete(task)
+    this.#awaiting.delete(task)
+  }
+
   #say(message: FromWorker, transfer: ArrayBuffer[] = []): void {
     this.#port.postMessage(message, transfer)
   }
@@ -115,7 +150,16 @@ class WorkerSide {
         this.#tasks.set(task, new HostedTask(task, options, () => load(options.file), this.#thread))
         return
       }
+      case 'openSink': {
+        const { task: number, label, node, file } = message
+        this.#sinks.set(number, new HostedSink({ number, label, node }, () => load(file), this.#forSinks()))
+        return
+      }
+      case 'deliver':
+        void this.#deliver(message)
+        return
     }
+    if (message.kind === 'close' && this.#sinks.has(message.task)) return this.#closeSink(message.task)
     const task = this.#tasks.get(message.task)
     if (!task) return
     switch (message.kind) {
@@ -199,11 +243,12 @@ class WorkerSide {
 
   close(): void {
     for (const task of this.#tasks.values()) task.close()
+    for (const sink of this.#sinks.values()) void sink.close()
     this.#peers.close()
   }
 }
 
-const ownFiles = ['worker', 'hosted-task', 'peers'].map((name) =>
+const ownFiles = ['worker', 'hosted-task', 'hosted-sink', 'peers'].map((name) =>
   fileURLToPath(new URL(`./${name}.js`, import.meta.url)),
 )
 

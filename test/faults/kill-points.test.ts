@@ -2,13 +2,14 @@
  * kill -9 just where it might hurt: the daemon kills itself at a named point of its code (src/runtime/kill-point.ts), under
  * a load that reaches all of them. Afterwards what was acknowledged is compared with what is there.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { killPoints } from '../../src/runtime/index.js'
 import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess, readStream } from '../daemon-process.js'
+import { HttpServer } from '../pipelines/http-server.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { GroupLoad } from './group-load.js'
 import { createTable, LedgerOfWrites, tableName } from './ledger-of-writes.js'
@@ -34,10 +35,11 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
   const streamArn = await createTable(daemon)
   await appends.create(daemon)
   await group.create(daemon)
+  const outside = await HttpServer.start()
   const module = join(folder, 'lines.ts')
   writeFileSync(
     module,
-    `import { file, pipeline, table } from 'millrace'\nexport default pipeline('lines').from(table('${tableName}')).to(file('lines.ndjson', (change) => change.sequence))`,
+    `import { file, http, pipeline, table } from 'millrace'\nexport default pipeline('lines').from(table('${tableName}')).to(file('lines.ndjson', (change) => change.sequence)).to(file('rolled/lines.ndjson', (change) => change.sequence, { roll: { bytesMax: 64 } })).to(http('${outside.url}', { body: (change) => change.sequence }), 'outside')`,
   )
   await daemon.v1('POST', 'pipelines', { bundle: await bundleModule(module) })
   const passing = join(folder, 'passing.ts')
@@ -72,6 +74,15 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
     .trim()
     .split('\n')
   expect(lines).toEqual(records.map((record) => String(Number(record.dynamodb.SequenceNumber.slice(1)))))
+  const rolled = readdirSync(join(data, 'files', 'rolled')).sort()
+  expect(rolled.map((name) => readFileSync(join(data, 'files', 'rolled', name), 'utf8')).join('')).toBe(
+    lines.map((line) => `${line}\n`).join(''),
+  )
+  while ((await daemon.v1<{ lag: number }>('GET', 'groups/outbox:lines:outside')).lag > 0)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  const delivered = new Map(outside.all.map(({ key, body }) => [key, body]))
+  expect([...delivered.values()].flatMap((body) => JSON.parse(body) as number[]).map(String)).toEqual(lines)
+  await outside.close()
   await daemon.kill()
   console.log(
     `${cycles} kills: ${writes.acknowledgedWrites} writes and ${appends.acknowledgedRecords} records acknowledged, all there`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Change, file, pipeline, stream, table } from '../../src/index.js'
+import { type Change, file, http, pipeline, sink, stream, table } from '../../src/index.js'
 import { testPipeline } from '../../src/testing/index.js'
 
 interface Task {
@@ -34,6 +34,22 @@ describe('testPipeline', () => {
     expect(test.state('tasks', { ListId: 'x' })).toBe(1)
     expect(test.state('tasks', 'x')).toBe(1)
     expect(test.state('tasks', 'y')).toBeUndefined()
+  })
+
+  it('gives what sinks outside and files of any kind would get', async () => {
+    const numbers = stream<number>('numbers')
+    const flow = pipeline('outside')
+      .from(numbers)
+      .map(({ value }) => ({ n: value, big: BigInt(value), many: new Set([value]) }))
+    const test = await testPipeline([
+      flow.to(http('http://a/hook?secret=1', { body: ({ n }) => (n === 2 ? null : { n }) }), 'hook'),
+      flow.to(sink({ name: 'own', write: () => {} })),
+      flow.to(file('out.csv', undefined, { format: 'csv', columns: ['many', 'n'] })),
+    ])
+    await test.push(numbers, { key: 'a', value: 1 }, { key: 'a', value: 2 })
+    expect(test.results('hook')).toEqual([{ n: 1 }])
+    expect(test.results('own')).toEqual([1, 2].map((n) => ({ n, big: BigInt(n), many: new Set([n]) })))
+    expect(test.results('out.csv')).toEqual(['[1],1', '[2],2'])
   })
 
   it('gives images, keys and times as the daemon does, and none of them later', async () => {

@@ -1,5 +1,5 @@
 import type { NodeId, PipelinePlan, PlanNode } from './nodes.js'
-import { type SinkPlan, targetOf } from './sink-plan.js'
+import { type DeliveryPlan, type HttpSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
 import type { SourcePlan } from './source-plan.js'
 
 /** State of a step as it is stored with a pipeline, to compare a later deploy with. */
@@ -17,6 +17,9 @@ export interface SinkDescription {
   readonly format?: 'ndjson' | 'csv'
   readonly columns?: readonly string[]
   readonly roll?: { readonly bytesMax?: number; readonly everyMs?: number }
+  /** How results leave the outbox of an HTTP sink or a user's own. */
+  readonly delivery?: DeliveryPlan
+  readonly http?: Pick<HttpSinkPlan, 'method' | 'headers' | 'format'>
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
@@ -96,6 +99,11 @@ function described(node: PlanNode): NodeDescription {
 function describedSink(sink: SinkPlan): SinkDescription {
   const { kind } = sink
   const target = targetOf(sink)
+  if (kind === 'user') return { kind, target, delivery: sink.delivery }
+  if (kind === 'http') {
+    const { method, headers, format, delivery } = sink
+    return { kind, target, delivery, http: { method, headers, format } }
+  }
   if (kind !== 'file') return { kind, target }
   const { format, columns, roll } = sink
   return {
@@ -130,4 +138,17 @@ export function nodeLabel(node: NodeDescription): string {
     default:
       return node.kind
   }
+}
+
+/** A plan as it is shown: without what may be a secret, the values of headers and what a URL has behind its question mark. */
+export function withoutSecrets(plan: PlanDescription): PlanDescription {
+  return { ...plan, nodes: plan.nodes.map(nodeWithoutSecrets) }
+}
+
+function nodeWithoutSecrets(node: NodeDescription): NodeDescription {
+  if (node.kind !== 'sink' || !node.sink.http) return node
+  const { http } = node.sink
+  const headers = Object.fromEntries(Object.keys(http.headers).map((name) => [name, '***']))
+  const target = node.sink.target.replace(/\?.*$/, '?***')
+  return { ...node, sink: { ...node.sink, target, http: { ...http, headers } } }
 }

@@ -6,6 +6,7 @@ export {
   type PlanDescription,
   type SinkDescription,
   type StateDescription,
+  withoutSecrets,
 } from './description.js'
 export { checkRedeploy, differenceText, diffPlans, type PlanChange, type StateFate } from './difference.js'
 export { type Duration, durationMs, durationText } from './duration.js'
@@ -23,6 +24,7 @@ export type { RowKey } from './keys.js'
 export type { EventTimePlan, KeyedNode, NodeId, PipelinePlan, PlanNode, StatePlan, UserFunction } from './nodes.js'
 export {
   type DeliveredRecord,
+  type DeliveryOptions,
   type HttpSinkOptions,
   http,
   type KafkaSinkRecord,
@@ -30,7 +32,15 @@ export {
   sink,
   type UserSink,
 } from './outside-sinks.js'
-export type { FileSinkPlan, HttpSinkPlan, KafkaSinkPlan, SinkPlan, UserSinkPlan } from './sink-plan.js'
+export type {
+  DeliveryPlan,
+  FileSinkPlan,
+  HttpBodyFormat,
+  HttpSinkPlan,
+  KafkaSinkPlan,
+  SinkPlan,
+  UserSinkPlan,
+} from './sink-plan.js'
 export { targetOf } from './sink-plan.js'
 export type { FileFormat, SourcePlan } from './source-plan.js'
 export type { StateOptions } from './state-plan.js'

@@ -21,21 +21,33 @@ export interface FileSinkPlan {
   readonly roll: { readonly bytesMax: number | undefined; readonly everyMs: number | undefined } | undefined
 }
 
+/** How results leave an outbox. */
+export interface DeliveryPlan {
+  /** Results in one delivery, and bytes of them (one result may be larger). */
+  readonly batchMax: number
+  readonly batchBytesMax: number
+  /** How long, ms, a delivery that is not full waits for more results. */
+  readonly lingerMs: number
+  readonly timeoutMs: number
+  /** Waits between two attempts: the first, and the longest. */
+  readonly retryMs: number
+  readonly retryMsMax: number
+  /** Failures in a row after which nothing is tried for `breakerMs`. */
+  readonly breakerFailures: number
+  readonly breakerMs: number
+}
+
+/** One JSON array of the results, or a line of JSON for each. */
+export type HttpBodyFormat = 'json' | 'ndjson'
+
 export interface HttpSinkPlan {
   readonly kind: 'http'
   readonly url: string
   readonly run: UserFunction | undefined
   readonly method: 'POST' | 'PUT' | 'PATCH'
   readonly headers: Readonly<Record<string, string>>
-  /** Results in one request. */
-  readonly batchMax: number
-  readonly timeoutMs: number
-  /** Waits between two attempts: the first, and the longest. */
-  readonly retryMs: number
-  readonly retryMsMax: number
-  /** Failures in a row after which no request is made for `breakerMs`. */
-  readonly breakerFailures: number
-  readonly breakerMs: number
+  readonly format: HttpBodyFormat
+  readonly delivery: DeliveryPlan
 }
 
 export interface KafkaSinkPlan {
@@ -52,6 +64,7 @@ export interface UserSinkPlan {
   readonly open: (() => unknown) | undefined
   readonly write: (records: never, context: never) => unknown
   readonly close: (() => unknown) | undefined
+  readonly delivery: DeliveryPlan
 }
 
 /** What a sink writes to, for people and for the check of two sinks that share it. */

@@ -2,7 +2,7 @@ import { type Duration, durationMs } from './duration.js'
 import type { Sink } from './ends.js'
 import { functionOf, invalid } from './invalid.js'
 import type { UserFunction } from './nodes.js'
-import { targetOf } from './sink-plan.js'
+import { type SinkPlan, targetOf } from './sink-plan.js'
 import { extended, joined, nextStep, type Trail, tapped, trailOf } from './trail.js'
 
 /** Promises that `asyncMap` keeps at a time and task unless it is told otherwise. */
@@ -93,5 +93,9 @@ export function withSink(
       `Step ${trail.links.length} of ${trail.name} sends to something that is no sink.`,
       'Give to() a table, stream or file with the function that makes its item, record or line.',
     )
-  return tapped(trail, { kind: 'sink', name: name ?? `${sink.kind}:${targetOf(sink)}`, sink })
+  return tapped(trail, { kind: 'sink', name: name ?? sinkName(sink), sink })
 }
+
+/** What is behind a question mark in a URL may be a secret: it is in no name. */
+const sinkName = (sink: SinkPlan): string =>
+  `${sink.kind}:${sink.kind === 'http' ? (sink.url.split('?')[0] as string) : targetOf(sink)}`

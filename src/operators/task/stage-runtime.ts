@@ -13,7 +13,7 @@ const nowhere = -1
 
 /** What sinks gather until the next barrier. */
 export interface SinkOutputs {
-  take(sink: { readonly kind: SinkPlan['kind'] }, node: NodeId, result: unknown): void
+  take(sink: { readonly kind: SinkPlan['kind'] }, node: NodeId, result: unknown, key: unknown): void
   barrier(): SinkOutput[]
 }
 

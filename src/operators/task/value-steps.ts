@@ -148,13 +148,14 @@ export function sinkStep(runtime: StageRuntime, id: NodeId, sink: SinkPlan): Pus
   const { outputs } = runtime
   return (value, at) => {
     runtime.enter(id, at)
-    const result = run ? run(value as never, at.key as never) : value
+    const { key } = at
+    const result = run ? run(value as never, key as never) : value
     if (!isThenable(result)) {
-      outputs.take(sink, id, result)
+      outputs.take(sink, id, result, key)
       return undefined
     }
     return runtime.later(result, id, at, (made) => {
-      outputs.take(sink, id, made)
+      outputs.take(sink, id, made, key)
       return undefined
     })
   }

@@ -2,7 +2,7 @@ import { MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, source, sources, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, sources, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, outboxes?: [{sink, records, bytes, isFull, breaker: "closed", "open" or "halfOpen", delivered, attempts, failures, deadLetters, error?}], plan: {version, name, nodes: [{kind, inputs, ...}]}}'
 
 const stateShape = '{step, operator, cells: [{name: text, number or null, value}], more}'
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Daemon, Rooms } from '../../daemon/index.js'
-import type { Stream } from '../../log/index.js'
+import { isOutbox, type Stream } from '../../log/index.js'
 import { type ErrorCode, type Metrics, MillraceError } from '../../runtime/index.js'
 import type { Exports } from '../export-output.js'
 
@@ -64,6 +64,7 @@ export function plainStream(rooms: Rooms, name: string | undefined): Stream {
     throw new MillraceError('CONFLICT', `${stream.name} is the change log of a table.`, {
       remedy: 'Write to the table.',
     })
+  if (isOutbox(stream)) throw new MillraceError('CONFLICT', `${stream.name} is the outbox of a pipeline.`)
   return stream
 }
 

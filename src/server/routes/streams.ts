@@ -1,5 +1,5 @@
 import type { Rooms } from '../../daemon/index.js'
-import type { Stream } from '../../log/index.js'
+import { isInternal, type Stream } from '../../log/index.js'
 import { parsePolicy } from '../../retention/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { policyPatchOf } from './balance.js'
@@ -16,8 +16,17 @@ export const streamRoutes: readonly Route[] = [
     method: 'GET',
     path: 'streams',
     summary: 'All streams: plain ones, and the change logs of tables (`table:NAME`).',
+    query: { internal: 'true: also those that the daemon keeps for itself, such as outboxes of pipelines' },
     answer: '{streams: [stream]}',
-    run: ({ daemon: { rooms } }) => ok({ streams: rooms.log.streams().map((stream) => shownStream(rooms, stream)) }),
+    run: ({ daemon: { rooms }, query }) => {
+      const isShown = query.get('internal') === 'true' ? () => true : (stream: Stream) => !isInternal(stream)
+      return ok({
+        streams: rooms.log
+          .streams()
+          .filter(isShown)
+          .map((stream) => shownStream(rooms, stream)),
+      })
+    },
   },
   {
     method: 'POST',

@@ -267,6 +267,16 @@ describe('a plan', () => {
   })
 
   it('describes everything without a function, as JSON', () => {
+    const delivery = {
+      batchMax: 100,
+      batchBytesMax: 1024 * 1024,
+      lingerMs: 0,
+      timeoutMs: 10_000,
+      retryMs: 200,
+      retryMsMax: 30_000,
+      breakerFailures: 5,
+      breakerMs: 30_000,
+    }
     const flow = pipeline('p')
       .from(table('t', { snapshot: true }))
       .eventTime(undefined, { outOfOrder: '5s', idleAfter: '2m' })
@@ -322,9 +332,14 @@ describe('a plan', () => {
         },
       },
       { kind: 'output', inputs: [6], output: 'odd' },
-      { kind: 'sink', inputs: [8], name: 'http:http://a/b', sink: { kind: 'http', target: 'http://a/b' } },
+      {
+        kind: 'sink',
+        inputs: [8],
+        name: 'http:http://a/b',
+        sink: { kind: 'http', target: 'http://a/b', delivery, http: { method: 'POST', headers: {}, format: 'json' } },
+      },
       { kind: 'sink', inputs: [6], name: 'kafka:topic', sink: { kind: 'kafka', target: 'topic' } },
-      { kind: 'sink', inputs: [6], name: 'user:own', sink: { kind: 'user', target: 'own' } },
+      { kind: 'sink', inputs: [6], name: 'user:own', sink: { kind: 'user', target: 'own', delivery } },
     ])
     expect(description.nodes[0]).toEqual({
       kind: 'source',
