@@ -180,7 +180,7 @@ describe('a source task', () => {
     const passed: [number, StageBarrier][] = []
     const task = openSourceTask(optionsOf(plan, 0, hostOf(sent, passed)))
     await task.process(chunk(1, 2), 0)
-    task.barrier(7)
+    task.barrier(7, false)
     task.idle()
     await task.end()
     expect(sent.map(({ message }) => (message.kind === 'watermark' ? message.watermark : message.kind))).toEqual([
