@@ -1,6 +1,11 @@
 import type { RowEffect } from '../commit/index.js'
 import type { Shard, ShardId } from '../log/index.js'
-import type { NodeWatermark, StageId, StageTaskOptions } from '../operators/task/index.js'
+import {
+  inheritedWatermarks,
+  type NodeWatermark,
+  type StageId,
+  type StageTaskOptions,
+} from '../operators/task/index.js'
 import { nowKey, nowValue, type StoredTimes, type TimeOwner, timeKey, timeValue } from './time-rows.js'
 
 type Restored = StageTaskOptions['restored']
@@ -47,7 +52,12 @@ export class EventTimes {
   /** That of the shard itself; a child shard begins at its parents' lowest. */
   ofShard(root: number, shard: Pick<Shard, 'id' | 'parents'>): Restored {
     const own = this.#ofShard(root, shard.id)
-    return this.#restored(own ?? lowestOf(shard.parents.flatMap((parent) => this.#ofShard(root, parent) ?? [])))
+    return this.#restored(own ?? inheritedWatermarks(shard.parents.map((parent) => this.#ofShard(root, parent) ?? [])))
+  }
+
+  /** Whether it is known how far a shard was. */
+  hasShard(root: number, shard: ShardId): boolean {
+    return this.#ofShard(root, shard) !== undefined
   }
 
   #ofShard(root: number, shard: ShardId): readonly NodeWatermark[] | undefined {
@@ -90,17 +100,3 @@ export class EventTimes {
 
 const nameOf = (owner: TimeOwner): string =>
   owner.kind === 'shard' ? `${owner.root} ${owner.shard}` : `stage ${owner.stage}`
-
-/** For each node the lowest watermark; idle where all are. */
-function lowestOf(watermarks: readonly NodeWatermark[]): readonly NodeWatermark[] {
-  const lowest = new Map<number, NodeWatermark>()
-  for (const each of watermarks) {
-    const other = lowest.get(each.node)
-    lowest.set(each.node, {
-      node: each.node,
-      watermark: Math.min(each.watermark, other?.watermark ?? Number.POSITIVE_INFINITY),
-      isIdle: each.isIdle && (other?.isIdle ?? true),
-    })
-  }
-  return [...lowest.values()]
-}

@@ -76,6 +76,7 @@ export class RunTasks {
   readonly #sources = new Map<string, RunTask>()
   /** Channels of the source tasks. */
   readonly #exits = new Map<string, readonly Exit[]>()
+  #isFollowing = false
 
   constructor(options: RunTasksOptions) {
     this.#options = options
@@ -156,6 +157,7 @@ export class RunTasks {
       hashKeyName,
       sinkKeys,
       restored,
+      isEnded: false,
       isNew: isNew(),
       rows,
       exits,
@@ -200,17 +202,16 @@ export class RunTasks {
 
   /**
    * Opens a task for each shard that may be read now, then closes those whose shards have ended: a shard without its children
-   * must go on to hold event time back, so its task stays until all of them have theirs.
+   * must go on to hold event time back, so its task stays until all of them have theirs. After a restart it has one again.
    */
   follow(): void {
     for (const source of this.#options.sources)
-      for (const position of source.group.readable()) {
-        const name = nameOf(source, position.shard)
-        if (!this.#sources.has(name)) this.#openSource(name, source, position)
-      }
-    for (const [name, task] of this.#sources) {
-      if (!task.source || !this.#isPast(name, task.source.of, task.source.task)) continue
-      task.source.task.stop()
+      for (const position of source.group.readable()) this.#openSource(source, position)
+    if (!this.#isFollowing) for (const source of this.#options.sources) this.#hold(source)
+    this.#isFollowing = true
+    for (const [name, { source }] of this.#sources) {
+      if (!source?.of.group.position(source.task.shard)?.ended || this.#isHeld(source.of, source.task.shard)) continue
+      source.task.stop()
       this.#sources.delete(name)
       this.#close(name)
     }
@@ -229,11 +230,31 @@ export class RunTasks {
     for (const [receiver, channels] of closed) receiver.handle.channels([], channels)
   }
 
-  #isPast(name: string, source: RunSource, task: SourceTask): boolean {
-    if (!source.group.position(task.shard)?.ended) return false
-    if (this.#exits.get(name)?.length === 0) return true
-    const children = this.#options.log.shard(task.shard)?.children ?? []
-    return children.every((child) => this.#sources.has(nameOf(source, child)) || source.group.position(child))
+  /** Opens a task for each shard that was read to its end before this run, and must go on to hold event time back. */
+  #hold(source: RunSource): void {
+    const { times } = this.#options
+    for (const position of source.group.positions()) {
+      if (!position.ended || !times.hasShard(source.row.node, position.shard)) continue
+      if (this.#isHeld(source, position.shard)) this.#openSource(source, position)
+    }
+  }
+
+  /** Whether others depend on the event time of a shard that has ended, since a child of its waits for another parent. */
+  #isHeld(source: RunSource, shard: ShardId): boolean {
+    if (this.#stageOf(source).exits.length === 0) return false
+    return this.#hasChild(source, shard, (child) => !this.#sources.has(nameOf(source, child)))
+  }
+
+  /** Whether a shard has a child that has never been read, and is as asked. The shard itself may be trimmed already. */
+  #hasChild({ row, group }: RunSource, shard: ShardId, isAsked: (child: ShardId) => boolean): boolean {
+    return this.#options.log
+      .shards(row.stream)
+      .some(({ id, parents }) => parents.includes(shard) && !group.position(id) && isAsked(id))
+  }
+
+  #stageOf({ row }: RunSource): SourceStage {
+    const { stages } = this.#options.stages
+    return stages.find((each) => each.kind === 'source' && each.root === row.node) as SourceStage
   }
 
   isReading(root: NodeId, shard: ShardId): boolean {
@@ -243,18 +264,17 @@ export class RunTasks {
 
   /** Whether a shard has ended and its children have times of their own in the store. */
   hasHeirs(root: NodeId, shard: ShardId): boolean {
-    const group = this.#options.sources.find(({ row }) => row.node === root)?.group
-    if (!group) return true
-    if (!group.position(shard)?.ended) return false
-    const children = this.#options.log.shard(shard)?.children ?? []
-    return children.every((child) => group.position(child))
+    const source = this.#options.sources.find(({ row }) => row.node === root)
+    if (!source) return true
+    return source.group.position(shard)?.ended === true && !this.#hasChild(source, shard, () => true)
   }
 
-  #openSource(name: string, source: RunSource, position: Position): void {
-    const { log, clock, limits, stages, workers, times, listen, row, mayRead, onRead, onError, onCaughtUp } =
-      this.#options
+  #openSource(source: RunSource, position: Position): void {
+    const name = nameOf(source, position.shard)
+    if (this.#sources.has(name)) return
+    const { log, clock, limits, workers, times, listen, row, mayRead, onRead, onError, onCaughtUp } = this.#options
     const { node: root, hashKeyName } = source.row
-    const stage = stages.stages.find((each) => each.kind === 'source' && each.root === root) as SourceStage
+    const stage = this.#stageOf(source)
     const shard = log.shard(position.shard)
     const owner: TimeOwner = { kind: 'shard', root, shard: position.shard }
     const restored = times.ofShard(root, shard ?? { id: position.shard, parents: [] })
@@ -277,7 +297,8 @@ export class RunTasks {
     })
     const exits = this.#exitsOf(stage.exits)
     const listener = listen(() => entry)
-    const handle = workers.open(this.#open(stage.id, 0, exits, hashKeyName, restored), listener)
+    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored), isEnded: position.ended }
+    const handle = workers.open(opened, listener)
     const entry: RunTask = {
       label: `the task of shard ${position.shard}`,
       owner,

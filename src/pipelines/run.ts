@@ -305,7 +305,7 @@ export class PipelineRun {
     this.#hasTicked = false
     for (const { source, handle } of waiting)
       if (source) source.task.sendBarrier(number)
-      else handle.barrier(number)
+      else handle.barrier(number, false)
     this.#pump()
   }
 

@@ -30,7 +30,7 @@ export class SourceTask {
   handle: TaskHandle | undefined
   readonly #options: SourceTaskOptions
   #next: Sequence
-  #isEnded = false
+  #isEnded: boolean
   #isReading = false
   #wasWoken = false
   #isStopped = false
@@ -51,6 +51,7 @@ export class SourceTask {
     this.#options = options
     this.shard = options.position.shard
     this.#next = options.position.next
+    this.#isEnded = options.position.ended
     this.#sent = options.position
     this.#isIdle = options.isIdle
   }
@@ -175,7 +176,7 @@ export class SourceTask {
     this.#hasTold = false
     this.#sent = { shard: this.shard, next: this.#next, ended: this.#isEnded }
     this.#barriers.set(number, this.#sent)
-    this.handle?.barrier(number)
+    this.handle?.barrier(number, this.#isEnded)
   }
 
   barrierPosition(number: number): Position {

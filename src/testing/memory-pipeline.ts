@@ -70,7 +70,7 @@ export class MemoryPipeline {
 
   async open(): Promise<void> {
     await this.#run.open()
-    if (this.#isEnded) await this.#run.end()
+    if (this.#isEnded) this.#run.end()
   }
 
   append(root: NodeId, record: NewRecord): number {
@@ -121,9 +121,9 @@ export class MemoryPipeline {
     this.#run.idle()
   }
 
-  async end(): Promise<void> {
+  end(): void {
     this.#isEnded = true
-    await this.#run.end()
+    this.#run.end()
   }
 
   /** When virtual time has something to do. */

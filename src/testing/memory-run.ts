@@ -1,4 +1,4 @@
-import { idleMsOf, type NodeWatermark } from '../operators/task/index.js'
+import { idleMsOf, inheritedWatermarks } from '../operators/task/index.js'
 import { chunkOf, type MemoryLog, type MemoryShard } from './memory-log.js'
 import type { MemoryMarks, MemoryPart } from './memory-store.js'
 import {
@@ -46,6 +46,8 @@ export class MemoryRun {
   #wantsBarrier = false
   /** What user code or the engine threw: nothing more can be done. */
   #isBroken = false
+  /** Event time ends in every shard that has been read. */
+  #isOver = false
 
   constructor(settings: MemorySettings, log: MemoryLog, random: Random) {
     this.#settings = settings
@@ -77,21 +79,43 @@ export class MemoryRun {
     for (const task of sources) await this.#guarded(() => task.task.start())
   }
 
-  /** A child may be read once all of its parents have been, and that is committed. */
+  /**
+   * A child may be read once all of its parents have been, and that is committed. A parent that has, while a child of its
+   * waits for another, holds its event time.
+   */
   #openSources(): SourceMemoryTask[] {
-    const { store } = this.#settings
+    const { shards } = this.#log
     const opened: SourceMemoryTask[] = []
-    for (const shard of this.#log.shards) {
-      const position = store.positions.get(shard.id)
-      if (this.#sources.has(shard.id) || position?.isEnded) continue
-      if (!shard.parents.every((parent) => store.positions.get(parent)?.isEnded)) continue
-      const task = openSource(this.#settings, shard, position?.next ?? 0, this.#marksOf(shard), this.#events)
-      this.#sources.set(shard.id, task)
-      this.#connect(task)
-      opened.push(task)
-    }
+    for (const shard of shards) if (this.#isReadable(shard)) opened.push(...this.#openSource(shard))
+    for (const shard of shards)
+      if (this.#isEnded(shard) && this.#isAwaited(shard)) opened.push(...this.#openSource(shard))
     this.#tasks = [...this.#sources.values(), ...[...this.#keyed.values()].flat()]
     return opened
+  }
+
+  #openSource(shard: MemoryShard): SourceMemoryTask[] {
+    if (this.#sources.has(shard.id)) return []
+    const position = this.#settings.store.positions.get(shard.id) ?? { next: 0, isEnded: false }
+    const task = openSource(this.#settings, shard, position, this.#marksOf(shard), this.#events)
+    this.#sources.set(shard.id, task)
+    this.#connect(task)
+    return [task]
+  }
+
+  #isEnded({ id }: Pick<MemoryShard, 'id'>): boolean {
+    return this.#settings.store.positions.get(id)?.isEnded ?? false
+  }
+
+  #isReadable(shard: MemoryShard): boolean {
+    return !this.#isEnded(shard) && shard.parents.every((id) => this.#isEnded({ id }))
+  }
+
+  /** Whether a child of the shard has no task yet, and never had one. */
+  #isAwaited({ id }: MemoryShard): boolean {
+    const { positions } = this.#settings.store
+    return this.#log.shards.some(
+      (child) => child.parents.includes(id) && !this.#sources.has(child.id) && !positions.has(child.id),
+    )
   }
 
   /** A shard that was never read begins where the slowest of its parents was. */
@@ -100,12 +124,10 @@ export class MemoryRun {
     const own = store.shardMarks.get(shard.id)
     if (own || shard.parents.length === 0) return own
     const parents = shard.parents.flatMap((parent) => store.shardMarks.get(parent) ?? [])
-    const lowest = new Map<number, NodeWatermark>()
-    for (const mark of parents.flatMap(({ watermarks }) => watermarks)) {
-      const found = lowest.get(mark.node)
-      if (!found || mark.watermark < found.watermark) lowest.set(mark.node, { ...mark, isIdle: false })
+    return {
+      watermarks: inheritedWatermarks(parents.map(({ watermarks }) => watermarks)),
+      now: Math.max(...parents.map(({ now }) => now)),
     }
-    return { watermarks: [...lowest.values()], now: Math.max(...parents.map(({ now }) => now)) }
   }
 
   #connect(from: MemoryTask): void {
@@ -148,6 +170,7 @@ export class MemoryRun {
     const barrier = this.#barrier
     for (const source of this.#sources.values()) {
       if (unread(source) > 0) actions.push(() => this.#read(source))
+      else if (this.#isOver && !source.isOver && !source.shard.isSealed) actions.push(() => this.#endSource(source))
       if (barrier && source.barrier?.number !== barrier.number) actions.push(async () => this.#sendBarrier(source))
     }
     for (const channel of this.#waiting) actions.push(() => this.#deliver(channel))
@@ -189,9 +212,9 @@ export class MemoryRun {
 
   #sendBarrier(source: SourceMemoryTask): void {
     const { number } = this.#barrier as Barrier
-    const isEnded = source.shard.isSealed && unread(source) === 0
+    const isEnded = isRead(source)
     source.barrier = { number, position: { next: source.next, isEnded } }
-    source.task.barrier(number)
+    source.task.barrier(number, isEnded)
   }
 
   #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position' | 'events'>): void {
@@ -210,7 +233,7 @@ export class MemoryRun {
     const opened = this.#openSources()
     for (const task of opened) await task.task.start()
     for (const source of [...this.#sources.values()])
-      if (store.positions.get(source.shard.id)?.isEnded) await this.#closeSource(source)
+      if (this.#isEnded(source.shard) && !this.#isAwaited(source.shard)) await this.#closeSource(source)
   }
 
   async #closeSource(source: SourceMemoryTask): Promise<void> {
@@ -246,19 +269,21 @@ export class MemoryRun {
     const { plan, stages, now } = this.#settings
     for (const source of this.#sources.values()) {
       const idleMs = idleMsOf(plan.nodes, stages, source.stage)
-      if (source.isIdle || source.isEnded || now() - source.activeAt < idleMs) continue
-      if (unread(source) > 0) continue
+      if (source.isIdle || source.isOver || now() - source.activeAt < idleMs) continue
+      if (unread(source) > 0 || isRead(source)) continue
       source.isIdle = true
       source.task.idle()
     }
   }
 
-  /** The end of a bounded run: event time is over. */
-  async end(): Promise<void> {
-    for (const source of this.#sources.values()) {
-      source.isEnded = true
-      await this.#guarded(() => source.task.end())
-    }
+  /** The end of a bounded run: event time is over wherever everything has been read. */
+  end(): void {
+    this.#isOver = true
+  }
+
+  async #endSource(source: SourceMemoryTask): Promise<void> {
+    source.isOver = true
+    await source.task.end()
   }
 
   /** When time has something to do: a timer is due, or a shard idle. +Infinity: never. */
@@ -267,7 +292,7 @@ export class MemoryRun {
     let next = Number.POSITIVE_INFINITY
     for (const { task } of this.#tasks) next = Math.min(next, task.nextTick)
     for (const source of this.#sources.values())
-      if (!source.isIdle && !source.isEnded)
+      if (!source.isIdle && !source.isOver && !isRead(source))
         next = Math.min(next, source.activeAt + idleMsOf(plan.nodes, stages, source.stage))
     return next
   }
@@ -275,3 +300,6 @@ export class MemoryRun {
 
 /** How many records of its shard a task has not read. */
 const unread = ({ shard, at }: SourceMemoryTask): number => shard.records.length - at
+
+/** Whether its shard has come to its end: its children go on. */
+const isRead = (source: SourceMemoryTask): boolean => source.shard.isSealed && unread(source) === 0

@@ -15,7 +15,14 @@ import {
   unpackState,
 } from '../operators/task/index.js'
 import type { MemoryShard } from './memory-log.js'
-import { type HashRange, type MemoryMarks, type MemoryPart, type MemoryStore, rangeOfTask } from './memory-store.js'
+import {
+  type HashRange,
+  type MemoryMarks,
+  type MemoryPart,
+  type MemoryPosition,
+  type MemoryStore,
+  rangeOfTask,
+} from './memory-store.js'
 
 /** What is the same for all tasks of a run. */
 export interface MemorySettings {
@@ -64,7 +71,8 @@ export interface SourceMemoryTask extends TaskBase {
   /** When it gave something last, or was opened. */
   activeAt: number
   isIdle: boolean
-  isEnded: boolean
+  /** Whether it was told that event time is over. */
+  isOver: boolean
   /** Where it stood when the barrier under way passed. */
   barrier: { readonly number: number; readonly position: MemoryPart['position'] } | undefined
 }
@@ -86,7 +94,7 @@ export interface TaskEvents {
 export function openSource(
   settings: MemorySettings,
   shard: MemoryShard,
-  next: number,
+  { next, isEnded }: MemoryPosition,
   marks: MemoryMarks | undefined,
   events: TaskEvents,
 ): SourceMemoryTask {
@@ -100,9 +108,10 @@ export function openSource(
     ...taskOptions(settings, stage, 0, host, marks),
     hashKeyName: settings.hashKeyNames.get(shard.root),
     bodies: settings.bodies,
+    isEnded,
   })
   const isIdle = marks?.watermarks.some((mark) => mark.node === shard.root && mark.isIdle) ?? false
-  const state = { isIdle, isEnded: false, activeAt: settings.now(), barrier: undefined }
+  const state = { isIdle, isOver: false, activeAt: settings.now(), barrier: undefined }
   const at = shard.records.filter(({ sequence }) => sequence < next).length
   holder.task = { kind: 'source', stage, shard, task, next, at, leaves, ...state }
   return holder.task

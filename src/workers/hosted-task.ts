@@ -121,7 +121,7 @@ export class HostedTask {
   }
 
   #open(plan: PipelinePlan): SourceStageTask | KeyedStageTask {
-    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isNew, timersMax, creditRows } = this.options
+    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isEnded, isNew, timersMax, creditRows } = this.options
     const stages = stagesOf(plan.nodes)
     const open = stages.stages[stage]?.kind === 'source' ? openSourceTask : openKeyedTask
     return open({
@@ -134,6 +134,7 @@ export class HostedTask {
       bodies: this.#bodies,
       sinkKeys,
       restored,
+      isEnded,
       isNew,
       bounds: {
         stateBytesMax: () => this.#stateBytesMax(),
@@ -270,11 +271,11 @@ export class HostedTask {
   }
 
   /** Source tasks give it at once. Keyed ones take it by their channels, or here when they have none. */
-  barrier(number: number): void {
+  barrier(number: number, isLast: boolean): void {
     this.#announced = number
     if (this.#channelsOpen === 0) {
       this.do(() => {
-        this.#source.barrier(number)
+        this.#source.barrier(number, isLast)
         return undefined
       })
       return

@@ -70,7 +70,8 @@ export interface TaskHandle {
   idle(): void
   end(): void
   channels(opened: readonly ChannelStart[], closed: readonly ChannelId[]): void
-  barrier(number: number): void
+  /** `isLast`: of a source task whose shard has been read to its end. */
+  barrier(number: number, isLast: boolean): void
   committed(number: number): void
   close(): void
 }
@@ -181,7 +182,7 @@ export class WorkerPool {
       idle: () => thread.say({ kind: 'idle', task }),
       end: () => thread.say({ kind: 'end', task }),
       channels: (opened, closed) => thread.say({ kind: 'channels', task, opened, closed }),
-      barrier: (number) => thread.say({ kind: 'barrier', task, number }),
+      barrier: (number, isLast) => thread.say({ kind: 'barrier', task, number, isLast }),
       committed: (number) => thread.say({ kind: 'committed', task, number }),
       close: () => {
         thread.tasks.delete(task)

@@ -54,6 +54,8 @@ export interface OpenTaskOptions {
   readonly hashKeyName: string | undefined
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly restored: StageTaskOptions['restored']
+  /** A source task that only holds the event time of a shard which has ended. */
+  readonly isEnded: boolean
   readonly isNew: boolean
   readonly rows: RowsOfPipeline
   readonly exits: readonly Exit[]
@@ -103,7 +105,7 @@ export type ToWorker =
       readonly closed: readonly ChannelId[]
     }
   /** For source tasks; keyed ones are told that it is coming, so that channels which were opened before it are awaited. */
-  | { readonly kind: 'barrier'; readonly task: number; readonly number: number }
+  | { readonly kind: 'barrier'; readonly task: number; readonly number: number; readonly isLast: boolean }
   | { readonly kind: 'committed'; readonly task: number; readonly number: number }
   | {
       readonly kind: 'cells'

@@ -172,7 +172,7 @@ class WorkerSide {
       case 'channels':
         return task.channels(message.opened, message.closed)
       case 'barrier':
-        return task.barrier(message.number)
+        return task.barrier(message.number, message.isLast)
       case 'committed':
         return task.committed(message.number)
       case 'cells':

@@ -41,8 +41,14 @@ const append = (name: string, records: readonly object[]) => daemon.v1('POST', `
 const caughtUp = (name: string) =>
   expect.poll(async () => (await daemon.v1<{ lag: number }>('GET', `groups/pipeline:${name}`)).lag).toBe(0)
 
-async function shardsOf(name: string): Promise<{ id: number; state: string }[]> {
-  return (await daemon.v1<{ shards: { id: number; state: string }[] }>('GET', `streams/${name}/shards`)).shards
+interface OfShard {
+  readonly id: number
+  readonly state: string
+  readonly low: string
+}
+
+async function shardsOf(name: string): Promise<OfShard[]> {
+  return (await daemon.v1<{ shards: OfShard[] }>('GET', `streams/${name}/shards`)).shards
 }
 
 async function valuesOf<Value>(name: string): Promise<Value[]> {
@@ -52,7 +58,7 @@ async function valuesOf<Value>(name: string): Promise<Value[]> {
   return (await Promise.all(pages)).flatMap(({ records }) => records.map(({ value }) => value))
 }
 
-it('timers of event time fire once each, with everything before them, over keyBy, splits and kills', async () => {
+it('timers of event time fire once each, with everything before them, over keyBy, splits, merges and kills', async () => {
   await stream('ticks', 3)
   await stream('buckets', 1)
   await deploy(
@@ -101,6 +107,11 @@ it('timers of event time fire once each, with everything before them, over keyBy
     if (round === 2 || round === 5) {
       const open = (await shardsOf('ticks')).find(({ state }) => state === 'open')!
       await daemon.v1('POST', `streams/ticks/shards/${open.id}/split`, {})
+    }
+    if (round === 3 || round === 6) {
+      const open = (await shardsOf('ticks')).filter(({ state }) => state === 'open')
+      const [left, right] = open.sort((a, b) => (a.low < b.low ? -1 : 1))
+      await daemon.v1('POST', 'streams/ticks/shards/merge', { left: left!.id, right: right!.id })
     }
     if (round % 3 === 1) {
       await daemon.kill()

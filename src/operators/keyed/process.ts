@@ -1,5 +1,6 @@
 import type { CellName, DueTimer, KeyedContext, KeyedOperator, Row, TimeDomain } from '../task/keyed-operator.js'
 import type { Awaitable } from '../types.js'
+import { EndTimers } from './end-timers.js'
 import { isReservedTag } from './envelope.js'
 import { isThenable } from './thenable.js'
 import { type DeclaredState, pieceOf, type StateDeclaration } from './user-state.js'
@@ -31,7 +32,11 @@ export interface ProcessContext<Key, State, Out, Sides> {
   emit(value: Out, time?: number): void
   /** Gives a value to who takes it with `.side(output)`. */
   side<Output extends keyof Sides & string>(output: Output, value: Sides[Output], time?: number): void
-  /** Sets a timer of this key, once for each (domain, time, tag); one that is past fires at once. */
+  /**
+   * Sets a timer of this key, once for each (domain, time, tag); one that is past fires at once. When event time is over
+   * (`watermark` is Infinity), the timers of a key may set 1000 more of event time until its step gets a value again: what
+   * they set beyond is dropped and counted as `timersDropped`.
+   */
   setTimer(time: number, tag?: string | number, domain?: TimeDomain): void
   clearTimer(time: number, tag?: string | number, domain?: TimeDomain): void
   /** Counts something of your own for the metrics. */
@@ -86,19 +91,19 @@ export class Process implements KeyedOperator {
   }
 
   onRow(row: Row, _input: number, context: KeyedContext): void | Promise<void> {
-    return this.#call(row.time, context, () => this.#definition.onRow(row.value, this.#context))
+    return this.#call(row.time, context, 'row', () => this.#definition.onRow(row.value, this.#context))
   }
 
   onTimer(timer: DueTimer, context: KeyedContext): void | Promise<void> {
     const { onTimer } = this.#definition
     if (!onTimer || isReservedTag(timer.tag)) return
     const { time, tag, domain } = timer
-    return this.#call(time, context, () => onTimer({ time, tag, domain }, this.#context))
+    return this.#call(time, context, 'timer', () => onTimer({ time, tag, domain }, this.#context))
   }
 
   /** Rows and timers come one after the other, so one context serves all; between them it serves nobody. */
-  #call(time: number, context: KeyedContext, run: () => unknown): void | Promise<void> {
-    this.#context.enter(context, time)
+  #call(time: number, context: KeyedContext, occasion: 'row' | 'timer', run: () => unknown): void | Promise<void> {
+    this.#context.enter(context, time, occasion)
     let result: unknown
     try {
       result = run()
@@ -126,6 +131,8 @@ class OperatorContext implements ProcessContext<unknown, Readonly<Record<string,
   readonly #sides: readonly string[]
   #context: KeyedContext | undefined
   #time = 0
+  #isFiring = false
+  readonly #endTimers = new EndTimers()
 
   constructor(step: string, { state, sides }: UntypedProcess) {
     this.#step = step
@@ -135,9 +142,11 @@ class OperatorContext implements ProcessContext<unknown, Readonly<Record<string,
     )
   }
 
-  enter(context: KeyedContext, time: number): void {
+  enter(context: KeyedContext, time: number, occasion: 'row' | 'timer'): void {
     this.#context = context
     this.#time = time
+    this.#isFiring = occasion === 'timer'
+    if (!this.#isFiring) this.#endTimers.begin()
   }
 
   leave(): void {
@@ -178,6 +187,7 @@ class OperatorContext implements ProcessContext<unknown, Readonly<Record<string,
 
   readonly setTimer = (time: number, tag?: string | number, domain: TimeDomain = 'event'): void => {
     this.#check(time, tag)
+    if (domain === 'event' && this.#isFiring && !this.#endTimers.take(this.context)) return
     this.context.setTimer(time, tag, domain)
   }
 

@@ -24,6 +24,8 @@ class ShardTask implements SourceStageTask {
   readonly #at = newAt()
   #isIdle = false
   #isOver = false
+  /** The last barrier has passed: nothing fires any more. */
+  #isEnded: boolean
 
   constructor(options: StageTaskOptions) {
     const stage = options.stages.stages[options.stage]
@@ -34,12 +36,13 @@ class ShardTask implements SourceStageTask {
     this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
     this.#push = this.#core.steps.behind(this.#root)
     this.#eventTime = new EventTime(0, this.#core.mark(this.#root))
+    this.#isEnded = options.isEnded ?? false
     this.#isIdle = options.restored?.watermarks.some(({ node, isIdle }) => node === this.#root && isIdle) ?? false
   }
 
   async start(): Promise<void> {
     this.#markRoot()
-    await this.#guarded(() => this.#core.start())
+    await this.#guarded(() => (this.#isEnded ? this.#core.advance() : this.#core.start()))
   }
 
   async process(chunk: Buffer, from: number): Promise<void> {
@@ -91,7 +94,7 @@ class ShardTask implements SourceStageTask {
   }
 
   idle(): void {
-    if (this.#isIdle || this.#isOver) return
+    if (this.#isIdle || this.#isOver || this.#isEnded) return
     this.#isIdle = true
     // Idleness fires nothing, so nothing is waited for.
     void this.#advance()
@@ -106,18 +109,19 @@ class ShardTask implements SourceStageTask {
     })
   }
 
-  barrier(number: number): void {
+  barrier(number: number, isLast: boolean): void {
+    if (isLast) this.#isEnded = true
     const result = this.#core.barrier(number, [this.#root])
     this.#core.sendBarrier(number)
     this.#core.options.host.passed(number, result)
   }
 
   tick(): Promise<void> | undefined {
-    return this.#core.nextTick === Number.POSITIVE_INFINITY ? undefined : this.#guarded(() => this.#core.tick())
+    return this.nextTick === Number.POSITIVE_INFINITY ? undefined : this.#guarded(() => this.#core.tick())
   }
 
   get nextTick(): number {
-    return this.#core.nextTick
+    return this.#isEnded ? Number.POSITIVE_INFINITY : this.#core.nextTick
   }
 
   committed(barrier: number): void {

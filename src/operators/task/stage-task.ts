@@ -150,8 +150,13 @@ export interface StageTaskOptions {
   readonly bodies?: BodyReader
   /** The keys of the tables that table sinks write to, by node. */
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
-  /** What the last commit said; a child shard begins with its parents' lowest. Absent at the first start. */
+  /** What the last commit said; a child shard begins with its parents' `inheritedWatermarks`. Absent at the first start. */
   readonly restored?: { readonly watermarks: readonly NodeWatermark[]; readonly now: number } | undefined
+  /**
+   * Source stages: the shard was read to its end before this task, which only holds its event time (`barrier`'s `isLast`)
+   * until the children are there. Absent: it was not.
+   */
+  readonly isEnded?: boolean | undefined
   /** Whether the store has no cell and no timer of the task: then nothing is asked of it before something was dropped. */
   readonly isNew: boolean
   readonly bounds: TaskBounds
@@ -183,8 +188,12 @@ export interface SourceStageTask extends StageTask {
   idle(): void
   /** The end of a bounded run: the watermark is +Infinity from now on. */
   end(): Promise<void>
-  /** Gives what the barrier takes to `passed`, and sends the barrier on. */
-  barrier(number: number): void
+  /**
+   * Gives what the barrier takes to `passed`, and sends the barrier on. `isLast`: the shard has been read to its end. From
+   * then on the task fires nothing, since its timers are its children's; it holds its event time, and is to be closed only
+   * when all children have tasks of their own: one that waits for another parent begins at the lowest of them.
+   */
+  barrier(number: number, isLast: boolean): void
 }
 
 /** Owns a range of key groups of a keyed stage. */

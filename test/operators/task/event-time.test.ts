@@ -147,13 +147,15 @@ const later: () => KeyedOperator = () => ({
 })
 
 describe('timers of processing time', () => {
-  it('fire once each, over crashes and splits', () =>
+  it('fire once each, over crashes, splits and merges', () =>
     check(async (history) => {
       const builder = new PlanBuilder()
       const source = builder.source()
       const keyed = builder.step('keyBy', source, (record: never) => pushedIn(record).value)
       const sink = builder.sink(builder.keyed('later', [keyed], later))
-      const inPlace = builder.sink(builder.keyed('laterInPlace', [builder.keyByPartition(source)], later))
+      const laterInPlace = builder.keyed('laterInPlace', [builder.keyByPartition(source)], later)
+      const inPlace = builder.sink(laterInPlace)
+      const sent = builder.sink(builder.step('keyBy', laterInPlace, () => 'all'))
       const pipeline = await live(builder.plan, [source], history)
       pipeline.advance(60)
       await pipeline.steps(3)
@@ -162,7 +164,7 @@ describe('timers of processing time', () => {
       const sequences = pipeline.log.shards
         .flatMap(({ records }) => records.map(({ sequence }) => sequence))
         .sort((a, b) => a - b)
-      for (const node of [sink, inPlace])
+      for (const node of [sink, inPlace, sent])
         expect(
           linesOf(pipeline, node)
             .map(([, sequence]) => sequence as number)

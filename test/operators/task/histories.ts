@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { NodeId, PipelinePlan } from '../../../src/operators/plan/nodes.js'
+import type { MemoryLog } from '../../../src/testing/memory-log.js'
 import type { MemoryPipeline } from '../../../src/testing/memory-pipeline.js'
 import { pipelineOf, push } from './plans.js'
 
@@ -27,7 +28,7 @@ const pushes = fc.record({
 const others = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('steps' as const), steps: fc.integer({ min: 1, max: 30 }) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('barrier' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('crash' as const, 'split' as const, 'merge' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('crash' as const, 'split' as const, 'merge' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('time' as const) }) },
 )
 export const histories = fc.record({
@@ -80,6 +81,28 @@ export async function live(plan: PipelinePlan, roots: readonly NodeId[], history
 }
 
 export type Pushed = Extract<Event, { kind: 'push' }>
+export interface Stamped extends Pushed {
+  /** Sequence number of its record. */
+  readonly serial: number
+  readonly stamp: number
+}
+
+/** The records of all shards, with what their shard's watermark was before each of them (a record that comes first: its own). */
+export function stamped({ shards }: MemoryLog, outOfOrder: number): Stamped[] {
+  const ends = new Map<number, number>()
+  return shards.flatMap((shard) => {
+    let stamp = Math.min(...shard.parents.map((parent) => ends.get(parent) as number))
+    if (shard.parents.length === 0) stamp = Number.NEGATIVE_INFINITY
+    const rows = shard.records.map(({ record, sequence }) => {
+      const pushed = JSON.parse(record.body.toString()) as Pushed
+      stamp = Math.max(stamp, pushed.time - outOfOrder - 1)
+      return { ...pushed, serial: sequence, stamp }
+    })
+    ends.set(shard.id, stamp)
+    return rows
+  })
+}
+
 export const pushedIn = (record: { value: Pushed }): Pushed => record.value
 
 /** Values of each key, in the order in which they came. */
@@ -94,7 +117,7 @@ export function byKey(lines: readonly (readonly [unknown, unknown])[]): Map<stri
 
 /** Runs to the end of event time, over one more crash. */
 export async function end(pipeline: MemoryPipeline): Promise<void> {
-  await pipeline.end()
+  pipeline.end()
   await pipeline.steps(5)
   await pipeline.crash()
   await pipeline.commitAll()

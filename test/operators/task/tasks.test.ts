@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   type CellKey,
@@ -5,6 +6,7 @@ import {
   openKeyedTask,
   openSourceTask,
   packState,
+  type Row,
   type StageBarrier,
   type StageTaskOptions,
   StepError,
@@ -136,6 +138,75 @@ describe('a keyed task', () => {
   })
 })
 
+describe('event time of a keyed task', () => {
+  /** Two keyBys meet in a step; channels 0 and 1 come by the first, 2 and 3 by the second. What leaves it is keyed again. */
+  const opened = () => {
+    const plan = new PlanBuilder()
+    const source = plan.source()
+    const entries = ['a', 'b'].map((name) => plan.step('keyBy', source, () => name))
+    const rows: Row[] = []
+    const step = plan.keyed('step', entries, () => ({
+      onRow: (row) => {
+        rows.push(row)
+      },
+      onTimer: () => {},
+    }))
+    const exit = plan.step('keyBy', step, () => 'c')
+    plan.sink(exit)
+    const sent: Sent[] = []
+    const passed: [number, StageBarrier][] = []
+    const stage = stagesOf(plan.nodes).stages.findIndex(({ nodes }) => nodes.includes(step))
+    const task = openKeyedTask(optionsOf(plan, stage, hostOf(sent, passed)))
+    for (let channel = 0; channel < 4; channel++) task.open(channel, entries[channel >> 1] as number)
+    const times = () => sent.map(({ message }) => (message.kind === 'watermark' ? message.watermark : message.kind))
+    return { task, step, rows, times, passed }
+  }
+
+  it('is the highest when all channels are idle, in whatever order they fell silent', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 4, maxLength: 4 }),
+        fc.shuffledSubarray([0, 0, 1, 1, 2, 2, 3, 3], { minLength: 8 }),
+        async (watermarks, order) => {
+          const { task, step, times, passed } = opened()
+          const told = new Set<number>()
+          for (const channel of order) {
+            const isSecond = told.has(channel)
+            told.add(channel)
+            const watermark = watermarks[channel] as number
+            await task.receive(channel, isSecond ? { kind: 'idle' } : { kind: 'watermark', watermark })
+          }
+          const highest = Math.max(...watermarks)
+          expect(times().slice(-2)).toEqual([highest, 'idle'])
+          for (let channel = 0; channel < 4; channel++) await task.receive(channel, { kind: 'barrier', number: 1 })
+          expect(passed[0]?.[1].watermarks).toContainEqual({ node: step, watermark: highest, isIdle: true })
+        },
+      ),
+      { numRuns: 200 },
+    ))
+
+  it('does not go back when a channel wakes, whose rows are late by it; then it follows that one', async () => {
+    const { task, rows, times } = opened()
+    for (const [channel, watermark] of [10, 40, 20, 30].entries()) {
+      await task.receive(channel, { kind: 'watermark', watermark })
+      await task.receive(channel, { kind: 'idle' })
+    }
+    expect(times().slice(-2)).toEqual([40, 'idle'])
+    const before = times().length
+    await task.receive(0, { kind: 'rows', keys: ['k'], rows: [{ value: 1, time: 11, stamp: 10, sequence: 1 }] })
+    expect(rows.map(({ time, stamp }) => [time, stamp])).toEqual([[11, 40]])
+    await task.receive(0, { kind: 'watermark', watermark: 11 })
+    // No longer idle, and no further than before.
+    expect(times().slice(before)).toEqual([40])
+    await task.receive(0, { kind: 'watermark', watermark: 41 })
+    await task.receive(2, { kind: 'watermark', watermark: 35 })
+    await task.receive(0, { kind: 'watermark', watermark: 60 })
+    expect(times().slice(before)).toEqual([40, 41])
+    await task.receive(2, { kind: 'watermark', watermark: 50 })
+    expect(times().slice(before)).toEqual([40, 41, 50])
+  })
+})
+
 describe('a source task', () => {
   it('waits for credit, with its rows in order', async () => {
     const plan = new PlanBuilder()
@@ -180,7 +251,7 @@ describe('a source task', () => {
     const passed: [number, StageBarrier][] = []
     const task = openSourceTask(optionsOf(plan, 0, hostOf(sent, passed)))
     await task.process(chunk(1, 2), 0)
-    task.barrier(7)
+    task.barrier(7, false)
     task.idle()
     await task.end()
     expect(sent.map(({ message }) => (message.kind === 'watermark' ? message.watermark : message.kind))).toEqual([

@@ -14,8 +14,7 @@ import {
   type WindowSpec,
 } from '../../../src/operators/index.js'
 import { planOf } from '../../../src/operators/plan/index.js'
-import type { MemoryPipeline } from '../../../src/testing/memory-pipeline.js'
-import { check, end, type History, live, type Pushed } from '../task/histories.js'
+import { check, end, type History, live, type Pushed, type Stamped, stamped } from '../task/histories.js'
 import { linesOf } from '../task/plans.js'
 import { startsAround } from './reference.js'
 
@@ -56,35 +55,11 @@ const serials = (spec: WindowSpec, options: WindowOptions, outOfOrder: number) =
       values.map((value) => (value as unknown as { serial: number }).serial).sort((a, b) => a - b),
     )
 
-/**
- * No shard is silent for so long that it would be taken for idle, and none begins behind one that is further: then all
- * depends on the records alone.
- */
+/** No shard is silent for so long that it would be taken for idle: then all depends on the records alone. */
 const inStep = (history: History): History => ({
   ...history,
-  events: history.events.filter(({ kind }) => kind !== 'time' && kind !== 'merge'),
+  events: history.events.filter(({ kind }) => kind !== 'time'),
 })
-
-interface Stamped extends Pushed {
-  readonly serial: number
-  readonly stamp: number
-}
-
-/** The records of all shards, with what their shard's watermark was before each of them. */
-function stamped({ log }: MemoryPipeline, outOfOrder: number): Stamped[] {
-  const ends = new Map<number, number>()
-  return log.shards.flatMap((shard) => {
-    let stamp = Math.min(...shard.parents.map((parent) => ends.get(parent) as number))
-    if (shard.parents.length === 0) stamp = Number.NEGATIVE_INFINITY
-    const rows = shard.records.map(({ record, sequence }) => {
-      const pushed = JSON.parse(record.body.toString()) as Pushed
-      stamp = Math.max(stamp, pushed.time - outOfOrder - 1)
-      return { ...pushed, serial: sequence, stamp }
-    })
-    ends.set(shard.id, stamp)
-    return rows
-  })
-}
 
 function grouped<Row>(rows: readonly Row[], namesOf: (row: Row) => readonly string[], serialOf: (row: Row) => number) {
   const groups: Record<string, number[]> = {}
@@ -109,7 +84,7 @@ describe('windows in a pipeline of several shards and tasks, over crashes, split
     ] as const)
       await check(async (given) => {
         const { pipeline, results, late } = await ran(serials(spec, { allowedLateness }, outOfOrder), inStep(given))
-        const rows = stamped(pipeline, outOfOrder)
+        const rows = stamped(pipeline.log, outOfOrder)
         const windowsOf = ({ value, time, stamp }: Stamped): string[] =>
           startsAround(time, size, step, 0)
             .filter((start) => start + size - 1 + allowedLateness > stamp)
@@ -126,7 +101,7 @@ describe('windows in a pipeline of several shards and tasks, over crashes, split
     check(async (given) => {
       const gap = 4
       const { pipeline, results, late } = await ran(serials(session(gap), {}, 100), inStep(given))
-      const rows = stamped(pipeline, 100)
+      const rows = stamped(pipeline.log, 100)
       const sessionOf = ({ value, time }: Stamped): string[] => {
         const times = rows.filter((row) => row.value % 3 === value % 3).map((row) => row.time)
         let [start, last] = [time, time]
@@ -146,7 +121,7 @@ describe('windows in a pipeline of several shards and tasks, over crashes, split
     check(async (given) => {
       const [size, outOfOrder, allowedLateness] = [9, 10, 20]
       const { pipeline, results } = await ran(serials(sliding(size), { allowedLateness }, outOfOrder), inStep(given))
-      const rows = stamped(pipeline, outOfOrder).filter(({ time, stamp }) => stamp < time + allowedLateness)
+      const rows = stamped(pipeline.log, outOfOrder).filter(({ time, stamp }) => stamp < time + allowedLateness)
       const windowsOf = ({ value, time }: Stamped): string[] => {
         const ends = rows.filter((row) => row.value % 3 === value % 3 && row.time >= time && row.time <= time + size)
         return [...new Set(ends.map((row) => `${value % 3} ${row.time - size} ${row.time}`))]
@@ -175,7 +150,7 @@ describe('windows in a pipeline of several shards and tasks, over crashes, split
         .process('perWindow', (all) => all.map(({ value }) => value).reduce((a, b) => a + b, 0))
       const { results, late, pipeline } = await ran(best, inStep(given))
       expect(late).toEqual([])
-      const rows = stamped(pipeline, 10)
+      const rows = stamped(pipeline.log, 10)
       const inWindows = rows.flatMap(({ time, stamp }) =>
         startsAround(time, 20, 10, 0).filter((start) => start + 19 > stamp),
       )
