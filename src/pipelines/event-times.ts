@@ -2,6 +2,7 @@ import type { RowEffect } from '../commit/index.js'
 import type { Shard, ShardId } from '../log/index.js'
 import {
   inheritedWatermarks,
+  type KeyRange,
   type NodeWatermark,
   type StageId,
   type StageTaskOptions,
@@ -50,9 +51,18 @@ export class EventTimes {
   }
 
   /** That of the shard itself; a child shard begins at its parents' lowest. */
-  ofShard(root: number, shard: Pick<Shard, 'id' | 'parents'>): Restored {
+  ofShard(
+    root: number,
+    shard: Pick<Shard, 'id' | 'parents'>,
+    rangeOf: (parent: ShardId) => KeyRange | undefined,
+  ): Restored {
     const own = this.#ofShard(root, shard.id)
-    return this.#restored(own ?? inheritedWatermarks(shard.parents.map((parent) => this.#ofShard(root, parent) ?? [])))
+    return this.#restored(
+      own ??
+        inheritedWatermarks(
+          shard.parents.map((parent) => ({ watermarks: this.#ofShard(root, parent) ?? [], keys: rangeOf(parent) })),
+        ),
+    )
   }
 
   /** Whether it is known how far a shard was. */

@@ -277,7 +277,7 @@ export class RunTasks {
     const stage = this.#stageOf(source)
     const shard = log.shard(position.shard)
     const owner: TimeOwner = { kind: 'shard', root, shard: position.shard }
-    const restored = times.ofShard(root, shard ?? { id: position.shard, parents: [] })
+    const restored = times.ofShard(root, shard ?? { id: position.shard, parents: [] }, (parent) => log.shard(parent))
     const idleMs = idleMsOf(row.plan, stage)
     const task = new SourceTask({
       position,
@@ -291,7 +291,9 @@ export class RunTasks {
       onError: (error) => onError(error, position.shard),
       onCaughtUp,
       idleMs: () => (times.isAsked ? idleMs : undefined),
-      isIdle: (restored?.watermarks.length ?? 0) > 0 && (restored?.watermarks.every(({ isIdle }) => isIdle) ?? false),
+      isIdle:
+        (restored?.watermarks.length ?? 0) > 0 &&
+        (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
       isLast: () =>
         log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
     })

@@ -1,6 +1,6 @@
 import { Family } from '../commit/index.js'
 import type { ShardId } from '../log/index.js'
-import type { NodeWatermark } from '../operators/task/index.js'
+import type { KeyRange, NodeWatermark } from '../operators/task/index.js'
 import { numbered } from './rows.js'
 
 /** Whose event time a row says: that of a source's shard, or that of all tasks of a keyed stage. */
@@ -10,10 +10,12 @@ export type TimeOwner =
 
 const version = 1
 const idleFlag = 1
+const keysFlag = 2
 const shardOwner = 1
 const stageOwner = 2
 const nowOwner = 0
 const entryBytes = 11
+const rangeBytes = 16
 
 /**
  * `event time`: family, pipeline u32be, owner u8 (1 a shard, 2 a keyed stage), then the root of its stage u32be and the shard
@@ -36,16 +38,25 @@ export function nowKey(pipeline: number): Buffer {
   return row
 }
 
-/** version u8, then for each node: its number u16le, flags u8 (1 idle), its watermark as a double. */
+/**
+ * version u8, then for each node: its number u16le, flags u8 (1 idle, 2 of some keys alone), its watermark as a double; with
+ * flag 2 the lowest and the highest hash of the keys, each twice u32be.
+ */
 export function timeValue(watermarks: readonly NodeWatermark[]): Buffer {
-  const row = Buffer.allocUnsafe(1 + entryBytes * watermarks.length)
+  const bytes = watermarks.reduce((sum, { keys }) => sum + entryBytes + (keys ? rangeBytes : 0), 1)
+  const row = Buffer.allocUnsafe(bytes)
   row[0] = version
-  watermarks.forEach(({ node, watermark, isIdle }, i) => {
-    const at = 1 + entryBytes * i
+  let at = 1
+  for (const { node, watermark, isIdle, keys } of watermarks) {
     row.writeUInt16LE(node, at)
-    row[at + 2] = isIdle ? idleFlag : 0
+    row[at + 2] = (isIdle ? idleFlag : 0) | (keys ? keysFlag : 0)
     row.writeDoubleLE(watermark, at + 3)
-  })
+    at += entryBytes
+    for (const { hi, lo } of keys ? [keys.low, keys.high] : []) {
+      row.writeUInt32BE(hi, at)
+      at = row.writeUInt32BE(lo, at + 4)
+    }
+  }
   return row
 }
 
@@ -84,12 +95,22 @@ function ownerOf(key: Buffer): TimeOwner {
 }
 
 function watermarksOf(value: Buffer): NodeWatermark[] {
-  return Array.from({ length: (value.length - 1) / entryBytes }, (_, i) => {
-    const at = 1 + entryBytes * i
-    return {
+  const watermarks: NodeWatermark[] = []
+  for (let at = 1; at < value.length; ) {
+    const flags = value[at + 2] as number
+    const mark = {
       node: value.readUInt16LE(at),
-      isIdle: ((value[at + 2] as number) & idleFlag) !== 0,
+      isIdle: (flags & idleFlag) !== 0,
       watermark: value.readDoubleLE(at + 3),
     }
-  })
+    at += entryBytes
+    watermarks.push((flags & keysFlag) === 0 ? mark : { ...mark, keys: rangeAt(value, at) })
+    if ((flags & keysFlag) !== 0) at += rangeBytes
+  }
+  return watermarks
+}
+
+function rangeAt(value: Buffer, at: number): KeyRange {
+  const hashAt = (from: number) => ({ hi: value.readUInt32BE(from), lo: value.readUInt32BE(from + 4) })
+  return { low: hashAt(at), high: hashAt(at + 8) }
 }

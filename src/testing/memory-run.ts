@@ -123,9 +123,13 @@ export class MemoryRun {
     const { store } = this.#settings
     const own = store.shardMarks.get(shard.id)
     if (own || shard.parents.length === 0) return own
-    const parents = shard.parents.flatMap((parent) => store.shardMarks.get(parent) ?? [])
+    const parents = shard.parents.flatMap((id) => {
+      const marks = store.shardMarks.get(id)
+      const { low, high } = this.#log.shards[id] as MemoryShard
+      return marks ? [{ ...marks, keys: { low, high } }] : []
+    })
     return {
-      watermarks: inheritedWatermarks(parents.map(({ watermarks }) => watermarks)),
+      watermarks: inheritedWatermarks(parents),
       now: Math.max(...parents.map(({ now }) => now)),
     }
   }

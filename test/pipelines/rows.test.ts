@@ -82,6 +82,13 @@ describe('rows of pipelines', () => {
     const watermarks = [
       { node: 0, watermark: -Infinity, isIdle: false },
       { node: 300, watermark: 1.7e12, isIdle: true },
+      {
+        node: 7,
+        watermark: 5,
+        isIdle: false,
+        keys: { low: { hi: 0, lo: 2 ** 32 - 1 }, high: { hi: 2 ** 31, lo: 9 } },
+      },
+      { node: 8, watermark: 6, isIdle: false },
     ]
     const owners = [
       { kind: 'shard', root: 7, shard: (2 ** 31) as ShardId } as const,

@@ -20,9 +20,9 @@ function merging() {
   put(1, 0, false)
   put(2, 0, false)
   const shards = [
-    { id: 1, parents: [], children: [3] },
-    { id: 2, parents: [], children: [3] },
-    { id: 3, parents: [1, 2], children: [] },
+    { id: 1, parents: [], low: { hi: 0, lo: 0 }, high: { hi: 9, lo: 9 } },
+    { id: 2, parents: [], low: { hi: 9, lo: 10 }, high: { hi: 19, lo: 0 } },
+    { id: 3, parents: [1, 2], low: { hi: 0, lo: 0 }, high: { hi: 19, lo: 0 } },
   ]
   const isReadable = (shard: number) =>
     shard === 3 ? positions.get(1)?.ended && positions.get(2)?.ended : !positions.get(shard)?.ended
@@ -82,6 +82,7 @@ function merging() {
   const labels = (tasks: RunTasks) => tasks.all().flatMap(({ owner }) => (owner.kind === 'shard' ? [owner.shard] : []))
   return {
     run,
+    shards,
     put,
     at,
     opened,
@@ -112,7 +113,7 @@ describe('shards that are merged', () => {
   })
 
   it('hold it after a restart too, by a task that reads nothing', () => {
-    const { run, put, at, labels, opened, closed, root } = merging()
+    const { run, shards, put, at, labels, opened, closed, root } = merging()
     at(1, 50)
     at(2, 20)
     put(1, 9, true)
@@ -126,7 +127,11 @@ describe('shards that are merged', () => {
     put(2, 9, true)
     tasks.follow()
     expect(labels(tasks)).toEqual([3])
-    expect(opened.at(-1)?.restored?.watermarks).toEqual([{ node: root, watermark: 20, isIdle: false }])
+    const { low, high } = shards[0] as (typeof shards)[number]
+    expect(opened.at(-1)?.restored?.watermarks).toEqual([
+      { node: root, watermark: 20, isIdle: false },
+      { node: root, watermark: 50, isIdle: false, keys: { low, high } },
+    ])
     expect(closed).toHaveLength(2)
   })
 

@@ -1,5 +1,4 @@
 import type { NodeId, PlanNode } from '../plan/nodes.js'
-import type { NodeWatermark } from './stage-task.js'
 import type { Stages } from './stages.js'
 
 /** Where a source has no `eventTime` of its own, ms: how long a shard is silent before it holds nothing back. */
@@ -22,23 +21,6 @@ export class EventTime {
     const watermark = time - this.#outOfOrderMs - 1
     if (watermark > this.watermark) this.watermark = watermark
   }
-}
-
-/**
- * Where a child shard begins: at each node the lowest watermark of its parents, and idle only if all of them were. Until it
- * does, every parent that has ended holds its own, so that no task's event time can run ahead of the child.
- */
-export function inheritedWatermarks(parents: readonly (readonly NodeWatermark[])[]): readonly NodeWatermark[] {
-  const lowest = new Map<NodeId, NodeWatermark>()
-  for (const { node, watermark, isIdle } of parents.flat()) {
-    const other = lowest.get(node)
-    lowest.set(node, {
-      node,
-      watermark: Math.min(watermark, other?.watermark ?? Number.POSITIVE_INFINITY),
-      isIdle: isIdle && (other?.isIdle ?? true),
-    })
-  }
-  return [...lowest.values()]
 }
 
 /** How long, ms, a shard of a source stage may give nothing before it is idle. */

@@ -1,6 +1,7 @@
 import { kept } from '../kept.js'
 import type { NodeId } from '../plan/nodes.js'
 import type { KeyEntry, Slot } from './key-entry.js'
+import { KeyFloors } from './key-floors.js'
 import type { CellName, KeyedContext, TimeDomain } from './keyed-operator.js'
 import type { StageRuntime } from './stage-runtime.js'
 import { type At, newAt, type Push } from './step.js'
@@ -19,7 +20,9 @@ export interface StepContextOptions {
 /** What a keyed step is given with each row or timer: one object, whose key changes. */
 export class StepContext implements KeyedContext {
   /** Up to it timers fire. */
-  watermark = Number.NEGATIVE_INFINITY
+  fired = Number.NEGATIVE_INFINITY
+  /** For some keys timers have fired up to a later time, in a shard before. */
+  readonly floors = new KeyFloors()
   /** The row or timer under way. */
   readonly at: At = newAt()
   readonly #options: StepContextOptions
@@ -29,7 +32,7 @@ export class StepContext implements KeyedContext {
   readonly #next: Push
   /** The row or timer under way as the next steps see it. */
   readonly #out: At = newAt()
-  /** What the next steps know: it follows `watermark` when all timers up to that have fired. */
+  /** What the next steps know: it follows `fired` when all timers up to that have fired. */
   #reached = Number.NEGATIVE_INFINITY
   #entry!: KeyEntry
   #time = 0
@@ -55,7 +58,7 @@ export class StepContext implements KeyedContext {
   }
 
   reached(): void {
-    this.#reached = this.watermark
+    this.#reached = this.fired
   }
 
   /** Whether nothing is to be done when the operator has returned. */
@@ -81,6 +84,10 @@ export class StepContext implements KeyedContext {
 
   get key(): unknown {
     return this.#entry.shown
+  }
+
+  get watermark(): number {
+    return this.floors.all.length === 0 ? this.fired : Math.max(this.fired, this.floors.of(this.#entry))
   }
 
   get now(): number {
@@ -145,7 +152,7 @@ export class StepContext implements KeyedContext {
     const { eventTimers, processingTimers } = this.#options
     if (domain === 'event') {
       eventTimers.set(this.#entry, time, tag)
-      if (time <= this.watermark) this.#isDue = true
+      if (time <= this.fired) this.#isDue = true
     } else {
       processingTimers.set(this.#entry, time, tag)
       if (time <= this.now) this.#isDue = true

@@ -1,6 +1,7 @@
 import { kept } from '../kept.js'
 import type { KeyedNode, NodeId } from '../plan/nodes.js'
 import type { KeyEntry, Slot, Timer } from './key-entry.js'
+import type { KeyFloor } from './key-floors.js'
 import { StepContext } from './keyed-context.js'
 import type { CellName, KeyedOperator, Row, TimeDomain } from './keyed-operator.js'
 import type { WantedCell } from './keyed-state.js'
@@ -52,7 +53,7 @@ export class KeyedStep {
   }
 
   get watermark(): number {
-    return this.#context.watermark
+    return this.#context.fired
   }
 
   get isIdle(): boolean {
@@ -65,16 +66,19 @@ export class KeyedStep {
     const { state, rowsIn } = runtime
     const { id, slot } = this
     const operator = this.#operator
+    const { floors } = this.#context
     const isKept = operator.keepsNoValue !== true
     return (given, at) => {
       rowsIn[id] = (rowsIn[id] as number) + 1
       const value = isKept && typeof given === 'object' ? kept(given) : given
       const { row: came } = at
-      const row =
+      let row =
         came !== undefined && came.value === value
           ? came
           : { value, time: at.time, stamp: at.stamp, sequence: at.sequence }
       const entry = at.entry as KeyEntry
+      // Late by what has fired of its key in a shard before.
+      if (floors.all.length > 0) row = { ...row, stamp: Math.max(row.stamp, floors.of(entry)) }
       const names = operator.cellsOf?.(row, input)
       if (this.#waiting.length === 0 && state.hasAll(entry, slot, names)) return this.#run(row, input, entry)
       this.#waiting.push({ row, input, entry, names })
@@ -127,8 +131,9 @@ export class KeyedStep {
 
   /** No row at or before this time follows: fires timers up to it. What they give on comes before it. */
   advance(watermark: number): Promise<void> | undefined {
-    if (watermark <= this.#context.watermark) return undefined
-    this.#context.watermark = watermark
+    if (watermark <= this.#context.fired) return undefined
+    this.#context.fired = watermark
+    this.#context.floors.advance(watermark)
     const pending = this.fire('event')
     if (pending) return pending.then(() => this.#context.reached())
     this.#context.reached()
@@ -147,9 +152,15 @@ export class KeyedStep {
     return runtime.fromHost(processingTimers.load())
   }
 
+  /** Up to where timers of some keys have fired in a shard before. */
+  get floors(): readonly KeyFloor[] {
+    return this.#context.floors.all
+  }
+
   /** Restores a watermark up to which timers have fired. */
-  restore(watermark: number): void {
-    this.#context.watermark = watermark
+  restore(watermark: number, floors: readonly KeyFloor[]): void {
+    this.#context.floors.restore(floors, watermark)
+    this.#context.fired = watermark
     this.#context.reached()
   }
 
@@ -174,7 +185,7 @@ export class KeyedStep {
   #fireNext(domain: TimeDomain): Promise<void> | undefined | false {
     const { runtime, eventTimers, processingTimers } = this.#options
     const timers = domain === 'event' ? eventTimers : processingTimers
-    const until = domain === 'event' ? this.#context.watermark : runtime.now
+    const until = domain === 'event' ? this.#context.fired : runtime.now
     const timer = timers.take(until)
     if (timer === undefined) return false
     if (timer === 'load') return runtime.fromHost(timers.load())

@@ -82,12 +82,14 @@ export class StageCore {
     this.#marks = new Array<number>(stages.nodes.length).fill(Number.NEGATIVE_INFINITY)
     this.#idles = new Array<boolean>(stages.nodes.length).fill(false)
     this.runtime.now = restored?.now ?? 0
-    for (const { node, watermark } of restored?.watermarks ?? []) this.#restore(node, watermark)
+    const marks = restored?.watermarks ?? []
+    for (const { node, watermark, keys } of marks) if (!keys) this.#restore(node, watermark, marks)
   }
 
-  #restore(node: NodeId, watermark: number): void {
+  #restore(node: NodeId, watermark: number, marks: readonly NodeWatermark[]): void {
     this.#marks[node] = watermark
-    this.steps.keyed.get(node)?.restore(watermark)
+    const floors = marks.flatMap(({ keys, ...mark }) => (keys && mark.node === node ? [{ ...mark, keys }] : []))
+    this.steps.keyed.get(node)?.restore(watermark, floors)
     const eventTime = this.steps.eventTimes.get(node)
     if (eventTime) eventTime.watermark = watermark
   }
@@ -235,11 +237,14 @@ export class StageCore {
 
   #watermarks(entries: readonly NodeId[]): NodeWatermark[] {
     const ids = new Set([...entries, ...this.steps.eventTimes.keys(), ...this.steps.keyed.keys()])
-    return [...ids].map((node) => ({
-      node,
-      watermark: this.steps.eventTimes.get(node)?.watermark ?? this.mark(node),
-      isIdle: this.#idles[node] as boolean,
-    }))
+    return [...ids].flatMap((node): NodeWatermark[] => {
+      const watermark = this.steps.eventTimes.get(node)?.watermark ?? this.mark(node)
+      const floors = this.steps.keyed.get(node)?.floors ?? []
+      return [
+        { node, watermark, isIdle: this.#idles[node] as boolean },
+        ...floors.map(({ watermark, keys }) => ({ node, watermark, isIdle: false, keys })),
+      ]
+    })
   }
 
   /** Sends a barrier behind all rows so far. */

@@ -2,6 +2,7 @@ import type { BodyReader } from '../../log/bodies.js'
 import type { KeySchema } from '../../tables/values/index.js'
 import type { SinkOutput } from '../outputs.js'
 import type { NodeId, PipelinePlan } from '../plan/nodes.js'
+import type { KeyRange } from './key-floors.js'
 import type { CellName, Row, TimeDomain } from './keyed-operator.js'
 import type { StageId, Stages } from './stages.js'
 
@@ -78,6 +79,8 @@ export interface NodeWatermark {
   readonly node: NodeId
   readonly watermark: number
   readonly isIdle: boolean
+  /** A floor of these keys, behind a merge of shards (see `KeyFloors`). Absent: it is that of all keys. */
+  readonly keys?: KeyRange | undefined
 }
 
 /** Everything that a barrier takes from a task. */

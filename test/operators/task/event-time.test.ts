@@ -1,15 +1,22 @@
 import { describe, expect, it } from 'vitest'
+import type { NewRecord } from '../../../src/log/types.js'
 import type { NodeId } from '../../../src/operators/plan/nodes.js'
 import type { KeyedOperator } from '../../../src/operators/task/keyed-operator.js'
-import type { MemoryLog } from '../../../src/testing/memory-log.js'
-import { check, end, type History, live, type Pushed, pushedIn } from './histories.js'
+import type { MemoryLog, MemoryShard } from '../../../src/testing/memory-log.js'
+import { check, end, type History, levelBefore, live, type Pushed, pushedIn } from './histories.js'
 import { linesOf, PlanBuilder, pipelineOf, push, windowSum } from './plans.js'
 
 const size = 20
 const outOfOrder = 5
 
 /** Sums of windows by `key start`, and how many rows were late: by what each shard holds, in its order, and nothing else. */
-function recomputed(log: MemoryLog, root: NodeId, keyOf: (record: Pushed) => unknown) {
+function recomputed(
+  log: MemoryLog,
+  root: NodeId,
+  keyOf: (record: Pushed) => unknown,
+  floorOf: (shard: MemoryShard, record: NewRecord, ends: ReadonlyMap<number, number>) => number = () =>
+    Number.NEGATIVE_INFINITY,
+) {
   const sums = new Map<string, number>()
   const ends = new Map<number, number>()
   let late = 0
@@ -21,7 +28,7 @@ function recomputed(log: MemoryLog, root: NodeId, keyOf: (record: Pushed) => unk
       const pushed = JSON.parse(record.body.toString()) as Pushed
       const start = Math.floor(pushed.time / size) * size
       const name = `${JSON.stringify(keyOf(pushed))} ${start}`
-      if (start + size - 1 <= watermark) late++
+      if (start + size - 1 <= Math.max(watermark, floorOf(shard, record, ends))) late++
       else sums.set(name, (sums.get(name) ?? 0) + pushed.value)
       watermark = Math.max(watermark, pushed.time - outOfOrder - 1)
     }
@@ -68,13 +75,19 @@ describe('windows of event time', () => {
       expect(pipeline.store.cells.size).toBe(0)
     }))
 
-  it('are whole where rows stay with their source', () =>
+  it('fire once for each key where rows stay with their source, over merges too', () =>
     check(async (given) => {
       const history = withoutTime(given)
       const { builder, source, sink, late } = windows((plan, input) => plan.keyByPartition(input))
       const pipeline = await live(builder.plan, [source], history)
       await end(pipeline)
-      const expected = recomputed(pipeline.log, source, ({ key }) => ({ key: `k${key}` }))
+      const { log } = pipeline
+      const expected = recomputed(
+        log,
+        source,
+        ({ key }) => ({ key: `k${key}` }),
+        (shard, record, ends) => levelBefore(log, shard, record.hash, ends),
+      )
       const sums = new Map<string, number>()
       for (const [key, window] of linesOf(pipeline, sink)) {
         const [start, sum] = window as [number, number]
@@ -82,6 +95,7 @@ describe('windows of event time', () => {
         sums.set(name, (sums.get(name) ?? 0) + sum)
       }
       expect(sums).toEqual(expected.sums)
+      expect(linesOf(pipeline, sink)).toHaveLength(sums.size)
       expect(linesOf(pipeline, late)).toHaveLength(expected.late)
       expect(pipeline.store.timers.size).toBe(0)
     }))

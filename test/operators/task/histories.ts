@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { NodeId, PipelinePlan } from '../../../src/operators/plan/nodes.js'
-import type { MemoryLog } from '../../../src/testing/memory-log.js'
+import { compareHash, type Hash64 } from '../../../src/runtime/index.js'
+import type { MemoryLog, MemoryShard } from '../../../src/testing/memory-log.js'
 import type { MemoryPipeline } from '../../../src/testing/memory-pipeline.js'
 import { pipelineOf, push } from './plans.js'
 
@@ -87,20 +88,38 @@ export interface Stamped extends Pushed {
   readonly stamp: number
 }
 
-/** The records of all shards, with what their shard's watermark was before each of them (a record that comes first: its own). */
-export function stamped({ shards }: MemoryLog, outOfOrder: number): Stamped[] {
+/**
+ * The records of all shards, with what their shard's watermark was before each of them (a record that comes first: its own),
+ * or, `perKey`, what it was in the shards before for the record's key, where that is later.
+ */
+export function stamped(log: MemoryLog, outOfOrder: number, perKey = false): Stamped[] {
   const ends = new Map<number, number>()
-  return shards.flatMap((shard) => {
+  return log.shards.flatMap((shard) => {
     let stamp = Math.min(...shard.parents.map((parent) => ends.get(parent) as number))
     if (shard.parents.length === 0) stamp = Number.NEGATIVE_INFINITY
     const rows = shard.records.map(({ record, sequence }) => {
       const pushed = JSON.parse(record.body.toString()) as Pushed
       stamp = Math.max(stamp, pushed.time - outOfOrder - 1)
-      return { ...pushed, serial: sequence, stamp }
+      const level = perKey ? levelBefore(log, shard, record.hash, ends) : stamp
+      return { ...pushed, serial: sequence, stamp: Math.max(stamp, level) }
     })
     ends.set(shard.id, stamp)
     return rows
   })
+}
+
+/** The highest that event time was, at their `ends`, in the shards before this one that a key was in; -Infinity without any. */
+export function levelBefore(
+  log: MemoryLog,
+  shard: MemoryShard,
+  hash: Hash64,
+  ends: ReadonlyMap<number, number>,
+): number {
+  const before = log.shards.filter(
+    ({ id, low, high }) => shard.parents.includes(id) && compareHash(low, hash) <= 0 && compareHash(hash, high) <= 0,
+  )
+  const levels = before.flatMap((parent) => [ends.get(parent.id) as number, levelBefore(log, parent, hash, ends)])
+  return Math.max(...levels)
 }
 
 export const pushedIn = (record: { value: Pushed }): Pushed => record.value

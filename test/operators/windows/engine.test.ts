@@ -97,6 +97,31 @@ describe('windows in a pipeline of several shards and tasks, over crashes, split
       })
   })
 
+  it('in place: one result on time for each key, whose event time never goes back', () =>
+    check(async (given) => {
+      const [size, outOfOrder, allowedLateness] = [20, 5, 25]
+      const flow = pipeline('p')
+        .from(stream<Pushed>('s'))
+        .map((record: StreamRecord<Pushed>) => ({ ...record.value, serial: record.sequence }))
+        .eventTime(({ time }) => time, { outOfOrder })
+        .keyByPartition()
+        .window(tumbling(size), { allowedLateness })
+        .process('w', (values) => values.map(({ serial }) => serial as number).sort((a, b) => a - b))
+      const { pipeline: run, results, late } = await ran(flow as never, inStep(given))
+      const named = (results as unknown as [{ key: string }, Result][]).map(([{ key }, result]) => ({ ...result, key }))
+      const rows = stamped(run.log, outOfOrder, true)
+      const windowsOf = ({ key, time, stamp }: Stamped): string[] =>
+        startsAround(time, size, size, 0)
+          .filter((start) => start + size - 1 + allowedLateness > stamp)
+          .map((start) => `k${key} ${start}`)
+      expect(Object.fromEntries(named.map(({ key, start, value }) => [`${key} ${start}`, value]))).toEqual(
+        grouped(rows, windowsOf, serialOf),
+      )
+      const onTime = named.filter(({ kind }) => kind === 'onTime').map(({ key, start }) => `${key} ${start}`)
+      expect(new Set(onTime).size).toBe(onTime.length)
+      expect(late).toHaveLength(rows.filter((row) => windowsOf(row).length === 0).length)
+    }))
+
   it('sessions: what hangs together, once', () =>
     check(async (given) => {
       const gap = 4
