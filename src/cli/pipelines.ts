@@ -48,8 +48,8 @@ export function registerPipelines(program: Command): void {
   const pipelines = program.command('pipelines').description('pipelines: your own operators over a stream')
   pipelines
     .command('deploy <file>')
-    .description('bundle a TypeScript or JavaScript module and run the pipeline that it exports')
-    .option('--start <where>', 'oldest or newest')
+    .description('bundle a TypeScript or JavaScript module and run the pipeline that it exports, in the place of an older one')
+    .option('--start <where>', 'oldest or newest: where sources begin that were not read before')
     .action(async (file: string, options: { start?: string }, command: Command) => {
       const { bundleModule } = await import('../workers/index.js')
       const bundle = await bundleModule(file)
@@ -79,6 +79,19 @@ export function registerPipelines(program: Command): void {
       const view = await new Client(globals(command)).call<Pipeline>('GET', `pipelines/${encodeURIComponent(name)}`)
       printOne(json ? view : await forPeople(view), json)
     })
+  for (const [verb, description] of [
+    ['pause', 'commit what is under way and have a pipeline stand still, also over restarts'],
+    ['resume', 'have a paused pipeline go on where it stood, or a failed one try again'],
+  ] as const)
+    pipelines
+      .command(`${verb} <name>`)
+      .description(description)
+      .action(async (name: string, _options: object, command: Command) => {
+        const { json } = globals(command)
+        const path = `pipelines/${encodeURIComponent(name)}/${verb}`
+        const view = await new Client(globals(command)).call<Pipeline>('POST', path)
+        printOne(json ? view : await forPeople(view), json)
+      })
   pipelines
     .command('delete <name>')
     .description('stop a pipeline and forget its state and positions')

@@ -1,14 +1,17 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
-import type { NodeId, PlanDescription } from '../operators/index.js'
-import { asMillraceError, MillraceError } from '../runtime/index.js'
+import { type NodeDescription, type NodeId, nodeLabel, type PlanDescription } from '../operators/index.js'
+import { checkRedeploy } from '../operators/plan/index.js'
+import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { ModuleFiles } from './module-files.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
 import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
+import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
+import { removeRows } from './removal.js'
 import {
   decodePipeline,
   decodeSinkFile,
@@ -23,6 +26,7 @@ import {
   sinkFileKey,
   sinkFileRow,
 } from './rows.js'
+import { storedState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
@@ -48,7 +52,10 @@ export interface DeployRequest {
   readonly start?: 'oldest' | 'newest'
 }
 
-const goneRowsMax = 1000
+/** What a redeploy puts in the place of an older module. */
+interface NewModule extends Required<DeployRequest> {
+  readonly module: string
+}
 
 /** A deploy under way; its plan once that is known. */
 interface Deploy {
@@ -62,7 +69,8 @@ export class Pipelines {
   readonly #pipelines = new Map<string, Pipeline>()
   /** What is being deployed has its name, its files and its place among `pipelinesMax` already. */
   readonly #deploys = new Set<Deploy>()
-  readonly #deleting = new Set<string>()
+  /** Names of those that a request is changing. */
+  readonly #changing = new Set<string>()
   readonly #modules: ModuleFiles
   #isClosed = false
 
@@ -83,7 +91,10 @@ export class Pipelines {
   }
 
   start(): void {
-    for (const pipeline of this.#pipelines.values()) pipeline.start()
+    for (const pipeline of this.#pipelines.values()) {
+      pipeline.start()
+      pipeline.forgetDropped()
+    }
   }
 
   list(): readonly PipelineView[] {
@@ -113,9 +124,14 @@ export class Pipelines {
     try {
       const plan = await workers.describe(this.#modules.put(deploy.module, bundle))
       const present = this.#pipelines.get(plan.name)
-      this.#checkName(plan.name, present, deploy.module)
-      if (present) return present.view()
+      this.#checkName(plan.name)
+      // The same module again is no change: a deploy whose answer was lost may be repeated.
+      if (present?.row.module === deploy.module) return present.view()
       checkRunnable(plan)
+      if (present) {
+        deploy.plan = plan
+        return await this.#redeploy(present, plan, { module: deploy.module, bundle, start })
+      }
       if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
         throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
       this.#checkTargets(plan)
@@ -137,14 +153,96 @@ export class Pipelines {
     return false
   }
 
-  #checkName(name: string, present: Pipeline | undefined, module: string): void {
-    if (this.#deleting.has(name) || this.#planned().some((plan) => plan.name === name))
+  #checkName(name: string): void {
+    if (this.#changing.has(name) || this.#planned().some((plan) => plan.name === name))
       throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
-    // The same module again is no change: a deploy whose answer was lost may be repeated.
-    if (!present || present.row.module === module) return
-    throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, {
-      remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.',
-    })
+  }
+
+  /** One change of a pipeline at a time. Throws CONFLICT. */
+  async #change<T>(name: string, change: () => Promise<T>): Promise<T> {
+    this.#checkName(name)
+    this.#changing.add(name)
+    try {
+      return await change()
+    } finally {
+      this.#changing.delete(name)
+    }
+  }
+
+  /** Has a pipeline commit what is under way and stand still, also over restarts. Throws NOT_FOUND, CONFLICT. */
+  async pause(name: string): Promise<PipelineView> {
+    const pipeline = this.#pipeline(name)
+    await this.#change(name, () => pipeline.pause())
+    return pipeline.view()
+  }
+
+  /** Has a paused pipeline go on where it stood, or a failed one try again. Throws NOT_FOUND, CONFLICT. */
+  async resume(name: string): Promise<PipelineView> {
+    const pipeline = this.#pipeline(name)
+    await this.#change(name, () => pipeline.resume())
+    return pipeline.view()
+  }
+
+  /**
+   * Puts a newer module in the place of an older one: after the last barrier of the older, one commit changes module, plan,
+   * sources and the numbers of states, and the newer goes on where the older stood. Whatever refuses it leaves the older.
+   */
+  async #redeploy(older: Pipeline, plan: PlanDescription, newer: NewModule): Promise<PipelineView> {
+    const { name } = plan
+    if (older.state === 'sourceDeleted')
+      throw new MillraceError('CONFLICT', `The source of the pipeline ${name} was deleted: nothing follows.`, {
+        remedy: 'Delete the pipeline and deploy it anew.',
+      })
+    checkRedeploy(older.row.plan, plan)
+    this.#checkTargets(plan)
+    const sources = await this.#sourcesOf(plan, older.row)
+    const isRunning = older.state !== 'paused' && older.state !== 'failed'
+    this.#changing.add(name)
+    try {
+      if (isRunning) await older.pause({ quietly: true })
+      await older.haltRemoval()
+      killPoint('pipeline:redeploying')
+      const row = await this.#storeRedeploy(older.row, redeployedRow(older.row, plan, newer.module, sources), newer)
+      killPoint('pipeline:redeployed')
+      await older.stop()
+      const pipeline = this.#make(row)
+      this.#pipelines.set(name, pipeline)
+      if (!this.#uses(older.row.module)) this.#modules.drop(older.row.module)
+      if (!this.#isClosed) pipeline.start()
+      pipeline.forgetDropped()
+      return pipeline.view()
+    } catch (error) {
+      if (this.#pipelines.get(name) === older) {
+        if (isRunning) older.resumeQuietly()
+        older.forgetDropped()
+      }
+      throw error
+    } finally {
+      this.#changing.delete(name)
+    }
+  }
+
+  /** The one commit of a redeploy. Files that are new are made before it. */
+  async #storeRedeploy(older: PipelineRow, newer: PipelineRow, { module, bundle, start }: NewModule): Promise<PipelineRow> {
+    const { groups, commit, storage } = this.#options
+    const known = new Set(Object.values(older.files))
+    const files = await this.#createFiles(newer.plan, (node) => !known.has(fileNumber(newer, node)))
+    const { times } = await storedState(storage, newer.id)
+    const isOldUsed = [...this.#pipelines.values()].some(({ row }) => row.id !== older.id && row.module === older.module)
+    const isOldPlanned = [...this.#deploys].some((deploy) => deploy.module === older.module)
+    const rows: RowEffect[] = [
+      ...(isOldUsed || isOldPlanned ? [] : [{ key: moduleKey(older.module), value: undefined }]),
+      { key: moduleKey(module), value: Buffer.from(bundle) },
+      pipelineRow(newer),
+      ...[...files].map(([node, file]) => sinkFileRow(newer.id, fileNumber(newer, node), file)),
+      ...goneFiles(older, newer),
+      ...timesOf(older, newer, times),
+    ]
+    const before = new Set(older.sources.map(({ group }) => group))
+    const wanted = newer.sources.flatMap(({ group, stream }) => (before.has(group) ? [] : [{ name: group, stream, start }]))
+    if (wanted.length > 0) await groups.createAll(wanted, { kind: 'pipeline', rows })
+    else await commit.submit({ rows, essential: true })
+    return newer
   }
 
   async #deploy(
@@ -186,14 +284,25 @@ export class Pipelines {
     return pipeline.view()
   }
 
-  async #sourcesOf(plan: PlanDescription): Promise<SourceRow[]> {
+  /** Sources that an older version reads too go on where they stand. */
+  async #sourcesOf(plan: PlanDescription, older?: PipelineRow): Promise<SourceRow[]> {
     const sources: SourceRow[] = []
-    const names = new Set<string>()
+    const left = [...(older?.sources ?? [])]
+    const names = new Set([...left.map(({ group }) => group), ...(older?.dropped?.groups ?? [])])
     for (const [node, { kind }] of plan.nodes.entries()) {
       if (kind !== 'source' && kind !== 'through') continue
-      const name = sources.length === 0 ? groupNameOf(plan.name) : furtherGroup(plan, node, names)
-      names.add(name)
-      sources.push({ node, group: name, ...(await this.#sourceOf(plan, node)) })
+      const source = await this.#sourceOf(plan, node)
+      const label = nodeLabel(plan.nodes[node] as NodeDescription)
+      const at = left.findIndex((each) => nodeLabel(older?.plan.nodes[each.node] as NodeDescription) === label)
+      const [before] = at < 0 ? [] : left.splice(at, 1)
+      if (before && before.stream !== source.stream)
+        throw new MillraceError('CONFLICT', `The pipeline ${plan.name} reads another ${label}, which was deleted.`, {
+          remedy: 'Delete the pipeline and deploy it anew.',
+        })
+      const first = groupNameOf(plan.name)
+      const group = before?.group ?? (names.has(first) || node > 0 ? furtherGroup(plan, node, names) : first)
+      names.add(group)
+      sources.push({ node, group, ...source })
     }
     return sources
   }
@@ -221,7 +330,10 @@ export class Pipelines {
 
   #checkTargets(plan: PlanDescription): void {
     const { tables, log } = this.#options
-    const others = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()]
+    const others = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()].filter(
+      // Its own older version.
+      ({ name }) => name !== plan.name,
+    )
     for (const { kind, target, path } of this.#sinksOf(plan)) {
       if (kind === 'table' && !tables.schema(target))
         throw new MillraceError(
@@ -252,10 +364,13 @@ export class Pipelines {
     })
   }
 
-  async #createFiles(plan: PlanDescription): Promise<Map<NodeId, CommittedFile>> {
+  async #createFiles(
+    plan: PlanDescription,
+    isNew: (node: NodeId) => boolean = () => true,
+  ): Promise<Map<NodeId, CommittedFile>> {
     const files = new Map<NodeId, CommittedFile>()
     for (const { node, path } of this.#sinksOf(plan))
-      if (path !== undefined) files.set(node, await FileSink.create(path))
+      if (path !== undefined && isNew(node)) files.set(node, await FileSink.create(path))
     return files
   }
 
@@ -263,6 +378,10 @@ export class Pipelines {
     const parts: PipelineParts = {
       sources: row.sources.map((source) => this.#runSource(row.plan, source)),
       moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
+      dropGroup: async (name) => {
+        const { groups } = this.#options
+        if (groups.group(name)) await groups.delete(name)
+      },
       sinkKeys: () => this.#sinkKeys(row.plan),
       files: () => this.#committedFiles(row),
     }
@@ -314,35 +433,22 @@ export class Pipelines {
   async delete(name: string): Promise<void> {
     const { commit } = this.#options
     const pipeline = this.#pipeline(name)
-    if (this.#deleting.has(name))
-      throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
-    this.#deleting.add(name)
-    try {
+    await this.#change(name, async () => {
       await pipeline.stop()
       this.#pipelines.delete(name)
       const row: PipelineRow = { ...pipeline.row, state: 'deleting' }
       await commit.submit({ rows: [pipelineRow(row)], essential: true })
       await this.#forget(row)
-    } finally {
-      this.#deleting.delete(name)
-    }
+    })
   }
 
   /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
   async #forget(row: PipelineRow): Promise<void> {
     const { storage, commit, groups } = this.#options
-    for (const { group } of row.sources) if (groups.group(group)) await groups.delete(group)
+    const names = [...row.sources.map(({ group }) => group), ...(row.dropped?.groups ?? [])]
+    for (const group of names) if (groups.group(group)) await groups.delete(group)
     for (const family of [Family.state, Family.timer, Family.eventTime])
-      for (;;) {
-        const { keys } = await storage.page({
-          ...rowsWith(family, row.id),
-          limit: goneRowsMax,
-          bytesMax: 1 << 20,
-          values: false,
-        })
-        if (keys.length === 0) break
-        await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
-      }
+      await removeRows(rowsWith(family, row.id), { storage, commit })
     const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))
     const isUsed = this.#uses(row.module)
     const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]

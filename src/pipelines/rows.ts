@@ -27,6 +27,14 @@ export interface SourceRow {
   readonly hashKeyName?: string | undefined
 }
 
+/** What a redeploy left behind: none of these numbers and names is given again before it is removed. */
+export interface Dropped {
+  /** Numbers of states. */
+  readonly states: readonly number[]
+  /** Names of groups. */
+  readonly groups: readonly string[]
+}
+
 /** What a pipeline's row says. */
 export interface PipelineRow {
   readonly id: number
@@ -39,7 +47,11 @@ export interface PipelineRow {
   /** Numbers under which the files of sinks are kept, by the names of the sinks. */
   readonly files: Readonly<Record<string, number>>
   readonly createdAt: number
-  readonly state: 'running' | 'failed' | 'sourceDeleted' | 'deleting'
+  /** How many modules it has had; 1 where nothing is said. */
+  readonly revision?: number
+  /** What steps and sources of earlier modules left behind, and is still being removed. */
+  readonly dropped?: Dropped
+  readonly state: 'running' | 'paused' | 'failed' | 'sourceDeleted' | 'deleting'
   readonly failure?: Failure
 }
 
@@ -91,6 +103,23 @@ export const rowsWith = (family: number, pipeline: number): { readonly gte: Buff
   gte: numbered(family, pipeline),
   lt: numbered(family, pipeline + 1),
 })
+
+/** Bytes of a state's number behind that of the pipeline. */
+const stateBytes = 4
+
+/** Of these those of one state. */
+export function rowsOfState(
+  family: number,
+  pipeline: number,
+  state: number,
+): { readonly gte: Buffer; readonly lt: Buffer } {
+  const key = (of: number): Buffer => {
+    const number = Buffer.alloc(stateBytes)
+    number.writeUIntBE(of, 0, stateBytes)
+    return Buffer.concat([numbered(family, pipeline), number])
+  }
+  return { gte: key(state), lt: key(state + 1) }
+}
 
 /** A pipeline's first source is its own group; each further one has the name of what it reads behind it. */
 export const groupNameOf = (pipeline: string): string => `pipeline:${pipeline}`

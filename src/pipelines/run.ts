@@ -119,6 +119,10 @@ export class PipelineRun {
   /** Timers have fired since the last barrier. */
   #hasTicked = false
   #isNew: boolean
+  /** Reads nothing more, and stops after the last barrier. */
+  #isFinishing = false
+  #hasSentLast = false
+  #onOver: (() => void) | undefined
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -130,7 +134,7 @@ export class PipelineRun {
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
-      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax,
+      mayRead: () => !this.#isOver && !this.#isFinishing && this.#epochBytes < options.limits.epochBytesMax,
       onRead: (bytes) => {
         this.#epochBytes += bytes
         this.#schedule()
@@ -243,6 +247,7 @@ export class PipelineRun {
   /** Sends a barrier when there is something to commit, as soon as the last one returned and `barrierMs` are over. */
   #schedule(): void {
     if (this.#isOver || this.#barrier || this.#committing || this.#timer) return
+    if (this.#isFinishing) return this.#finish()
     if (!this.#hasTicked && !this.#tasks.hasProgress) return
     const { clock, limits } = this.#options
     const wait =
@@ -253,6 +258,28 @@ export class PipelineRun {
       this.#timer = undefined
       this.#sendBarrier()
     }, wait)
+  }
+
+  /**
+   * Reads nothing more, commits what was read with a last barrier, and stops. Resolves when the run is over, also where it
+   * fails instead.
+   */
+  async finish(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#isFinishing = true
+    const over = new Promise<void>((resolve) => {
+      this.#onOver = resolve
+    })
+    this.#schedule()
+    if (!this.#isOver) await over
+    await this.ended()
+  }
+
+  #finish(): void {
+    if (this.#hasSentLast || !(this.#hasTicked || this.#tasks.hasProgress)) return this.stop()
+    this.#hasSentLast = true
+    this.#sendBarrier()
   }
 
   #sendBarrier(): void {
@@ -314,6 +341,7 @@ export class PipelineRun {
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
     for (const { task } of parts) task.handle.committed(barrier.number)
+    if (this.#isFinishing) return
     this.#tasks.awaitIdleness()
     this.#follow()
   }
@@ -353,6 +381,7 @@ export class PipelineRun {
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
     this.#tasks.stop()
+    this.#onOver?.()
   }
 
   /** Resolves when nothing of this run is on its way into the store or a file any more. */

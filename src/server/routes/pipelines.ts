@@ -2,7 +2,7 @@ import { MillraceError } from '../../runtime/index.js'
 import { created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, source, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, state: "starting", "running", "retrying", "pausing", "paused", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
 
 export const pipelineRoutes: readonly Route[] = [
   {
@@ -15,8 +15,9 @@ export const pipelineRoutes: readonly Route[] = [
   {
     method: 'POST',
     path: 'pipelines',
-    summary: 'Runs the pipeline that a bundled module exports. The same module again is no change.',
-    body: '{bundle: the text of one ES module without imports, as `millrace pipelines deploy` makes it; start?: "oldest" (default) or "newest"}',
+    summary:
+      'Runs the pipeline that a bundled module exports. Where one of its name is there, the module takes its place: state of steps with the same names goes on, nothing is lost or repeated. The same module again is no change.',
+    body: '{bundle: the text of one ES module without imports, as `millrace pipelines deploy` makes it; start?: "oldest" (default) or "newest", where sources begin that the pipeline did not read before}',
     answer: '201 pipeline',
     errors: ['MODULE_INVALID', 'PIPELINE_INVALID', 'ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'SINK_FILE_TAKEN'],
     run: async (call) => {
@@ -36,6 +37,23 @@ export const pipelineRoutes: readonly Route[] = [
     answer: `pipeline: ${shape}`,
     errors: ['NOT_FOUND'],
     run: ({ daemon, names }) => ok(daemon.rooms.pipelines.show(names[0] as string)),
+  },
+  {
+    method: 'POST',
+    path: 'pipelines/{name}/pause',
+    summary:
+      'Commits what is under way with a last barrier and has the pipeline stand still, also over restarts. Nothing happens where it does already.',
+    answer: 'pipeline',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names }) => ok(await daemon.rooms.pipelines.pause(names[0] as string)),
+  },
+  {
+    method: 'POST',
+    path: 'pipelines/{name}/resume',
+    summary: 'Has a paused pipeline go on where it stood, and a failed one try again.',
+    answer: 'pipeline',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names }) => ok(await daemon.rooms.pipelines.resume(names[0] as string)),
   },
   {
     method: 'DELETE',
