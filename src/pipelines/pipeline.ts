@@ -377,10 +377,8 @@ export class Pipeline {
 
   async #forgetDropped({ states, groups }: Dropped, isWanted: () => boolean): Promise<void> {
     for (const state of states)
-      for (const family of [Family.state, Family.timer]) {
-        killPoint('pipeline:forgetting')
+      for (const family of [Family.state, Family.timer])
         await removeRows(rowsOfState(family, this.#row.id, state), this.#around, isWanted)
-      }
     for (const group of groups) if (isWanted()) await this.#parts.dropGroup(group)
     if (isWanted()) await this.store({ dropped: undefined })
   }

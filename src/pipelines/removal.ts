@@ -1,4 +1,5 @@
 import type { Commit } from '../commit/index.js'
+import { killPoint } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 
 /** Rows that go in one commit. */
@@ -20,5 +21,6 @@ export async function removeRows(
     const { keys } = await storage.page({ ...range, limit: goneRowsMax, bytesMax: pageBytesMax, values: false })
     if (keys.length === 0) return
     await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
+    killPoint('pipeline:forgetting')
   }
 }
