@@ -3,6 +3,7 @@ import type { PlanDescription } from '../operators/plan/index.js'
 import { Client, globals } from './client.js'
 import { printList, printOne } from './output.js'
 import { registerPlanCommands } from './pipeline-plans.js'
+import { registerRun } from './pipeline-runs.js'
 
 interface Pipeline {
   readonly name: string
@@ -48,7 +49,9 @@ export function registerPipelines(program: Command): void {
   const pipelines = program.command('pipelines').description('pipelines: your own operators over a stream')
   pipelines
     .command('deploy <file>')
-    .description('bundle a TypeScript or JavaScript module and run the pipeline that it exports, in the place of an older one')
+    .description(
+      'bundle a TypeScript or JavaScript module and run the pipeline that it exports, in the place of an older one',
+    )
     .option('--start <where>', 'oldest or newest: where sources begin that were not read before')
     .action(async (file: string, options: { start?: string }, command: Command) => {
       const { bundleModule } = await import('../workers/index.js')
@@ -58,6 +61,7 @@ export function registerPipelines(program: Command): void {
       printOne(json ? view : await forPeople(view), json)
     })
   registerPlanCommands(pipelines)
+  registerRun(pipelines)
   pipelines
     .command('list', { isDefault: true })
     .description('all pipelines')

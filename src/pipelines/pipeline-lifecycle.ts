@@ -3,8 +3,8 @@ import type { PipelineRow } from './rows.js'
 /**
  * What a pipeline is doing. `starting`: its module and files are made ready. `running`: a run reads its source. `retrying`:
  * it failed, and tries again in a while. `pausing`: its last barrier is on its way. `paused`: it was told to stand still.
- * `failed`: it stopped for good, before the record that it could not take. `sourceDeleted`: everything of its deleted source
- * is delivered. `stopped`: it is being deleted, another version takes its place, or the rooms are closed.
+ * `failed`: it stopped for good, before the record that it could not take. `finished`: a bounded run
+ * has come to its end. `sourceDeleted`: everything of its deleted source is delivered. `stopped`: it is being deleted, another version takes its place, or the rooms are closed.
  */
 export type PipelineState =
   | 'starting'
@@ -13,6 +13,7 @@ export type PipelineState =
   | 'pausing'
   | 'paused'
   | 'failed'
+  | 'finished'
   | 'sourceDeleted'
   | 'stopped'
 
@@ -27,6 +28,8 @@ export type PipelineEvent =
   | 'retryDue'
   /** The source is deleted and all of it is delivered. */
   | 'drained'
+  /** A bounded run has committed its last barrier. */
+  | 'finished'
   /** It is to stand still. */
   | 'pause'
   /** The last barrier is committed, or there was nothing to commit. */
@@ -46,6 +49,7 @@ export const pipelineLifecycle: {
     retryDue: undefined,
     // Only a run can see the end of its source.
     drained: undefined,
+    finished: undefined,
     // No run, so no last barrier; what is being made ready finds out.
     pause: 'paused',
     passed: undefined,
@@ -58,6 +62,7 @@ export const pipelineLifecycle: {
     failedForGood: 'failed',
     retryDue: undefined,
     drained: 'sourceDeleted',
+    finished: 'finished',
     pause: 'pausing',
     passed: undefined,
     resume: 'running',
@@ -70,6 +75,7 @@ export const pipelineLifecycle: {
     failedForGood: undefined,
     retryDue: 'starting',
     drained: undefined,
+    finished: undefined,
     pause: 'paused',
     passed: undefined,
     // It goes on by itself, when it is time.
@@ -83,6 +89,7 @@ export const pipelineLifecycle: {
     failedForGood: 'failed',
     retryDue: undefined,
     drained: 'sourceDeleted',
+    finished: undefined,
     pause: undefined,
     passed: 'paused',
     resume: undefined,
@@ -95,6 +102,7 @@ export const pipelineLifecycle: {
     failedForGood: 'failed',
     retryDue: undefined,
     drained: undefined,
+    finished: undefined,
     pause: 'paused',
     passed: undefined,
     resume: 'starting',
@@ -106,10 +114,23 @@ export const pipelineLifecycle: {
     failedForGood: undefined,
     retryDue: undefined,
     drained: undefined,
+    finished: undefined,
     pause: undefined,
     passed: undefined,
     // A person has mended what was wrong: its attempts are counted anew.
     resume: 'starting',
+    stop: 'stopped',
+  },
+  finished: {
+    prepared: undefined,
+    failedOnce: undefined,
+    failedForGood: undefined,
+    retryDue: undefined,
+    drained: undefined,
+    finished: undefined,
+    pause: undefined,
+    passed: undefined,
+    resume: undefined,
     stop: 'stopped',
   },
   sourceDeleted: {
@@ -118,6 +139,7 @@ export const pipelineLifecycle: {
     failedForGood: undefined,
     retryDue: undefined,
     drained: undefined,
+    finished: undefined,
     pause: undefined,
     passed: undefined,
     resume: undefined,
@@ -131,6 +153,7 @@ export const pipelineLifecycle: {
     // The pause was cancelled.
     retryDue: undefined,
     drained: 'stopped',
+    finished: 'stopped',
     pause: undefined,
     passed: 'stopped',
     resume: undefined,
@@ -147,6 +170,7 @@ export const storedState: { readonly [State in PipelineState]: PipelineRow['stat
   pausing: 'running',
   paused: 'paused',
   failed: 'failed',
+  finished: 'finished',
   sourceDeleted: 'sourceDeleted',
   stopped: undefined,
 }
@@ -156,6 +180,7 @@ export const openedState: { readonly [Stored in Exclude<PipelineRow['state'], 'd
   running: 'starting',
   paused: 'paused',
   failed: 'failed',
+  finished: 'finished',
   sourceDeleted: 'sourceDeleted',
 }
 

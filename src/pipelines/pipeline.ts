@@ -12,14 +12,14 @@ import type { TaskWork, WorkerPool } from '../workers/index.js'
 import {
   afterPipelineEvent,
   openedState,
-  pipelineLifecycle,
   type PipelineEvent,
   type PipelineState,
+  pipelineLifecycle,
   storedState,
 } from './pipeline-lifecycle.js'
 import { consumersOf, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
 import { removeRows } from './removal.js'
-import { type Dropped, type Failure, type PipelineRow, pipelineRow, rowsOfState } from './rows.js'
+import { type Bounded, type Dropped, type Failure, type PipelineRow, pipelineRow, rowsOfState } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
 import { storedState as runState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
@@ -46,6 +46,8 @@ export interface PipelineSurroundings {
 export interface PipelineParts {
   /** In the order of their nodes. */
   readonly sources: readonly RunSource[]
+  /** How far a bounded run is. */
+  readonly passed: () => { readonly passed: number; readonly all: number }
   readonly moduleFile: () => Promise<string>
   /** Deletes the group of a source that it reads no more. */
   readonly dropGroup: (name: string) => Promise<void>
@@ -66,6 +68,8 @@ export interface PipelineView {
   readonly createdAt: number
   /** How many modules it has had. */
   readonly revision: number
+  /** Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed. */
+  readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number
@@ -171,7 +175,11 @@ export class Pipeline {
           )
       }
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
-      let isDrained = false
+      let ended: 'drained' | 'finished' | undefined
+      const end = (event: 'drained' | 'finished') => {
+        ended = event
+        if (this.#run) this.#work(this.#end(event))
+      }
       const run = new PipelineRun({
         row: this.#row,
         stages: stagesOf(this.#row.plan.nodes),
@@ -190,14 +198,12 @@ export class Pipeline {
         files: this.#files,
         onFailure: (failure) => this.#work(this.#failed(failure)),
         onCommitted: (positions, seconds) => this.#passed(positions, seconds),
-        onDrained: () => {
-          isDrained = true
-          if (this.#run) this.#work(this.#end('drained'))
-        },
+        onDrained: () => end('drained'),
+        onFinished: () => end('finished'),
         onWork: (work) => this.#worked(work),
       })
       this.#run = run
-      if (isDrained) await this.#end('drained')
+      if (ended) await this.#end(ended)
     } catch (error) {
       const known = asMillraceError(error)
       await this.#failed({
@@ -289,7 +295,7 @@ export class Pipeline {
   }
 
   /** Stops for good, and remembers it. */
-  async #end(event: 'failedForGood' | 'drained', failure?: Failure): Promise<void> {
+  async #end(event: 'failedForGood' | 'drained' | 'finished', failure?: Failure): Promise<void> {
     const state = storedState[this.#met(event)]
     if (state === undefined) return
     this.#lastFailure = failure ?? this.#lastFailure
@@ -447,7 +453,7 @@ export class Pipeline {
   }
 
   view(): PipelineView {
-    const { plan, createdAt, sources, revision = 1 } = this.#row
+    const { plan, createdAt, sources, revision = 1, bounded } = this.#row
     const names = sources.map(({ node }) => sourceName(plan, node))
     return {
       name: plan.name,
@@ -458,6 +464,7 @@ export class Pipeline {
       attempts: this.#attempts,
       createdAt,
       revision,
+      ...(bounded ? { bounded: { ...bounded, ...this.#parts.passed() } } : {}),
       steps: stepsOf(plan).map((node, i) => ({
         kind: node.kind === 'keyed' ? node.operator : node.kind,
         ...(node.kind === 'keyed' ? { name: node.name } : {}),

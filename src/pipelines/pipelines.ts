@@ -1,18 +1,20 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
-import type { StreamId } from '../log/index.js'
+import type { StartPosition, StreamId } from '../log/index.js'
 import { type NodeDescription, type NodeId, nodeLabel, type PlanDescription } from '../operators/index.js'
 import { checkRedeploy } from '../operators/plan/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
+import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
 import { ModuleFiles } from './module-files.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
 import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { removeRows } from './removal.js'
 import {
+  type Bounded,
   decodePipeline,
   decodeSinkFile,
   groupNameOf,
@@ -50,6 +52,11 @@ export interface DeployRequest {
   readonly bundle: string
   /** Where in the source it begins; `oldest` by default. */
   readonly start?: 'oldest' | 'newest'
+}
+
+/** A bounded run: of a module, or of that which a pipeline has. */
+export interface RunRequest extends Partial<RunBounds> {
+  readonly module: { readonly bundle: string } | { readonly pipeline: string }
 }
 
 /** What a redeploy puts in the place of an older module. */
@@ -116,15 +123,15 @@ export class Pipelines {
    * refused: MODULE_INVALID, PIPELINE_INVALID, ALREADY_EXISTS, NOT_FOUND, SINK_FILE_TAKEN.
    */
   async deploy({ bundle, start = 'oldest' }: DeployRequest): Promise<PipelineView> {
-    const { pipelinesMax, moduleBytesMax, workers } = this.#options
-    if (Buffer.byteLength(bundle) > moduleBytesMax)
-      throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
+    const { workers } = this.#options
+    this.#checkBundle(bundle)
     const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
     this.#deploys.add(deploy)
     try {
       const plan = await workers.describe(this.#modules.put(deploy.module, bundle))
       const present = this.#pipelines.get(plan.name)
       this.#checkName(plan.name)
+      checkNotReserved(plan.name)
       // The same module again is no change: a deploy whose answer was lost may be repeated.
       if (present?.row.module === deploy.module) return present.view()
       checkRunnable(plan)
@@ -132,15 +139,61 @@ export class Pipelines {
         deploy.plan = plan
         return await this.#redeploy(present, plan, { module: deploy.module, bundle, start })
       }
-      if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
-        throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
-      this.#checkTargets(plan)
+      this.#checkRoom(plan)
       deploy.plan = plan
       return await this.#deploy(plan, deploy.module, bundle, start)
     } finally {
       this.#deploys.delete(deploy)
       if (!this.#uses(deploy.module)) this.#modules.drop(deploy.module)
     }
+  }
+
+  /** Throws TOO_BUSY, NOT_FOUND, SINK_FILE_TAKEN. */
+  #checkRoom(plan: PlanDescription): void {
+    const { pipelinesMax } = this.#options
+    if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
+      throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
+    this.#checkTargets(plan)
+  }
+
+  /**
+   * Runs a pipeline over a part of its sources, as one named NAME.run with a state of its own, to its end. The same again is
+   * no change while it runs; one that has finished goes before. Throws what `deploy` throws, and BAD_REQUEST.
+   */
+  async run({ module, ...bounds }: RunRequest): Promise<PipelineView> {
+    const { workers } = this.#options
+    const bundle =
+      'bundle' in module ? module.bundle : await this.#storedModule(this.#pipeline(module.pipeline).row.module)
+    this.#checkBundle(bundle)
+    const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
+    this.#deploys.add(deploy)
+    try {
+      const plan = runPlan(await workers.describe(this.#modules.put(deploy.module, bundle)))
+      this.#checkName(plan.name)
+      const present = this.#pipelines.get(plan.name)
+      if (present && present.state !== 'finished') return attached(present, deploy.module, bounds).view()
+      checkRunnable(plan)
+      if (present) await this.delete(plan.name)
+      this.#checkRoom(plan)
+      deploy.plan = plan
+      const sources = await this.#sourcesOf(plan)
+      const bounded = await boundsOf(
+        bounds,
+        sources.map(({ stream }) => stream),
+        this.#options.log,
+      )
+      return await this.#deploy(plan, deploy.module, bundle, { sequence: bounded.from }, bounded)
+    } finally {
+      this.#deploys.delete(deploy)
+      if (!this.#uses(deploy.module)) this.#modules.drop(deploy.module)
+    }
+  }
+
+  /** Throws TOO_LARGE. */
+  #checkBundle(bundle: string): void {
+    const { moduleBytesMax } = this.#options
+    if (Buffer.byteLength(bundle) > moduleBytesMax)
+      throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
   }
 
   #planned(): PlanDescription[] {
@@ -223,12 +276,18 @@ export class Pipelines {
   }
 
   /** The one commit of a redeploy. Files that are new are made before it. */
-  async #storeRedeploy(older: PipelineRow, newer: PipelineRow, { module, bundle, start }: NewModule): Promise<PipelineRow> {
+  async #storeRedeploy(
+    older: PipelineRow,
+    newer: PipelineRow,
+    { module, bundle, start }: NewModule,
+  ): Promise<PipelineRow> {
     const { groups, commit, storage } = this.#options
     const known = new Set(Object.values(older.files))
     const files = await this.#createFiles(newer.plan, (node) => !known.has(fileNumber(newer, node)))
     const { times } = await storedState(storage, newer.id)
-    const isOldUsed = [...this.#pipelines.values()].some(({ row }) => row.id !== older.id && row.module === older.module)
+    const isOldUsed = [...this.#pipelines.values()].some(
+      ({ row }) => row.id !== older.id && row.module === older.module,
+    )
     const isOldPlanned = [...this.#deploys].some((deploy) => deploy.module === older.module)
     const rows: RowEffect[] = [
       ...(isOldUsed || isOldPlanned ? [] : [{ key: moduleKey(older.module), value: undefined }]),
@@ -239,7 +298,9 @@ export class Pipelines {
       ...timesOf(older, newer, times),
     ]
     const before = new Set(older.sources.map(({ group }) => group))
-    const wanted = newer.sources.flatMap(({ group, stream }) => (before.has(group) ? [] : [{ name: group, stream, start }]))
+    const wanted = newer.sources.flatMap(({ group, stream }) =>
+      before.has(group) ? [] : [{ name: group, stream, start }],
+    )
     if (wanted.length > 0) await groups.createAll(wanted, { kind: 'pipeline', rows })
     else await commit.submit({ rows, essential: true })
     return newer
@@ -249,7 +310,8 @@ export class Pipelines {
     plan: PlanDescription,
     module: string,
     bundle: string,
-    start: 'oldest' | 'newest',
+    start: StartPosition,
+    bounded?: Bounded,
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger } = this.#options
     const sources = await this.#sourcesOf(plan)
@@ -263,6 +325,7 @@ export class Pipelines {
       states: numbersOf(plan.nodes.flatMap((node) => (node.kind === 'keyed' ? [node.name] : []))),
       files: numbersOf(sinksOf(plan).flatMap(({ kind, name }) => (kind === 'file' ? [name] : []))),
       createdAt: commit.time.next(),
+      ...(bounded ? { bounded } : {}),
       state: 'running',
     }
     const rows: RowEffect[] = [
@@ -378,6 +441,7 @@ export class Pipelines {
     const parts: PipelineParts = {
       sources: row.sources.map((source) => this.#runSource(row.plan, source)),
       moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
+      passed: () => passedOf(row, this.#options),
       dropGroup: async (name) => {
         const { groups } = this.#options
         if (groups.group(name)) await groups.delete(name)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Family, type RowEffect } from '../commit/index.js'
-import type { ShardId, StreamId } from '../log/index.js'
+import type { Sequence, ShardId, StreamId } from '../log/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
 import type { CommittedFile } from '../sinks/index.js'
 import { type PipelineRow1, upgraded } from './row-version-1.js'
@@ -27,6 +27,13 @@ export interface SourceRow {
   readonly hashKeyName?: string | undefined
 }
 
+/** The part of the sources that a bounded run reads, by sequence numbers. */
+export interface Bounded {
+  readonly from: Sequence
+  /** The first one that it reads no more. */
+  readonly until: Sequence
+}
+
 /** What a redeploy left behind: none of these numbers and names is given again before it is removed. */
 export interface Dropped {
   /** Numbers of states. */
@@ -47,11 +54,13 @@ export interface PipelineRow {
   /** Numbers under which the files of sinks are kept, by the names of the sinks. */
   readonly files: Readonly<Record<string, number>>
   readonly createdAt: number
+  /** A run over a part of its sources, which ends. */
+  readonly bounded?: Bounded
   /** How many modules it has had; 1 where nothing is said. */
   readonly revision?: number
   /** What steps and sources of earlier modules left behind, and is still being removed. */
   readonly dropped?: Dropped
-  readonly state: 'running' | 'paused' | 'failed' | 'sourceDeleted' | 'deleting'
+  readonly state: 'running' | 'paused' | 'finished' | 'failed' | 'sourceDeleted' | 'deleting'
   readonly failure?: Failure
 }
 

@@ -111,6 +111,13 @@ export class RunTasks {
     })
   }
 
+  /** Whether a bounded run has committed all that it was to read, and what its end made. */
+  get isFinished(): boolean {
+    if (!this.#options.row.bounded) return false
+    for (const { source } of this.#sources.values()) if (!source?.task.isOver) return false
+    return true
+  }
+
   #openKeyed(stage: KeyedStage): void {
     const { row, stages, workers, times, listen } = this.#options
     const tasks: RunTask[] = []
@@ -156,6 +163,7 @@ export class RunTasks {
       hashKeyName,
       sinkKeys,
       restored,
+      until: row.bounded?.until,
       isNew: isNew(),
       rows,
       exits,
@@ -271,6 +279,8 @@ export class RunTasks {
       onCaughtUp,
       idleMs: () => (times.isAsked ? idleMs : undefined),
       isIdle: (restored?.watermarks.length ?? 0) > 0 && (restored?.watermarks.every(({ isIdle }) => isIdle) ?? false),
+      until: row.bounded?.until,
+      isChildless: () => log.shard(position.shard)?.children.length === 0,
       isLast: () =>
         log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
     })

@@ -86,6 +86,8 @@ export interface RunOptions {
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
   /** The sources are gone and everything of them has been delivered. */
   readonly onDrained: () => void
+  /** A bounded run has come to its end. */
+  readonly onFinished: () => void
   readonly onWork: (work: TaskWork) => void
 }
 
@@ -164,10 +166,10 @@ export class PipelineRun {
   /** Tasks come and go only between a commit and the next barrier. */
   #follow(): void {
     this.#tasks.follow()
-    if (this.#tasks.isDrained) {
+    const { row, onFinished, onDrained } = this.#options
+    if (row.bounded ? this.#tasks.isFinished : this.#tasks.isDrained) {
       this.stop()
-      this.#options.onDrained()
-      return
+      return row.bounded ? onFinished() : onDrained()
     }
     this.#pump()
   }

@@ -109,7 +109,7 @@ export class HostedTask {
   }
 
   #open(plan: PipelinePlan): SourceStageTask | KeyedStageTask {
-    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isNew, timersMax, creditRows } = this.options
+    const { stage, index, tasks, hashKeyName, sinkKeys, restored, until, isNew, timersMax, creditRows } = this.options
     const stages = stagesOf(plan.nodes)
     const open = stages.stages[stage]?.kind === 'source' ? openSourceTask : openKeyedTask
     return open({
@@ -121,6 +121,7 @@ export class HostedTask {
       hashKeyName,
       sinkKeys,
       restored,
+      until,
       isNew,
       bounds: {
         stateBytesMax: () => this.#stateBytesMax(),

@@ -53,6 +53,8 @@ export interface OpenTaskOptions {
   readonly hashKeyName: string | undefined
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly restored: StageTaskOptions['restored']
+  /** Source stages of a bounded run: the first sequence number that it takes no more. */
+  readonly until: number | undefined
   readonly isNew: boolean
   readonly rows: RowsOfPipeline
   readonly exits: readonly Exit[]

@@ -74,7 +74,7 @@ class Scene {
     for (let from = 0; ; ) {
       const page = await this.daemon.v1<{ records: { value: 0 | [string, number] }[]; next: number }>(
         'GET',
-        `streams/out/records?shard=${shards[0]!.id}${from ? `&from=${from}` : ""}&limit=10000`,
+        `streams/out/records?shard=${shards[0]!.id}${from ? `&from=${from}` : ''}&limit=10000`,
       )
       if (page.records.length === 0) break
       records.push(...page.records)
@@ -108,40 +108,46 @@ class Scene {
   }
 }
 
-it.each(lifePoints)('killed at %s of a redeploy: the older or the newer goes on, no effect is lost or repeated', {
-  timeout: 120_000,
-}, async (point) => {
-  ensureBuilt()
-  const scene = new Scene()
-  await scene.open()
-  await scene.start(`${point}:1`)
-  await scene.load()
-  await scene.daemon.v1('POST', 'pipelines', { bundle: scene.bundles[0] }).catch(() => {})
-  await scene.daemon.exited
-  expect(scene.daemon.child.signalCode).toBe('SIGKILL')
-  await scene.start()
-  const { revision } = await scene.daemon.v1<View>('GET', 'pipelines/p')
-  expect(revision).toBe(point === 'pipeline:lastBarrier' || point === 'pipeline:redeploying' ? 1 : 2)
-  // The request is sent again, as whoever got no answer does.
-  expect(await scene.daemon.v1<View>('POST', 'pipelines', { bundle: scene.bundles[0] })).toMatchObject({ revision: 2 })
-  await scene.load()
-  await scene.caughtUp()
-  await scene.check()
-  // What the dropped step left is removed beside everything else, and only then forgotten.
-  for (;;) {
-    expect(await scene.daemon.stop()).toBe(0)
-    const { dropped } = await scene.stored()
-    if (!dropped) break
+it.each(lifePoints)(
+  'killed at %s of a redeploy: the older or the newer goes on, no effect is lost or repeated',
+  {
+    timeout: 120_000,
+  },
+  async (point) => {
+    ensureBuilt()
+    const scene = new Scene()
+    await scene.open()
+    await scene.start(`${point}:1`)
+    await scene.load()
+    await scene.daemon.v1('POST', 'pipelines', { bundle: scene.bundles[0] }).catch(() => {})
+    await scene.daemon.exited
+    expect(scene.daemon.child.signalCode).toBe('SIGKILL')
     await scene.start()
-  }
-  const { id, states } = await scene.stored()
-  expect(Object.keys(states)).toEqual(['perKey'])
-  const kept = rowsOfState(Family.state, id, states.perKey!)
-  const left = await scene.rows(Family.state)
-  expect(left.length).toBe(keys)
-  for (const key of left) expect(key.compare(kept.gte) >= 0 && key.compare(kept.lt) < 0).toBe(true)
-  expect((await scene.rows(Family.module)).length).toBe(1)
-})
+    const { revision } = await scene.daemon.v1<View>('GET', 'pipelines/p')
+    expect(revision).toBe(point === 'pipeline:lastBarrier' || point === 'pipeline:redeploying' ? 1 : 2)
+    // The request is sent again, as whoever got no answer does.
+    expect(await scene.daemon.v1<View>('POST', 'pipelines', { bundle: scene.bundles[0] })).toMatchObject({
+      revision: 2,
+    })
+    await scene.load()
+    await scene.caughtUp()
+    await scene.check()
+    // What the dropped step left is removed beside everything else, and only then forgotten.
+    for (;;) {
+      expect(await scene.daemon.stop()).toBe(0)
+      const { dropped } = await scene.stored()
+      if (!dropped) break
+      await scene.start()
+    }
+    const { id, states } = await scene.stored()
+    expect(Object.keys(states)).toEqual(['perKey'])
+    const kept = rowsOfState(Family.state, id, states.perKey!)
+    const left = await scene.rows(Family.state)
+    expect(left.length).toBe(keys)
+    for (const key of left) expect(key.compare(kept.gte) >= 0 && key.compare(kept.lt) < 0).toBe(true)
+    expect((await scene.rows(Family.module)).length).toBe(1)
+  },
+)
 
 it('killed while its state is removed, a deleted pipeline goes at the next start, with all of it', {
   timeout: 120_000,

@@ -129,7 +129,10 @@ describe('pause and resume', () => {
     await killed()
     await caughtUp('pipeline:p')
     expect(await numbersOf('p-counts')).toEqual(load.counts)
-    const lines = readFileSync(join(data, 'files', 'p.ndjson'), 'utf8').trim().split('\n').map(Number)
+    const lines = readFileSync(join(data, 'files', 'p.ndjson'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(Number)
     expect(lines.sort((a, b) => a - b)).toEqual(Array.from({ length: 6000 }, (_, i) => i))
     await remove('p')
   })
@@ -159,7 +162,9 @@ describe('pause and resume', () => {
   it('a paused pipeline is deleted, a deleted one cannot be paused', async () => {
     await stream('d-in', 1)
     await stream('d-out', 1)
-    await deploy(`export default pipeline('d').from(stream('d-in')).to(stream('d-out', ({ key, value }) => ({ key, value })))`)
+    await deploy(
+      `export default pipeline('d').from(stream('d-in')).to(stream('d-out', ({ key, value }) => ({ key, value })))`,
+    )
     await pause('d')
     await remove('d')
     await expect(show('d')).rejects.toThrow('NOT_FOUND')
@@ -183,7 +188,11 @@ describe('a newer module', () => {
     const versions = [
       source('', '', ''),
       source('.filter(() => true)', `.peek(() => {})`, ''),
-      source('', '', `.map((n, key) => ({ n, key })).keyBy(({ n }) => n % 3).count('updates').to(table('r-counts', (n, rest) => ({ id: 'rest' + rest, n })))`),
+      source(
+        '',
+        '',
+        `.map((n, key) => ({ n, key })).keyBy(({ n }) => n % 3).count('updates').to(table('r-counts', (n, rest) => ({ id: 'rest' + rest, n })))`,
+      ),
       source('.peek(() => {})', '', ''),
     ]
     const load = new Load('r-in')
@@ -242,7 +251,11 @@ describe('a newer module', () => {
   it('of a newer state version migrates the state of each key when it is read, also two versions later', async () => {
     await stream('m-in', 1)
     await table('m-counts')
-    const source = (options: string, fold: string, n: string) => `export default pipeline('m').from(stream<number>('m-in'))
+    const source = (
+      options: string,
+      fold: string,
+      n: string,
+    ) => `export default pipeline('m').from(stream<number>('m-in'))
       .keyBy((record) => record.key).aggregate('state', () => (${options ? '{ n: 0 }' : '0'}) as any, ${fold}${options})
       .to(table('m-counts', (state, id) => ({ id, n: ${n} })))`
     await deploy(source('', '(n) => n + 1', 'state'))
@@ -270,7 +283,11 @@ describe('a newer module', () => {
     await stream('k-in', 1)
     await stream('k-other', 1)
     await table('k-counts')
-    const source = (from: string, key: string, name = 'perKey') => `export default pipeline('k').from(stream<number>('${from}'))
+    const source = (
+      from: string,
+      key: string,
+      name = 'perKey',
+    ) => `export default pipeline('k').from(stream<number>('${from}'))
       ${key}.count('${name}').to(table('k-counts', (n, key: any) => ({ id: key.key ?? key, n })))`
     const keyBy = '.keyBy((record) => record.key)'
     await deploy(source('k-in', keyBy))
@@ -288,8 +305,13 @@ describe('a newer module', () => {
     expect(await numbersOf('k-counts')).toEqual(Object.fromEntries(Object.keys(load.counts).map((key) => [key, 1])))
     // Nothing goes on with what the first source gave: its group goes, the other's begins.
     await deploy(source('k-other', keyBy, 'other'))
-    await expect.poll(async () => (await daemon.v1<{ groups: { name: string }[] }>('GET', 'groups')).groups
-      .filter(({ name }) => name.startsWith('pipeline:k')).map(({ name }) => name)).toEqual(['pipeline:k:k-other'])
+    await expect
+      .poll(async () =>
+        (await daemon.v1<{ groups: { name: string }[] }>('GET', 'groups')).groups
+          .filter(({ name }) => name.startsWith('pipeline:k'))
+          .map(({ name }) => name),
+      )
+      .toEqual(['pipeline:k:k-other'])
     await append('k-other', [{ key: 'x', value: 1 }])
     await caughtUp('pipeline:k:k-other')
     expect((await numbersOf('k-counts')).x).toBe(1)
@@ -322,7 +344,12 @@ describe('a newer module', () => {
     await append('t-in', at(1115))
     await caughtUp('pipeline:t')
     await expect.poll(async () => (await numbersOf('t-closed')).k).toBe(2)
-    await deploy(source('', `.merge(start.from(stream<number>('t-more')).map((record) => ({ key: record.key, at: record.value })))`))
+    await deploy(
+      source(
+        '',
+        `.merge(start.from(stream<number>('t-more')).map((record) => ({ key: record.key, at: record.value })))`,
+      ),
+    )
     // The further source holds event time back until it gives something.
     await append('t-in', at(2000))
     await caughtUp('pipeline:t')

@@ -20,6 +20,7 @@ class ShardTask implements SourceStageTask {
   /** By the records' own times. */
   readonly #eventTime: EventTime
   readonly #at = newAt()
+  readonly #until: number
   #isIdle = false
   #isOver = false
 
@@ -27,6 +28,7 @@ class ShardTask implements SourceStageTask {
     const stage = options.stages.stages[options.stage]
     if (stage?.kind !== 'source') throw new TypeError(`Stage ${options.stage} reads no source.`)
     this.#root = stage.root
+    this.#until = options.until ?? Number.POSITIVE_INFINITY
     this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
     this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
     this.#push = this.#core.steps.behind(this.#root)
@@ -48,6 +50,7 @@ class ShardTask implements SourceStageTask {
       core.runtime.cursor = cursor
       const { host } = core.options
       while (cursor.next()) {
+        if (cursor.sequence >= this.#until) break
         if (cursor.sequence < from || !isVisible(cursor)) continue
         const pending = this.#record(cursor)
         if (pending) await pending

@@ -149,6 +149,8 @@ export interface StageTaskOptions {
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   /** What the last commit said; a child shard begins with its parents' lowest. Absent at the first start. */
   readonly restored?: { readonly watermarks: readonly NodeWatermark[]; readonly now: number } | undefined
+  /** Source stages of a bounded run: the first sequence number that it takes no more. */
+  readonly until?: number | undefined
   /** Whether the store has no cell and no timer of the task: then nothing is asked of it before something was dropped. */
   readonly isNew: boolean
   readonly bounds: TaskBounds

@@ -1,8 +1,8 @@
 import { MillraceError } from '../../runtime/index.js'
-import { created, ok, only, type Route } from './route.js'
+import { type Call, created, ok, only, type Route, wholeNumberOf } from './route.js'
 
 const shape =
-  '{name, source, state: "starting", "running", "retrying", "pausing", "paused", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
 
 export const pipelineRoutes: readonly Route[] = [
   {
@@ -29,6 +29,16 @@ export const pipelineRoutes: readonly Route[] = [
       const { pipelines } = call.daemon.rooms
       return created(await pipelines.deploy({ bundle: body.bundle, ...(start ? { start } : {}) }))
     },
+  },
+  {
+    method: 'POST',
+    path: 'pipeline-runs',
+    summary:
+      'Runs a pipeline over a part of its sources to its end, as one named NAME.run with a state of its own. When its state is `finished` everything is committed; it then stays until it is deleted or run again. The same again while it runs is no change.',
+    body: '{bundle: a module as for POST pipelines, or pipeline: the name of one whose module is taken; from?, fromTime?: the first sequence number or commit time (the oldest by default); until?, untilTime?: the first one that is read no more (what is there now by default)}',
+    answer: '201 pipeline',
+    errors: ['MODULE_INVALID', 'PIPELINE_INVALID', 'CONFLICT', 'NOT_FOUND', 'SINK_FILE_TAKEN'],
+    run: async (call) => created(await call.daemon.rooms.pipelines.run(runOf(await call.json()))),
   },
   {
     method: 'GET',
@@ -67,6 +77,26 @@ export const pipelineRoutes: readonly Route[] = [
     },
   },
 ]
+
+type RunRequest = Parameters<Call['daemon']['rooms']['pipelines']['run']>[0]
+
+function runOf(body: Record<string, unknown>): RunRequest {
+  only(body, ['bundle', 'pipeline', 'from', 'fromTime', 'until', 'untilTime'])
+  const { bundle, pipeline } = body
+  if ((typeof bundle === 'string') === (typeof pipeline === 'string'))
+    throw new MillraceError('BAD_REQUEST', 'Give either bundle, the text of a bundled module, or pipeline, a name.')
+  const module = typeof bundle === 'string' ? { bundle } : { pipeline: String(pipeline) }
+  const [from, until] = [boundOf(body, 'from'), boundOf(body, 'until')]
+  return { module, ...(from ? { from } : {}), ...(until ? { until } : {}) }
+}
+
+function boundOf(body: Record<string, unknown>, name: 'from' | 'until'): RunRequest['from'] {
+  const [sequence, time] = [body[name], body[`${name}Time`]]
+  if (sequence !== undefined && time !== undefined)
+    throw new MillraceError('BAD_REQUEST', `Give either ${name} or ${name}Time.`)
+  if (sequence !== undefined) return { sequence: wholeNumberOf(sequence, name) }
+  return time === undefined ? undefined : { timeMs: wholeNumberOf(time, `${name}Time`) }
+}
 
 function startOf(value: unknown): 'oldest' | 'newest' | undefined {
   if (value === undefined || value === 'oldest' || value === 'newest') return value
