@@ -1,8 +1,10 @@
 import { MillraceError } from '../../runtime/index.js'
-import { type Call, created, ok, only, type Route, wholeNumberOf } from './route.js'
+import { type Answer, type Call, created, ok, only, type Route, wholeNumberOf } from './route.js'
 
 const shape =
-  '{name, source, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, sources, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+
+const stateShape = '{step, operator, cells: [{name: text, number or null, value}], more}'
 
 export const pipelineRoutes: readonly Route[] = [
   {
@@ -66,6 +68,22 @@ export const pipelineRoutes: readonly Route[] = [
     run: async ({ daemon, names }) => ok(await daemon.rooms.pipelines.resume(names[0] as string)),
   },
   {
+    method: 'GET',
+    path: 'pipelines/{name}/state/{key}',
+    summary: 'What the steps of a pipeline have committed for a key.',
+    answer: `{key, steps: [state]}; a key that is JSON stands for that value, too; state: ${stateShape}`,
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names: [name, key] }) => stateOf(daemon, name as string, key as string),
+  },
+  {
+    method: 'GET',
+    path: 'pipelines/{name}/state/{step}/{key}',
+    summary: 'What one step of a pipeline has committed for a key.',
+    answer: '{key, steps: [state]}',
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names: [name, step, key] }) => stateOf(daemon, name as string, key as string, step),
+  },
+  {
     method: 'DELETE',
     path: 'pipelines/{name}',
     summary: 'Stops a pipeline and forgets its state and positions; what it wrote stays.',
@@ -101,4 +119,8 @@ function boundOf(body: Record<string, unknown>, name: 'from' | 'until'): RunRequ
 function startOf(value: unknown): 'oldest' | 'newest' | undefined {
   if (value === undefined || value === 'oldest' || value === 'newest') return value
   throw new MillraceError('BAD_REQUEST', 'start is oldest or newest.')
+}
+
+async function stateOf({ rooms }: Call['daemon'], name: string, key: string, step?: string): Promise<Answer> {
+  return ok({ key, steps: await rooms.pipelines.state(name, key, step) })
 }
