@@ -24,21 +24,13 @@ class StatefulOperator implements KeyedOperator {
     this.#operator = operator
     this.keepsNoValue = operator.keepsNoValue === true
     this.#state = state
-    this.#context = new EnvelopeContext(
-      state,
-      operator.migrate?.bind(operator) ?? (state.migrate && ((value, _name, from) => state.migrate?.(value, from))),
-    )
+    this.#context = new EnvelopeContext(state)
     if (operator.cellsOf) this.cellsOf = (row, input) => operator.cellsOf?.(row, input) ?? [undefined]
   }
 
   cellsOfTimer(timer: DueTimer): readonly (CellName | undefined)[] {
     if (isTimerTag(timer.tag)) return [cellOfTimerTag(timer.tag)]
     return this.#operator.cellsOfTimer?.(timer) ?? [undefined]
-  }
-
-  /** Cells are brought to this version when the operator reads them, by what their envelope says: here they stay as they are. */
-  migrate(value: unknown): unknown {
-    return value
   }
 
   onRow(row: Row, input: number, context: KeyedContext): void | Promise<void> {
@@ -72,11 +64,9 @@ class StatefulOperator implements KeyedOperator {
 class EnvelopeContext implements KeyedContext {
   inner!: KeyedContext
   readonly #state: StatePlan
-  readonly #migrate: KeyedOperator['migrate']
 
-  constructor(state: StatePlan, migrate: KeyedOperator['migrate']) {
+  constructor(state: StatePlan) {
     this.#state = state
-    this.#migrate = migrate
   }
 
   get key(): unknown {
@@ -95,9 +85,9 @@ class EnvelopeContext implements KeyedContext {
     const content = this.inner.get(name)
     if (content === undefined) return undefined
     const envelope = opened(content)
-    if (!envelope) return this.#migrated(content, name, 1)
+    if (!envelope) return this.#migrated(content, 1)
     if (this.#isOver(envelope)) return undefined
-    return this.#migrated(envelope.value, name, envelope.version)
+    return this.#migrated(envelope.value, envelope.version)
   }
 
   #isOver({ writtenAt }: Envelope): boolean {
@@ -105,13 +95,12 @@ class EnvelopeContext implements KeyedContext {
     return ttlMs !== undefined && writtenAt + ttlMs <= this.inner.now
   }
 
-  #migrated(value: unknown, name: CellName | undefined, from: number): unknown {
-    const { version } = this.#state
+  #migrated(value: unknown, from: number): unknown {
+    const { version, migrate } = this.#state
     if (from === version) return value
-    const migrate = this.#migrate
     if (from > version || !migrate)
       throw new TypeError(`State of version ${from} is there, but the step's is ${version} and cannot be made of it.`)
-    return migrate(value, name, from)
+    return migrate(value, from)
   }
 
   put(value: unknown, name?: CellName): void {
