@@ -1,7 +1,7 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StartPosition, StreamId } from '../log/index.js'
-import { type NodeDescription, type NodeId, nodeLabel, type PlanDescription } from '../operators/index.js'
+import type { NodeId, PlanDescription } from '../operators/index.js'
 import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
@@ -11,14 +11,13 @@ import { fileNumber } from './barrier-commit.js'
 import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
 import { ModuleFiles } from './module-files.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
-import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
+import { checkRunnable, sinksOf } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { removeRows } from './removal.js'
 import {
   type Bounded,
   decodePipeline,
   decodeSinkFile,
-  groupNameOf,
   moduleHash,
   moduleKey,
   type PipelineRow,
@@ -31,6 +30,7 @@ import {
 } from './rows.js'
 import { storedState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
+import { sourcesOf } from './sources.js'
 import { type ShownState, stateOfKey } from './state-query.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
@@ -200,7 +200,7 @@ export class Pipelines {
       if (present) await this.delete(plan.name)
       this.#checkRoom(plan)
       deploy.plan = plan
-      const sources = await this.#sourcesOf(plan)
+      const sources = await sourcesOf(plan, this.#options)
       const bounded = await boundsOf(
         bounds,
         sources.map(({ stream }) => stream),
@@ -272,7 +272,7 @@ export class Pipelines {
       })
     checkRedeploy(older.row.plan, plan)
     this.#checkTargets(plan)
-    const sources = await this.#sourcesOf(plan, older.row)
+    const sources = await sourcesOf(plan, this.#options, older.row)
     const isRunning = older.state !== 'paused' && older.state !== 'failed'
     this.#changing.add(name)
     try {
@@ -338,7 +338,7 @@ export class Pipelines {
     bounded?: Bounded,
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger } = this.#options
-    const sources = await this.#sourcesOf(plan)
+    const sources = await sourcesOf(plan, this.#options)
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
     const row: PipelineRow = {
@@ -369,50 +369,6 @@ export class Pipelines {
     // These rooms were closed meanwhile: the next opening finds the pipeline and begins it.
     if (!this.#isClosed) pipeline.start()
     return pipeline.view()
-  }
-
-  /** Sources that an older version reads too go on where they stand. */
-  async #sourcesOf(plan: PlanDescription, older?: PipelineRow): Promise<SourceRow[]> {
-    const sources: SourceRow[] = []
-    const left = [...(older?.sources ?? [])]
-    const names = new Set([...left.map(({ group }) => group), ...(older?.dropped?.groups ?? [])])
-    for (const [node, { kind }] of plan.nodes.entries()) {
-      if (kind !== 'source' && kind !== 'through') continue
-      const source = await this.#sourceOf(plan, node)
-      const label = nodeLabel(plan.nodes[node] as NodeDescription)
-      const at = left.findIndex((each) => nodeLabel(older?.plan.nodes[each.node] as NodeDescription) === label)
-      const [before] = at < 0 ? [] : left.splice(at, 1)
-      if (before && before.stream !== source.stream)
-        throw new MillraceError('CONFLICT', `The pipeline ${plan.name} reads another ${label}, which was deleted.`, {
-          remedy: 'Delete the pipeline and deploy it anew.',
-        })
-      const first = groupNameOf(plan.name)
-      const group = before?.group ?? (names.has(first) || node > 0 ? furtherGroup(plan, node, names) : first)
-      names.add(group)
-      sources.push({ node, group, ...source })
-    }
-    return sources
-  }
-
-  async #sourceOf(plan: PlanDescription, id: NodeId): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
-    const { log, tables } = this.#options
-    const node = plan.nodes[id]
-    if (node?.kind === 'source' && node.source.kind === 'table') {
-      const { name } = node.source
-      const schema = tables.schema(name)
-      if (!schema)
-        throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the table ${name}, which is not there.`, {
-          remedy: 'Create the table first.',
-        })
-      return { stream: await tables.changeLog(name), hashKeyName: schema.hash.name }
-    }
-    const name = sourceName(plan, id)
-    const stream = log.streamNamed(name)
-    if (stream?.kind !== 'plain')
-      throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the stream ${name}, which is not there.`, {
-        remedy: `Make it with: millrace streams create ${name}`,
-      })
-    return { stream: stream.id, hashKeyName: undefined }
   }
 
   #checkTargets(plan: PlanDescription): void {
@@ -567,15 +523,6 @@ export class Pipelines {
 /** Numbers under which rows of these names are kept. */
 const numbersOf = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, i) => [name, i]))
-
-/** The group of a source that is not the pipeline's first; two that read the same have a number, too. */
-function furtherGroup(plan: PlanDescription, node: NodeId, names: ReadonlySet<string>): string {
-  const name = `${groupNameOf(plan.name)}:${sourceName(plan, node)}`
-  for (let i = 2; ; i++) {
-    const each = i === 2 && !names.has(name) ? name : `${name}#${i}`
-    if (!names.has(each)) return each
-  }
-}
 
 function writesToItsSource(plan: PlanDescription): boolean {
   const sources = plan.nodes.flatMap((node) =>

@@ -120,7 +120,7 @@ export class SourceTask {
       this.#isOver = isOver
     }
     if (page.chunks.length > 0 || wasWoken) this.pump()
-    if (page.chunks.length > 0 && !page.ended) return
+    if (page.chunks.length > 0 && !page.ended && !isOver) return
     this.#isCaughtUp = true
     this.awaitIdleness()
     this.#options.onCaughtUp()
