@@ -65,6 +65,7 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },
   { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
   { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },
+  { args: ['pipelines', 'state', 'copy', 'k'], says: { state: [] } },
   { args: ['pipelines', 'pause', 'copy'], says: { name: 'copy', state: 'paused' } },
   { args: ['pipelines', 'resume', 'copy'], says: { name: 'copy' } },
   { args: ['pipelines', 'run', 'copy'], says: { name: 'copy.run', state: 'finished' } },
