@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { Family } from '../../src/commit/index.js'
 import { decodePipeline, rowsOfState } from '../../src/pipelines/rows.js'
 import { lifePoints } from '../../src/runtime/index.js'
@@ -34,7 +34,12 @@ class Scene {
       MILLRACE_LOG_LEVEL: 'error',
       ...(killAt ? { MILLRACE_TEST_KILL_AT: killAt } : {}),
     }
-    this.daemon = await DaemonProcess.start({ data: this.data, env })
+    const daemon = await DaemonProcess.start({ data: this.data, env })
+    this.daemon = daemon
+    // A test that failed in its midst leaves none behind.
+    onTestFinished(() => {
+      daemon.child.kill('SIGKILL')
+    })
   }
 
   async open(): Promise<void> {
