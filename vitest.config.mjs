@@ -16,7 +16,7 @@ export default defineConfig({
     exclude: ['test/**/*.long.test.ts', '**/node_modules/**'],
     setupFiles: process.env.MILLRACE_TEST_ONE_SEED === undefined ? [] : ['test/one-seed.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     // What hangs is ended; no test may depend on the speed of the machine.
     testTimeout: 240_000,
     hookTimeout: 240_000,

@@ -3,6 +3,7 @@ import type { PlanDescription } from '../operators/plan/index.js'
 import { Client, globals } from './client.js'
 import { printList, printOne } from './output.js'
 import { registerPlanCommands } from './pipeline-plans.js'
+import { registerRun } from './pipeline-runs.js'
 
 interface Pipeline {
   readonly name: string
@@ -79,8 +80,10 @@ export function registerPipelines(program: Command): void {
   const pipelines = program.command('pipelines').description('pipelines: your own operators over a stream')
   pipelines
     .command('deploy <file>')
-    .description('bundle a TypeScript or JavaScript module and run the pipeline that it exports')
-    .option('--start <where>', 'oldest or newest')
+    .description(
+      'bundle a TypeScript or JavaScript module and run the pipeline that it exports, in the place of an older one',
+    )
+    .option('--start <where>', 'oldest or newest: where sources begin that were not read before')
     .action(async (file: string, options: { start?: string }, command: Command) => {
       const { bundleModule } = await import('../workers/index.js')
       const bundle = await bundleModule(file)
@@ -89,6 +92,7 @@ export function registerPipelines(program: Command): void {
       printOne(json ? view : await forPeople(view), json)
     })
   registerPlanCommands(pipelines)
+  registerRun(pipelines)
   pipelines
     .command('list', { isDefault: true })
     .description('all pipelines')
@@ -110,6 +114,19 @@ export function registerPipelines(program: Command): void {
       const view = await new Client(globals(command)).call<Pipeline>('GET', `pipelines/${encodeURIComponent(name)}`)
       printOne(json ? view : await forPeople(view), json)
     })
+  for (const [verb, description] of [
+    ['pause', 'commit what is under way and have a pipeline stand still, also over restarts'],
+    ['resume', 'have a paused pipeline go on where it stood, or a failed one try again'],
+  ] as const)
+    pipelines
+      .command(`${verb} <name>`)
+      .description(description)
+      .action(async (name: string, _options: object, command: Command) => {
+        const { json } = globals(command)
+        const path = `pipelines/${encodeURIComponent(name)}/${verb}`
+        const view = await new Client(globals(command)).call<Pipeline>('POST', path)
+        printOne(json ? view : await forPeople(view), json)
+      })
   pipelines
     .command('state <name> <key>')
     .description('what the steps of a pipeline have committed for a key; JSON stands for its value, too')

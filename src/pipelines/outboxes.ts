@@ -30,32 +30,47 @@ export function outsideSinks({ nodes }: PlanDescription): readonly PlanOutbox[] 
 
 const labelCharactersMax = 60
 
-/** Names of outboxes as parts of the names of streams and groups, by the names of their sinks. */
-export function outboxLabels(names: readonly string[]): ReadonlyMap<string, string> {
+/** Names of outboxes as parts of the names of streams and groups, by the names of their sinks; none that is taken already. */
+export function outboxLabels(
+  names: readonly string[],
+  isTaken: (label: string) => boolean = () => false,
+): ReadonlyMap<string, string> {
   const labels = new Map<string, string>()
   const taken = new Set<string>()
   for (const name of names) {
     // What is behind a question mark in a URL may be a secret.
     const plain = (name.split('?')[0] as string).replaceAll(/[^A-Za-z0-9_.-]+/g, '-').slice(0, labelCharactersMax)
     let label = plain
-    for (let i = 2; taken.has(label); i++) label = `${plain}-${i}`
+    for (let i = 2; taken.has(label) || isTaken(label); i++) label = `${plain}-${i}`
     taken.add(label)
     labels.set(name, label)
   }
   return labels
 }
 
-/** The streams of a new pipeline's outboxes. What a deploy that was cut off left behind under their names is closed. */
-export async function createOutboxes(log: ShardedLog, plan: PlanDescription): Promise<Record<string, OutboxRow>> {
-  const names = outsideSinks(plan).map(({ name }) => name)
-  const labels = outboxLabels(names)
+/**
+ * The streams of the outboxes that a pipeline, or a newer version of one, has and `present` does not. What a deploy that was
+ * cut off left behind under their names is closed. No number and no name of `present` is given again.
+ */
+export async function createOutboxes(
+  log: ShardedLog,
+  plan: PlanDescription,
+  present: { readonly names: ReadonlySet<string>; readonly rows: readonly OutboxRow[] } = {
+    names: new Set(),
+    rows: [],
+  },
+): Promise<Record<string, OutboxRow>> {
+  const names = outsideSinks(plan).flatMap(({ name }) => (present.names.has(name) ? [] : [name]))
+  const groups = new Set(present.rows.map(({ group }) => group))
+  const labels = outboxLabels(names, (label) => groups.has(outboxName(plan.name, label)))
+  let number = Math.max(-1, ...present.rows.map((row) => row.number)) + 1
   const rows: Record<string, OutboxRow> = {}
-  for (const [number, name] of names.entries()) {
+  for (const name of names) {
     const label = labels.get(name) as string
     const group = outboxName(plan.name, label)
     const stream = await createStream(log, group, { retention: outboxRetention, policy: { enabled: false } })
     const dead = await createStream(log, deadLettersName(plan.name, label), {})
-    rows[name] = { number, group, stream: stream.id, deadLetters: dead.id }
+    rows[name] = { number: number++, group, stream: stream.id, deadLetters: dead.id }
   }
   return rows
 }
@@ -67,8 +82,8 @@ async function createStream(log: ShardedLog, name: string, own: Pick<Stream, 'po
 }
 
 /** Closes the streams of outboxes: their records go as those of deleted streams do. */
-export async function closeOutboxes(log: ShardedLog, outboxes: Readonly<Record<string, OutboxRow>>): Promise<void> {
-  for (const { stream, deadLetters } of Object.values(outboxes))
+export async function closeOutboxes(log: ShardedLog, outboxes: readonly OutboxRow[]): Promise<void> {
+  for (const { stream, deadLetters } of outboxes)
     for (const id of [stream, deadLetters])
       if (log.stream(id) && log.stream(id)?.closedAt === undefined) await log.closeStream(id)
 }

@@ -1,10 +1,10 @@
 import type { LoadSink } from '../balance/index.js'
-import type { Commit } from '../commit/index.js'
+import { type Commit, Family, type RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
 import { type NodeId, type PlanDescription, withoutSecrets } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
-import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
+import { asMillraceError, type Clock, killPoint, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type Outbox, type OutboxView, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
@@ -14,10 +14,20 @@ import {
   openedState,
   type PipelineEvent,
   type PipelineState,
+  pipelineLifecycle,
   storedState,
 } from './pipeline-lifecycle.js'
 import { consumersOf, fileShape, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
-import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
+import { removeRows } from './removal.js'
+import {
+  type Bounded,
+  type Dropped,
+  type Failure,
+  type OutboxRow,
+  type PipelineRow,
+  pipelineRow,
+  rowsOfState,
+} from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
 import { storedState as runState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
@@ -45,7 +55,13 @@ export interface PipelineSurroundings {
 export interface PipelineParts {
   /** In the order of their nodes. */
   readonly sources: readonly RunSource[]
+  /** How far a bounded run is. */
+  readonly passed: () => { readonly passed: number; readonly all: number }
   readonly moduleFile: () => Promise<string>
+  /** Deletes the group of a source that it reads no more. */
+  readonly dropGroup: (name: string) => Promise<void>
+  /** Removes the outbox of a sink that it has no more. */
+  readonly dropOutbox: (outbox: OutboxRow) => Promise<void>
   readonly sinkKeys: () => Readonly<Record<NodeId, KeySchema>>
   /** Committed files of its file sinks, by their nodes. */
   readonly files: () => Promise<ReadonlyMap<NodeId, CommittedFile>>
@@ -63,6 +79,10 @@ export interface PipelineView {
   readonly group: string
   readonly attempts: number
   readonly createdAt: number
+  /** How many modules it has had. */
+  readonly revision: number
+  /** Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed. */
+  readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number
@@ -107,6 +127,7 @@ export class Pipeline {
   #epochBytesMax: number
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
+  #removal: { isHalted: boolean; done: Promise<void> } | undefined
   #committed = 0
   #secondsLast = 0
   /** By node. */
@@ -197,7 +218,11 @@ export class Pipeline {
           )
       }
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
-      let isDrained = false
+      let ended: 'drained' | 'finished' | undefined
+      const end = (event: 'drained' | 'finished') => {
+        ended = event
+        if (this.#run) this.#work(this.#end(event))
+      }
       const run = new PipelineRun({
         row: this.#row,
         stages: stagesOf(this.#row.plan.nodes),
@@ -217,14 +242,12 @@ export class Pipeline {
         outboxes,
         onFailure: (failure) => this.#work(this.#failed(failure)),
         onCommitted: (positions, seconds) => this.#passed(positions, seconds),
-        onDrained: () => {
-          isDrained = true
-          if (this.#run) this.#work(this.#end('drained'))
-        },
+        onDrained: () => end('drained'),
+        onFinished: () => end('finished'),
         onWork: (work) => this.#worked(work),
       })
       this.#run = run
-      if (isDrained) await this.#end('drained')
+      if (ended) await this.#end(ended)
     } catch (error) {
       const known = asMillraceError(error)
       await this.#failed({
@@ -307,7 +330,7 @@ export class Pipeline {
       await this.#end('failedForGood', failure)
       return
     }
-    this.#met('failedOnce')
+    if (this.#met('failedOnce') !== 'retrying') return
     const wait = isAttempt ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
     this.#retry = clock.setTimeout(() => {
       this.#met('retryDue')
@@ -316,26 +339,108 @@ export class Pipeline {
   }
 
   /** Stops for good, and remembers it. */
-  async #end(event: 'failedForGood' | 'drained', failure?: Failure): Promise<void> {
+  async #end(event: 'failedForGood' | 'drained' | 'finished', failure?: Failure): Promise<void> {
     const state = storedState[this.#met(event)]
     if (state === undefined) return
-    const row: PipelineRow = { ...this.#row, state, ...(failure ? { failure } : {}) }
-    this.#row = row
-    this.#lastFailure = row.failure
+    this.#lastFailure = failure ?? this.#lastFailure
     await this.#run?.ended()
     this.#run = undefined
     await this.#closeFiles()
     // Deleted meanwhile: its row must not come back.
     if (this.#state === 'stopped') return
     try {
-      await this.#around.commit.submit({ rows: [pipelineRow(row)], essential: true })
+      await this.store({ state, failure: this.#lastFailure })
     } catch (error) {
       // The store is gone or going; the next opening finds the pipeline before its failure and meets it again.
       this.#around.logger.warn(
-        { pipeline: row.plan.name },
+        { pipeline: this.#row.plan.name },
         `the end of a pipeline could not be stored: ${asMillraceError(error).message}`,
       )
     }
+  }
+
+  /** Changes the pipeline's row. What is asked one after the other is written so: each begins with what the one before made. */
+  async store(change: Partial<PipelineRow>, rows: readonly RowEffect[] = []): Promise<void> {
+    this.#row = { ...this.#row, ...change }
+    await this.#around.commit.submit({ rows: [pipelineRow(this.#row), ...rows], essential: true })
+  }
+
+  /**
+   * Commits what is under way with a last barrier and stands still; remembered over restarts, unless only `quietly`.
+   * Throws CONFLICT where it has stopped for good.
+   */
+  async pause({ quietly = false }: { readonly quietly?: boolean } = {}): Promise<void> {
+    const { name } = this.#row.plan
+    if (pipelineLifecycle[this.#state].pause === undefined)
+      throw new MillraceError('CONFLICT', `The pipeline ${name} is ${this.#state}: it does not run.`)
+    const run = this.#run
+    this.#retry?.cancel()
+    if (this.#met('pause') === 'pausing' && run) {
+      killPoint('pipeline:lastBarrier')
+      await run.finish()
+      await this.#working
+      // Neither failed nor drained on its way.
+      if (this.#state === 'pausing') this.#met('passed')
+    }
+    await this.#working
+    this.#run = undefined
+    await this.#closeFiles()
+    if (this.#state !== 'paused' || quietly || this.#row.state === 'paused') return
+    try {
+      await this.store({ state: 'paused', failure: this.#lastFailure })
+    } catch (error) {
+      this.#row = { ...this.#row, state: 'running' }
+      this.resumeQuietly()
+      throw error
+    }
+  }
+
+  /** Goes on after a pause, or after it had failed for good. Throws CONFLICT where there is nothing to go on with. */
+  async resume(): Promise<void> {
+    if (pipelineLifecycle[this.#state].resume === undefined)
+      throw new MillraceError('CONFLICT', `The pipeline ${this.#row.plan.name} is ${this.#state}: it cannot go on.`)
+    if (this.#state !== 'paused' && this.#state !== 'failed') return
+    await this.store({ state: 'running', failure: undefined })
+    this.#attempts = 0
+    this.#lastFailure = undefined
+    this.#met('resume')
+    this.start()
+  }
+
+  /** Goes on after a pause that was not remembered. */
+  resumeQuietly(): void {
+    if (this.#state !== 'paused') return
+    this.#met('resume')
+    this.start()
+  }
+
+  /** Removes what steps and sources of earlier modules left, beside everything else; begun again at a start when cut off. */
+  forgetDropped(): void {
+    const { dropped } = this.#row
+    if (!dropped || this.#removal || this.#state === 'stopped') return
+    const removal = { isHalted: false, done: Promise.resolve() }
+    this.#removal = removal
+    removal.done = this.#forgetDropped(dropped, () => !removal.isHalted).catch((error: unknown) =>
+      this.#around.logger.warn({ pipeline: this.#row.plan.name }, asMillraceError(error).message),
+    )
+  }
+
+  async #forgetDropped({ states, groups, outboxes = [] }: Dropped, isWanted: () => boolean): Promise<void> {
+    for (const state of states)
+      for (const family of [Family.state, Family.timer])
+        await removeRows(rowsOfState(family, this.#row.id, state), this.#around, isWanted)
+    for (const group of groups) if (isWanted()) await this.#parts.dropGroup(group)
+    for (const outbox of outboxes) if (isWanted()) await this.#parts.dropOutbox(outbox)
+    if (isWanted()) await this.store({ dropped: undefined })
+  }
+
+  /** Until `forgetDropped` is called again. Afterwards nothing but what is asked for changes the pipeline's row. */
+  async haltRemoval(): Promise<void> {
+    const removal = this.#removal
+    if (!removal) return
+    removal.isHalted = true
+    await removal.done
+    this.#removal = undefined
   }
 
   async #closeFiles(): Promise<void> {
@@ -350,6 +455,7 @@ export class Pipeline {
     this.#met('stop')
     this.#retry?.cancel()
     this.#run?.stop()
+    await this.haltRemoval()
     await this.#working
     await this.#run?.ended()
     this.#run = undefined
@@ -393,7 +499,7 @@ export class Pipeline {
   }
 
   view(): PipelineView {
-    const { plan, createdAt, sources } = this.#row
+    const { plan, createdAt, sources, revision = 1, bounded } = this.#row
     const names = sources.map(({ node }) => sourceName(plan, node))
     return {
       name: plan.name,
@@ -403,6 +509,8 @@ export class Pipeline {
       group: this.#parts.sources[0]?.group.name as string,
       attempts: this.#attempts,
       createdAt,
+      revision,
+      ...(bounded ? { bounded: { ...bounded, ...this.#parts.passed() } } : {}),
       steps: stepsOf(plan).map((node, i) => ({
         kind: node.kind === 'keyed' ? node.operator : node.kind,
         ...(node.kind === 'keyed' ? { name: node.name } : {}),

@@ -1,22 +1,28 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
-import type { StreamId } from '../log/index.js'
+import type { StartPosition, StreamId } from '../log/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
+import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
-import { asMillraceError, MillraceError } from '../runtime/index.js'
-import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
+import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
+import { type CommittedFile, FileSink, rowsOfOutbox, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
+import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
 import { ModuleFiles } from './module-files.js'
 import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
-import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
+import { checkRunnable, sinksOf } from './plan-steps.js'
+import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
+import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
+import { removeRows } from './removal.js'
 import {
+  type Bounded,
   decodePipeline,
   decodeSinkFile,
-  groupNameOf,
   moduleHash,
   moduleKey,
+  type OutboxRow,
   type PipelineRow,
   pipelineGone,
   pipelineRow,
@@ -25,7 +31,9 @@ import {
   sinkFileKey,
   sinkFileRow,
 } from './rows.js'
+import { storedState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
+import { sourcesOf } from './sources.js'
 import { type ShownState, stateOfKey } from './state-query.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
@@ -54,7 +62,15 @@ export interface DeployRequest {
   readonly start?: 'oldest' | 'newest'
 }
 
-const goneRowsMax = 1000
+/** A bounded run: of a module, or of that which a pipeline has. */
+export interface RunRequest extends Partial<RunBounds> {
+  readonly module: { readonly bundle: string } | { readonly pipeline: string }
+}
+
+/** What a redeploy puts in the place of an older module. */
+interface NewModule extends Required<DeployRequest> {
+  readonly module: string
+}
 
 /** A deploy under way; its plan once that is known. */
 interface Deploy {
@@ -68,7 +84,8 @@ export class Pipelines {
   readonly #pipelines = new Map<string, Pipeline>()
   /** What is being deployed has its name, its files and its place among `pipelinesMax` already. */
   readonly #deploys = new Set<Deploy>()
-  readonly #deleting = new Set<string>()
+  /** Names of those that a request is changing. */
+  readonly #changing = new Set<string>()
   readonly #modules: ModuleFiles
   #isClosed = false
 
@@ -90,7 +107,10 @@ export class Pipelines {
   }
 
   start(): void {
-    for (const pipeline of this.#pipelines.values()) pipeline.start()
+    for (const pipeline of this.#pipelines.values()) {
+      pipeline.start()
+      pipeline.forgetDropped()
+    }
   }
 
   list(): readonly PipelineView[] {
@@ -134,26 +154,88 @@ export class Pipelines {
    * refused: MODULE_INVALID, PIPELINE_INVALID, ALREADY_EXISTS, NOT_FOUND, SINK_FILE_TAKEN.
    */
   async deploy({ bundle, start = 'oldest' }: DeployRequest): Promise<PipelineView> {
-    const { pipelinesMax, moduleBytesMax, workers } = this.#options
-    if (Buffer.byteLength(bundle) > moduleBytesMax)
-      throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
+    const { workers } = this.#options
+    this.#checkBundle(bundle)
     const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
     this.#deploys.add(deploy)
     try {
       const plan = await workers.describe(this.#modules.put(deploy.module, bundle))
       const present = this.#pipelines.get(plan.name)
-      this.#checkName(plan.name, present, deploy.module)
-      if (present) return present.view()
+      this.#checkName(plan.name)
+      checkNotReserved(plan.name)
+      // The same module again is no change: a deploy whose answer was lost may be repeated.
+      if (present?.row.module === deploy.module) return present.view()
       checkRunnable(plan)
-      if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
-        throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
-      this.#checkTargets(plan)
+      if (present) {
+        deploy.plan = plan
+        return await this.#redeploy(present, plan, { module: deploy.module, bundle, start })
+      }
+      this.#checkRoom(plan)
       deploy.plan = plan
       return await this.#deploy(plan, deploy.module, bundle, start)
     } finally {
       this.#deploys.delete(deploy)
       if (!this.#uses(deploy.module)) this.#modules.drop(deploy.module)
     }
+  }
+
+  /** Throws TOO_BUSY, NOT_FOUND, SINK_FILE_TAKEN. */
+  #checkRoom(plan: PlanDescription): void {
+    const { pipelinesMax } = this.#options
+    if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
+      throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
+    this.#checkTargets(plan)
+  }
+
+  /**
+   * Runs a pipeline over a part of its sources, as one named NAME.run with a state of its own, to its end. The same again is
+   * no change while it runs; one that has finished goes before. Throws what `deploy` throws, and BAD_REQUEST.
+   */
+  async run({ module, ...bounds }: RunRequest): Promise<PipelineView> {
+    const { workers } = this.#options
+    const bundle =
+      'bundle' in module ? module.bundle : await this.#storedModule(this.#pipeline(module.pipeline).row.module)
+    this.#checkBundle(bundle)
+    const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
+    this.#deploys.add(deploy)
+    try {
+      const plan = runPlan(await workers.describe(this.#modules.put(deploy.module, bundle)))
+      this.#checkName(plan.name)
+      const present = this.#pipelines.get(plan.name)
+      if (present && present.state !== 'finished') return attached(present, deploy.module, bounds).view()
+      checkRunnable(plan)
+      if (present) await this.#deleteFinished(present)
+      this.#checkRoom(plan)
+      deploy.plan = plan
+      const sources = await sourcesOf(plan, this.#options)
+      const bounded = await boundsOf(
+        bounds,
+        sources.map(({ stream }) => stream),
+        this.#options.log,
+      )
+      return await this.#deploy(plan, deploy.module, bundle, { sequence: bounded.from }, bounded)
+    } finally {
+      this.#deploys.delete(deploy)
+      if (!this.#uses(deploy.module)) this.#modules.drop(deploy.module)
+    }
+  }
+
+  /** The one before goes, unless a sink has not taken all of it yet. Throws CONFLICT. */
+  async #deleteFinished({ row }: Pipeline): Promise<void> {
+    const { name } = row.plan
+    const waiting = await undelivered(this.#options.storage, row)
+    if (waiting > 0)
+      throw new MillraceError('CONFLICT', `${waiting} results of the ${name} before wait for their delivery.`, {
+        remedy: `Wait until its outboxes are empty, or delete it: millrace pipelines delete ${name}`,
+      })
+    await this.delete(name)
+  }
+
+  /** Throws TOO_LARGE. */
+  #checkBundle(bundle: string): void {
+    const { moduleBytesMax } = this.#options
+    if (Buffer.byteLength(bundle) > moduleBytesMax)
+      throw new MillraceError('TOO_LARGE', `The bundle is larger than pipelines.moduleBytesMax (${moduleBytesMax}).`)
   }
 
   #planned(): PlanDescription[] {
@@ -166,24 +248,122 @@ export class Pipelines {
     return false
   }
 
-  #checkName(name: string, present: Pipeline | undefined, module: string): void {
-    if (this.#deleting.has(name) || this.#planned().some((plan) => plan.name === name))
+  #checkName(name: string): void {
+    if (this.#changing.has(name) || this.#planned().some((plan) => plan.name === name))
       throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
-    // The same module again is no change: a deploy whose answer was lost may be repeated.
-    if (!present || present.row.module === module) return
-    throw new MillraceError('ALREADY_EXISTS', `A pipeline named ${name} runs another module.`, {
-      remedy: 'Delete it first; its state goes with it. Redeploying with state comes later.',
-    })
+  }
+
+  /** One change of a pipeline at a time. Throws CONFLICT. */
+  async #change<T>(name: string, change: () => Promise<T>): Promise<T> {
+    this.#checkName(name)
+    this.#changing.add(name)
+    try {
+      return await change()
+    } finally {
+      this.#changing.delete(name)
+    }
+  }
+
+  /** Has a pipeline commit what is under way and stand still, also over restarts. Throws NOT_FOUND, CONFLICT. */
+  async pause(name: string): Promise<PipelineView> {
+    const pipeline = this.#pipeline(name)
+    await this.#change(name, () => pipeline.pause())
+    return pipeline.view()
+  }
+
+  /** Has a paused pipeline go on where it stood, or a failed one try again. Throws NOT_FOUND, CONFLICT. */
+  async resume(name: string): Promise<PipelineView> {
+    const pipeline = this.#pipeline(name)
+    await this.#change(name, () => pipeline.resume())
+    return pipeline.view()
+  }
+
+  /**
+   * Puts a newer module in the place of an older one: after the last barrier of the older, one commit changes module, plan,
+   * sources and the numbers of states, and the newer goes on where the older stood. Whatever refuses it leaves the older.
+   */
+  async #redeploy(older: Pipeline, plan: PlanDescription, newer: NewModule): Promise<PipelineView> {
+    const { name } = plan
+    if (older.state === 'sourceDeleted')
+      throw new MillraceError('CONFLICT', `The source of the pipeline ${name} was deleted: nothing follows.`, {
+        remedy: 'Delete the pipeline and deploy it anew.',
+      })
+    checkRedeploy(older.row.plan, plan)
+    checkOutboxKinds(older.row.plan, plan)
+    this.#checkTargets(plan)
+    const sources = await sourcesOf(plan, this.#options, older.row)
+    const isRunning = older.state !== 'paused' && older.state !== 'failed'
+    this.#changing.add(name)
+    try {
+      if (isRunning) await older.pause({ quietly: true })
+      await older.haltRemoval()
+      killPoint('pipeline:redeploying')
+      const outboxes = await redeployOutboxes(older.row, plan, this.#options)
+      const row = redeployedRow(older.row, plan, newer.module, sources, outboxes)
+      await this.#storeRedeploy(older.row, row, newer, outboxes)
+      killPoint('pipeline:redeployed')
+      await older.stop()
+      const pipeline = this.#make(row)
+      this.#pipelines.set(name, pipeline)
+      if (!this.#uses(older.row.module)) this.#modules.drop(older.row.module)
+      if (!this.#isClosed) pipeline.start()
+      pipeline.forgetDropped()
+      return pipeline.view()
+    } catch (error) {
+      if (this.#pipelines.get(name) === older) {
+        if (isRunning) older.resumeQuietly()
+        older.forgetDropped()
+      }
+      throw error
+    } finally {
+      this.#changing.delete(name)
+    }
+  }
+
+  /** The one commit of a redeploy. Files that are new are made before it. */
+  async #storeRedeploy(
+    older: PipelineRow,
+    newer: PipelineRow,
+    { module, bundle, start }: NewModule,
+    { added }: RedeployedOutboxes,
+  ): Promise<void> {
+    const { groups, commit, storage, log } = this.#options
+    const known = new Set(Object.values(older.files))
+    const files = await this.#createFiles(newer.plan, (node) => !known.has(fileNumber(newer, node)))
+    const { times } = await storedState(storage, newer.id)
+    const isOldUsed = [...this.#pipelines.values()].some(
+      ({ row }) => row.id !== older.id && row.module === older.module,
+    )
+    const isOldPlanned = [...this.#deploys].some((deploy) => deploy.module === older.module)
+    const rows: RowEffect[] = [
+      ...(isOldUsed || isOldPlanned ? [] : [{ key: moduleKey(older.module), value: undefined }]),
+      { key: moduleKey(module), value: Buffer.from(bundle) },
+      pipelineRow(newer),
+      ...[...files].map(([node, file]) => sinkFileRow(newer.id, fileNumber(newer, node), file)),
+      ...goneFiles(older, newer),
+      ...timesOf(older, newer, times),
+    ]
+    const before = new Set(older.sources.map(({ group }) => group))
+    const newSources = newer.sources.filter(({ group }) => !before.has(group))
+    const wanted = [...newSources.map(({ group, stream }) => ({ name: group, stream, start })), ...groupsOf(added)]
+    try {
+      if (wanted.length > 0) await groups.createAll(wanted, { kind: 'pipeline', rows })
+      else await commit.submit({ rows, essential: true })
+    } catch (error) {
+      await closeOutboxes(log, Object.values(added))
+      throw error
+    }
   }
 
   async #deploy(
     plan: PlanDescription,
     module: string,
     bundle: string,
-    start: 'oldest' | 'newest',
+    start: StartPosition,
+    bounded?: Bounded,
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger, log } = this.#options
-    const sources = await this.#sourcesOf(plan)
+    const sources = await sourcesOf(plan, this.#options)
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
     const outboxes = await createOutboxes(log, plan)
@@ -196,6 +376,7 @@ export class Pipelines {
       files: numbersOf(sinksOf(plan).flatMap(({ kind, name }) => (kind === 'file' ? [name] : []))),
       ...(Object.keys(outboxes).length === 0 ? {} : { outboxes }),
       createdAt: commit.time.next(),
+      ...(bounded ? { bounded } : {}),
       state: 'running',
     }
     const rows: RowEffect[] = [
@@ -203,14 +384,11 @@ export class Pipelines {
       pipelineRow(row),
       ...[...files].map(([node, file]) => sinkFileRow(id, fileNumber(row, node), file)),
     ]
-    const wanted = [
-      ...sources.map(({ group, stream }) => ({ name: group, stream, start })),
-      ...Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const })),
-    ]
+    const wanted = [...sources.map(({ group, stream }) => ({ name: group, stream, start })), ...groupsOf(outboxes)]
     try {
       await groups.createAll(wanted, { kind: 'pipeline', rows })
     } catch (error) {
-      await closeOutboxes(log, outboxes)
+      await closeOutboxes(log, Object.values(outboxes))
       throw error
     }
     const pipeline = this.#make(row)
@@ -225,42 +403,12 @@ export class Pipelines {
     return pipeline.view()
   }
 
-  async #sourcesOf(plan: PlanDescription): Promise<SourceRow[]> {
-    const sources: SourceRow[] = []
-    const names = new Set<string>()
-    for (const [node, { kind }] of plan.nodes.entries()) {
-      if (kind !== 'source' && kind !== 'through') continue
-      const name = sources.length === 0 ? groupNameOf(plan.name) : furtherGroup(plan, node, names)
-      names.add(name)
-      sources.push({ node, group: name, ...(await this.#sourceOf(plan, node)) })
-    }
-    return sources
-  }
-
-  async #sourceOf(plan: PlanDescription, id: NodeId): Promise<{ stream: StreamId; hashKeyName: string | undefined }> {
-    const { log, tables } = this.#options
-    const node = plan.nodes[id]
-    if (node?.kind === 'source' && node.source.kind === 'table') {
-      const { name } = node.source
-      const schema = tables.schema(name)
-      if (!schema)
-        throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the table ${name}, which is not there.`, {
-          remedy: 'Create the table first.',
-        })
-      return { stream: await tables.changeLog(name), hashKeyName: schema.hash.name }
-    }
-    const name = sourceName(plan, id)
-    const stream = log.streamNamed(name)
-    if (stream?.kind !== 'plain')
-      throw new MillraceError('NOT_FOUND', `The pipeline ${plan.name} reads the stream ${name}, which is not there.`, {
-        remedy: `Make it with: millrace streams create ${name}`,
-      })
-    return { stream: stream.id, hashKeyName: undefined }
-  }
-
   #checkTargets(plan: PlanDescription): void {
     const { tables, log } = this.#options
-    const others = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()]
+    const others = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()].filter(
+      // Its own older version.
+      ({ name }) => name !== plan.name,
+    )
     for (const { kind, target, path } of this.#sinksOf(plan)) {
       if (kind === 'table' && !tables.schema(target))
         throw new MillraceError(
@@ -291,10 +439,13 @@ export class Pipelines {
     })
   }
 
-  async #createFiles(plan: PlanDescription): Promise<Map<NodeId, CommittedFile>> {
+  async #createFiles(
+    plan: PlanDescription,
+    isNew: (node: NodeId) => boolean = () => true,
+  ): Promise<Map<NodeId, CommittedFile>> {
     const files = new Map<NodeId, CommittedFile>()
     for (const { node, path } of this.#sinksOf(plan))
-      if (path !== undefined) files.set(node, await FileSink.create(path))
+      if (path !== undefined && isNew(node)) files.set(node, await FileSink.create(path))
     return files
   }
 
@@ -302,6 +453,17 @@ export class Pipelines {
     const parts: PipelineParts = {
       sources: row.sources.map((source) => this.#runSource(row.plan, source)),
       moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
+      passed: () => passedOf(row, this.#options),
+      dropGroup: async (name) => {
+        const { groups } = this.#options
+        if (groups.group(name)) await groups.delete(name)
+      },
+      dropOutbox: async (outbox) => {
+        const { groups, log } = this.#options
+        if (groups.group(outbox.group)) await groups.delete(outbox.group)
+        await closeOutboxes(log, [outbox])
+        await removeRows(rowsOfOutbox(row.id, outbox.number), this.#options)
+      },
       sinkKeys: () => this.#sinkKeys(row.plan),
       files: () => this.#committedFiles(row),
       outboxes: (moduleFile, onRoom) => openOutboxes(row, this.#options, moduleFile, onRoom),
@@ -354,38 +516,24 @@ export class Pipelines {
   async delete(name: string): Promise<void> {
     const { commit } = this.#options
     const pipeline = this.#pipeline(name)
-    if (this.#deleting.has(name))
-      throw new MillraceError('CONFLICT', `The pipeline ${name} is being changed by another request.`)
-    this.#deleting.add(name)
-    try {
+    await this.#change(name, async () => {
       await pipeline.stop()
       this.#pipelines.delete(name)
       const row: PipelineRow = { ...pipeline.row, state: 'deleting' }
       await commit.submit({ rows: [pipelineRow(row)], essential: true })
       await this.#forget(row)
-    } finally {
-      this.#deleting.delete(name)
-    }
+    })
   }
 
   /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
   async #forget(row: PipelineRow): Promise<void> {
     const { storage, commit, groups, log } = this.#options
-    const outboxes = row.outboxes ?? {}
-    for (const { group } of [...row.sources, ...Object.values(outboxes)])
-      if (groups.group(group)) await groups.delete(group)
+    const outboxes = [...Object.values(row.outboxes ?? {}), ...(row.dropped?.outboxes ?? [])]
+    const names = [...[...row.sources, ...outboxes].map(({ group }) => group), ...(row.dropped?.groups ?? [])]
+    for (const group of names) if (groups.group(group)) await groups.delete(group)
     await closeOutboxes(log, outboxes)
     for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox])
-      for (;;) {
-        const { keys } = await storage.page({
-          ...rowsWith(family, row.id),
-          limit: goneRowsMax,
-          bytesMax: 1 << 20,
-          values: false,
-        })
-        if (keys.length === 0) break
-        await commit.submit({ rows: keys.map((key) => ({ key, value: undefined })), essential: true })
-      }
+      await removeRows(rowsWith(family, row.id), { storage, commit })
     const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))
     const isUsed = this.#uses(row.module)
     const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]
@@ -417,14 +565,9 @@ export class Pipelines {
 const numbersOf = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, i) => [name, i]))
 
-/** The group of a source that is not the pipeline's first; two that read the same have a number, too. */
-function furtherGroup(plan: PlanDescription, node: NodeId, names: ReadonlySet<string>): string {
-  const name = `${groupNameOf(plan.name)}:${sourceName(plan, node)}`
-  for (let i = 2; ; i++) {
-    const each = i === 2 && !names.has(name) ? name : `${name}#${i}`
-    if (!names.has(each)) return each
-  }
-}
+/** The groups that deliver outboxes, as they are made. */
+const groupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
+  Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))
 
 function writesToItsSource(plan: PlanDescription): boolean {
   const sources = plan.nodes.flatMap((node) =>

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Family, type RowEffect } from '../commit/index.js'
-import type { ShardId, StreamId } from '../log/index.js'
+import type { Sequence, ShardId, StreamId } from '../log/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
 import type { CommittedFile } from '../sinks/index.js'
 import { type PipelineRow1, upgraded } from './row-version-1.js'
@@ -37,6 +37,22 @@ export interface OutboxRow {
   readonly deadLetters: StreamId
 }
 
+/** The part of the sources that a bounded run reads, by sequence numbers. */
+export interface Bounded {
+  readonly from: Sequence
+  /** The first one that it reads no more. */
+  readonly until: Sequence
+}
+
+/** What a redeploy left behind: none of these numbers and names is given again before it is removed. */
+export interface Dropped {
+  /** Numbers of states. */
+  readonly states: readonly number[]
+  /** Names of groups. */
+  readonly groups: readonly string[]
+  readonly outboxes?: readonly OutboxRow[]
+}
+
 /** What a pipeline's row says. */
 export interface PipelineRow {
   readonly id: number
@@ -51,7 +67,13 @@ export interface PipelineRow {
   /** Outboxes of sinks that go outside, by the names of the sinks; absent in rows of earlier versions. */
   readonly outboxes?: Readonly<Record<string, OutboxRow>>
   readonly createdAt: number
-  readonly state: 'running' | 'failed' | 'sourceDeleted' | 'deleting'
+  /** A run over a part of its sources, which ends. */
+  readonly bounded?: Bounded
+  /** How many modules it has had; 1 where nothing is said. */
+  readonly revision?: number
+  /** What steps and sources of earlier modules left behind, and is still being removed. */
+  readonly dropped?: Dropped
+  readonly state: 'running' | 'paused' | 'finished' | 'failed' | 'sourceDeleted' | 'deleting'
   readonly failure?: Failure
 }
 
@@ -103,6 +125,23 @@ export const rowsWith = (family: number, pipeline: number): { readonly gte: Buff
   gte: numbered(family, pipeline),
   lt: numbered(family, pipeline + 1),
 })
+
+/** Bytes of a state's number behind that of the pipeline. */
+const stateBytes = 4
+
+/** Of these those of one state. */
+export function rowsOfState(
+  family: number,
+  pipeline: number,
+  state: number,
+): { readonly gte: Buffer; readonly lt: Buffer } {
+  const key = (of: number): Buffer => {
+    const number = Buffer.alloc(stateBytes)
+    number.writeUIntBE(of, 0, stateBytes)
+    return Buffer.concat([numbered(family, pipeline), number])
+  }
+  return { gte: key(state), lt: key(state + 1) }
+}
 
 /** A pipeline's first source is its own group; each further one has the name of what it reads behind it. */
 export const groupNameOf = (pipeline: string): string => `pipeline:${pipeline}`

@@ -112,6 +112,18 @@ export class RunTasks {
     })
   }
 
+  /** Whether a bounded run has committed all that it was to read, and what its end made. */
+  get isFinished(): boolean {
+    if (!this.#options.row.bounded) return false
+    for (const { source } of this.#sources.values()) {
+      if (!source) continue
+      // One that has ended and only holds event time back is followed by children that are read before the run is over.
+      const { of, task } = source
+      if (!task.isOver && !of.group.position(task.shard)?.ended) return false
+    }
+    return true
+  }
+
   #openKeyed(stage: KeyedStage): void {
     const { row, stages, workers, times, listen } = this.#options
     const tasks: RunTask[] = []
@@ -158,6 +170,7 @@ export class RunTasks {
       sinkKeys,
       restored,
       isEnded: false,
+      until: row.bounded?.until,
       isNew: isNew(),
       rows,
       exits,
@@ -294,6 +307,12 @@ export class RunTasks {
       isIdle:
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
+      until: row.bounded?.until,
+      isChildless: () => {
+        const { until = Number.POSITIVE_INFINITY } = row.bounded ?? {}
+        const children = log.shard(position.shard)?.children ?? []
+        return children.every((child) => (log.shard(child)?.firstSequence ?? until) >= until)
+      },
       isLast: () =>
         log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
     })

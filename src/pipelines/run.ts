@@ -90,6 +90,8 @@ export interface RunOptions {
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
   /** The sources are gone and everything of them has been delivered. */
   readonly onDrained: () => void
+  /** A bounded run has come to its end. */
+  readonly onFinished: () => void
   readonly onWork: (work: TaskWork) => void
 }
 
@@ -124,6 +126,10 @@ export class PipelineRun {
   /** Timers have fired since the last barrier. */
   #hasTicked = false
   #isNew: boolean
+  /** Reads nothing more, and stops after the last barrier. */
+  #isFinishing = false
+  #hasSentLast = false
+  #onOver: (() => void) | undefined
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -135,7 +141,8 @@ export class PipelineRun {
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
-      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax && !this.hasFullOutbox,
+      mayRead: () =>
+        !this.#isOver && !this.#isFinishing && this.#epochBytes < options.limits.epochBytesMax && !this.hasFullOutbox,
       onRead: (bytes) => {
         this.#epochBytes += bytes
         this.#schedule()
@@ -177,10 +184,10 @@ export class PipelineRun {
   /** Tasks come and go only between a commit and the next barrier. */
   #follow(): void {
     this.#tasks.follow()
-    if (this.#tasks.isDrained) {
+    const { row, onFinished, onDrained } = this.#options
+    if (row.bounded ? this.#tasks.isFinished : this.#tasks.isDrained) {
       this.stop()
-      this.#options.onDrained()
-      return
+      return row.bounded ? onFinished() : onDrained()
     }
     this.#pump()
   }
@@ -260,6 +267,7 @@ export class PipelineRun {
   /** Sends a barrier when there is something to commit, as soon as the last one returned and `barrierMs` are over. */
   #schedule(): void {
     if (this.#isOver || this.#barrier || this.#committing || this.#timer) return
+    if (this.#isFinishing) return this.#finish()
     if (!this.#hasTicked && !this.#tasks.hasProgress) return
     const { clock, limits } = this.#options
     const wait =
@@ -285,6 +293,28 @@ export class PipelineRun {
       this.#schedule()
       // A wait that is longer than a timer's longest is not over yet: the barrier that follows looks again.
     }, ms)
+  }
+
+  /**
+   * Reads nothing more, commits what was read with a last barrier, and stops. Resolves when the run is over, also where it
+   * fails instead.
+   */
+  async finish(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#isFinishing = true
+    const over = new Promise<void>((resolve) => {
+      this.#onOver = resolve
+    })
+    this.#schedule()
+    if (!this.#isOver) await over
+    await this.ended()
+  }
+
+  #finish(): void {
+    if (this.#hasSentLast || !(this.#hasTicked || this.#tasks.hasProgress)) return this.stop()
+    this.#hasSentLast = true
+    this.#sendBarrier()
   }
 
   #sendBarrier(): void {
@@ -349,6 +379,7 @@ export class PipelineRun {
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
     for (const { task } of parts) task.handle.committed(barrier.number)
+    if (this.#isFinishing) return
     this.#tasks.awaitIdleness()
     this.#follow()
   }
@@ -389,6 +420,7 @@ export class PipelineRun {
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
     this.#tasks.stop()
+    this.#onOver?.()
   }
 
   /** Resolves when nothing of this run is on its way into the store or a file any more. */

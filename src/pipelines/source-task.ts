@@ -20,6 +20,10 @@ export interface SourceTaskOptions {
   readonly idleMs: () => number | undefined
   /** Whether the shard was idle at the last commit. */
   readonly isIdle: boolean
+  /** In a bounded run: the first sequence number that it takes no more. */
+  readonly until: Sequence | undefined
+  /** Whether nothing that a bounded run reads follows the end of the shard. */
+  readonly isChildless: () => boolean
   /** Whether nothing will ever follow the end of the shard. */
   readonly isLast: () => boolean
 }
@@ -44,6 +48,9 @@ export class SourceTask {
   #idleTimer: Timer | undefined
   #isIdle: boolean
   #isCaughtUp = false
+  /** It came to the bound of its run, or to the end of its shard in one: whether the last barrier that was sent knew. */
+  #isOver = false
+  #wasOverSent = false
   /** Idleness or the end, which the last barrier did not know of. */
   #hasTold = false
 
@@ -66,6 +73,11 @@ export class SourceTask {
     return this.#isEnded
   }
 
+  /** Whether everything that the run wants of the shard stood before the last barrier. */
+  get isOver(): boolean {
+    return this.#wasOverSent
+  }
+
   /** Reads and hands over while there is something and the bounds allow it. */
   pump(): void {
     if (this.#isReading) {
@@ -75,6 +87,7 @@ export class SourceTask {
     if (
       this.#isStopped ||
       this.#isEnded ||
+      this.#isOver ||
       this.#inFlight >= this.#options.handoversInFlightMax ||
       !this.#options.mayRead()
     )
@@ -97,15 +110,21 @@ export class SourceTask {
     this.#wasWoken = false
     const from = this.#next
     // Moved before the handover is counted: what is counted must show as progress, or a full epoch would never end.
-    this.#next = page.next
-    if (page.ended) this.#isEnded = true
+    const { until } = this.#options
+    const isPast = until !== undefined && page.next >= until
+    this.#next = isPast ? until : page.next
+    if (page.ended && !isPast) this.#isEnded = true
+    // Everything before the bound was there when the run began. What follows in children is no end of event time.
+    const hasRead = page.ended ? this.#options.isChildless() : page.chunks.length === 0
+    const isOver = until !== undefined && (isPast || hasRead)
     if (page.chunks.length > 0) this.#handOver(page, from)
-    if (page.ended && this.#options.isLast()) {
+    if (isOver || (page.ended && this.#options.isLast())) {
       this.handle?.end()
       this.#hasTold = true
+      this.#isOver = isOver
     }
     if (page.chunks.length > 0 || wasWoken) this.pump()
-    if (page.chunks.length > 0 && !page.ended) return
+    if (page.chunks.length > 0 && !page.ended && !isOver) return
     this.#isCaughtUp = true
     this.awaitIdleness()
     this.#options.onCaughtUp()
@@ -120,6 +139,7 @@ export class SourceTask {
       this.#isIdle ||
       this.#isStopped ||
       this.#isEnded ||
+      this.#isOver ||
       idleMs === undefined
     )
       return
@@ -174,6 +194,7 @@ export class SourceTask {
   /** The barrier follows everything that was handed over so far: its position is where reading stands now. */
   sendBarrier(number: number): void {
     this.#hasTold = false
+    this.#wasOverSent = this.#isOver
     this.#sent = { shard: this.shard, next: this.#next, ended: this.#isEnded }
     this.#barriers.set(number, this.#sent)
     this.handle?.barrier(number, this.#isEnded)

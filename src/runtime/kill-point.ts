@@ -47,7 +47,15 @@ export const killPoints = [
   'trim:swept',
 ] as const
 
-export type KillPoint = (typeof killPoints)[number]
+/** Places that are passed only when somebody changes a pipeline (test/pipelines/life-kills.test.ts). */
+export const lifePoints = [
+  'pipeline:lastBarrier',
+  'pipeline:redeploying',
+  'pipeline:redeployed',
+  'pipeline:forgetting',
+] as const
+
+export type KillPoint = (typeof killPoints)[number] | (typeof lifePoints)[number]
 
 const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
 const wanted = `${room}:${place}`

@@ -121,7 +121,8 @@ export class HostedTask {
   }
 
   #open(plan: PipelinePlan): SourceStageTask | KeyedStageTask {
-    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isEnded, isNew, timersMax, creditRows } = this.options
+    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isEnded, until, isNew, timersMax, creditRows } =
+      this.options
     const stages = stagesOf(plan.nodes)
     const open = stages.stages[stage]?.kind === 'source' ? openSourceTask : openKeyedTask
     return open({
@@ -135,6 +136,7 @@ export class HostedTask {
       sinkKeys,
       restored,
       isEnded,
+      until,
       isNew,
       bounds: {
         stateBytesMax: () => this.#stateBytesMax(),

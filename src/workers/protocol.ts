@@ -56,6 +56,8 @@ export interface OpenTaskOptions {
   readonly restored: StageTaskOptions['restored']
   /** A source task that only holds the event time of a shard which has ended. */
   readonly isEnded: boolean
+  /** Source stages of a bounded run: the first sequence number that it takes no more. */
+  readonly until: number | undefined
   readonly isNew: boolean
   readonly rows: RowsOfPipeline
   readonly exits: readonly Exit[]

@@ -66,6 +66,9 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
   { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },
   { args: ['pipelines', 'state', 'copy', 'k'], says: { state: [] } },
+  { args: ['pipelines', 'pause', 'copy'], says: { name: 'copy', state: 'paused' } },
+  { args: ['pipelines', 'resume', 'copy'], says: { name: 'copy' } },
+  { args: ['pipelines', 'run', 'copy'], says: { name: 'copy.run', state: 'finished' } },
   {
     args: ['bridges', 'create', 'away', '--source', 'source', '--brokers', '127.0.0.1:1', '--partitions', '1'],
     says: { name: 'away', source: 'source' },
@@ -139,6 +142,9 @@ describe('--json', () => {
     { args: ['groups', 'create', 'g', '--stream', 'none'], code: 'NOT_FOUND' },
     { args: ['groups', 'seek', 'none', '--to', 'newest'], code: 'NOT_FOUND' },
     { args: ['pipelines', 'deploy', '/none.ts'], code: 'MODULE_INVALID' },
+    { args: ['pipelines', 'pause', 'none'], code: 'NOT_FOUND' },
+    { args: ['pipelines', 'resume', 'none'], code: 'NOT_FOUND' },
+    { args: ['pipelines', 'run', 'none'], code: 'NOT_FOUND' },
     { args: ['pipelines', 'delete', 'none'], code: 'NOT_FOUND' },
     { args: ['bridges', 'show', 'none'], code: 'NOT_FOUND' },
   ])('$args fails with $code', async ({ args, code }) => {

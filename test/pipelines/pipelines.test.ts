@@ -359,11 +359,12 @@ describe('a module', () => {
     await expect(show('p')).rejects.toThrow('NOT_FOUND')
   })
 
-  it('is deployed once: the same again changes nothing, another under its name is refused', async () => {
+  it('is deployed once: the same again changes nothing, another under its name takes its place', async () => {
     const source = `${head}export default pipeline('once').from(stream('numbers')).to(file('once.ndjson'))`
     const file = join(folder, 'once.ts')
     await deploy(source, file)
     expect((await deploy(source, file)).name).toBe('once')
-    await expect(deploy(source.replace('once.ndjson', 'other.ndjson'), file)).rejects.toThrow('ALREADY_EXISTS')
+    expect(await deploy(source, file)).toMatchObject({ revision: 1 })
+    expect(await deploy(source.replace('once.ndjson', 'other.ndjson'), file)).toMatchObject({ revision: 2 })
   })
 })

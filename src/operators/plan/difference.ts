@@ -1,5 +1,7 @@
 import { type NodeDescription, nodeLabel, type PlanDescription } from './description.js'
 import { invalid } from './invalid.js'
+import { checkKeptKeys } from './kept-keys.js'
+import type { NodeId } from './nodes.js'
 import { nodeDetail } from './topology.js'
 
 /** What a redeploy does to the state of a step, or to the place of a source or sink. */
@@ -54,6 +56,11 @@ export function diffPlans(older: PlanDescription, newer: PlanDescription): PlanC
     return [{ change: 'removed', step, label: nodeLabel(node), ...(node.kind === 'keyed' ? { state: 'dropped' } : {}) }]
   })
   return [...changes, ...removed]
+}
+
+/** For each step of the newer version that the older one has too, its number there. */
+export function sameSteps(older: PlanDescription, newer: PlanDescription): ReadonlyMap<NodeId, NodeId> {
+  return matched(identities(older), identities(newer))
 }
 
 /** What makes a node the same in another version, beside its place in the order. */
@@ -136,6 +143,7 @@ export function checkRedeploy(older: PlanDescription, newer: PlanDescription): v
     const old = node.kind === 'keyed' ? before.get(node.name) : undefined
     if (node.kind === 'keyed' && old) checkState(newer.name, id, old, node)
   })
+  checkKeptKeys(older, newer)
 }
 
 function checkState(pipeline: string, id: number, before: Keyed, { name, operator, state }: Keyed): void {

@@ -22,6 +22,7 @@ class ShardTask implements SourceStageTask {
   /** By the records' own times. */
   readonly #eventTime: EventTime
   readonly #at = newAt()
+  readonly #until: number
   #isIdle = false
   #isOver = false
   /** The last barrier has passed: nothing fires any more. */
@@ -32,6 +33,7 @@ class ShardTask implements SourceStageTask {
     if (stage?.kind !== 'source') throw new TypeError(`Stage ${options.stage} reads no source.`)
     this.#root = stage.root
     this.#bodies = options.bodies ?? new BodyReader()
+    this.#until = options.until ?? Number.POSITIVE_INFINITY
     this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
     this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
     this.#push = this.#core.steps.behind(this.#root)
@@ -55,6 +57,7 @@ class ShardTask implements SourceStageTask {
       const source = recordSource(chunk, this.#bodies)
       const { host } = core.options
       while (cursor.next()) {
+        if (cursor.sequence >= this.#until) break
         if (cursor.sequence < from || !isVisible(cursor)) continue
         const pending = this.#record(cursor, source)
         if (pending) await pending

@@ -160,6 +160,8 @@ export interface StageTaskOptions {
    * until the children are there. Absent: it was not.
    */
   readonly isEnded?: boolean | undefined
+  /** Source stages of a bounded run: the first sequence number that it takes no more. */
+  readonly until?: number | undefined
   /** Whether the store has no cell and no timer of the task: then nothing is asked of it before something was dropped. */
   readonly isNew: boolean
   readonly bounds: TaskBounds

@@ -38,6 +38,12 @@ function outboxKey(pipeline: number, outbox: number, kind: number, shard?: Shard
   return key
 }
 
+/** All rows of an outbox. */
+export const rowsOfOutbox = (pipeline: number, outbox: number): { readonly gte: Buffer; readonly lt: Buffer } => ({
+  gte: outboxKey(pipeline, outbox, appendedKind),
+  lt: outboxKey(pipeline, outbox, deliveredKind + 1),
+})
+
 const encode = (value: unknown): Buffer => Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(value))])
 const decode = (value: Buffer): unknown => JSON.parse(value.toString('utf8', 1))
 
@@ -60,9 +66,7 @@ export async function storedOutbox(
 ): Promise<StoredOutbox> {
   let appended: OutboxTotals = { records: 0, bytes: 0 }
   const delivered = new Map<ShardId, ShardDelivered>()
-  const gte = outboxKey(pipeline, outbox, appendedKind)
-  const lt = outboxKey(pipeline, outbox, deliveredKind + 1)
-  for await (const { keys, values } of storage.scan({ gte, lt, bytesMax: 1 << 20 }))
+  for await (const { keys, values } of storage.scan({ ...rowsOfOutbox(pipeline, outbox), bytesMax: 1 << 20 }))
     keys.forEach((key, i) => {
       const value = decode(values[i] as Buffer)
       if (key[7] === appendedKind) appended = value as OutboxTotals

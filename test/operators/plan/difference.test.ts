@@ -164,3 +164,41 @@ describe('the topology as text', () => {
     ])
   })
 })
+
+describe('the keys of state that is kept', () => {
+  const start = pipeline('p')
+  const record = (name: string) => start.from(stream<{ user: string }>(name))
+  const byUser = (flow: ReturnType<typeof record>) => flow.keyBy(({ value }) => value.user)
+  const sunk = (flow: KeyedFlow<unknown, never>) => described(flow.to(file('f')))
+  const counts = sunk(byUser(record('s')).count('n') as never)
+
+  it.each([
+    [
+      'the partition key in place of keyBy',
+      sunk(record('s').keyByPartition().count('n') as never),
+      /kept its state by keyBy/,
+    ],
+    ['another source', sunk(byUser(record('t')).count('n') as never), /stream s gave, which it reads no more/],
+  ])('%s is refused, with what to do', (_what, newer, says) => {
+    expect(() => checkRedeploy(counts, newer)).toThrow(says)
+  })
+
+  it('the partition key of two sources is another key than that of one', () => {
+    const one = sunk(record('s').keyByPartition().count('n') as never)
+    const two = sunk(record('s').merge(record('t')).keyByPartition().count('n') as never)
+    expect(() => checkRedeploy(one, two)).toThrow('the partition key of its source')
+  })
+
+  it('further sources, steps before, and another name are allowed', () => {
+    const more = sunk(
+      byUser(
+        record('s')
+          .filter(() => true)
+          .merge(record('t')),
+      ).count('n') as never,
+    )
+    expect(() => checkRedeploy(counts, more)).not.toThrow()
+    const renamed = sunk(record('t').keyByPartition().count('other') as never)
+    expect(() => checkRedeploy(counts, renamed)).not.toThrow()
+  })
+})
