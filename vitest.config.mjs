@@ -1,6 +1,16 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const source = (path) => fileURLToPath(new URL(`src/${path}`, import.meta.url))
+
 export default defineConfig({
+  // What examples import from the package.
+  resolve: {
+    alias: [
+      { find: /^millrace$/, replacement: source('index.ts') },
+      { find: /^millrace\/testing$/, replacement: source('testing/index.ts') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.long.test.ts', '**/node_modules/**'],

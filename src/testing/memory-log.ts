@@ -1,6 +1,6 @@
 import { batchBytes, chunkHeaderBytes, stampBatch, writeBatch } from '../log/format.js'
 import type { NewRecord } from '../log/types.js'
-import type { NodeId } from '../operators/plan/nodes.js'
+import type { NodeId } from '../operators/plan/index.js'
 import { compareHash, type Hash64, hashBefore, hashMax, hashMin, middleOf } from '../runtime/index.js'
 
 /** A shard of a source: a range of key hashes, with its records. */

@@ -1,5 +1,5 @@
 import type { NewRecord } from '../log/types.js'
-import type { NodeId, PipelinePlan } from '../operators/plan/nodes.js'
+import type { NodeId, PipelinePlan } from '../operators/plan/index.js'
 import { type StageTaskOptions, stagesOf, type TaskBounds } from '../operators/task/index.js'
 import { recordOfEntry } from './entries.js'
 import { MemoryLog } from './memory-log.js'
@@ -32,8 +32,6 @@ export class MemoryPipeline {
   readonly #settings: MemorySettings
   #run: MemoryRun
   #isEnded = false
-  /** What was counted by runs that are over, by `node event`. */
-  readonly #counts = new Map<string, number>()
 
   constructor(options: MemoryPipelineOptions) {
     const { plan, seed, shards, tasks, now, bounds, sinkKeys, hashKeyNames } = options
@@ -74,6 +72,11 @@ export class MemoryPipeline {
 
   append(root: NodeId, record: NewRecord): number {
     return this.log.append(root, record)
+  }
+
+  /** Does one thing of those that can be done; false when nothing is left. */
+  async step(): Promise<boolean> {
+    return await this.#run.step()
   }
 
   /** Does up to so many things of those that can be done; fewer when nothing is left. */
@@ -120,12 +123,8 @@ export class MemoryPipeline {
     await this.#run.end()
   }
 
-  /** What operators counted since the pipeline began, by `node event`. A crash takes nothing back. */
-  counts(): ReadonlyMap<string, number> {
-    for (const { node, event, by } of this.#run.events()) {
-      const name = `${node} ${event}`
-      this.#counts.set(name, (this.#counts.get(name) ?? 0) + by)
-    }
-    return this.#counts
+  /** When virtual time has something to do. */
+  nextDue(): number {
+    return this.#run.nextDue()
   }
 }

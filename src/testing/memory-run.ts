@@ -36,7 +36,9 @@ export class MemoryRun {
   readonly #random: Random
   readonly #sources = new Map<number, SourceMemoryTask>()
   readonly #keyed = new Map<number, readonly KeyedMemoryTask[]>()
-  readonly #channels = new Map<number, MemoryChannel>()
+  /** Channels with messages. */
+  readonly #waiting = new Set<MemoryChannel>()
+  #tasks: readonly MemoryTask[] = []
   readonly #events: TaskEvents
   #channel = 0
   #number = 0
@@ -50,6 +52,7 @@ export class MemoryRun {
     this.#log = log
     this.#random = random
     this.#events = {
+      sent: (channel) => this.#waiting.add(channel),
       drain: (channel) => this.#drain(channel),
       passed: (task, number, part) => this.#passed(task, number, part),
     }
@@ -87,6 +90,7 @@ export class MemoryRun {
       this.#connect(task)
       opened.push(task)
     }
+    this.#tasks = [...this.#sources.values(), ...[...this.#keyed.values()].flat()]
     return opened
   }
 
@@ -110,7 +114,6 @@ export class MemoryRun {
       const receivers = this.#keyed.get(stages.stageOfExit.get(exit) as number) ?? []
       for (const to of receivers) {
         const channel: MemoryChannel = { id: this.#channel++, entry: exit, from, to, messages: [] }
-        this.#channels.set(channel.id, channel)
         from.leaves.set(leaveName(exit, to.number), channel)
         to.task.open(channel.id, exit)
       }
@@ -142,35 +145,26 @@ export class MemoryRun {
 
   #actions(): Action[] {
     const actions: Action[] = []
+    const barrier = this.#barrier
     for (const source of this.#sources.values()) {
-      if (this.#unread(source).length > 0) actions.push(() => this.#read(source))
-      if (this.#barrier && source.barrier?.number !== this.#barrier.number)
-        actions.push(async () => this.#sendBarrier(source))
+      if (unread(source) > 0) actions.push(() => this.#read(source))
+      if (barrier && source.barrier?.number !== barrier.number) actions.push(async () => this.#sendBarrier(source))
     }
-    for (const channel of this.#channels.values())
-      if (channel.messages.length > 0) actions.push(() => this.#deliver(channel))
-    for (const { task } of this.#tasks()) {
-      if (task.nextTick <= this.#settings.now()) actions.push(async () => task.tick())
-    }
-    if (this.#wantsBarrier && !this.#barrier) actions.push(async () => this.#beginBarrier())
-    if (this.#barrier && this.#barrier.parts.size === this.#tasks().length) actions.push(() => this.#commit())
+    for (const channel of this.#waiting) actions.push(() => this.#deliver(channel))
+    const now = this.#settings.now()
+    for (const { task } of this.#tasks) if (task.nextTick <= now) actions.push(async () => task.tick())
+    if (this.#wantsBarrier && !barrier) actions.push(async () => this.#beginBarrier())
+    if (barrier?.parts.size === this.#tasks.length) actions.push(() => this.#commit())
     return actions
   }
 
-  #tasks(): MemoryTask[] {
-    return [...this.#sources.values(), ...[...this.#keyed.values()].flat()]
-  }
-
-  #unread({ shard, next }: SourceMemoryTask): MemoryShard['records'] {
-    return shard.records.filter(({ sequence }) => sequence >= next).slice(0, chunkRecordsMax)
-  }
-
   async #read(source: SourceMemoryTask): Promise<void> {
-    const unread = this.#unread(source)
-    const records = unread.slice(0, 1 + this.#random.below(unread.length))
+    const count = 1 + this.#random.below(Math.min(unread(source), chunkRecordsMax))
+    const records = source.shard.records.slice(source.at, source.at + count)
     const chunk = chunkOf(records)
     const from = source.next
-    source.next = (records[records.length - 1]?.sequence ?? 0) + 1
+    source.at += count
+    source.next = (records[count - 1]?.sequence ?? 0) + 1
     source.activeAt = this.#settings.now()
     source.isIdle = false
     await source.task.process(chunk, from)
@@ -180,6 +174,7 @@ export class MemoryRun {
 
   async #deliver(channel: MemoryChannel): Promise<void> {
     const message = channel.messages.shift()
+    if (channel.messages.length === 0) this.#waiting.delete(channel)
     if (message) await channel.to.task.receive(channel.id, message)
   }
 
@@ -194,14 +189,15 @@ export class MemoryRun {
 
   #sendBarrier(source: SourceMemoryTask): void {
     const { number } = this.#barrier as Barrier
-    const isEnded = source.shard.isSealed && this.#unread(source).length === 0
+    const isEnded = source.shard.isSealed && unread(source) === 0
     source.barrier = { number, position: { next: source.next, isEnded } }
     source.task.barrier(number)
   }
 
-  #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position'>): void {
+  #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position' | 'events'>): void {
     const position = task.kind === 'source' ? task.barrier?.position : undefined
-    if (this.#barrier?.number === number) this.#barrier.parts.set(task, { ...part, position })
+    if (this.#barrier?.number === number)
+      this.#barrier.parts.set(task, { ...part, position, events: task.task.counters().events })
   }
 
   async #commit(): Promise<void> {
@@ -219,9 +215,9 @@ export class MemoryRun {
 
   async #closeSource(source: SourceMemoryTask): Promise<void> {
     this.#sources.delete(source.shard.id)
+    this.#tasks = this.#tasks.filter((task) => task !== source)
     for (const channel of source.leaves.values()) {
       await this.#drain(channel)
-      this.#channels.delete(channel.id)
       await channel.to.task.close(channel.id)
     }
   }
@@ -251,7 +247,7 @@ export class MemoryRun {
     for (const source of this.#sources.values()) {
       const idleMs = idleMsOf(plan.nodes, stages, source.stage)
       if (source.isIdle || source.isEnded || now() - source.activeAt < idleMs) continue
-      if (this.#unread(source).length > 0) continue
+      if (unread(source) > 0) continue
       source.isIdle = true
       source.task.idle()
     }
@@ -265,8 +261,17 @@ export class MemoryRun {
     }
   }
 
-  /** What operators counted since they were asked last, by node. */
-  events(): { readonly node: number; readonly event: string; readonly by: number }[] {
-    return this.#tasks().flatMap(({ task }) => task.counters().events)
+  /** When time has something to do: a timer is due, or a shard idle. +Infinity: never. */
+  nextDue(): number {
+    const { plan, stages } = this.#settings
+    let next = Number.POSITIVE_INFINITY
+    for (const { task } of this.#tasks) next = Math.min(next, task.nextTick)
+    for (const source of this.#sources.values())
+      if (!source.isIdle && !source.isEnded)
+        next = Math.min(next, source.activeAt + idleMsOf(plan.nodes, stages, source.stage))
+    return next
   }
 }
+
+/** How many records of its shard a task has not read. */
+const unread = ({ shard, at }: SourceMemoryTask): number => shard.records.length - at

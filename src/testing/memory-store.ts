@@ -1,4 +1,4 @@
-import type { NodeId } from '../operators/plan/nodes.js'
+import type { NodeId } from '../operators/plan/index.js'
 import {
   type CellKey,
   type CellName,
@@ -9,6 +9,7 @@ import {
   type StateKey,
   type StoredCell,
   type StoredTimer,
+  type TaskCounters,
   type TimerPage,
   type TimerRequest,
 } from '../operators/task/index.js'
@@ -40,6 +41,8 @@ export interface MemoryPart {
   readonly shard: number | undefined
   readonly position: MemoryPosition | undefined
   readonly result: StageBarrier
+  /** What operators counted in the epoch. */
+  readonly events: TaskCounters['events']
 }
 
 /** The hashes that a task owns. */
@@ -62,13 +65,16 @@ export class MemoryStore {
   readonly shardMarks = new Map<number, MemoryMarks>()
   readonly stageMarks = new Map<StageId, MemoryMarks>()
   readonly outputs: MemoryOutput[] = []
+  /** What operators counted, by node and event. */
+  readonly counts = new Map<NodeId, Map<string, number>>()
   commits = 0
   /** Takes what a `through` appends to its stream. */
   onOutput: (node: NodeId, entries: readonly string[]) => void = () => {}
 
   commit(parts: readonly MemoryPart[]): void {
     this.commits++
-    for (const { stage, shard, position, result } of parts) {
+    for (const { stage, shard, position, result, events } of parts) {
+      for (const { node, event, by } of events) this.#count(node, event, by)
       for (const change of result.cells) {
         const { cell, ...key } = change
         if (cell) this.cells.set(cellText(key), { key, cell: { ...cell, value: Buffer.from(cell.value) } })
@@ -87,6 +93,19 @@ export class MemoryStore {
       else this.shardMarks.set(shard, marks)
       if (shard !== undefined && position) this.positions.set(shard, position)
     }
+  }
+
+  #count(node: NodeId, event: string, by: number): void {
+    const counts = this.counts.get(node) ?? new Map<string, number>()
+    counts.set(event, (counts.get(event) ?? 0) + by)
+    this.counts.set(node, counts)
+  }
+
+  /** The cells of a key that a node keeps. */
+  cellsOf(node: NodeId, key: Buffer): { readonly name: CellName | undefined; readonly cell: StoredCell }[] {
+    return [...this.cells.values()]
+      .filter((each) => each.key.node === node && Buffer.compare(each.key.key, key) === 0)
+      .map((each) => ({ name: each.key.name, cell: each.cell }))
   }
 
   fetchCells(cells: readonly CellKey[]): (StoredCell | undefined)[] {

@@ -1,4 +1,4 @@
-import type { PipelinePlan } from '../operators/plan/nodes.js'
+import type { PipelinePlan } from '../operators/plan/index.js'
 import {
   type ChannelMessage,
   type KeyedStageTask,
@@ -55,8 +55,9 @@ export interface SourceMemoryTask extends TaskBase {
   readonly kind: 'source'
   readonly shard: MemoryShard
   readonly task: SourceStageTask
-  /** The next sequence number to read. */
+  /** The next sequence number to read, and the place of its record. */
   next: number
+  at: number
   /** When it gave something last, or was opened. */
   activeAt: number
   isIdle: boolean
@@ -73,9 +74,10 @@ export interface KeyedMemoryTask extends TaskBase {
 
 /** How tasks speak with the run that opened them. */
 export interface TaskEvents {
+  readonly sent: (channel: MemoryChannel) => void
   /** Delivers messages of a channel until it is empty. */
   readonly drain: (channel: MemoryChannel) => Promise<void>
-  readonly passed: (task: MemoryTask, number: number, part: Omit<MemoryPart, 'position'>) => void
+  readonly passed: (task: MemoryTask, number: number, part: Omit<MemoryPart, 'position' | 'events'>) => void
 }
 
 export function openSource(
@@ -97,7 +99,8 @@ export function openSource(
   })
   const isIdle = marks?.watermarks.some((mark) => mark.node === shard.root && mark.isIdle) ?? false
   const state = { isIdle, isEnded: false, activeAt: settings.now(), barrier: undefined }
-  holder.task = { kind: 'source', stage, shard, task, next, leaves, ...state }
+  const at = shard.records.filter(({ sequence }) => sequence < next).length
+  holder.task = { kind: 'source', stage, shard, task, next, at, leaves, ...state }
   return holder.task
 }
 
@@ -145,7 +148,7 @@ function hostOf(
   { store, now, setTimeout }: MemorySettings,
   range: HashRange,
   leaves: ReadonlyMap<string, MemoryChannel>,
-  { drain }: TaskEvents,
+  { drain, sent }: TaskEvents,
   passed: TaskHost['passed'],
 ): TaskHost {
   return {
@@ -154,6 +157,7 @@ function hostOf(
     send: (exit, task, message) => {
       const channel = leaves.get(leaveName(exit, task)) as MemoryChannel
       channel.messages.push(message)
+      sent(channel)
       if (message.kind !== 'rows' || channel.messages.length <= channelMessagesMax) return undefined
       return drain(channel)
     },

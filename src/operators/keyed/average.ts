@@ -13,6 +13,7 @@ interface Mean {
 export class Average implements KeyedOperator {
   readonly #step: string
   readonly #of: Run
+  readonly keepsNoValue = true
 
   constructor(name: string, of: Run) {
     this.#step = `average('${name}')`

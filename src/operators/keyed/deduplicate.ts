@@ -16,6 +16,7 @@ const timesMax = 1000
 export class Deduplicate implements KeyedOperator {
   readonly #by: Run | undefined
   readonly #withinMs: number | undefined
+  readonly keepsNoValue = true
 
   constructor(by: Run | undefined, withinMs: number | undefined) {
     this.#by = by

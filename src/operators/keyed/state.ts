@@ -14,6 +14,7 @@ export function withState(operator: KeyedOperator, state: StatePlan): KeyedOpera
  */
 class StatefulOperator implements KeyedOperator {
   readonly cellsOf: KeyedOperator['cellsOf']
+  readonly keepsNoValue: boolean
   readonly #operator: KeyedOperator
   readonly #state: StatePlan
   /** One for all rows: they come one after the other, also where user code is awaited. */
@@ -21,6 +22,7 @@ class StatefulOperator implements KeyedOperator {
 
   constructor(operator: KeyedOperator, state: StatePlan) {
     this.#operator = operator
+    this.keepsNoValue = operator.keepsNoValue === true
     this.#state = state
     this.#context = new EnvelopeContext(state)
     if (operator.cellsOf) this.cellsOf = (row, input) => operator.cellsOf?.(row, input) ?? [undefined]

@@ -8,6 +8,7 @@ import type { Run } from './user-run.js'
 export class Sum implements KeyedOperator {
   readonly #step: string
   readonly #amount: Run
+  readonly keepsNoValue = true
 
   constructor(name: string, amount: Run) {
     this.#step = `sum('${name}')`

@@ -1,5 +1,5 @@
+import { kept } from '../kept.js'
 import type { NodeId, PlanNode } from '../plan/nodes.js'
-import { kept } from '../records.js'
 import { StepError } from '../step-error.js'
 import type { StageRuntime } from './stage-runtime.js'
 import { type At, isThenable, type Push } from './step.js'

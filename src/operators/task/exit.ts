@@ -1,5 +1,5 @@
+import { kept } from '../kept.js'
 import type { NodeId, UserFunction } from '../plan/nodes.js'
-import { kept } from '../records.js'
 import { checkKey, hashOfKey } from './key-codec.js'
 import { taskOfGroup } from './key-groups.js'
 import type { Row } from './keyed-operator.js'

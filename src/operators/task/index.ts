@@ -1,4 +1,5 @@
 export type { KeySchema } from '../../tables/values/index.js'
+export { opened } from '../keyed/envelope.js'
 export type { NodeId, PipelinePlan } from '../plan/index.js'
 export { PackedMap, packable } from '../state-value.js'
 export { StepError, stackOf, textOf } from '../step-error.js'

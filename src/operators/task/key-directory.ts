@@ -38,18 +38,27 @@ export class KeyDirectory {
     return this.#composites.get(text) ?? this.#add(this.#composites, text, decodeKey(Buffer.from(text, 'latin1')))
   }
 
-  /** The entry of a partition key, whose bytes lie in a chunk. */
-  ofPartition(key: Buffer, hashHi: number, hashLo: number): KeyEntry {
+  /** The entry of a partition key, whose bytes lie in a chunk from `start` to `end`. */
+  ofPartition(chunk: Buffer, start: number, end: number, hashHi: number, hashLo: number): KeyEntry {
     const hashKeyName = this.#space.kind === 'partition' ? this.#space.hashKeyName : undefined
     if (hashKeyName === undefined) {
-      const text = key.toString('latin1')
-      return this.#entries.get(text) ?? this.#addPartition(text, { key: key.toString() }, key, hashHi, hashLo)
+      const text = chunk.toString('latin1', start, end)
+      const found = this.#entries.get(text)
+      if (found) return found
+      return this.#addPartition(
+        text,
+        { key: chunk.toString('utf8', start, end) },
+        chunk.subarray(start, end),
+        hashHi,
+        hashLo,
+      )
     }
-    const { value, next } = decodeKeyValue(key, 0)
-    const text = key.toString('latin1', 0, next)
+    // Behind the partition key comes the sort key.
+    const { value, next } = decodeKeyValue(chunk, start)
+    const text = chunk.toString('latin1', start, next)
     const found = this.#entries.get(text)
     if (found) return found
-    return this.#addPartition(text, { [hashKeyName]: plainKey(value) }, key.subarray(0, next), hashHi, hashLo)
+    return this.#addPartition(text, { [hashKeyName]: plainKey(value) }, chunk.subarray(start, next), hashHi, hashLo)
   }
 
   #addPartition(text: string, shown: unknown, bytes: Buffer, hashHi: number, hashLo: number): KeyEntry {
@@ -63,7 +72,9 @@ export class KeyDirectory {
 
   /** The entry of a key as it is stored. */
   ofStored(bytes: Buffer, hashHi: number, hashLo: number): KeyEntry {
-    return this.#space.kind === 'given' ? this.ofKey(decodeKey(bytes)) : this.ofPartition(bytes, hashHi, hashLo)
+    return this.#space.kind === 'given'
+      ? this.ofKey(decodeKey(bytes))
+      : this.ofPartition(bytes, 0, bytes.length, hashHi, hashLo)
   }
 
   #add<MapKey>(map: Map<MapKey, KeyEntry>, mapKey: MapKey, shown: unknown): KeyEntry {

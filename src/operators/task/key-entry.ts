@@ -59,7 +59,8 @@ export class KeyEntry {
   readonly main: (Cell | undefined)[]
   /** Cells with a name, by slot. */
   named: (Map<CellName, Cell> | undefined)[] | undefined
-  readonly timers = new KeyTimers()
+  /** Most keys have none. */
+  timers: KeyTimers | undefined
   cellCount = 0
 
   constructor(mapKey: unknown, shown: unknown, slots: number) {
@@ -69,7 +70,7 @@ export class KeyEntry {
   }
 
   get isEmpty(): boolean {
-    return this.cellCount === 0 && this.timers.size === 0
+    return this.cellCount === 0 && (this.timers === undefined || this.timers.size === 0)
   }
 
   cell(slot: Slot, name: CellName | undefined): Cell | undefined {

@@ -1,5 +1,5 @@
+import { kept } from '../kept.js'
 import type { NodeId } from '../plan/nodes.js'
-import { kept } from '../records.js'
 import type { KeyEntry, Slot } from './key-entry.js'
 import type { CellName, KeyedContext, TimeDomain } from './keyed-operator.js'
 import type { StageRuntime } from './stage-runtime.js'

@@ -67,7 +67,5 @@ export interface KeyedOperator {
   cellsOfTimer?(timer: DueTimer): readonly (CellName | undefined)[]
   /** `input` says which input of the step the row came by: 0, or 1 for the right side of a join. */
   onRow(row: Row, input: number, context: KeyedContext): void | Promise<void>
-  /** Makes a cell's value of the step's present version from one of an older version. Without it: the plan's `migrate`. */
-  migrate?(value: unknown, name: CellName | undefined, fromVersion: number): unknown
   onTimer?(timer: DueTimer, context: KeyedContext): void | Promise<void>
 }

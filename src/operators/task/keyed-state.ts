@@ -1,5 +1,5 @@
+import { kept } from '../kept.js'
 import type { NodeId } from '../plan/nodes.js'
-import { kept } from '../records.js'
 import { packable } from '../state-value.js'
 import { StepError } from '../step-error.js'
 import type { KeyDirectory } from './key-directory.js'
@@ -10,9 +10,8 @@ import type { CellChange, CellKey, StoredCell } from './stage-task.js'
 /** A step that keeps state, as the state of its task sees it. */
 export interface StateStep {
   readonly node: NodeId
+  /** Written with its cells. What older versions wrote, the operator itself brings to this one. */
   readonly version: number
-  /** Makes a cell's value of this version from one of an older version. */
-  readonly migrate: ((value: unknown, name: CellName | undefined, fromVersion: number) => unknown) | undefined
 }
 
 export interface KeyedStateOptions {
@@ -93,7 +92,7 @@ export class KeyedState {
 
   #add(entry: KeyEntry, slot: Slot, name: CellName | undefined, stored: StoredCell | undefined): Cell {
     const cell: Cell = {
-      value: stored && this.#read(stored, entry, slot, name),
+      value: stored && this.#options.unpack(stored.value),
       slot,
       name,
       entry,
@@ -106,21 +105,6 @@ export class KeyedState {
     entry.add(cell)
     this.#bytes += cell.bytes
     return cell
-  }
-
-  #read(stored: StoredCell, entry: KeyEntry, slot: Slot, name: CellName | undefined): unknown {
-    const value = this.#options.unpack(stored.value)
-    const { version, migrate, node } = this.#options.steps[slot] as StateStep
-    if (stored.version === version) return value
-    try {
-      if (!migrate)
-        throw new TypeError(
-          `State of version ${stored.version} is stored, the step has ${version} and no migrate function.`,
-        )
-      return migrate(value, name, stored.version)
-    } catch (error) {
-      throw new StepError(node, 0, error, entry.shown)
-    }
   }
 
   /** Brings cells into memory, those that are not there in one go. */

@@ -1,5 +1,5 @@
+import { kept } from '../kept.js'
 import type { KeyedNode, NodeId } from '../plan/nodes.js'
-import { kept } from '../records.js'
 import type { KeyEntry, Slot, Timer } from './key-entry.js'
 import { StepContext } from './keyed-context.js'
 import type { CellName, KeyedOperator, Row, TimeDomain } from './keyed-operator.js'

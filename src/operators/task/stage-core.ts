@@ -31,13 +31,7 @@ export class StageCore {
     const members = membersOf(this.nodes, plan.nodes)
     const directory = new KeyDirectory(space, members.length)
     this.#state = new KeyedState({
-      steps: members.map(({ id, node, operator }) => ({
-        node: id,
-        version: node.state.version,
-        migrate:
-          operator.migrate?.bind(operator) ??
-          (node.state.migrate && ((value, _name, from) => node.state.migrate?.(value, from))),
-      })),
+      steps: members.map(({ id, node }) => ({ node: id, version: node.state.version })),
       directory,
       isNew,
       bytesMax: bounds.stateBytesMax,

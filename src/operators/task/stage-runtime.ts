@@ -1,6 +1,7 @@
 import type { ChunkCursor } from '../../log/format.js'
-import type { Outputs } from '../outputs.js'
+import type { SinkOutput } from '../outputs.js'
 import type { NodeId } from '../plan/nodes.js'
+import type { SinkPlan } from '../plan/sink-plan.js'
 import { type PartitionKey, partitionKeys } from '../records.js'
 import { StepError } from '../step-error.js'
 import type { KeyDirectory } from './key-directory.js'
@@ -10,10 +11,16 @@ import { type At, newAt, type Push } from './step.js'
 
 const nowhere = -1
 
+/** What sinks gather until the next barrier. */
+export interface SinkOutputs {
+  take(sink: { readonly kind: SinkPlan['kind'] }, node: NodeId, result: unknown): void
+  barrier(): SinkOutput[]
+}
+
 export interface StageRuntimeOptions {
   readonly host: TaskHost
   readonly nodes: number
-  readonly outputs: Outputs
+  readonly outputs: SinkOutputs
   readonly directory: KeyDirectory
   readonly state: KeyedState
   /** Whether keyByPartition keeps its rows where they are in this stage. */
@@ -27,7 +34,7 @@ export interface StageRuntimeOptions {
 export class StageRuntime {
   readonly options: StageRuntimeOptions
   readonly host: TaskHost
-  readonly outputs: Outputs
+  readonly outputs: SinkOutputs
   readonly state: KeyedState
   /** Rows that entered each node since they were taken last. */
   readonly rowsIn: number[]
@@ -102,7 +109,7 @@ export class StageRuntime {
     const cursor = this.cursor as ChunkCursor
     const { keepsPartitions, directory } = this.options
     at.partition ??= keepsPartitions
-      ? directory.ofPartition(cursor.key, cursor.hashHi, cursor.hashLo)
+      ? directory.ofPartition(cursor.chunk, cursor.keyStart, cursor.bodyStart, cursor.hashHi, cursor.hashLo)
       : this.#partitionKey(cursor)
     return at.partition
   }

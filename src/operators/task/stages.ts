@@ -123,14 +123,14 @@ class StageCutter {
     const roots = [...this.#nodes.keys()].filter((id) => isRoot(this.#nodes[id] as NodeShape))
     const stages: Stage[] = roots.map((root, id) => {
       const runs = (node: NodeId) => this.#runsBehind(root, node, inPlace)
-      return { kind: 'source', id, root, ...this.#members(runs, isSent, root) }
+      return { kind: 'source', id, root, ...this.#members(runs, isSent, [root]) }
     })
     const stageOfExit = new Map<NodeId, StageId>()
     for (const [component, ids] of keyed) {
       const id = stages.length
       for (const entry of ids) stageOfExit.set(entry, id)
       const runs = (node: NodeId) => this.#level(node) > 0 && this.#component(node) === component && !ids.includes(node)
-      stages.push({ kind: 'keyed', id, entries: ids, ...this.#members(runs, isSent) })
+      stages.push({ kind: 'keyed', id, entries: ids, ...this.#members(runs, isSent, ids) })
     }
     return { stages, stageOfExit, nodes: this.#nodes, isSent }
   }
@@ -155,15 +155,12 @@ class StageCutter {
   #members(
     runs: (node: NodeId) => boolean,
     isSent: (node: NodeId) => boolean,
-    root?: NodeId,
+    begins: readonly NodeId[],
   ): { readonly nodes: readonly NodeId[]; readonly exits: readonly NodeId[] } {
     const all = [...this.#nodes.keys()]
     const own = all.filter(runs)
     // What goes into a `through` comes out of it in another stage.
-    const giving = new Set([
-      ...own.filter((id) => this.#nodes[id]?.kind !== 'through'),
-      ...(root === undefined ? [] : [root]),
-    ])
+    const giving = new Set([...begins, ...own.filter((id) => this.#nodes[id]?.kind !== 'through')])
     const exits = all.filter((id) => isSent(id) && giving.has(this.#nodes[id]?.inputs[0] as NodeId))
     return { nodes: [...own, ...exits], exits }
   }

@@ -1,6 +1,6 @@
 import type { NodeId } from '../plan/nodes.js'
 import type { KeyDirectory } from './key-directory.js'
-import type { KeyEntry, Slot, Timer } from './key-entry.js'
+import { type KeyEntry, KeyTimers, type Slot, type Timer } from './key-entry.js'
 import type { CellName, TimeDomain } from './keyed-operator.js'
 import type { TimerChange, TimerPage, TimerRequest } from './stage-task.js'
 import { compareTimers, TimerHeap } from './timer-heap.js'
@@ -53,19 +53,21 @@ export class StepTimers {
     const { slot, domain } = this.#options
     if (!Number.isSafeInteger(time))
       throw new TypeError(`A timer was set for ${time}: give whole milliseconds since 1970.`)
-    const found = entry.timers.find(slot, domain, time, tag)
+    const found = entry.timers?.find(slot, domain, time, tag)
     if (found && !found.isGone) return
     if (found) {
       // Its removal has not committed. The heap may still have it, so a new one takes its place.
-      entry.timers.remove(found)
+      entry.timers?.remove(found)
       found.isReplaced = true
     }
-    this.#touch(this.#add(entry, time, tag, found?.isStored ?? false, found !== undefined))
+    const timer = this.#add(entry, time, tag, found?.isStored ?? false, found !== undefined)
+    if (found?.isUnsure) timer.isUnsure = true
+    this.#touch(timer)
   }
 
   clear(entry: KeyEntry, time: number, tag: CellName | undefined): void {
     const { slot, domain } = this.#options
-    const found = entry.timers.find(slot, domain, time, tag)
+    const found = entry.timers?.find(slot, domain, time, tag)
     if (found?.isGone) return
     if (found) {
       this.#gone(found)
@@ -75,13 +77,13 @@ export class StepTimers {
     // Where it may lie in the store alone, its removal is written without a look.
     if (time < this.#from || !Number.isSafeInteger(time)) return
     const timer = this.#make(entry, time, tag, true, true)
-    entry.timers.add(timer)
+    addTo(entry, timer)
     this.#gone(timer)
   }
 
   #add(entry: KeyEntry, time: number, tag: CellName | undefined, isStored: boolean, wasStored: boolean): Timer {
     const timer = this.#make(entry, time, tag, isStored, wasStored)
-    entry.timers.add(timer)
+    addTo(entry, timer)
     this.#heap.add(timer)
     return timer
   }
@@ -110,8 +112,8 @@ export class StepTimers {
     timer.isGone = true
     if (timer.wasStored || timer.isStored || timer.isUnsure) return this.#touch(timer)
     const { entry } = timer
-    entry.timers.remove(timer)
-    if (entry.timers.size === 0) this.#emptied.push(entry)
+    entry.timers?.remove(timer)
+    if (entry.timers?.size === 0) this.#emptied.push(entry)
   }
 
   /** When something is due: the time of the earliest timer, or the point behind which the store has to be asked. */
@@ -147,7 +149,7 @@ export class StepTimers {
     const page = await fetch({ node, domain, from: this.#from, after: this.#after, limit })
     for (const { key, hashHi, hashLo, time, tag } of page.timers) {
       const entry = directory.ofStored(key, hashHi, hashLo)
-      if (!entry.timers.find(slot, domain, time, tag)) this.#add(entry, time, tag, true, true).isUnsure = false
+      if (!entry.timers?.find(slot, domain, time, tag)) this.#add(entry, time, tag, true, true).isUnsure = false
       this.#from = time
     }
     this.#after = page.next
@@ -199,8 +201,8 @@ export class StepTimers {
 
   #forget(timer: Timer): void {
     const { entry } = timer
-    entry.timers.remove(timer)
-    if (entry.timers.size === 0) this.#emptied.push(entry)
+    entry.timers?.remove(timer)
+    if (entry.timers?.size === 0) this.#emptied.push(entry)
   }
 
   /** Leaves later timers to the store, which has them. */
@@ -225,4 +227,9 @@ export class StepTimers {
   get size(): number {
     return this.#heap.size
   }
+}
+
+function addTo(entry: KeyEntry, timer: Timer): void {
+  entry.timers ??= new KeyTimers()
+  entry.timers.add(timer)
 }

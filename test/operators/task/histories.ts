@@ -3,7 +3,7 @@ import type { NodeId, PipelinePlan } from '../../../src/operators/plan/nodes.js'
 import type { MemoryPipeline } from '../../../src/testing/memory-pipeline.js'
 import { pipelineOf, push } from './plans.js'
 
-const runs = process.env.MILLRACE_LONG ? 20_000 : 60
+const runs = process.env.MILLRACE_LONG ? 20_000 : 25
 
 /** What happens to a pipeline between its first record and its last commit. */
 export type Event =
@@ -33,7 +33,7 @@ const others = fc.oneof(
 export const histories = fc.record({
   seed: fc.integer(),
   events: fc.array(fc.oneof({ weight: 3, arbitrary: pushes }, { weight: 2, arbitrary: others }), {
-    maxLength: 120,
+    maxLength: 80,
     size: 'max',
   }),
   shards: fc.integer({ min: 1, max: 4 }),

@@ -1,0 +1,136 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { StageBarrier, StoredTimer } from '../../../src/operators/task/index.js'
+import { KeyDirectory } from '../../../src/operators/task/key-directory.js'
+import { StepTimers } from '../../../src/operators/task/step-timers.js'
+import { MemoryStore, rangeOfTask } from '../../../src/testing/memory-store.js'
+
+type Op =
+  | { readonly kind: 'set' | 'clear'; readonly key: number; readonly time: number; readonly tag: number }
+  | { readonly kind: 'fire'; readonly until: number }
+  | { readonly kind: 'barrier' | 'commit' | 'sweep' | 'crash' }
+
+const key = fc.integer({ min: 0, max: 3 })
+const time = fc.integer({ min: 0, max: 12 })
+const ops: fc.Arbitrary<Op> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('set' as const, 'clear' as const),
+      key,
+      time,
+      tag: fc.integer({ min: 0, max: 1 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('fire' as const), until: time }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constantFrom('barrier' as const, 'commit' as const, 'sweep' as const) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
+)
+
+/** Timers of one step over a store, and beside them the plain set that they must be. */
+class Bench {
+  readonly #store = new MemoryStore()
+  #timers!: StepTimers
+  #directory!: KeyDirectory
+  #model = new Set<string>()
+  #committedModel = new Set<string>()
+  #inFlight: { readonly number: number; readonly result: StageBarrier; readonly model: Set<string> } | undefined
+  #number = 0
+
+  constructor() {
+    this.#open()
+  }
+
+  #open(): void {
+    this.#directory = new KeyDirectory({ kind: 'given' }, 1)
+    this.#timers = new StepTimers({
+      node: 0,
+      slot: 0,
+      domain: 'event',
+      directory: this.#directory,
+      isNew: this.#store.commits === 0,
+      most: 3,
+      fetch: async (request) => this.#store.fetchTimers(request, rangeOfTask(0, 1)),
+      released: (entry) => {
+        if (entry.isEmpty) this.#directory.forget(entry)
+      },
+    })
+    this.#model = new Set(this.#committedModel)
+    this.#inFlight = undefined
+    this.#number = 0
+  }
+
+  async run(op: Op): Promise<void> {
+    switch (op.kind) {
+      case 'set':
+        this.#timers.set(this.#directory.ofKey(op.key), op.time, op.tag)
+        this.#model.add(`${op.time} ${op.key} ${op.tag}`)
+        return
+      case 'clear':
+        this.#timers.clear(this.#directory.ofKey(op.key), op.time, op.tag)
+        this.#model.delete(`${op.time} ${op.key} ${op.tag}`)
+        return
+      case 'fire':
+        return this.#fire(op.until)
+      case 'barrier':
+        return this.#barrier()
+      case 'commit':
+        return this.#commit()
+      case 'sweep':
+        return this.#timers.sweep()
+      case 'crash':
+        return this.#open()
+    }
+  }
+
+  async #fire(until: number): Promise<void> {
+    const fired: string[] = []
+    for (;;) {
+      const timer = this.#timers.take(until)
+      if (timer === undefined) break
+      if (timer === 'load') await this.#timers.load()
+      else fired.push(`${timer.time} ${timer.entry.shown} ${timer.tag}`)
+    }
+    const due = [...this.#model].filter((text) => Number.parseInt(text, 10) <= until)
+    expect(new Set(fired)).toEqual(new Set(due))
+    expect(fired).toHaveLength(due.length)
+    const times = fired.map((text) => Number.parseInt(text, 10))
+    expect(times).toEqual([...times].sort((a, b) => a - b))
+    for (const text of due) this.#model.delete(text)
+  }
+
+  #barrier(): void {
+    if (this.#inFlight) return
+    const timers: StageBarrier['timers'] = []
+    const number = ++this.#number
+    this.#timers.barrier(number, timers as (StoredTimer & { isSet: boolean })[])
+    const result = { cells: [], timers, outputs: [], watermarks: [], now: 0 }
+    this.#inFlight = { number, result, model: new Set(this.#model) }
+  }
+
+  #commit(): void {
+    if (!this.#inFlight) return
+    const { number, result, model } = this.#inFlight
+    this.#store.commit([{ stage: 0, shard: undefined, position: undefined, result, events: [] }])
+    this.#timers.committed(number)
+    this.#committedModel = model
+    this.#inFlight = undefined
+    const stored = [...this.#store.timers.values()].map(({ time, key, tag }) => `${time} ${key.readDoubleBE(1)} ${tag}`)
+    expect(new Set(stored)).toEqual(model)
+  }
+}
+
+describe('the timers of a step', () => {
+  it('are a set: each fires once, in order of times, whatever is committed, left to the store or lost', () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(ops, { maxLength: 120, size: 'max' }), async (all) => {
+        const bench = new Bench()
+        for (const op of all) await bench.run(op)
+        await bench.run({ kind: 'fire', until: 100 })
+      }),
+      { numRuns: process.env.MILLRACE_LONG ? 100_000 : 600 },
+    ))
+})

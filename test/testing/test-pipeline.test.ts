@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest'
+import { type Change, file, pipeline, stream, table } from '../../src/index.js'
+import { testPipeline } from '../../src/testing/index.js'
+
+interface Task {
+  readonly ListId: string
+  readonly TaskId: string
+  readonly done?: boolean
+}
+
+const tasks = table<Task>('tasks')
+const counts = pipeline('todoCounts')
+  .from(tasks)
+  .filter((change) => change.type !== 'modify')
+  .keyByPartition()
+  .sum('tasks', (change) => (change.type === 'insert' ? 1 : -1))
+  .to(table('counts', (count, key) => ({ ListId: key.ListId, count })))
+const tables = { tasks: { hash: 'ListId', range: 'TaskId' }, counts: { hash: 'ListId' } }
+
+describe('testPipeline', () => {
+  it('runs the changes of a table into a table', async () => {
+    const test = await testPipeline(counts, { tables })
+    const [a, b] = [
+      { ListId: 'x', TaskId: '1' },
+      { ListId: 'x', TaskId: '2' },
+    ]
+    await test.push(tasks, { type: 'insert', new: a }, { type: 'insert', new: b })
+    await test.push(tasks, { type: 'modify', old: a, new: { ...a, done: true } })
+    expect(test.items('counts')).toEqual([{ ListId: 'x', count: 2 }])
+    await test.push('tasks', { type: 'remove', old: b })
+    expect(test.items('counts')).toEqual([{ ListId: 'x', count: 1 }])
+    // Of several items for a key in one commit, the last is written.
+    expect(test.results().slice(-1)).toEqual([{ ListId: 'x', count: 1 }])
+    expect(test.state('tasks', { ListId: 'x' })).toBe(1)
+    expect(test.state('tasks', 'x')).toBe(1)
+    expect(test.state('tasks', 'y')).toBeUndefined()
+  })
+
+  it('gives images, keys and times as the daemon does, and none of them later', async () => {
+    const seen: Change<Task>[] = []
+    const flow = pipeline('p')
+      .from(tasks)
+      .peek((change) => seen.push(change))
+      .map((change) => ({
+        type: change.type,
+        keys: change.keys,
+        image: change.new,
+        service: change.service,
+        time: change.time,
+      }))
+      .to(file('out'))
+    const test = await testPipeline(flow, { tables, now: 5000 })
+    await test.push(tasks, { type: 'insert', new: { ListId: 'x', TaskId: '1', done: false } })
+    await test.push(tasks, { type: 'remove', old: { ListId: 'x', TaskId: '1' }, service: true, time: 7 })
+    const keys = { ListId: 'x', TaskId: '1' }
+    expect(test.results()).toEqual([
+      { type: 'insert', keys, image: { ...keys, done: false }, service: false, time: 5000 },
+      { type: 'remove', keys, service: true, time: 7 },
+    ])
+    expect(() => seen[1]?.old).toThrow('valid only until the steps of its record are through')
+  })
+
+  it('is the same for the same seed, and differs between seeds', async () => {
+    const run = async (seed: number) => {
+      const test = await testPipeline(
+        pipeline('p')
+          .from(stream<number>('s'))
+          .keyBy((record) => record.value % 3)
+          .count('n')
+          .to(file('out', (count, key) => [key, count])),
+        { seed, shards: 3, faults: { crash: 0.02, split: 0.05, merge: 0.05 } },
+      )
+      await test.push('s', ...Array.from({ length: 40 }, (_, i) => ({ key: String(i), value: i })))
+      return test.results()
+    }
+    expect(await run(1)).toEqual(await run(1))
+    const runs = await Promise.all([1, 2, 3, 4, 5].map(run))
+    expect(new Set(runs.map((results) => JSON.stringify(results))).size).toBeGreaterThan(1)
+    for (const results of runs) expect(results).toHaveLength(40)
+  })
+
+  it('moves virtual time: state that lives for a while goes, timers fire when they are due', async () => {
+    const flow = pipeline('p')
+      .from(stream<string>('s'))
+      .keyBy((record) => record.value)
+      .process('remind', {
+        onRow(_record, context) {
+          context.setTimer(context.now + 60_000, 'remind', 'processing')
+        },
+        onTimer(timer, context) {
+          context.emit(`${context.key} at ${timer.time}, now ${context.now}`)
+        },
+      })
+      .to(file('out'))
+    const test = await testPipeline(flow)
+    await test.push('s', { key: 'a', value: 'first' })
+    await test.advance('30s')
+    await test.push('s', { key: 'b', value: 'second' })
+    expect(test.results()).toEqual([])
+    await test.crash()
+    await test.advance('31s')
+    expect(test.results()).toEqual(['first at 60000, now 60000'])
+    await test.advance('1h')
+    expect(test.results()).toEqual(['first at 60000, now 60000', 'second at 90000, now 90000'])
+    expect(test.now).toBe(3_661_000)
+  })
+
+  it('names the step, the record and the key of an error, and goes on after a crash', async () => {
+    let isBroken = true
+    const flow = pipeline('p')
+      .from(stream<number>('s'))
+      .keyBy((record) => `k${record.value}`)
+      .aggregate(
+        'bad',
+        () => 0,
+        (state, record) => {
+          if (isBroken && record.value === 2) throw new Error('two is too much')
+          return state + record.value
+        },
+      )
+      .to(file('out'))
+    const test = await testPipeline(flow, { shards: 1, tasks: 1 })
+    const failure = {
+      code: 'PIPELINE_FAILED',
+      message: 'keyed bad failed on record 2 with the key "k2": two is too much',
+    }
+    await expect(test.push('s', { key: 'a', value: 1 }, { key: 'a', value: 2 })).rejects.toMatchObject(failure)
+    await expect(test.advance('1s')).rejects.toMatchObject(failure)
+    isBroken = false
+    await test.crash()
+    await test.push('s', { key: 'a', value: 3 })
+    expect(test.results()).toEqual([1, 2, 3])
+  })
+
+  it('compares with a reference, in any order or in order', async () => {
+    const flow = pipeline('p')
+      .from(stream<number>('s'))
+      .map((record) => record.value * 2)
+      .to(file('out'))
+    const test = await testPipeline(flow, { shards: 1 })
+    await test.push('s', { key: 'a', value: 2 }, { key: 'a', value: 1 })
+    test.expectSameAs((pushed) => pushed.map(({ input }) => 2 * (input as { value: number }).value).reverse())
+    test.expectSameAs(() => [4, 2], { isOrdered: true, sink: 'out' })
+    expect(() => test.expectSameAs(() => [2, 4], { isOrdered: true })).toThrow(/strictly deep-equal/)
+    expect(() => test.expectSameAs(() => [2])).toThrow(/strictly deep-equal/)
+  })
+
+  it('reads what goes through a stream, and counts what is late', async () => {
+    const flow = pipeline('p')
+      .from(stream<{ at: number }>('s'))
+      .through('between', (record) => ({ key: 'k', value: record.value }))
+      .eventTime((record) => record.value.at)
+      .map((record) => record.value.at)
+      .to(file('out'))
+    const test = await testPipeline(flow)
+    await test.push('s', { key: 'a', value: { at: 3 } })
+    await test.push('between', { key: 'k', value: { at: 4 } })
+    await test.split()
+    await test.merge('s')
+    await test.end()
+    expect(test.results()).toEqual([3, 4])
+    expect(test.lateness).toEqual({})
+  })
+
+  it('says what it does not know', async () => {
+    await expect(testPipeline(counts)).rejects.toMatchObject({ message: 'The key of the table tasks is not known.' })
+    await expect(testPipeline({})).rejects.toMatchObject({ code: 'PIPELINE_INVALID' })
+    const test = await testPipeline(counts, { tables })
+    await expect(test.push('other', { key: 'a', value: 1 })).rejects.toMatchObject({
+      message: 'The pipeline reads nothing named other.',
+    })
+    await expect(test.push('tasks', { type: 'insert', new: { ListId: 'x' } })).rejects.toMatchObject({
+      message: 'An item of the table tasks has no key attribute TaskId of type S.',
+    })
+    expect(() => test.results('other')).toThrow('The pipeline has no sink other.')
+    expect(() => test.state('other', 'x')).toThrow('The pipeline has no step other that keeps state.')
+  })
+})
