@@ -35,6 +35,8 @@ export const Family = {
   token: 0x17,
   /** How far the event time of a pipeline is: by source shard, and by keyed stage. */
   eventTime: 0x18,
+  /** Rows of pipelines that wait: what failed, and what came after it under the same key. */
+  parked: 0x19,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

@@ -4,11 +4,14 @@ import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
-import { asMillraceError, type Clock, type Logger, type Timer } from '../runtime/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import { type CommittedFile, FileSink, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type { TaskWork, WorkerPool } from '../workers/index.js'
+import { numberedPlaces, placesOf } from './park-places.js'
+import { ParkedIndex, type ParkedLimits } from './parked-index.js'
+import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
 import {
   afterPipelineEvent,
   openedState,
@@ -19,11 +22,14 @@ import {
 import { consumersOf, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
+import { type CarefulRun, RunParking } from './run-parking.js'
 import { storedState as runState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
+import { Suspects } from './suspects.js'
 
-export interface PipelineLimits extends RunLimits {
+export interface PipelineLimits extends RunLimits, ParkedLimits {
   readonly attemptsMax: number
+  readonly onError: 'park' | 'stop'
   readonly retryMs: number
 }
 
@@ -66,6 +72,8 @@ export interface PipelineView {
   /** How far event time is, milliseconds since 1970. */
   readonly watermark?: number
   readonly error: Failure | undefined
+  /** What waits because it failed, or came behind what failed. `isFull`: the sources wait as well. */
+  readonly parked: { readonly records: number; readonly keys: number; readonly isFull: boolean }
   readonly plan: PlanDescription
 }
 
@@ -78,12 +86,16 @@ export interface StepCount {
   /** undefined where nothing follows. */
   readonly rowsOut: number | undefined
   readonly failures: number
+  /** Records that wait at the step. */
+  readonly parked: number
   readonly events: ReadonlyMap<string, number>
 }
 
 /** Longest wait before another attempt. */
 const retryMsMax = 30_000
 const epochBytesLeast = 64 * 1024
+/** Rows that are given up in one commit. */
+const dropRowsMax = 1000
 
 /** The life of one pipeline: its runs, its attempts, its end. */
 export class Pipeline {
@@ -97,6 +109,13 @@ export class Pipeline {
   #attempts = 0
   #lastFailure: Failure | undefined
   #epochBytesMax: number
+  /** Records under which runs ended: while there are any, a run is careful. */
+  readonly #suspects: Suspects
+  /** The next run is careful. */
+  #isCareful = false
+  /** Queues that the next run tries again: their rows begin with these bytes, as text. */
+  #retries: ReadonlySet<string> = new Set()
+  #parked: ParkedIndex
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
   #committed = 0
@@ -116,6 +135,8 @@ export class Pipeline {
     this.#parts = parts
     this.#around = around
     this.#epochBytesMax = around.limits.epochBytesMax
+    this.#suspects = new Suspects(around.limits.attemptsMax)
+    this.#parked = new ParkedIndex(around.limits)
     this.rowsIn = row.plan.nodes.map(() => 0)
     this.failuresOf = row.plan.nodes.map(() => 0)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
@@ -152,7 +173,10 @@ export class Pipeline {
     const { log, commit, storage, workers, load, sinks, clock, logger, limits } = this.#around
     try {
       const moduleFile = await this.#parts.moduleFile()
+      await this.#numberPlaces()
       const state = await runState(storage, this.#row.id)
+      this.#parked = await ParkedIndex.load(storage, this.#row.id, limits)
+      const careful = await this.#careful()
       for (const [node, file] of await this.#parts.files()) {
         const sink = await FileSink.open(file)
         this.#files.set(node, sink)
@@ -165,10 +189,20 @@ export class Pipeline {
       }
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
       let isDrained = false
+      const stages = stagesOf(this.#row.plan.nodes)
       const run = new PipelineRun({
         row: this.#row,
-        stages: stagesOf(this.#row.plan.nodes),
+        stages,
         state,
+        parking: new RunParking({
+          row: this.#row,
+          stages,
+          index: this.#parked,
+          careful,
+          attemptsMax: limits.attemptsMax,
+          awaitMsMax: limits.barrierTimeoutMs / 2,
+        }),
+        onMended: () => this.#work(this.#mended()),
         sources: this.#parts.sources,
         commit,
         storage,
@@ -198,8 +232,117 @@ export class Pipeline {
         stack: known.stack,
         place: { node: undefined, sequence: undefined },
         shard: undefined,
+        stage: undefined,
         isCounted: true,
       })
+    }
+  }
+
+  /** Gives numbers to places that have none: before anything of them is stored. */
+  async #numberPlaces(): Promise<void> {
+    const places = placesOf(this.#row.plan, stagesOf(this.#row.plan.nodes))
+    if (this.#row.steps && places.every(({ label }) => label in (this.#row.steps ?? {}))) return
+    const row: PipelineRow = { ...this.#row, steps: numberedPlaces(places, this.#row.steps) }
+    await this.#around.commit.submit({ rows: [pipelineRow(row)], essential: true })
+    this.#row = row
+  }
+
+  /** How careful the next run has to be; undefined: not at all. */
+  async #careful(): Promise<CarefulRun | undefined> {
+    const retries = await this.#rowsParked().queues(this.#retries)
+    if (!this.#isCareful && retries.length === 0) return undefined
+    return { until: this.#suspects.until, poison: this.#suspects.poison(), retries }
+  }
+
+  #rowsParked(): ParkedRows {
+    return new ParkedRows(this.#around.storage, this.#row, this.#parts.sources, this.#parked)
+  }
+
+  /** What failed is parked or done: the next run is an ordinary one. */
+  async #mended(): Promise<void> {
+    this.#isCareful = false
+    this.#suspects.clear()
+    this.#lastFailure = undefined
+    this.#attempts = 0
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+    this.#beginAgain()
+  }
+
+  #beginAgain(): void {
+    if (this.#state !== 'running') return
+    this.#met('failedOnce')
+    this.#met('retryDue')
+    this.start()
+  }
+
+  /** What is parked. Throws BAD_REQUEST for a place that the pipeline does not have. */
+  listParked(filter: ParkedFilter): Promise<ParkedList> {
+    return this.#withIndex(() => this.#rowsParked().list(filter))
+  }
+
+  async #withIndex<Result>(run: () => Result | Promise<Result>): Promise<Result> {
+    // A pipeline that does not run has loaded none.
+    if (!this.#run && this.#state !== 'starting')
+      this.#parked = await ParkedIndex.load(this.#around.storage, this.#row.id, this.#around.limits)
+    return run()
+  }
+
+  /** Tries again what is parked, each key's rows in their order. Gives how many there are. */
+  async retryParked(filter: ParkedFilter): Promise<number> {
+    await this.#working
+    this.#mustRun()
+    const chosen = await this.#withIndex(() => this.#rowsParked().choose(filter))
+    if (chosen.names.size === 0) return 0
+    this.#retries = new Set([...this.#retries, ...chosen.names])
+    await this.#restart(async () => {})
+    return chosen.records
+  }
+
+  /**
+   * Gives up the first row of each queue, or all of them, and tries those that waited behind it. Gives how many were given up.
+   */
+  async dropParked(filter: ParkedFilter, isAll: boolean): Promise<number> {
+    await this.#working
+    let dropped = 0
+    await this.#restart(async () => {
+      const parked = await this.#withIndex(() => this.#rowsParked())
+      const chosen = parked.choose(filter)
+      const keys = parked.rowsToDrop(chosen.names, isAll)
+      dropped = keys.length
+      for (let at = 0; at < keys.length; at += dropRowsMax)
+        await this.#around.commit.submit({
+          rows: keys.slice(at, at + dropRowsMax).map((key) => ({ key, value: undefined })),
+          essential: true,
+        })
+      for (const key of keys) this.#parked.take(key, undefined)
+      this.#retries = new Set([...this.#retries, ...chosen.names])
+    })
+    return dropped
+  }
+
+  #mustRun(): void {
+    if (this.#state === 'running' || this.#state === 'retrying' || this.#state === 'starting') return
+    throw new MillraceError('CONFLICT', `The pipeline ${this.#row.plan.name} does not run: it is ${this.#state}.`, {
+      remedy: 'What is parked can be listed and dropped; delete the pipeline and deploy a corrected module to go on.',
+    })
+  }
+
+  /** Does something while no run writes; then the next run begins. */
+  async #restart(change: () => Promise<void>): Promise<void> {
+    const run = this.#run
+    run?.stop()
+    await run?.ended()
+    const isRunning = run !== undefined && this.#state === 'running'
+    if (isRunning) this.#run = undefined
+    try {
+      await change()
+    } finally {
+      if (isRunning) {
+        await this.#closeFiles()
+        this.#beginAgain()
+      }
     }
   }
 
@@ -215,6 +358,7 @@ export class Pipeline {
 
   /** Attempts are forgotten once the position has passed the record that failed. */
   #passed(positions: readonly Position[], seconds: number): void {
+    this.#retries = new Set()
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure
@@ -228,7 +372,7 @@ export class Pipeline {
     this.#epochBytesMax = this.#around.limits.epochBytesMax
   }
 
-  async #failed({ error, stack, place, shard, isCounted }: RunFailure): Promise<void> {
+  async #failed({ error, stack, place, shard, stage, isCounted }: RunFailure): Promise<void> {
     const { clock, logger, limits } = this.#around
     const name = this.#row.plan.name
     await this.#run?.ended()
@@ -242,7 +386,8 @@ export class Pipeline {
       message: error.message,
       stack,
       step,
-      sequence: place.sequence,
+      // A timer has none.
+      sequence: (place.sequence ?? -1) < 0 ? undefined : place.sequence,
       shard,
       at: clock.now(),
     }
@@ -250,8 +395,11 @@ export class Pipeline {
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
     const isAttempt = isCounted && !isTooMuch
+    // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
+    const isOfRecord = limits.onError === 'park' && isAttempt && this.#suspects.accuse({ error, stack, place, stage })
+    if (limits.onError === 'park' && isAttempt) this.#isCareful = true
     if (isAttempt) {
-      this.#attempts++
+      if (!isOfRecord) this.#attempts++
       this.failures++
       if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
       this.#lastFailure = failure
@@ -264,7 +412,7 @@ export class Pipeline {
       error.code === 'SINK_FILE_CHANGED' ||
       // What was trimmed does not come back.
       error.code === 'TRIMMED' ||
-      (isAttempt && this.#attempts >= limits.attemptsMax)
+      (isAttempt && !isOfRecord && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
       logger.error(
         { pipeline: name, step, sequence: place.sequence, code: error.code },
@@ -274,11 +422,15 @@ export class Pipeline {
       return
     }
     this.#met('failedOnce')
-    const wait = isAttempt ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
+    const wait = isOfRecord ? limits.retryMs : isAttempt ? this.#retryWaitMs() : limits.retryMs
     this.#retry = clock.setTimeout(() => {
       this.#met('retryDue')
       this.start()
     }, wait)
+  }
+
+  #retryWaitMs(): number {
+    return Math.min(retryMsMax, this.#around.limits.retryMs * 2 ** (this.#attempts - 1))
   }
 
   /** Stops for good, and remembers it. */
@@ -326,6 +478,7 @@ export class Pipeline {
   stepCounts(): readonly StepCount[] {
     const { nodes } = this.#row.plan
     const consumers = consumersOf(nodes)
+    const parked = this.parkedByPlace()
     return stepsOf(this.#row.plan).map((node, step) => {
       const id = step + 1
       const next = consumers[id] as readonly NodeId[]
@@ -342,9 +495,20 @@ export class Pipeline {
               ? rowsOut.reduce((sum, rows) => sum + rows, 0)
               : Math.max(...rowsOut),
         failures: this.failuresOf[id] as number,
+        parked: parked.get(stepLabel(node, step)) ?? 0,
         events: this.events.get(id) ?? new Map<string, number>(),
       }
     })
+  }
+
+  /** How many records wait at each place. */
+  parkedByPlace(): ReadonlyMap<string, number> {
+    const labels = new Map(Object.entries(this.#row.steps ?? {}).map(([label, number]) => [number, label]))
+    return new Map([...this.#parked.counts()].map(([step, count]) => [labels.get(step) ?? `${step}`, count]))
+  }
+
+  get isParkedFull(): boolean {
+    return this.#parked.isFull
   }
 
   /** The groups of its sources. */
@@ -381,6 +545,11 @@ export class Pipeline {
       tasks: this.#run?.taskCount ?? 0,
       ...(this.watermark === undefined ? {} : { watermark: this.watermark }),
       error: this.#lastFailure,
+      parked: {
+        records: this.#parked.count,
+        keys: this.#parked.queues().length,
+        isFull: this.#parked.isFull,
+      },
       plan,
     }
   }

@@ -2,11 +2,13 @@ import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
+import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { ModuleFiles } from './module-files.js'
+import { numberedPlaces, placesOf } from './park-places.js'
 import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
 import { checkRunnable, sinksOf, sourceName } from './plan-steps.js'
 import {
@@ -164,6 +166,7 @@ export class Pipelines {
       sources,
       states: numbersOf(plan.nodes.flatMap((node) => (node.kind === 'keyed' ? [node.name] : []))),
       files: numbersOf(sinksOf(plan).flatMap(({ kind, name }) => (kind === 'file' ? [name] : []))),
+      steps: numberedPlaces(placesOf(plan, stagesOf(plan.nodes))),
       createdAt: commit.time.next(),
       state: 'running',
     }
@@ -332,7 +335,7 @@ export class Pipelines {
   async #forget(row: PipelineRow): Promise<void> {
     const { storage, commit, groups } = this.#options
     for (const { group } of row.sources) if (groups.group(group)) await groups.delete(group)
-    for (const family of [Family.state, Family.timer, Family.eventTime])
+    for (const family of [Family.state, Family.timer, Family.eventTime, Family.parked])
       for (;;) {
         const { keys } = await storage.page({
           ...rowsWith(family, row.id),
@@ -348,6 +351,11 @@ export class Pipelines {
     const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]
     await commit.submit({ rows: [pipelineGone(row.id), ...files, ...module], essential: true })
     if (!this.#uses(row.module)) this.#modules.drop(row.module)
+  }
+
+  /** A pipeline by its name. Throws NOT_FOUND. */
+  get(name: string): Pipeline {
+    return this.#pipeline(name)
   }
 
   #pipeline(name: string): Pipeline {

@@ -38,6 +38,8 @@ export interface PipelineRow {
   readonly states: Readonly<Record<string, number>>
   /** Numbers under which the files of sinks are kept, by the names of the sinks. */
   readonly files: Readonly<Record<string, number>>
+  /** Numbers under which rows wait, by the names of the places (park-places.ts). Rows of earlier versions have none yet. */
+  readonly steps?: Readonly<Record<string, number>>
   readonly createdAt: number
   readonly state: 'running' | 'failed' | 'sourceDeleted' | 'deleting'
   readonly failure?: Failure

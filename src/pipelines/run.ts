@@ -28,6 +28,7 @@ import {
 } from './barrier-commit.js'
 import { EventTimes } from './event-times.js'
 import type { PipelineRow } from './rows.js'
+import type { RunParking } from './run-parking.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
 import type { StoredTimes } from './time-rows.js'
 import { timerPage } from './timer-pages.js'
@@ -51,6 +52,8 @@ export interface RunFailure {
   readonly stack: string | undefined
   readonly place: Place
   readonly shard: ShardId | undefined
+  /** The stage that user code was run in, where it is to blame. */
+  readonly stage: number | undefined
   /** Whether this pipeline is to blame; a thread that another one took down is no attempt of ours. */
   readonly isCounted: boolean
 }
@@ -81,6 +84,9 @@ export interface RunOptions {
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   /** Open files of file sinks, by their nodes. */
   readonly files: ReadonlyMap<NodeId, FileSink>
+  readonly parking: RunParking
+  /** A careful run has committed what failed, and nothing fails any more: an ordinary one may follow. */
+  readonly onMended: () => void
   readonly onFailure: (failure: RunFailure) => void
   /** A barrier has committed. */
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
@@ -130,7 +136,7 @@ export class PipelineRun {
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
-      mayRead: () => !this.#isOver && this.#epochBytes < options.limits.epochBytesMax,
+      mayRead: () => this.#mayRead,
       onRead: (bytes) => {
         this.#epochBytes += bytes
         this.#schedule()
@@ -146,6 +152,13 @@ export class PipelineRun {
   /** The barrier that is under way: sent, or being committed. */
   get barrierInFlight(): boolean {
     return this.#barrier !== undefined || this.#committing !== undefined
+  }
+
+  /** A careful run is likely to be over with its barrier: what it read behind that would be read again. */
+  get #mayRead(): boolean {
+    const { limits, parking } = this.#options
+    if (this.#isOver || parking.isFull || (parking.careful && this.barrierInFlight)) return false
+    return this.#epochBytes < limits.epochBytesMax
   }
 
   get taskCount(): number {
@@ -192,13 +205,21 @@ export class PipelineRun {
       fetchCells: (keys) => this.#fetchCells(keys, shardOf(task())),
       fetchTimers: (wanted) => this.#fetchTimers(wanted, task()),
       failed: (error, place) =>
-        this.#fail({ error: thrown(error), stack: error.stack, place, shard: shardOf(task()), isCounted: true }),
+        this.#fail({
+          error: thrown(error),
+          stack: error.stack,
+          place,
+          shard: shardOf(task()),
+          stage: task().stage,
+          isCounted: true,
+        }),
       lost: (error, place, isCulprit) =>
         this.#fail({
           error,
           stack: undefined,
           place: isCulprit ? place : nowhere,
           shard: shardOf(task()),
+          stage: task().stage,
           isCounted: isCulprit,
         }),
     }
@@ -310,20 +331,28 @@ export class PipelineRun {
     await submitted
     killPoint('pipeline:committed')
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
+    const { parking } = this.#options
+    const isClean = parking.committed(parts)
     this.#lastBarrier = clock.monotonic()
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
+    if (parking.careful && isClean && this.#tasks.hasPassed(parking.careful.until)) {
+      this.stop()
+      return this.#options.onMended()
+    }
+    // Another barrier, in which nothing fails, ends the careful run.
+    if (parking.careful && !isClean) this.#hasTicked = true
     for (const { task } of parts) task.handle.committed(barrier.number)
     this.#tasks.awaitIdleness()
     this.#follow()
   }
 
   #rowsOf(parts: readonly BarrierPart[]): BarrierRows {
-    const { rows, changes } = rowsOf(parts, this.#times)
-    if (changes > 0) this.#isNew = false
-    if (this.#number % forgetEvery !== 1) return { rows, changes }
+    const { rows, changes, stateChanges } = rowsOf(parts, this.#times)
+    if (stateChanges > 0) this.#isNew = false
+    if (this.#number % forgetEvery !== 1) return { rows, changes, stateChanges }
     const gone = this.#times.forget((root, shard) => this.#tasks.hasHeirs(root, shard))
-    return { rows: [...rows, ...gone], changes }
+    return { rows: [...rows, ...gone], changes, stateChanges }
   }
 
   #failCommit(thrownError: unknown): void {
@@ -331,11 +360,11 @@ export class PipelineRun {
     // A store that failed takes every room down with it: the daemon opens them again.
     if (error.code === 'STORE_FAILED') return this.stop()
     const isPassing = error.code === 'STORAGE_FULL' || error.code === 'TOO_BUSY'
-    this.#fail({ error, stack: error.stack, place: nowhere, shard: undefined, isCounted: !isPassing })
+    this.#fail({ error, stack: error.stack, place: nowhere, shard: undefined, stage: undefined, isCounted: !isPassing })
   }
 
   #failAs(error: MillraceError, shard: ShardId | undefined): void {
-    this.#fail({ error, stack: undefined, place: nowhere, shard, isCounted: true })
+    this.#fail({ error, stack: undefined, place: nowhere, shard, stage: undefined, isCounted: true })
   }
 
   #fail(failure: RunFailure): void {

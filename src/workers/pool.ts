@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { NodeId, PlanDescription } from '../operators/index.js'
-import type { ChannelId, TimerPage, TimerRequest } from '../operators/task/index.js'
+import type { ChannelId, ParkAt, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
 import {
   type ChannelStart,
@@ -30,6 +30,8 @@ export interface PoolOptions {
 export interface Place {
   readonly node: NodeId | undefined
   readonly sequence: number | undefined
+  /** The row cannot be parked here, but there. */
+  readonly parkAt?: ParkAt | undefined
 }
 
 /** What a task hears of its worker. */
@@ -219,7 +221,11 @@ export class WorkerPool {
         return
       case 'failed':
         thread.tasks.delete(message.task)
-        return listener.failed(message.error, { node: message.node, sequence: message.sequence })
+        return listener.failed(message.error, {
+          node: message.node,
+          sequence: message.sequence,
+          parkAt: message.parkAt,
+        })
     }
   }
 
