@@ -1,3 +1,4 @@
+export type { ParkedFilter, ParkedList, ParkedRecord } from './parked-list.js'
 export type { Pipeline, PipelineView } from './pipeline.js'
 export type { PipelineState } from './pipeline-lifecycle.js'
 export { type DeployRequest, Pipelines, type PipelinesOptions } from './pipelines.js'

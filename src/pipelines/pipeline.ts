@@ -86,8 +86,6 @@ export interface StepCount {
   /** undefined where nothing follows. */
   readonly rowsOut: number | undefined
   readonly failures: number
-  /** Records that wait at the step. */
-  readonly parked: number
   readonly events: ReadonlyMap<string, number>
 }
 
@@ -115,6 +113,8 @@ export class Pipeline {
   #isCareful = false
   /** Queues that the next run tries again: their rows begin with these bytes, as text. */
   #retries: ReadonlySet<string> = new Set()
+  /** Those of them that the run under way tries. */
+  #taken: ReadonlySet<string> = new Set()
   #parked: ParkedIndex
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
@@ -159,6 +159,8 @@ export class Pipeline {
   /** Begins, unless it had failed or drained before. */
   start(): void {
     if (this.#state === 'starting') this.#work(this.#begin())
+    // Of one that does not run, what waits is shown and may be given up.
+    else this.#work(this.#withIndex(() => {}))
   }
 
   #work(work: Promise<void>): void {
@@ -249,7 +251,8 @@ export class Pipeline {
 
   /** How careful the next run has to be; undefined: not at all. */
   async #careful(): Promise<CarefulRun | undefined> {
-    const retries = await this.#rowsParked().queues(this.#retries)
+    this.#taken = this.#retries
+    const retries = await this.#rowsParked().queues(this.#taken)
     if (!this.#isCareful && retries.length === 0) return undefined
     return { until: this.#suspects.until, poison: this.#suspects.poison(), retries }
   }
@@ -282,44 +285,65 @@ export class Pipeline {
     return this.#withIndex(() => this.#rowsParked().list(filter))
   }
 
+  /** A pipeline that does not run knows what waits from the store alone. */
   async #withIndex<Result>(run: () => Result | Promise<Result>): Promise<Result> {
-    // A pipeline that does not run has loaded none.
-    if (!this.#run && this.#state !== 'starting')
-      this.#parked = await ParkedIndex.load(this.#around.storage, this.#row.id, this.#around.limits)
+    if (!this.#run) {
+      const { storage, limits } = this.#around
+      const index = await ParkedIndex.load(storage, this.#row.id, limits)
+      if (!this.#run) this.#parked = index
+    }
     return run()
   }
 
-  /** Tries again what is parked, each key's rows in their order. Gives how many there are. */
-  async retryParked(filter: ParkedFilter): Promise<number> {
-    await this.#working
-    this.#mustRun()
-    const chosen = await this.#withIndex(() => this.#rowsParked().choose(filter))
-    if (chosen.names.size === 0) return 0
-    this.#retries = new Set([...this.#retries, ...chosen.names])
-    await this.#restart(async () => {})
-    return chosen.records
+  /** Runs something when no beginning, failure or end is under way, and lets none begin meanwhile. */
+  async #alone<Result>(run: () => Promise<Result>): Promise<Result> {
+    for (let before: Promise<void> | undefined; before !== this.#working; ) {
+      before = this.#working
+      await before
+    }
+    const done = run()
+    this.#work(
+      done.then(
+        () => {},
+        () => {},
+      ),
+    )
+    return done
+  }
+
+  /** Tries again what is parked, each key's rows in their order. Gives how many there are. Throws CONFLICT, NOT_FOUND. */
+  retryParked(filter: ParkedFilter): Promise<number> {
+    return this.#alone(async () => {
+      this.#mustRun()
+      const { names, records } = await this.#withIndex(() => this.#rowsParked().choose(filter))
+      if (names.size === 0) return 0
+      this.#retries = new Set([...this.#retries, ...names])
+      await this.#restart(async () => {})
+      return records
+    })
   }
 
   /**
    * Gives up the first row of each queue, or all of them, and tries those that waited behind it. Gives how many were given up.
    */
-  async dropParked(filter: ParkedFilter, isAll: boolean): Promise<number> {
-    await this.#working
-    let dropped = 0
-    await this.#restart(async () => {
-      const parked = await this.#withIndex(() => this.#rowsParked())
-      const chosen = parked.choose(filter)
-      const keys = parked.rowsToDrop(chosen.names, isAll)
-      dropped = keys.length
-      for (let at = 0; at < keys.length; at += dropRowsMax)
-        await this.#around.commit.submit({
-          rows: keys.slice(at, at + dropRowsMax).map((key) => ({ key, value: undefined })),
-          essential: true,
-        })
-      for (const key of keys) this.#parked.take(key, undefined)
-      this.#retries = new Set([...this.#retries, ...chosen.names])
+  dropParked(filter: ParkedFilter, isAll: boolean): Promise<number> {
+    return this.#alone(async () => {
+      let dropped = 0
+      await this.#restart(async () => {
+        const parked = await this.#withIndex(() => this.#rowsParked())
+        const { names } = parked.choose(filter)
+        const keys = parked.rowsToDrop(names, isAll)
+        dropped = keys.length
+        for (let at = 0; at < keys.length; at += dropRowsMax)
+          await this.#around.commit.submit({
+            rows: keys.slice(at, at + dropRowsMax).map((key) => ({ key, value: undefined })),
+            essential: true,
+          })
+        for (const key of keys) this.#parked.take(key, undefined)
+        this.#retries = new Set([...this.#retries, ...names])
+      })
+      return dropped
     })
-    return dropped
   }
 
   #mustRun(): void {
@@ -358,7 +382,8 @@ export class Pipeline {
 
   /** Attempts are forgotten once the position has passed the record that failed. */
   #passed(positions: readonly Position[], seconds: number): void {
-    this.#retries = new Set()
+    if (this.#taken.size > 0) this.#retries = new Set([...this.#retries].filter((name) => !this.#taken.has(name)))
+    this.#taken = new Set()
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure
@@ -478,7 +503,6 @@ export class Pipeline {
   stepCounts(): readonly StepCount[] {
     const { nodes } = this.#row.plan
     const consumers = consumersOf(nodes)
-    const parked = this.parkedByPlace()
     return stepsOf(this.#row.plan).map((node, step) => {
       const id = step + 1
       const next = consumers[id] as readonly NodeId[]
@@ -495,7 +519,6 @@ export class Pipeline {
               ? rowsOut.reduce((sum, rows) => sum + rows, 0)
               : Math.max(...rowsOut),
         failures: this.failuresOf[id] as number,
-        parked: parked.get(stepLabel(node, step)) ?? 0,
         events: this.events.get(id) ?? new Map<string, number>(),
       }
     })

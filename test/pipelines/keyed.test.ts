@@ -11,6 +11,8 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const data = join(folder, 'data')
 const env = {
   MILLRACE_WORKERS_THREADS: '3',
+  // Here a pipeline stops at what it cannot take; parked.test.ts has the other way.
+  MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   // Small, so that there are many barriers, and many handovers between two of them.
   MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',

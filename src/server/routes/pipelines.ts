@@ -2,7 +2,7 @@ import { MillraceError } from '../../runtime/index.js'
 import { created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, source, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, parked: {records, keys, isFull}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
 
 export const pipelineRoutes: readonly Route[] = [
   {
