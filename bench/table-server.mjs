@@ -11,6 +11,16 @@ export async function startDaemon(data, nodeArguments) {
   return { port: daemon.port, pid: daemon.pid, readySeconds: daemon.readySeconds, stop: () => daemon.stop() }
 }
 
+/** Node's HTTP server with constant answers, which nothing built on it can be faster than. */
+export async function startBare(nodeArguments) {
+  const file = new URL('bare-server.mjs', import.meta.url).pathname
+  const child = spawn(process.execPath, [...nodeArguments, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  process.once('exit', () => child.kill('SIGKILL'))
+  const port = await new Promise((resolve) => child.stdout.once('data', (line) => resolve(Number(line))))
+  const stop = async () => void child.kill('SIGTERM')
+  return { port, pid: child.pid, readySeconds: 0, isBare: true, stop }
+}
+
 /** `{port}` and `{data}` in the command are filled in; ready is when it answers ListTables. */
 export async function startPeer(command, data) {
   const port = await freePort()

@@ -1,7 +1,9 @@
 // Tables: every operation's throughput, latency and processor time, against raw HTTP clients in this process; the daemon and
 // any peers in one run, their loads in turn. The daemon syncs every commit.
 //   npm run bench -- tables [--seconds 5] [--rounds 3] [--connections 64] [--items 100000] [--partitions 2000]
-//     [--records 200000] [--only TEXT] [--peer 'NAME=COMMAND']... [--json] [--profile FOLDER]
+//     [--records 200000] [--only TEXT] [--bare] [--peer 'NAME=COMMAND']... [--json] [--profile FOLDER]
+// --bare adds Node's own HTTP server with constant answers, for PutItem and GetItem: what a request costs before anything is
+// done for it.
 // A peer's command has {port}, and {data} for a folder of its own, as in
 //   --peer 'DynamoDB Local, in memory=java -Djava.library.path=DIR -cp "DIR/*" com.amazonaws.services.dynamodbv2.local.main.ServerRunner -inMemory -port {port}'
 //   --peer 'dynalite=node DIR/node_modules/dynalite/cli.js --createTableMs 0 --port {port}'
@@ -12,7 +14,7 @@ import { call, load } from './load.mjs'
 import { median, printMachine, summary, temporaryFolder } from './measure.mjs'
 import { processorTime, residentMegabytes } from './process.mjs'
 import { definitionOf, fillOf, loadsOf, tables } from './table-loads.mjs'
-import { startDaemon, startPeer } from './table-server.mjs'
+import { startBare, startDaemon, startPeer } from './table-server.mjs'
 
 const { values: flags } = parseArgs({
   options: {
@@ -23,6 +25,7 @@ const { values: flags } = parseArgs({
     partitions: { type: 'string', default: '2000' },
     records: { type: 'string', default: '200000' },
     only: { type: 'string', default: '' },
+    bare: { type: 'boolean', default: false },
     peer: { type: 'string', multiple: true, default: [] },
     json: { type: 'boolean', default: false },
     profile: { type: 'string' },
@@ -41,6 +44,7 @@ const plainSync = await printMachine(folder)
 async function openServers() {
   const profiled = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`] : []
   const servers = [{ name: 'millrace', ...(await startDaemon(join(folder, 'millrace'), profiled)) }]
+  if (flags.bare) servers.push({ name: 'node:http, constant', ...(await startBare([])) })
   for (const [i, peer] of flags.peer.entries()) {
     const equals = peer.indexOf('=')
     const data = join(folder, `peer-${i}`)
@@ -130,14 +134,18 @@ async function measure({ port, pid }, { connections, operation, items = 1, body 
   }
 }
 
+/** What the bare server has an answer of the right size for. */
+const bareOperations = ['PutItem', 'GetItem']
+
 const servers = await openServers()
-for (const server of servers) await prepare(server)
+for (const server of servers) if (!server.isBare) await prepare(server)
 const results = []
 for (const [name, each] of loads) {
   const rounds = new Map(servers.map((server) => [server, []]))
   // The first round of each warms up and does not count.
   for (let round = 0; round <= Number(flags.rounds); round++) {
     for (const server of servers) {
+      if (server.isBare && !bareOperations.includes(each.operation)) continue
       try {
         const found = await measure(server, each)
         if (round > 0) rounds.get(server).push(found)

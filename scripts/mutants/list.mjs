@@ -307,6 +307,20 @@ export const others = [
     by: { file: 'test/tables/expressions/differential.test.ts', title: 'an update makes of an item what a second' },
   },
   {
+    name: 'a page that was read beside a commit is not kept',
+    file: 'src/tables/reads/page-cache.ts',
+    guard: 'reading.isStale = true',
+    without: 'reading.isStale = false',
+    by: { file: 'test/tables/reads/page-cache.test.ts', title: 'no Query gives less than what was acknowledged' },
+  },
+  {
+    name: 'a page goes with a write of its partition',
+    file: 'src/tables/reads/page-cache.ts',
+    guard: '      for (const name of this.#names.get(partition) ?? []) this.#pages.delete(name)\n',
+    without: '',
+    by: { file: 'test/tables/reads/page-cache.test.ts', title: 'no Query gives less than what was acknowledged' },
+  },
+  {
     name: 'the entries of an item are written with it',
     file: 'src/tables/items/writer.ts',
     guard: '[...indexEffects(row, key, old, after), ...times]',

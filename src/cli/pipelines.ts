@@ -23,6 +23,12 @@ interface Pipeline {
   }
 }
 
+interface ShownState {
+  readonly step: string
+  readonly operator: string
+  readonly cells: readonly { readonly name: string | number | null; readonly value: unknown }[]
+}
+
 /** A pipeline for people: its error with place and stack, as one reads it. Steps are counted from 1, as errors do. */
 async function forPeople({ steps, barrier, error, plan, parked, ...rest }: Pipeline): Promise<object> {
   const { topologyText } = await import('../operators/plan/index.js')
@@ -84,6 +90,27 @@ export function registerPipelines(program: Command): void {
       const { json } = globals(command)
       const view = await new Client(globals(command)).call<Pipeline>('GET', `pipelines/${encodeURIComponent(name)}`)
       printOne(json ? view : await forPeople(view), json)
+    })
+  pipelines
+    .command('state <name> <key>')
+    .description('what the steps of a pipeline have committed for a key; JSON stands for its value, too')
+    .option('--step <step>', 'one step only')
+    .action(async (name: string, key: string, { step }: { step?: string }, command: Command) => {
+      const { json } = globals(command)
+      const path = [name, 'state', ...(step === undefined ? [] : [step]), key].map(encodeURIComponent).join('/')
+      const { steps } = await new Client(globals(command)).call<{ steps: readonly ShownState[] }>(
+        'GET',
+        `pipelines/${path}`,
+      )
+      const shown = steps.flatMap((each) =>
+        each.cells.map((cell) => ({
+          step: each.step,
+          operator: each.operator,
+          cell: cell.name ?? '',
+          value: JSON.stringify(cell.value),
+        })),
+      )
+      printList('state', steps, shown, json)
     })
   pipelines
     .command('delete <name>')

@@ -8,6 +8,7 @@ import { Latches } from './latches.js'
 import type { Ledger } from './ledger.js'
 import type { Mark } from './mark.js'
 import { RowCache } from './row-cache.js'
+import { rowName } from './row-name.js'
 import type { BatchEffect, CommitPath, Decided, EffectSet, Receipt, RecordEffect, Release, RowEffect } from './types.js'
 
 /** Lays records into shards and chunks; the log is one. */
@@ -139,6 +140,7 @@ export class Commit implements CommitPath {
   #pauses = 0
   #whenIdle: (() => void)[] = []
   readonly #listeners: (() => void)[] = []
+  readonly #rowListeners: ((rows: readonly RowEffect[]) => void)[] = []
 
   constructor(options: CommitOptions) {
     this.#options = options
@@ -162,6 +164,11 @@ export class Commit implements CommitPath {
   /** Called after each returned commit, before its receipts resolve. */
   onReturned(listener: () => void): void {
     this.#listeners.push(listener)
+  }
+
+  /** As onReturned, with the commit's rows (not those of the log): for who keeps in memory what is made of rows. */
+  onRowsReturned(listener: (rows: readonly RowEffect[]) => void): void {
+    this.#rowListeners.push(listener)
   }
 
   /** The sequence number behind the newest durable one. */
@@ -198,6 +205,15 @@ export class Commit implements CommitPath {
     return this.#latches.take(keys.map(rowName))
   }
 
+  /** Takes the latch of a row that is free, by its `rowName`; false when it is not. To be given back with `unlatch`. */
+  latchNow(name: string): boolean {
+    return this.#latches.takeNow(name)
+  }
+
+  unlatch(name: string): void {
+    this.#latches.giveBack(name)
+  }
+
   read(key: Buffer): Decided | Promise<Decided> {
     const name = rowName(key)
     const pending = this.#overlay.get(name)
@@ -216,6 +232,10 @@ export class Commit implements CommitPath {
 
   readDurable(key: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
     return this.#cache.get(rowName(key), key)
+  }
+
+  readDurableText(key: Buffer): string | undefined | Promise<string | undefined> {
+    return this.#cache.getText(rowName(key), key)
   }
 
   readDurableMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
@@ -402,6 +422,7 @@ export class Commit implements CommitPath {
     }
     this.#queuedBytes -= gathering.bytes
     // Still in flight for its listeners: if one throws, those who wait for this commit are told with all the others.
+    for (const listener of this.#rowListeners) listener(gathering.rows)
     for (const listener of this.#listeners) listener()
     this.#inFlight = undefined
     gathering.resolve({ commit: gathering.commit, time })
@@ -471,6 +492,5 @@ function acceptedBy({ refused }: Gathering, effects: EffectSet, receipt: Receipt
 /** Entries of indexes are read in ranges alone: in the overlay and the cache they would only take the place of items. */
 const isReadByKey = ({ key }: RowEffect): boolean => key[0] !== Family.index
 
-const rowName = (key: Buffer): string => key.toString('latin1')
 const nothing = (): void => {}
 const asDurable = (value: Buffer | undefined): Decided => ({ value, seen: undefined })

@@ -16,6 +16,19 @@ export class Latches {
     this.#waitersMax = waitersMax
   }
 
+  /** Takes one key, when it is free, without a release of its own: see giveBack. */
+  takeNow(key: string): boolean {
+    if (this.#held.has(key)) return false
+    this.#held.set(key, undefined)
+    return true
+  }
+
+  giveBack(key: string): void {
+    const next = this.#held.get(key)?.shift()
+    if (next) next()
+    else this.#held.delete(key)
+  }
+
   /** Takes all keys in key order, so that two who want the same keys cannot wait for each other. */
   take(keys: readonly string[]): Release | Promise<Release> {
     const sorted = keys.length > 1 ? [...new Set(keys)].sort() : keys
@@ -53,12 +66,7 @@ export class Latches {
     return () => {
       if (released) return
       released = true
-      for (const key of keys) {
-        const waiters = this.#held.get(key)
-        const next = waiters?.shift()
-        if (next) next()
-        else this.#held.delete(key)
-      }
+      for (const key of keys) this.giveBack(key)
     }
   }
 }

@@ -38,9 +38,18 @@ export class RowCache {
   get(name: string, key: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
     const row = this.#rows.get(name)
     if (row !== undefined) return row === missing ? undefined : Buffer.from(row, 'latin1')
-    const running = this.#readings.get(name)
-    if (running) return running.value
-    return this.#read(name, key)
+    return this.#joined(name, key)
+  }
+
+  /** As `get`, with a character for each byte. */
+  getText(name: string, key: Buffer): string | undefined | Promise<string | undefined> {
+    const row = this.#rows.get(name)
+    if (row !== undefined) return row === missing ? undefined : row
+    return this.#joined(name, key).then((value) => value?.toString('latin1'))
+  }
+
+  #joined(name: string, key: Buffer): Promise<Buffer | undefined> {
+    return this.#readings.get(name)?.value ?? this.#read(name, key)
   }
 
   async getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {

@@ -91,6 +91,8 @@ export interface CommitPath {
   readMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]>
   /** For answers to clients: durable state only. */
   readDurable(key: Buffer): Promise<Buffer | undefined> | Buffer | undefined
+  /** As `readDurable`, with a character for each byte (latin1), as the row cache holds it. */
+  readDurableText(key: Buffer): Promise<string | undefined> | string | undefined
   readDurableMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]>
   /**
    * Takes the latches of all rows, in key order, before the first read; hold them until `submit` was called (not until

@@ -269,6 +269,7 @@ export const configSchema = z.strictObject({
         'Time between two counts of the items and bytes of a table, which DescribeTable shows.',
         1000,
       ),
+      queryCacheBytesMax: bytes(32 * MiB, 'Answers of Query in memory, for partitions that nobody writes to.', 0),
     })
     .prefault({})
     .describe('Tables.'),

@@ -3,7 +3,7 @@ import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, openKafkajsCluster } from '../kafka/index.js'
-import { eventIds, ShardedLog, type StreamId } from '../log/index.js'
+import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { Retention } from '../retention/index.js'
@@ -99,7 +99,7 @@ async function buildRooms(
     logger,
     region,
     accountId,
-    eventId,
+    eventIdPrefix: eventIdPrefixes(region, commit.storeId, commit.epochs),
     streamRetentionMs,
     control: config.tables,
     ttl: config.ttl,

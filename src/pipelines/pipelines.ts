@@ -26,6 +26,7 @@ import {
   sinkFileRow,
 } from './rows.js'
 import type { RunSource } from './run-tasks.js'
+import { type ShownState, stateOfKey } from './state-query.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
@@ -100,6 +101,28 @@ export class Pipelines {
   /** Throws NOT_FOUND. */
   show(name: string): PipelineView {
     return this.#pipeline(name).view()
+  }
+
+  /** About how many bytes of the store the state and timers of each pipeline take; what was written last may not count. */
+  async stateBytes(): Promise<ReadonlyMap<string, number>> {
+    const { storage } = this.#options
+    const sizes = new Map<string, number>()
+    for (const { row } of this.#pipelines.values()) {
+      let bytes = 0
+      for (const family of [Family.state, Family.timer]) {
+        const { gte, lt } = rowsWith(family, row.id)
+        bytes += await storage.approximateSize(gte, lt)
+      }
+      sizes.set(row.plan.name, bytes)
+    }
+    return sizes
+  }
+
+  /** What the steps of a pipeline have committed for a key, see `stateOfKey`. Throws NOT_FOUND. */
+  state(name: string, key: string, step?: string): Promise<ShownState[]> {
+    const { commit, storage } = this.#options
+    const { row } = this.#pipeline(name)
+    return stateOfKey({ row, stages: stagesOf(row.plan.nodes), commit, storage }, key, step)
   }
 
   /**

@@ -75,6 +75,14 @@ export function pipelineMetrics(read: ReadRooms): void {
     'How far the event time of the slowest task is, seconds since 1970; absent while nothing asks for it.',
     ({ watermark }) => (watermark === undefined ? undefined : watermark / 1000),
   )
+  read(
+    'pipeline_state_bytes',
+    'gauge',
+    'About how many bytes of the store the state and timers of a pipeline take, compressed; what was written last may not count yet.',
+    ['pipeline'],
+    async ({ pipelines }) =>
+      [...(await pipelines.stateBytes())].map(([pipeline, value]) => ({ labels: { pipeline }, value })),
+  )
   perPipeline(
     'pipeline_barrier_seconds',
     'gauge',

@@ -3,7 +3,8 @@ import { killPoint } from '../runtime/index.js'
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
   const body = `${JSON.stringify(value)}\n`
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+  // An array spares Node a map of the headers.
+  response.writeHead(status, ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))])
   killPoint('server:answering')
   // A text goes out in one write with the head; bytes take a second one.
   response.end(body)

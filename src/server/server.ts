@@ -207,17 +207,20 @@ export class Server {
   }
 }
 
+/** Its parameters are only read. */
 type Target = Pick<URL, 'pathname' | 'searchParams'>
 
 /** A path that a URL would show as it is: most are, and parsing one takes longer than routing it. */
 const plainPath = /^(?:\/[\w-][\w.-]*)+$/
+
+const noParameters = new URLSearchParams()
 
 /** What a load balancer asks, and tells nothing of anybody's data. */
 const isOpen = (pathname: string): boolean => pathname === '/healthz' || pathname === '/readyz'
 
 /** Throws BAD_REQUEST. */
 function targetOf(path: string): Target {
-  if (plainPath.test(path)) return { pathname: path, searchParams: new URLSearchParams() }
+  if (plainPath.test(path)) return { pathname: path, searchParams: noParameters }
   try {
     return new URL(path.startsWith('/') ? `http://daemon${path}` : path)
   } catch {

@@ -15,12 +15,14 @@ import { deriveExpiry } from './expiry/expiry-row.js'
 import { Sweeper } from './expiry/sweeper.js'
 import { TimeToLive } from './expiry/time-to-live.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
-import { BatchOperations } from './items/batch-operations.js'
+import { BatchReads } from './items/batch-get.js'
+import { BatchWrites } from './items/batch-write.js'
 import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
 import { RangeOperations } from './reads/range-operations.js'
+import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
 import { type Input, parseInput } from './requests/request.js'
 import { checkShape, checkShapeOfValues } from './requests/shapes.js'
@@ -40,7 +42,8 @@ export interface TablesOptions {
   /** Region and account of resource names. */
   readonly region: string
   readonly accountId: string
-  readonly eventId: (sequence: number) => string
+  /** Of an event id, what stands before the digits of its sequence number (log/event-id.ts). */
+  readonly eventIdPrefix: (sequence: number) => string
   /** What an AWS stream shows of its change log, and how long a closed one can be read. */
   readonly streamRetentionMs: number
   /** How the control plane behaves; what is left out is as by default. */
@@ -57,13 +60,7 @@ export interface ExpirySettings {
 
 const expiryDefaults: ExpirySettings = { sweepMs: 500, rowsAtOnceMax: 256, changeMs: 0 }
 
-/** What a request says beside its body. */
-export interface Asked {
-  /** The address that it was sent to. */
-  readonly host: string
-}
-
-type Operation = (input: Input, asked: Asked) => Promise<Buffer | object>
+type Operation = (input: Input, asked: Asked) => Buffer | Promise<Buffer | object>
 
 /** Minutes for which a client may keep what DescribeEndpoints answers. */
 const endpointMinutes = 1440
@@ -96,8 +93,15 @@ export class Tables {
     this.sweeper = new Sweeper({ ...options, ...expiryDefaults, ...options.ttl, catalogue, writer: this.#writer })
     this.#writer.observeExpiry((table, seconds) => this.sweeper.lower(table, seconds))
     const items = new ItemOperations(options.commit, catalogue, this.#writer, throttle, collections)
-    const batches = new BatchOperations(options.commit, catalogue, this.#writer, throttle, collections)
-    const ranges = new RangeOperations(options.storage, options.commit, catalogue, throttle)
+    const batchWrites = new BatchWrites(catalogue, this.#writer, collections)
+    const batchReads = new BatchReads(options.commit, catalogue, throttle)
+    const ranges = new RangeOperations(
+      options.storage,
+      options.commit,
+      catalogue,
+      throttle,
+      settings.queryCacheBytesMax,
+    )
     const tables = new TableOperations({
       catalogue,
       backfills: this.#backfills,
@@ -120,8 +124,8 @@ export class Tables {
         GetItem: (input) => items.get(input),
         UpdateItem: (input) => items.update(input),
         DeleteItem: (input) => items.delete(input),
-        BatchWriteItem: (input) => batches.write(input),
-        BatchGetItem: (input) => batches.get(input),
+        BatchWriteItem: (input) => batchWrites.write(input),
+        BatchGetItem: (input) => batchReads.get(input),
         TransactWriteItems: (input) => transactions.write(input),
         TransactGetItems: (input) => transactions.get(input),
         ...statementOperations({ ...options, catalogue, writer: this.#writer, transactions: this.#transactions }),
@@ -146,7 +150,7 @@ export class Tables {
         ListStreams: (input) => streams.listStreams(input),
         DescribeStream: (input) => streams.describeStream(input),
         GetShardIterator: (input) => streams.getShardIterator(input),
-        GetRecords: (input) => streams.getRecords(input),
+        GetRecords: (input, asked) => streams.getRecords(input, asked),
       },
     }
   }
@@ -163,27 +167,39 @@ export class Tables {
     return new Tables(options, catalogue, windowTime)
   }
 
-  /** Runs one operation of the AWS JSON protocol. Throws AwsError, or MillraceError for faults of the daemon itself. */
-  async execute(
+  /**
+   * Runs one operation of the AWS JSON protocol; what needs no disk is answered at once. Throws or rejects with AwsError, or
+   * MillraceError for faults of the daemon itself. While an operation waits for the disk its body is held, and not what was
+   * parsed of it: the garbage collector copies whatever lives that long.
+   */
+  execute(
     service: string,
     operation: string,
     body: Buffer,
     asked: Asked = { host: 'localhost' },
-  ): Promise<Buffer> {
-    const run = this.#operations[service]
-    if (!run || !Object.hasOwn(run, operation)) throw unknownOperation()
+  ): Buffer | Promise<Buffer> {
+    const operations = this.#operations[service]
+    if (!operations || !Object.hasOwn(operations, operation)) throw unknownOperation()
+    const input = this.#read(operation, body)
+    try {
+      const answer = (operations[operation] as Operation)(input, asked)
+      if (Buffer.isBuffer(answer)) return answer
+      return answer.then(bytesOf, (thrown: unknown) => {
+        throw failureOf(thrown, operation, body)
+      })
+    } catch (thrown) {
+      throw failureOf(thrown, operation, body)
+    }
+  }
+
+  #read(operation: string, body: Buffer): Input {
     try {
       const input = parseInput(body)
       checkShape(operation, input)
       refuseForeignArns(operation, input, this.#home)
-      const answer = await (run[operation] as Operation)(input, asked).catch((error: unknown) => {
-        // The walk through all values is left to requests that are refused.
-        if (isRefusal(error)) checkShapeOfValues(operation, input)
-        throw error
-      })
-      return Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
-    } catch (error) {
-      throw asAwsError(error, operation)
+      return input
+    } catch (thrown) {
+      throw asAwsError(thrown, operation)
     }
   }
 
@@ -254,6 +270,19 @@ export class Tables {
     await Promise.all([this.sweeper.close(), this.#counts.close()])
     await Promise.all([this.#backfills.close(), this.#transactions.close()])
     await this.#catalogue.close()
+  }
+}
+
+const bytesOf = (answer: Buffer | object): Buffer =>
+  Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer))
+
+/** The walk through all values is left to requests that are refused. */
+function failureOf(thrown: unknown, operation: string, body: Buffer): unknown {
+  try {
+    if (isRefusal(thrown)) checkShapeOfValues(operation, parseInput(body))
+    return asAwsError(thrown, operation)
+  } catch (fault) {
+    return asAwsError(fault, operation)
   }
 }
 

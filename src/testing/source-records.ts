@@ -1,17 +1,9 @@
 import { Codec, type NewRecord, RecordFlag } from '../log/types.js'
-import { attributesOf, type ItemValue } from '../operators/index.js'
+import { attributesOf } from '../operators/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import { encodeChange, type ImageBytes } from '../tables/streams/change.js'
-import { type AttributeValue, encodeKeyValue, type KeySchema, type KeyType } from '../tables/values/index.js'
-
-/** A key attribute: its name where it is text, else with its type. */
-export type KeyAttributeOf = string | { readonly name: string; readonly type: KeyType }
-
-/** The key of a table. */
-export interface TableKey {
-  readonly hash: KeyAttributeOf
-  readonly range?: KeyAttributeOf
-}
+import { type AttributeValue, encodeKeyValue, type KeySchema } from '../tables/values/index.js'
+import type { KeyAttributeOf, PlainItem, TableKey, TestChange } from './test-inputs.js'
 
 export function schemaOf({ hash, range }: TableKey): KeySchema {
   return { hash: attribute(hash), ...(range === undefined ? {} : { range: attribute(range) }) }
@@ -20,17 +12,9 @@ export function schemaOf({ hash, range }: TableKey): KeySchema {
 const attribute = (given: KeyAttributeOf): KeySchema['hash'] =>
   typeof given === 'string' ? { name: given, type: 'S' } : given
 
-type Plain = Readonly<Record<string, ItemValue | undefined>>
-
-/** A change of a table as the test gives it. What is left out: the time now, no removal by the daemon itself. */
-export type TestChange<Row = Plain> =
-  | { readonly type: 'insert'; readonly new: Row; readonly time?: number }
-  | { readonly type: 'modify'; readonly new: Row; readonly old: Row; readonly time?: number }
-  | { readonly type: 'remove'; readonly old: Row; readonly time?: number; readonly service?: boolean }
-
 /** The record that a change makes in its table's change log. Throws BAD_REQUEST for an item without its key. */
 export function changeRecord(table: string, schema: KeySchema, change: TestChange, now: number): NewRecord {
-  const image = (change.type === 'remove' ? change.old : change.new) as Plain
+  const image = (change.type === 'remove' ? change.old : change.new) as PlainItem
   const keys: Record<string, AttributeValue> = {}
   const bytes: Buffer[] = []
   const attributes = attributesOf(image) as Readonly<Record<string, AttributeValue>>
@@ -56,7 +40,7 @@ export function changeRecord(table: string, schema: KeySchema, change: TestChang
     body: encodeChange(
       imageOf(keys),
       change.type === 'remove' ? undefined : imageOf(attributes),
-      change.type === 'insert' ? undefined : imageOf(attributesOf(change.old as Plain)),
+      change.type === 'insert' ? undefined : imageOf(attributesOf(change.old as PlainItem)),
     ),
   }
 }

@@ -1,16 +1,10 @@
 import { attributesOf, type ItemValue } from '../operators/index.js'
 import type { NodeId, PipelinePlan } from '../operators/plan/index.js'
-import { type CellName, encodeKey, opened, type Stages, unpackState } from '../operators/task/index.js'
+import { encodeKey, opened, type Stages, unpackState } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { type AttributeValue, encodeKeyValue, type KeySchema } from '../tables/values/index.js'
 import type { MemoryStore } from './memory-store.js'
-
-/** A cell of state as a test sees it. */
-export interface TestCell {
-  /** undefined: the main cell. */
-  readonly name: CellName | undefined
-  readonly value: unknown
-}
+import type { TestCell } from './test-inputs.js'
 
 /** Finds the committed state of a plan's steps. */
 export class StateLookup {

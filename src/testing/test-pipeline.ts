@@ -1,49 +1,16 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import type { Change, Duration, Source, StreamRecord } from '../operators/index.js'
+import type { Duration, Source } from '../operators/index.js'
 import { durationMs, type NodeId, type PipelinePlan, planOf, type SourcePlan } from '../operators/plan/index.js'
-import { type CellName, StepError } from '../operators/task/index.js'
+import { StepError } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { KeySchema } from '../tables/values/index.js'
 import { comparable } from './comparable.js'
 import { streamRecord } from './entries.js'
 import { MemoryPipeline } from './memory-pipeline.js'
 import { Results } from './results.js'
-import { changeRecord, schemaOf, type TableKey, type TestChange } from './source-records.js'
-import { StateLookup, type TestCell } from './state-lookup.js'
-
-/** A record of a stream, or of a file, as the test gives it. */
-export interface TestRecord<Value = unknown> {
-  /** Text; of a file its path, which is the default there. */
-  readonly key?: string
-  readonly value: Value
-  /** Milliseconds since 1970; virtual time by default. */
-  readonly time?: number
-}
-
-/** What a source takes. */
-export type TestInput<Value> =
-  Value extends Change<infer Row> ? TestChange<Row> : Value extends StreamRecord<infer Body> ? TestRecord<Body> : never
-
-export interface TestOptions {
-  /** Everything that chance decides follows from it; 1 by default. */
-  readonly seed?: number
-  /** Shards of each source at the beginning; 2 by default. */
-  readonly shards?: number
-  /** Tasks of each stage behind a keyBy; 2 by default. */
-  readonly tasks?: number
-  /** Virtual time at the beginning, milliseconds since 1970; 0 by default. */
-  readonly now?: number
-  /** The keys of tables that the pipeline reads or writes: `{ orders: { hash: 'id' } }`. */
-  readonly tables?: Readonly<Record<string, TableKey>>
-  /** How likely, from 0 to 1, a crash, a split or a merge of shards comes between any two steps; 0 by default. */
-  readonly faults?: { readonly crash?: number; readonly split?: number; readonly merge?: number }
-}
-
-/** What was given to a source. */
-export interface PushedInput {
-  readonly source: string
-  readonly input: TestRecord | TestChange
-}
+import { changeRecord, schemaOf } from './source-records.js'
+import { StateLookup } from './state-lookup.js'
+import type { PushedInput, TestCell, TestChange, TestInput, TestOptions, TestRecord } from './test-inputs.js'
 
 /** Open shards of a source above which chance splits none. */
 const chanceShardsMax = 8
@@ -245,7 +212,7 @@ export class TestPipeline {
   }
 
   /** What a step has committed for a key: the cell without a name, unless one is named. */
-  state<State = unknown>(step: string, key: unknown, cell?: CellName): State | undefined {
+  state<State = unknown>(step: string, key: unknown, cell?: string | number): State | undefined {
     return this.cells(step, key).find(({ name }) => name === cell)?.value as State | undefined
   }
 

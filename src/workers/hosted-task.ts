@@ -8,6 +8,7 @@ import {
   openKeyedTask,
   openSourceTask,
   type PipelinePlan,
+  packState,
   type SourceStageTask,
   type StageBarrier,
   type StoredCell,
@@ -15,8 +16,8 @@ import {
   type TaskHost,
   type TimerPage,
   type TimerRequest,
+  unpackState,
 } from '../operators/task/index.js'
-import { statePackr } from './packing.js'
 import type { ChannelEnd, ChannelStart, FromWorker, OpenTaskOptions, TaskAddress, TaskWork } from './protocol.js'
 import { TaskRows } from './rows/task-rows.js'
 
@@ -171,8 +172,8 @@ export class HostedTask {
         const handle = setTimeout(run, Math.min(ms, timeoutMsMax))
         return { cancel: () => clearTimeout(handle) }
       },
-      pack: (value) => statePackr.pack(value),
-      unpack: (bytes) => statePackr.unpack(bytes) as unknown,
+      pack: packState,
+      unpack: unpackState,
     }
   }
 

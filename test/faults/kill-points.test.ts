@@ -16,8 +16,8 @@ import { LedgerOfAppends, loadUntilGone } from './load.js'
 
 const cycles = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 500 : killPoints.length))
 const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now())
-/** How long a point may take to be passed; far more than any needs. */
-const reachedWithinMs = 30_000
+/** How long a point may take to be passed; far more than any needs, on a machine that is busy with other work, too. */
+const reachedWithinMs = 180_000
 
 it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed ${seed}): nothing acknowledged is lost`, {
   timeout: 3_600_000,
@@ -53,7 +53,7 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
     const count = /^(open|close):/.test(point)
       ? 1
       : 1 + Math.floor(writes.random() * (process.env.MILLRACE_LONG ? 4 : 2))
-    await killedAt(point, count)
+    await killedAt(point, count, cycle)
     daemon = await DaemonProcess.start({ data })
     expect(await writes.check(daemon), point).toEqual([])
     if (cycle % 25 === 24) expect(await appends.check(daemon), point).toEqual([])
@@ -78,7 +78,7 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
   )
 
   /** Resolves when the daemon has killed itself there; fails when it never came to that place. */
-  async function killedAt(point: string, count: number): Promise<void> {
+  async function killedAt(point: string, count: number, cycle: number): Promise<void> {
     const env = {
       MILLRACE_TEST_KILL_AT: `${point}:${count}`,
       MILLRACE_LOG_LEVEL: 'silent',
@@ -95,6 +95,6 @@ it(`kill -9 at each of ${killPoints.length} named points, ${cycles} times (seed 
     await loadUntilGone(started, { writes, appends, group, bundle, backups })
     await started.exited
     clearTimeout(end)
-    expect(started.child.signalCode, `the point ${point} was not passed ${count} times`).toBe('SIGKILL')
+    expect(started.child.signalCode, `cycle ${cycle}: the point ${point} was not passed ${count} times`).toBe('SIGKILL')
   }
 })

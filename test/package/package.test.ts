@@ -89,10 +89,26 @@ for await (const change of client.subscribe({ stream: 'table:things', group: 'mi
 await client.close()
 `,
   )
+  writeFileSync(
+    join(project, 'count.test.ts'),
+    `import { table } from 'millrace'
+import { testPipeline } from 'millrace/testing'
+import count from './count.js'
+
+const test = await testPipeline(count, { tables: { things: { hash: 'id' }, counts: { hash: 'id' } } })
+const things = table<{ id: string }>('things')
+await test.push(things, { type: 'insert', new: { id: 'a' } })
+// @ts-expect-error: an item of another type
+await test.push(things, { type: 'insert', new: { id: 1 } })
+await test.advance('1m')
+const items: { things: number }[] = test.items('counts')
+test.expectSameAs(() => items)
+`,
+  )
   symlinkSync(join(root, 'node_modules', 'typescript'), join(project, 'node_modules', 'typescript'))
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const options = ['--strict', '--noEmit', '--module', 'NodeNext', '--target', 'ES2022', '--types', '']
-  await run(process.execPath, [tsc, ...options, 'count.ts', 'follow.ts'], { cwd: project })
+  await run(process.execPath, [tsc, ...options, 'count.ts', 'follow.ts', 'count.test.ts'], { cwd: project })
 })
 
 test('what only the development of Millrace needs is not in it', async () => {

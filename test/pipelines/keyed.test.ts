@@ -14,6 +14,8 @@ const env = {
   // Here a pipeline stops at what it cannot take; parked.test.ts has the other way.
   MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_RETRY_MS: '20',
+  MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
+  MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   // Small, so that there are many barriers, and many handovers between two of them.
   MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',
   MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
@@ -171,6 +173,36 @@ describe('keyed by another key than the source', () => {
   })
 })
 
+describe('a thread that dies', () => {
+  it('takes down what has tasks in it, and counts an attempt for the one whose code it was', async () => {
+    await daemon.v1('POST', 'streams', { name: 'loops', shards: 2 })
+    await table('healthy')
+    await table('looping')
+    const of = (name: string, body: string) => `
+      export default pipeline('${name}')
+        .from(stream<number>('loops'))
+        .keyBy((record) => record.value % 10)
+        .map((record) => { ${body} return record.value })
+        .count('n')
+        .to(table('${name}', (n, key) => ({ id: String(key), n })))
+    `
+    await deploy(of('healthy', ''))
+    await deploy(of('looping', 'if (record.value === 57) for (;;) {}'))
+    await append(
+      'loops',
+      Array.from({ length: 100 }, (_, value) => ({ key: `k${value}`, value })),
+    )
+    await expect.poll(async () => (await show('looping')).state).toBe('failed')
+    expect((await show('looping')).error).toMatchObject({ code: 'STEP_TIMEOUT', step: 1 })
+    await caughtUp('pipeline:healthy')
+    await expect.poll(async () => (await show('healthy')).state).toBe('running')
+    expect((await show('healthy')).attempts).toBe(0)
+    expect((await rows('healthy')).map((row) => row.n!.N)).toEqual(Array.from({ length: 10 }, () => '10'))
+    await remove('looping')
+    await remove('healthy')
+  })
+})
+
 describe('several sources', () => {
   it('meet in one step, and begin and go together', async () => {
     await daemon.v1('POST', 'streams', { name: 'left', shards: 2 })
@@ -210,5 +242,51 @@ describe('several sources', () => {
     await remove('both')
     const { groups } = await daemon.v1<{ groups: { name: string }[] }>('GET', 'groups')
     expect(groups.filter(({ name }) => name.startsWith('pipeline:both'))).toEqual([])
+  })
+})
+
+describe('a stream in between', () => {
+  it('is written and read by one pipeline, each record once, over a kill', async () => {
+    for (const name of ['words', 'letters', 'refused']) await daemon.v1('POST', 'streams', { name, shards: 2 })
+    await table('letterCounts')
+    await deploy(`
+      const [words, refused] = pipeline('words')
+        .from(stream<string>('words'))
+        .branch((record) => record.value !== '')
+      export default [
+        words
+          .flatMap((record) => [...record.value])
+          .through('letters', (letter) => ({ key: letter, value: letter }))
+          .keyByPartition()
+          .count('letters')
+          .to(table('letterCounts', (n, { key }) => ({ id: key, n }))),
+        refused.to(stream('refused', (record) => ({ key: record.key, value: record.key }))),
+      ]
+    `)
+    const expected = new Map<string, number>()
+    for (let round = 0; round < 4; round++) {
+      const records = Array.from({ length: 50 }, (_, i) => {
+        const value = i % 10 === 0 ? '' : 'stream'.slice(0, i % 7)
+        for (const letter of value) expected.set(letter, (expected.get(letter) ?? 0) + 1)
+        return { key: `k${round} ${i}`, value }
+      })
+      await append('words', records)
+      if (round !== 1) continue
+      await daemon.kill()
+      await start()
+    }
+    await caughtUp('pipeline:words')
+    await caughtUp('pipeline:words:letters')
+    expect(Object.fromEntries((await rows('letterCounts')).map((row) => [row.id!.S, Number(row.n!.N)]))).toEqual(
+      Object.fromEntries(expected),
+    )
+    // Words of which the record has none are refused too: an empty slice.
+    const empty = Array.from({ length: 4 }, (_, round) =>
+      Array.from({ length: 50 }, (_each, i) => i)
+        .filter((i) => i % 10 === 0 || i % 7 === 0)
+        .map((i) => `k${round} ${i}`),
+    ).flat()
+    expect(((await recordsOf('refused')) as string[]).sort()).toEqual(empty.sort())
+    await remove('words')
   })
 })

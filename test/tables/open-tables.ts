@@ -31,7 +31,12 @@ export async function openTables(options: {
   })
   const counters = await Counters.open(storage)
   const log = await ShardedLog.open({ storage, commit, counters, limits: logLimits })
-  const names = { region: 'here', accountId: '123456789012', eventId: String, streamRetentionMs: 86_400_000 }
+  const names = {
+    region: 'here',
+    accountId: '123456789012',
+    eventIdPrefix: () => 'event',
+    streamRetentionMs: 86_400_000,
+  }
   const tables = await Tables.open({ storage, commit, counters, log, clock, logger: silentLogger, ...names })
   const run = async <Body>(operation: string, input: unknown): Promise<Body> => {
     const answer = await tables.execute('DynamoDB_20120810', operation, Buffer.from(JSON.stringify(input)))

@@ -79,23 +79,55 @@ export function routeOf(path: string, method: string | undefined): Match {
   throw new MillraceError('BAD_REQUEST', `/v1/${path} takes ${methods}, not ${method}.`)
 }
 
-/** Runs a route and answers with what it gives. */
-export async function runRoute(
-  { route, names }: Match,
-  call: Omit<Call, 'names' | 'body' | 'json'>,
-  bodies: Bodies,
-): Promise<void> {
-  let held: Buffer | undefined
-  const body = async () => {
-    held = await bodies.read(call.request)
-    return held
+/** What every route of a request is given, whatever its path. */
+type Surroundings = Omit<Call, 'names' | 'body' | 'json'>
+
+/** A call with its body; what is the same for every path is taken over member by member, since a spread costs much more. */
+class RunningCall implements Call {
+  readonly daemon: Call['daemon']
+  readonly metrics: Call['metrics']
+  readonly request: Call['request']
+  readonly response: Call['response']
+  readonly query: Call['query']
+  readonly stopping: Call['stopping']
+  readonly exports: Call['exports']
+  readonly names: readonly string[]
+  readonly #bodies: Bodies
+  #held: Buffer | undefined
+
+  constructor(surroundings: Surroundings, names: readonly string[], bodies: Bodies) {
+    this.daemon = surroundings.daemon
+    this.metrics = surroundings.metrics
+    this.request = surroundings.request
+    this.response = surroundings.response
+    this.query = surroundings.query
+    this.stopping = surroundings.stopping
+    this.exports = surroundings.exports
+    this.names = names
+    this.#bodies = bodies
   }
-  const json = async () => objectOf(await body())
+
+  // Routes take these two out of their call.
+  readonly body = async (): Promise<Buffer> => {
+    this.#held = await this.#bodies.read(this.request)
+    return this.#held
+  }
+
+  readonly json = async (): Promise<Record<string, unknown>> => objectOf(await this.body())
+
+  end(): void {
+    if (this.#held) this.#bodies.release(this.#held)
+  }
+}
+
+/** Runs a route and answers with what it gives. */
+export async function runRoute({ route, names }: Match, surroundings: Surroundings, bodies: Bodies): Promise<void> {
+  const call = new RunningCall(surroundings, names, bodies)
   try {
-    const answer = await route.run({ ...call, names, body, json })
+    const answer = await route.run(call)
     if (answer) sendJson(call.response, answer.status, answer.value)
   } finally {
-    if (held) bodies.release(held)
+    call.end()
   }
 }
 

@@ -1,8 +1,10 @@
 import { MillraceError } from '../../runtime/index.js'
-import { created, ok, only, type Route } from './route.js'
+import { type Answer, type Call, created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, source, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, error?: {code, message, stack?, step?, sequence?, shard?, at}, parked: {records, keys, isFull}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, sources, state: "starting", "running", "retrying", "failed", "sourceDeleted" or "stopped", group, attempts, createdAt, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, parked: {records, keys, isFull}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+
+const stateShape = '{step, operator, cells: [{name: text, number or null, value}], more}'
 
 export const pipelineRoutes: readonly Route[] = [
   {
@@ -38,6 +40,22 @@ export const pipelineRoutes: readonly Route[] = [
     run: ({ daemon, names }) => ok(daemon.rooms.pipelines.show(names[0] as string)),
   },
   {
+    method: 'GET',
+    path: 'pipelines/{name}/state/{key}',
+    summary: 'What the steps of a pipeline have committed for a key.',
+    answer: `{key, steps: [state]}; a key that is JSON stands for that value, too; state: ${stateShape}`,
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names: [name, key] }) => stateOf(daemon, name as string, key as string),
+  },
+  {
+    method: 'GET',
+    path: 'pipelines/{name}/state/{step}/{key}',
+    summary: 'What one step of a pipeline has committed for a key.',
+    answer: '{key, steps: [state]}',
+    errors: ['NOT_FOUND'],
+    run: ({ daemon, names: [name, step, key] }) => stateOf(daemon, name as string, key as string, step),
+  },
+  {
     method: 'DELETE',
     path: 'pipelines/{name}',
     summary: 'Stops a pipeline and forgets its state and positions; what it wrote stays.',
@@ -53,4 +71,8 @@ export const pipelineRoutes: readonly Route[] = [
 function startOf(value: unknown): 'oldest' | 'newest' | undefined {
   if (value === undefined || value === 'oldest' || value === 'newest') return value
   throw new MillraceError('BAD_REQUEST', 'start is oldest or newest.')
+}
+
+async function stateOf({ rooms }: Call['daemon'], name: string, key: string, step?: string): Promise<Answer> {
+  return ok({ key, steps: await rooms.pipelines.state(name, key, step) })
 }

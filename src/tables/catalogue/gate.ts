@@ -7,9 +7,14 @@ export class Gate {
   #isExclusive = false
   readonly #waiting: { readonly exclusive: boolean; readonly wake: () => void }[] = []
 
+  /** Whether `share` would return at once. */
+  get isOpen(): boolean {
+    return !this.#isExclusive && this.#waiting.length === 0
+  }
+
   /** For writers. Returns the release at once when nobody is in the way. */
   share(): (() => void) | Promise<() => void> {
-    if (!this.#isExclusive && this.#waiting.length === 0) {
+    if (this.isOpen) {
       this.#shared++
       return this.#releaseShared
     }

@@ -10,6 +10,8 @@ export interface ControlSettings {
   readonly warmShardsMax: number
   /** Time between two counts of a table's items. */
   readonly countMs: number
+  /** What answers of Queries may take in memory. */
+  readonly queryCacheBytesMax: number
 }
 
 /** What holds where nothing is configured. */
@@ -20,4 +22,5 @@ export const controlDefaults: ControlSettings = {
   throttle: false,
   warmShardsMax: 256,
   countMs: 6 * 60 * 60 * 1000,
+  queryCacheBytesMax: 32 * 1024 * 1024,
 }

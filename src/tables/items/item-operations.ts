@@ -6,6 +6,7 @@ import {
   ExpressionContext,
   evaluateCondition,
   type PathList,
+  type Projection,
   parseCondition,
   parseUpdate,
   project,
@@ -35,7 +36,7 @@ import {
   text,
 } from '../requests/request.js'
 import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from '../values/index.js'
-import { decodeItem, itemKey, parseItem } from './item-row.js'
+import { decodeBytesText, itemKey, type StoredText } from './item-row.js'
 import { refuseKeyUpdates, updateDecision } from './update-decision.js'
 import type { Decision, Present, Writer, Written } from './writer.js'
 
@@ -142,7 +143,8 @@ export class ItemOperations {
     ])
   }
 
-  async get(input: Input): Promise<Buffer> {
+  /** An item that is in memory is answered at once. */
+  get(input: Input): Buffer | Promise<Buffer> {
     const constraints = new Constraints()
     const table = tableName(input, constraints)
     constraints.check(input.Key !== undefined && input.Key !== null, 'key', undefined, 'Member must not be null')
@@ -160,19 +162,33 @@ export class ItemOperations {
     refusePathsInKeys(projection?.paths ?? [], row)
     const key = itemKey(row.id, row.schema, keyOf(item, row.schema, true))
     this.#throttle.admit(row, 'read')
-    const read = this.#commit.readDurable(key.row)
-    const value = read instanceof Promise ? await read : read
-    const stored = value ? decodeItem(value) : undefined
-    const json =
-      stored && projection ? Buffer.from(JSON.stringify(project(projection, parseItem(stored)))) : stored?.json
-    const units = readUnits(stored?.size ?? 0, consistent)
-    this.#throttle.take(row, 'read', units)
-    const consumed = capacity(show, table, units)
-    return members([
-      ['Item', json],
-      ['ConsumedCapacity', consumed && doubleJson(consumed)],
-    ])
+    const answer = (value: string | undefined): Buffer => {
+      const stored = value === undefined ? undefined : decodeBytesText(value)
+      const units = readUnits(stored?.size ?? 0, consistent)
+      this.#throttle.take(row, 'read', units)
+      return answerOfGet(stored, projection, capacity(show, table, units))
+    }
+    const value = this.#commit.readDurableText(key.row)
+    return value instanceof Promise ? value.then(answer) : answer(value)
   }
+}
+
+const noItem = Buffer.from('{}')
+
+/** The JSON of a stored item is put into the answer byte by byte: latin1 holds any bytes as they are. */
+function answerOfGet(
+  stored: StoredText | undefined,
+  projection: Projection | undefined,
+  consumed: object | undefined,
+): Buffer {
+  let text = stored ? `"Item":${projection ? projected(projection, stored) : stored.json}` : ''
+  if (consumed) text += `${stored ? ',' : ''}"ConsumedCapacity":${doubleJson(consumed)}`
+  return text === '' ? noItem : Buffer.from(`{${text}}`, 'latin1')
+}
+
+function projected(projection: Projection, { json }: StoredText): string {
+  const item = JSON.parse(Buffer.from(json, 'latin1').toString()) as Item
+  return Buffer.from(JSON.stringify(project(projection, item))).toString('latin1')
 }
 
 interface WriteCommon {

@@ -1,4 +1,4 @@
-import { Family } from '../../commit/index.js'
+import { Family, rowName } from '../../commit/index.js'
 import { type Hash64, hashKey, MillraceError } from '../../runtime/index.js'
 import {
   type AttributeValue,
@@ -9,45 +9,64 @@ import {
   setAttribute,
 } from '../values/index.js'
 
+/** Where the attributes of an item row's key begin. */
+export const itemAttributesAt = 13
+
 /**
  * `item`: family, table u32be, key hash (hi u32be, lo u32be), encoded partition key, encoded sort key. The hash comes
  * first so that a table's items lie spread and a segment of a Scan is a range.
  */
-export interface ItemKey {
+export class ItemKey {
   readonly row: Buffer
   readonly hash: Hash64
-  /** Encoded partition key and sort key: the key of the item's change records. */
-  readonly encoded: Buffer
-}
+  #name: string | undefined
+  #encoded: Buffer | undefined
 
-const prefixBytes = 13
+  constructor(row: Buffer, hash: Hash64) {
+    this.row = row
+    this.hash = hash
+  }
+
+  /** The row as the commit path knows it. */
+  get name(): string {
+    this.#name ??= rowName(this.row)
+    return this.#name
+  }
+
+  /** Encoded partition key and sort key: the key of the item's change records. */
+  get encoded(): Buffer {
+    this.#encoded ??= this.row.subarray(itemAttributesAt)
+    return this.#encoded
+  }
+}
 
 export function itemKey(table: number, schema: KeySchema, key: Item): ItemKey {
   const partition = encodeKeyValue(key[schema.hash.name] as AttributeValue)
+  const sort = schema.range && encodeKeyValue(key[schema.range.name] as AttributeValue)
   const hash = hashKey(partition)
-  const row = Buffer.concat([
-    partitionPrefix(table, hash),
-    partition,
-    ...(schema.range ? [encodeKeyValue(key[schema.range.name] as AttributeValue)] : []),
-  ])
-  return { row, hash, encoded: row.subarray(prefixBytes) }
+  const row = Buffer.allocUnsafe(itemAttributesAt + partition.length + (sort?.length ?? 0))
+  writePrefix(row, table, hash)
+  partition.copy(row, itemAttributesAt)
+  sort?.copy(row, itemAttributesAt + partition.length)
+  return new ItemKey(row, hash)
 }
 
 /** The encoded partition key and sort key of an item row. */
-export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(prefixBytes)
+export const keyBehindPrefix = (row: Buffer): Buffer => row.subarray(itemAttributesAt)
 
 /** Where the items of one partition key begin. */
 export function partitionStart(table: number, partition: Buffer): Buffer {
-  return Buffer.concat([partitionPrefix(table, hashKey(partition)), partition])
+  const row = Buffer.allocUnsafe(itemAttributesAt + partition.length)
+  writePrefix(row, table, hashKey(partition))
+  partition.copy(row, itemAttributesAt)
+  return row
 }
 
-function partitionPrefix(table: number, hash: Hash64): Buffer {
-  const prefix = Buffer.allocUnsafe(prefixBytes)
-  prefix[0] = Family.item
-  prefix.writeUInt32BE(table, 1)
-  prefix.writeUInt32BE(hash.hi, 5)
-  prefix.writeUInt32BE(hash.lo, 9)
-  return prefix
+function writePrefix(row: Buffer, table: number, hash: Hash64): void {
+  row[0] = Family.item
+  row.writeUInt32BE(table, 1)
+  row.writeUInt32BE(hash.hi, 5)
+  row.writeUInt32BE(hash.lo, 9)
 }
 
 /** The rows behind a prefix whose key hash, which follows it, lies in a segment: lower bound inclusive, upper exclusive. */
@@ -83,7 +102,7 @@ export function after(prefix: Buffer): Buffer {
 
 /** The key attributes of an item row, from its key alone. */
 export function keyAttributesOf(row: Buffer, schema: KeySchema): Item {
-  const partition = decodeKeyValue(row, prefixBytes)
+  const partition = decodeKeyValue(row, itemAttributesAt)
   const key: Item = { [schema.hash.name]: partition.value }
   if (schema.range) setAttribute(key, schema.range.name, decodeKeyValue(row, partition.next).value)
   return key

@@ -17,6 +17,12 @@ const codecDynamoJson = 1
 /** Most that the counter of a stamp may be. */
 export const stampCounterMax = 0x3fff
 
+/** A hybrid logical clock: milliseconds, and a counter within one. */
+export interface Stamp {
+  readonly ms: number
+  readonly counter: number
+}
+
 export interface StoredItem {
   /** The item as DynamoDB JSON. */
   readonly json: Buffer
@@ -29,8 +35,27 @@ export interface StoredText {
   readonly size: number
 }
 
-export function encodeItem(json: Buffer, size: number, stamp: { ms: number; counter: number }): Buffer {
+export function encodeItem(json: Buffer, size: number, stamp: Stamp): Buffer {
   const value = Buffer.allocUnsafe(headerBytes + json.length)
+  writeHeader(value, size, stamp)
+  json.copy(value, headerBytes)
+  return value
+}
+
+/** As encodeItem, of text: its bytes are written once. */
+export function encodeItemText(json: string, size: number, stamp: Stamp): Buffer {
+  const bytes = Buffer.byteLength(json)
+  const value = Buffer.allocUnsafe(headerBytes + bytes)
+  writeHeader(value, size, stamp)
+  // Where each character is one byte they are copied, and else encoded.
+  value.write(json, headerBytes, bytes === json.length ? 'latin1' : 'utf8')
+  return value
+}
+
+/** The DynamoDB JSON of a value that was encoded here. */
+export const jsonOf = (value: Buffer): Buffer => value.subarray(headerBytes)
+
+function writeHeader(value: Buffer, size: number, stamp: Stamp): void {
   value[0] = version
   value[1] = 0
   let ms = stamp.ms
@@ -42,8 +67,6 @@ export function encodeItem(json: Buffer, size: number, stamp: { ms: number; coun
   value[10] = stamp.counter & 0x7f
   value[11] = codecDynamoJson
   writeSize(value, size)
-  json.copy(value, headerBytes)
-  return value
 }
 
 /**
@@ -80,6 +103,14 @@ export function decodeText(value: string): StoredText | undefined {
   const size =
     (value.charCodeAt(12) << 21) | (value.charCodeAt(13) << 14) | (value.charCodeAt(14) << 7) | value.charCodeAt(15)
   return { json: value.slice(headerBytes), size }
+}
+
+/** As decodeText, of any value whose bytes are the characters (latin1), and so are those of the JSON. */
+export function decodeBytesText(value: string): StoredText {
+  const stored = decodeText(value)
+  if (stored) return stored
+  const { json, size } = decodeItem(Buffer.from(value, 'latin1'))
+  return { json: json.toString('latin1'), size }
 }
 
 const unknown = (found: number | undefined, codec: number | undefined): MillraceError =>

@@ -1,5 +1,5 @@
-import type { BatchEffect, Commit, EffectSet, RecordEffect, Release, RowEffect } from '../../commit/index.js'
-import { Codec, type NewRecord, RecordFlag, RecordKind } from '../../log/index.js'
+import type { BatchEffect, Commit, Decided, EffectSet, RecordEffect, Release, RowEffect } from '../../commit/index.js'
+import { Codec, type NewRecord, RecordFlag, RecordKind, type StreamId } from '../../log/index.js'
 import type { Catalogue, Table } from '../catalogue/catalogue.js'
 import type { TableRow } from '../catalogue/table-row.js'
 import type { Throttle } from '../control/throttle.js'
@@ -11,9 +11,10 @@ import { encodeChange, type ImageBytes } from '../streams/change.js'
 import { attributeOf, type Item, itemSize, itemsEqual } from '../values/index.js'
 import {
   decodeItem,
-  encodeItem,
+  encodeItemText,
   type ItemKey,
   itemKey,
+  jsonOf,
   keyAttributesOf,
   parseItem,
   type StoredItem,
@@ -45,6 +46,23 @@ export interface Written {
   readonly size: number
 }
 
+/** A write that is decided already, one of several that do not depend on each other. */
+export interface SingleWrite {
+  readonly table: string
+  /** Checked against the table's key, and the row's key made of them in this turn. */
+  readonly keyAttributes: Item
+  readonly key: ItemKey
+  readonly decision: Decision
+}
+
+/** What became of one of several writes. */
+export type QueuedWrite =
+  /** It is in a commit that gathers. `written` is there when the item as it was has been asked for. */
+  | { readonly state: 'queued'; readonly written: Written | undefined }
+  /** Somebody else is deciding on its row: it comes later, and resolves when it is durable. */
+  | { readonly state: 'waiting'; readonly written: Promise<Written> }
+  | { readonly state: 'refused'; readonly reason: unknown }
+
 /** One row among many that are written as one. */
 export interface Target {
   readonly table: Table
@@ -66,8 +84,13 @@ export interface ManyPrepared {
   readonly release: Release
 }
 
+interface Effects {
+  readonly rows: readonly RowEffect[]
+  readonly records: readonly RecordEffect[]
+}
+
 interface Prepared {
-  readonly effects: { rows: EffectSet['rows'] & object; records: NonNullable<EffectSet['records']> } | undefined
+  readonly effects: Effects | undefined
 }
 
 /** Decides on rows under their latches and queues row and change record as one effect set. */
@@ -140,6 +163,118 @@ export class Writer {
     if (!decision || !written) throw fault
     if (decision.kind === 'refuse') throw conditionFailed(decision.returnItem ? read.present.item() : undefined)
     return written
+  }
+
+  /**
+   * Writes that do not depend on each other, of rows that are not the same: as `write` for each, but with one effect set and
+   * without a promise for each, in so far as nobody else is deciding on their rows. Resolves when they are queued; they are
+   * done when all of `durable` have resolved.
+   */
+  async writeEach(
+    writes: readonly SingleWrite[],
+    needsBefore: boolean,
+  ): Promise<{ queued: readonly QueuedWrite[]; durable: readonly Promise<unknown>[] }> {
+    const queued: QueuedWrite[] = new Array(writes.length)
+    const held: Held[] = []
+    let reading: Promise<unknown>[] | undefined
+    for (let i = 0; i < writes.length; i++) {
+      const write = writes[i] as SingleWrite
+      try {
+        const table = this.#catalogue.requested(write.table)
+        if (!table.gate.isOpen || !this.#commit.latchNow(write.key.name)) {
+          const written = this.write(write.table, write.keyAttributes, needsBefore, () => write.decision, write.key)
+          written.catch(nothing)
+          queued[i] = { state: 'waiting', written }
+          continue
+        }
+        const each: Held = { place: i, table, write, releaseTable: table.gate.share() as Release, found: notRead }
+        held.push(each)
+        this.#throttle.admit(table.row, 'write')
+        if (!needsBefore && !needsOldItem(table.row)) continue
+        const found = this.#commit.read(write.key.row)
+        if (!(found instanceof Promise)) each.found = foundOf(found)
+        else {
+          reading ??= []
+          reading.push(
+            found.then((decided) => {
+              each.found = foundOf(decided)
+            }),
+          )
+        }
+      } catch (reason) {
+        queued[i] = { state: 'refused', reason }
+      }
+    }
+    try {
+      if (reading) await Promise.all(reading)
+      const durable = this.#queueHeld(held, needsBefore, queued)
+      return { queued, durable }
+    } finally {
+      for (const { write, releaseTable } of held) {
+        this.#commit.unlatch(write.key.name)
+        releaseTable()
+      }
+    }
+  }
+
+  /** Queues what is held and not refused yet, in effect sets that are not larger than one large item. */
+  #queueHeld(held: readonly Held[], needsBefore: boolean, queued: QueuedWrite[]): Promise<unknown>[] {
+    const durable = new Set<Promise<unknown>>()
+    let set = new SetOfWrites()
+    const submit = () => {
+      if (set.effects.length > 0) this.#submitEach(set, durable, queued)
+      set = new SetOfWrites()
+    }
+    for (const each of held) {
+      const { place, table, write, found } = each
+      if (queued[place]) continue
+      try {
+        const { effects } = this.#prepare(
+          table,
+          write.key,
+          write.keyAttributes,
+          found.present,
+          write.decision,
+          needsBefore,
+        )
+        const written = writtenOf(found.present, write.decision)
+        queued[place] = needsBefore ? { state: 'queued', written } : queuedUnseen
+        if (effects) set.add(each, writeUnits(written.size), effects)
+        else {
+          this.#throttle.take(table.row, 'write', writeUnits(written.size))
+          if (found.seen !== undefined) durable.add(this.#commit.returned(found.seen))
+        }
+      } catch (reason) {
+        queued[place] = { state: 'refused', reason }
+        // An error, too, waits for what it saw.
+        if (found.seen !== undefined) durable.add(this.#commit.returned(found.seen))
+      }
+      if (set.bytes >= setBytesMax) submit()
+    }
+    submit()
+    return [...durable]
+  }
+
+  /** As one; when there is no room for all, those that find some. */
+  #submitEach({ writes, effects, merged }: SetOfWrites, durable: Set<Promise<unknown>>, queued: QueuedWrite[]): void {
+    const submit = (set: EffectSet, from: number, to: number) => {
+      durable.add(this.#commit.submit(set))
+      for (let i = from; i < to; i++) {
+        const { held, units } = writes[i] as WriteOfSet
+        this.#throttle.take(held.table.row, 'write', units)
+      }
+    }
+    try {
+      submit(merged, 0, writes.length)
+    } catch {
+      writes.forEach(({ held }, i) => {
+        try {
+          submit(effects[i] as Effects, i, i + 1)
+        } catch (reason) {
+          queued[held.place] = { state: 'refused', reason }
+        }
+      })
+    }
   }
 
   /**
@@ -218,8 +353,7 @@ export class Writer {
 
   async #read(key: ItemKey): Promise<Found> {
     const found = this.#commit.read(key.row)
-    const { value, seen } = found instanceof Promise ? await found : found
-    return { present: value ? presentOf(value) : absent, seen }
+    return foundOf(found instanceof Promise ? await found : found)
   }
 
   #prepare(
@@ -249,17 +383,25 @@ export class Writer {
       }
     }
     if (row.indexes) checkIndexedItem(row, decision)
-    const json = Buffer.from(JSON.stringify(decision.item))
-    if (old && old.size === decision.size && isSame(old, json, before, decision.item)) return { effects: undefined }
-    const value = encodeItem(json, decision.size, this.#stamp())
+    const value = encodeItemText(JSON.stringify(decision.item), decision.size, this.#stamp())
+    if (old && old.size === decision.size && isSame(old, jsonOf(value), before, decision.item))
+      return { effects: undefined }
     const after = { item: decision.item, value }
     const rows: RowEffect[] = [{ key: key.row, value }, ...this.#derived(table, key, before, after)]
-    const image = { json, size: decision.size }
     return {
       effects: {
         rows,
         records:
-          row.log === undefined ? [] : this.#record(table, key, keyAttributes, old ? 'modify' : 'insert', image, old),
+          row.log === undefined
+            ? []
+            : this.#record(
+                table,
+                key,
+                keyAttributes,
+                old ? 'modify' : 'insert',
+                { json: jsonOf(value), size: decision.size },
+                old,
+              ),
       },
     }
   }
@@ -319,6 +461,55 @@ interface Found {
   readonly present: Present
   readonly seen: number | undefined
 }
+
+/** A write whose row is latched. */
+interface Held {
+  readonly place: number
+  readonly table: Table
+  readonly write: SingleWrite
+  readonly releaseTable: Release
+  found: Found
+}
+
+/** Enough to be worth one submit; a set may be larger by one item and its images. */
+const setBytesMax = 1024 * 1024
+
+interface WriteOfSet {
+  readonly held: Held
+  readonly units: number
+}
+
+/** The effects of several writes. */
+class SetOfWrites {
+  readonly writes: WriteOfSet[] = []
+  readonly effects: Effects[] = []
+  bytes = 0
+
+  add(held: Held, units: number, effects: Effects): void {
+    this.writes.push({ held, units })
+    this.effects.push(effects)
+    for (const { value } of effects.rows) this.bytes += value?.length ?? 0
+    for (const { records } of effects.records) for (const { body } of records) this.bytes += body.length
+  }
+
+  get merged(): EffectSet {
+    const rows: RowEffect[] = []
+    const records: { readonly stream: StreamId; readonly records: NewRecord[] }[] = []
+    for (const effects of this.effects) {
+      for (const row of effects.rows) rows.push(row)
+      for (const effect of effects.records) {
+        const last = records[records.length - 1]
+        if (last?.stream === effect.stream) last.records.push(...effect.records)
+        else records.push({ stream: effect.stream, records: [...effect.records] })
+      }
+    }
+    return { rows, records }
+  }
+}
+
+const foundOf = ({ value, seen }: Decided): Found => ({ present: value ? presentOf(value) : absent, seen })
+const queuedUnseen: QueuedWrite = { state: 'queued', written: undefined }
+const nothing = (): void => {}
 
 function newestOf(found: readonly Found[]): number | undefined {
   let newest: number | undefined

@@ -29,6 +29,7 @@ export type LegacyOperation = keyof typeof parameters
  */
 export function refuseMixed(operation: LegacyOperation, input: Input): void {
   const { legacy, expressions } = parameters[operation]
+  if (!legacy.some((name) => (input[name] ?? undefined) !== undefined)) return
   const given = (names: readonly string[]) => names.filter((name) => (input[name] ?? undefined) !== undefined)
   const modern = given(expressions)
   const old = given(legacy).filter((name) => name !== 'KeyConditions' || modern.includes('KeyConditionExpression'))
@@ -54,29 +55,35 @@ const comparisonOperators = [
   'GE',
   'CONTAINS',
 ]
+const conditionMaps = ['Expected', 'QueryFilter', 'KeyConditions', 'ScanFilter']
+const conditionalOperators = ['OR', 'AND']
 const attributesToGetMax = 255
 
 /** What the model asks of legacy parameters, whatever they mean. Adds to the constraints. */
 export function checkLegacy(input: Input, constraints: Constraints): void {
-  for (const name of ['Expected', 'QueryFilter', 'KeyConditions', 'ScanFilter']) {
+  for (const name of conditionMaps) {
+    const conditions = object(input, name)
+    if (!conditions) continue
     const member = lowerFirst(name)
-    for (const [attribute, condition] of Object.entries(object(input, name) ?? {})) {
+    for (const [attribute, condition] of Object.entries(conditions)) {
       const place = `${member}.${attribute}.member.comparisonOperator`
       const operator = text((condition ?? {}) as Input, 'ComparisonOperator')
       constraints.check(operator !== undefined || name === 'Expected', place, undefined, 'Member must not be null')
       checkOneOf(constraints, place, operator, comparisonOperators)
     }
   }
-  for (const [attribute, update] of Object.entries(object(input, 'AttributeUpdates') ?? {})) {
-    const action = text((update ?? {}) as Input, 'Action')
+  const updates = object(input, 'AttributeUpdates')
+  for (const attribute in updates) {
+    const action = text((updates[attribute] ?? {}) as Input, 'Action')
     checkOneOf(constraints, `attributeUpdates.${attribute}.member.action`, action, ['ADD', 'PUT', 'DELETE'])
   }
-  checkOneOf(constraints, 'conditionalOperator', text(input, 'ConditionalOperator'), ['OR', 'AND'])
+  checkOneOf(constraints, 'conditionalOperator', text(input, 'ConditionalOperator'), conditionalOperators)
   checkAttributesToGet(input, constraints, 'attributesToGet')
 }
 
 export function checkAttributesToGet(input: Input, constraints: Constraints, member: string): void {
-  const count = list(input, 'AttributesToGet')?.length ?? 1
+  const count = list(input, 'AttributesToGet')?.length
+  if (count === undefined) return
   constraints.check(count >= 1, member, '[]', 'Member must have length greater than or equal to 1')
   constraints.check(
     count <= attributesToGetMax,
@@ -92,12 +99,8 @@ function checkOneOf(
   value: string | undefined,
   allowed: readonly string[],
 ): void {
-  constraints.check(
-    value === undefined || allowed.includes(value),
-    member,
-    value,
-    `Member must satisfy enum value set: [${allowed.join(', ')}]`,
-  )
+  if (value === undefined || allowed.includes(value)) return
+  constraints.check(false, member, value, `Member must satisfy enum value set: [${allowed.join(', ')}]`)
 }
 
 const lowerFirst = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1)

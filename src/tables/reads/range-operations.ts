@@ -24,6 +24,7 @@ import { validation } from '../requests/aws-error.js'
 import { refusePathsInKeys } from '../requests/key-paths.js'
 import { flag, type Input, placeholders, refuseLonePlaceholders, text, whole } from '../requests/request.js'
 import { encodeKeyValue } from '../values/index.js'
+import { PageCache } from './page-cache.js'
 import { type Bounds, boundsOf, continueFrom, isInside } from './range-bounds.js'
 import { RangeReader } from './range-reader.js'
 import {
@@ -41,12 +42,15 @@ export class RangeOperations {
   readonly #reader: RangeReader
   readonly #catalogue: Catalogue
 
-  constructor(storage: Storage, commit: Commit, catalogue: Catalogue, throttle: Throttle) {
-    this.#reader = new RangeReader(storage, commit, throttle)
+  /** `cacheBytesMax`: what answers of Queries may take in memory. */
+  constructor(storage: Storage, commit: Commit, catalogue: Catalogue, throttle: Throttle, cacheBytesMax: number) {
+    const pages = new PageCache(cacheBytesMax)
+    commit.onRowsReturned((rows) => pages.returned(rows))
+    this.#reader = new RangeReader(storage, commit, throttle, pages)
     this.#catalogue = catalogue
   }
 
-  async query(input: Input): Promise<Buffer> {
+  query(input: Input): Buffer | Promise<Buffer> {
     // In a Query AWS has other words for this than in a Scan.
     if ((whole(input, 'Limit') ?? 1) < 1) {
       throw validation(
@@ -92,10 +96,10 @@ export class RangeOperations {
     const reverse = flag(input, 'ScanIndexForward') === false
     const bounds = continueFrom(range, start, reverse)
     const fetches = mustFetch(target, common.select, [...(projection?.paths ?? []), ...filtered])
-    return this.#reader.read({ target, bounds, reverse, filter, projection, fetches, ...common.reading })
+    return this.#reader.read({ target, bounds, partition, reverse, filter, projection, fetches, ...common.reading })
   }
 
-  async scan(input: Input): Promise<Buffer> {
+  scan(input: Input): Buffer | Promise<Buffer> {
     const common = rangeCommon(input, 'Scan')
     const { segment, total } = segmentOfScan(input)
     refuseMixed('Scan', input)
@@ -124,7 +128,16 @@ export class RangeOperations {
     refusePathsInKeys(used, row)
     const bounds = continueFrom(range, start, false)
     const fetches = mustFetch(target, common.select, used)
-    return this.#reader.read({ target, bounds, reverse: false, filter, projection, fetches, ...common.reading })
+    return this.#reader.read({
+      target,
+      bounds,
+      partition: undefined,
+      reverse: false,
+      filter,
+      projection,
+      fetches,
+      ...common.reading,
+    })
   }
 }
 

@@ -8,6 +8,7 @@ import { capacity, type IndexUnits, readUnits, type ShowCapacity } from '../requ
 import { doubleJson } from '../requests/double-json.js'
 import { array, members } from '../requests/json-bytes.js'
 import type { Item } from '../values/index.js'
+import { type PageCache, type RangePage, rangeName } from './page-cache.js'
 import { type Bounds, continueFrom } from './range-bounds.js'
 import { readItems } from './stored-range.js'
 
@@ -21,6 +22,8 @@ const fetchItemsMax = 32
 export interface Reading {
   readonly target: Target
   readonly bounds: Bounds
+  /** Where the rows of the hash key begin that a Query reads; undefined in a Scan. */
+  readonly partition: Buffer | undefined
   readonly reverse: boolean
   readonly limit: number | undefined
   readonly filter: Condition | undefined
@@ -37,18 +40,44 @@ export class RangeReader {
   readonly #storage: Storage
   readonly #commit: Commit
   readonly #throttle: Throttle
+  readonly #pages: PageCache
 
-  constructor(storage: Storage, commit: Commit, throttle: Throttle) {
+  constructor(storage: Storage, commit: Commit, throttle: Throttle, pages: PageCache) {
     this.#storage = storage
     this.#commit = commit
     this.#throttle = throttle
+    this.#pages = pages
   }
 
-  async read(reading: Reading): Promise<Buffer> {
+  /** A page that is in memory is answered at once. */
+  read(reading: Reading): Buffer | Promise<Buffer> {
     this.#throttle.admit(reading.target.row, 'read')
     if (reading.fetches) return this.#readItemsOfEntries(reading)
+    const { bounds, partition, reverse, limit, filter, projection, countOnly } = reading
+    if (partition === undefined || filter || projection || countOnly)
+      return this.#found(reading).then((found) => this.#answer(reading, pageOf(found, countOnly)))
+    const name = rangeName(bounds, reverse, limit)
+    const page = this.#pages.get(name)
+    if (page) return this.#answer(reading, page)
+    const read = async () => pageOf(await this.#found(reading), false)
+    return this.#pages.read(partition, name, read).then((read) => this.#answer(reading, read))
+  }
+
+  #found(reading: Reading): Promise<Found> {
     const { bounds, reverse, limit } = reading
-    return readItems(this.#storage, { ...bounds, reverse, limit }, (pages) => answerOf(reading, pages, this.#throttle))
+    return readItems(this.#storage, { ...bounds, reverse, limit }, (pages) => foundIn(reading, pages))
+  }
+
+  #answer(reading: Reading, { answer, bytes }: RangePage): Buffer {
+    this.#throttle.take(reading.target.row, 'read', readUnits(bytes, reading.consistent))
+    const consumed = consumedBy(reading, { entries: bytes, fetched: 0 })
+    if (!consumed) return answer
+    return Buffer.concat([
+      answer.subarray(0, answer.length - 1),
+      Buffer.from(',"ConsumedCapacity":'),
+      doubleJson(consumed),
+      Buffer.from('}'),
+    ])
   }
 
   async #readItemsOfEntries(reading: Reading): Promise<Buffer> {
@@ -118,12 +147,19 @@ export class RangeReader {
   }
 }
 
+/** What a range has for a request. */
+interface Found {
+  /** The JSON of the items, with commas between them. */
+  readonly items: string
+  readonly count: number
+  readonly scanned: number
+  readonly bytes: number
+  /** LastEvaluatedKey. */
+  readonly next: Item | undefined
+}
+
 /** One page as AWS cuts it: at the limit, or before the item that would take it past 1 MB. */
-async function answerOf(
-  reading: Reading,
-  pages: AsyncIterable<readonly StoredText[]>,
-  throttle: Throttle,
-): Promise<Buffer> {
+async function foundIn(reading: Reading, pages: AsyncIterable<readonly StoredText[]>): Promise<Found> {
   const { target, limit, filter, projection, countOnly } = reading
   let items = ''
   let count = 0
@@ -152,13 +188,15 @@ async function answerOf(
     if (isFull) break
   }
   const next = isFull && last ? positionIn(target, JSON.parse(last.json) as Item) : undefined
-  throttle.take(target.row, 'read', readUnits(bytes, reading.consistent))
-  const consumed = consumedBy(reading, { entries: bytes, fetched: 0 })
-  return Buffer.from(
+  return { items, count, scanned, bytes, next }
+}
+
+function pageOf({ items, count, scanned, bytes, next }: Found, countOnly: boolean): RangePage {
+  const answer = Buffer.from(
     `{${countOnly ? '' : `"Items":[${items}],`}"Count":${count},"ScannedCount":${scanned}` +
-      `${next ? `,"LastEvaluatedKey":${JSON.stringify(next)}` : ''}` +
-      `${consumed ? `,"ConsumedCapacity":${doubleJson(consumed)}` : ''}}`,
+      `${next ? `,"LastEvaluatedKey":${JSON.stringify(next)}` : ''}}`,
   )
+  return { answer, bytes }
 }
 
 function consumedBy(

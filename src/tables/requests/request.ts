@@ -112,7 +112,7 @@ export function tableName(
     constraints.check(false, member, undefined, 'Member must not be null')
     return ''
   }
-  const arn = options.created ? null : tableArnPattern.exec(name)
+  const arn = options.created || !name.startsWith('arn:') ? null : tableArnPattern.exec(name)
   if (arn) return arn[1] as string
   checkTableName(name, member, constraints, options.lengthMin ?? (options.created ? tableNameLengthMin : 1))
   return name
@@ -153,12 +153,8 @@ export function oneOf<T extends string>(
 ): T | undefined {
   const value = text(input, name)
   if (value === undefined) return undefined
-  constraints.check(
-    (allowed as readonly string[]).includes(value),
-    member,
-    value,
-    `Member must satisfy enum value set: [${allowed.join(', ')}]`,
-  )
+  const isAllowed = (allowed as readonly string[]).includes(value)
+  if (!isAllowed) constraints.check(false, member, value, `Member must satisfy enum value set: [${allowed.join(', ')}]`)
   return value as T
 }
 

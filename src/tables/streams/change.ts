@@ -58,30 +58,35 @@ export function decodeChange(body: Buffer): DecodedChange {
   }
 }
 
-/** A change as text whose characters are the bytes of its body (latin1): `''` for an image that is absent. */
-export interface ChangeText {
-  readonly keys: string
-  readonly newImage: string
-  readonly oldImage: string
+/** Where the parts of a change lie in the bytes that hold its body, each up to the next; one that is absent has no bytes. */
+export interface ChangePlaces {
+  readonly keys: number
+  readonly newImage: number
+  readonly oldImage: number
+  readonly end: number
   readonly keysSize: number
   readonly newSize: number
   readonly oldSize: number
 }
 
-/**
- * What GetRecords copies into its answer, as one string that is then cut: 0.2 µs a record, where a Buffer for each image
- * and a copy of it took 1.5.
- */
-export function changeText(body: Buffer): ChangeText {
-  const keysEnd = body.readUInt32LE(0)
-  const newEnd = keysEnd + body.readUInt32LE(4)
-  const text = body.toString('latin1', headerBytes, headerBytes + newEnd + body.readUInt32LE(8))
+/** For whoever copies the parts: no view of them is made. */
+export function changeAt(bytes: Uint8Array, at: number): ChangePlaces {
+  const keys = at + headerBytes
+  const newImage = keys + u32(bytes, at)
+  const oldImage = newImage + u32(bytes, at + 4)
   return {
-    keys: text.slice(0, keysEnd),
-    newImage: text.slice(keysEnd, newEnd),
-    oldImage: text.slice(newEnd),
-    keysSize: body.readUInt32LE(12),
-    newSize: body.readUInt32LE(16),
-    oldSize: body.readUInt32LE(20),
+    keys,
+    newImage,
+    oldImage,
+    end: oldImage + u32(bytes, at + 8),
+    keysSize: u32(bytes, at + 12),
+    newSize: u32(bytes, at + 16),
+    oldSize: u32(bytes, at + 20),
   }
+}
+
+/** As `Buffer.readUInt32LE`, without its checks: the chunk that holds the body matched its checksum. */
+function u32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16)
+  return low + (bytes[at + 3] as number) * 0x1_00_00_00
 }

@@ -1,39 +1,34 @@
-import {
-  ChunkCursor,
-  Codec,
-  RecordFlag,
-  RecordKind,
-  type Sequence,
-  type Shard,
-  type ShardedLog,
-  type ShardId,
-} from '../../log/index.js'
+import { ChunkCursor, Codec, type Sequence, type Shard, type ShardedLog, type ShardId } from '../../log/index.js'
 import { type Clock, MillraceError } from '../../runtime/index.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
-import type { AwsStream, ViewType } from '../catalogue/table-row.js'
+import type { AwsStream } from '../catalogue/table-row.js'
 import { keysOf } from '../control/description.js'
+import type { Asked } from '../requests/asked.js'
 import { expiredIterator, notFound, trimmed, validation } from '../requests/aws-error.js'
 import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from '../requests/request.js'
-import { changeText } from './change.js'
+import { AnswerMemory } from './answer-memory.js'
+import { RecordWriter, wireSequence } from './record-writer.js'
 import { streamStatus, windowState } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
 
 const iteratorMs = 15 * 60 * 1000
 const pageRecordsMax = 1000
 const pageBytesMax = 1024 * 1024
-const readBytesMax = 1024 * 1024
+/** Memory of an answer: a page, its brackets and iterator, and a record that turns out not to fit. */
+const answerBytes = pageBytesMax + 128 * 1024
+/** What is read of the log for a page: a record of a page is longer by its frame than it is in the log. */
+const readShare = 0.65
+const readBytesMin = 128 * 1024
 
 export interface StreamOperationsOptions {
   readonly catalogue: Catalogue
   readonly log: ShardedLog
   readonly clock: Clock
   readonly region: string
-  readonly eventId: (sequence: number) => string
+  /** Of an event id, what stands before the digits of its sequence number (log/event-id.ts). */
+  readonly eventIdPrefix: (sequence: number) => string
   readonly windowTime: WindowTime
 }
-
-/** A sequence number on the wire: 1 and 20 digits, so that all have one length and sort as text and as numbers. */
-export const wireSequence = (sequence: number): string => `1${String(sequence).padStart(20, '0')}`
 
 /** A shard id on the wire: its time of creation in milliseconds, then its number. Sorts in the order of creation. */
 export const wireShardId = (shard: Pick<Shard, 'createdAt' | 'id'>): string =>
@@ -42,11 +37,10 @@ export const wireShardId = (shard: Pick<Shard, 'createdAt' | 'id'>): string =>
 /** ListStreams, DescribeStream, GetShardIterator, GetRecords over the change logs of tables. */
 export class StreamOperations {
   readonly #options: StreamOperationsOptions
-  readonly #recordFrame: string
+  readonly #memory = new AnswerMemory(answerBytes)
 
   constructor(options: StreamOperationsOptions) {
     this.#options = options
-    this.#recordFrame = `,"eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":${JSON.stringify(options.region)},"dynamodb":{"ApproximateCreationDateTime":`
   }
 
   async listStreams(input: Input): Promise<object> {
@@ -176,7 +170,7 @@ export class StreamOperations {
     return { ShardIterator: this.#iterator(arn, shard.id, position) }
   }
 
-  async getRecords(input: Input): Promise<Buffer> {
+  async getRecords(input: Input, asked: Pick<Asked, 'onSent'>): Promise<Buffer> {
     const { clock, windowTime } = this.#options
     const constraints = new Constraints()
     const wire = text(input, 'ShardIterator')
@@ -211,15 +205,15 @@ export class StreamOperations {
     const read = this.#allShards(stream).find((each) => each.id === shard)
     if (!read) throw validation('Invalid ShardIterator')
     if (isOutside(read, until)) throw pastOldest()
-    // The whole answer is text whose characters are its bytes (latin1), so that images are copied and never decoded.
-    let records = ''
-    let count = 0
+    const memory = this.#memory.take()
+    const { region, eventIdPrefix } = this.#options
+    const records = new RecordWriter(memory, { view: stream.view, region, eventIdPrefix })
     let next = position as Sequence
     let ended = false
-    let bytes = 0
-    const full = () => count >= (limit ?? pageRecordsMax) || bytes >= pageBytesMax
+    let isFull = false
+    const full = () => isFull || records.count >= (limit ?? pageRecordsMax) || records.bytes >= pageBytesMax
     while (!ended && !full()) {
-      const page = await this.#readPage(shard, next)
+      const page = await this.#readPage(shard, next, (pageBytesMax - records.bytes) * readShare)
       if (page.chunks.length === 0) {
         ended = page.ended
         break
@@ -236,15 +230,11 @@ export class StreamOperations {
             break
           }
           if (cursor.codec === Codec.dynamoJsonChange) {
-            const record = this.#record(cursor, stream.view)
-            if (count > 0 && bytes + record.length > pageBytesMax) {
-              bytes = pageBytesMax
+            isFull = !records.add(cursor, pageBytesMax)
+            if (isFull) {
               isCut = true
               break
             }
-            records += count > 0 ? `,${record}` : record
-            count++
-            bytes += record.length
           }
           next = (cursor.sequence + 1) as Sequence
         }
@@ -259,36 +249,17 @@ export class StreamOperations {
     }
     // Where a closed shard ends there is no further iterator: the member is missing, not null.
     const following = ended ? '' : `,"NextShardIterator":${JSON.stringify(this.#iterator(arn, shard, next))}`
-    return Buffer.from(`{"Records":[${records}]${following}}`, 'latin1')
+    asked.onSent?.(() => this.#memory.giveBack(memory))
+    return records.end(following)
   }
 
-  async #readPage(shard: ShardId, from: Sequence) {
+  async #readPage(shard: ShardId, from: Sequence, bytes: number) {
     try {
-      return await this.#options.log.read(shard, from, { bytesMax: readBytesMax })
+      return await this.#options.log.read(shard, from, { bytesMax: Math.max(readBytesMin, bytes) })
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'TRIMMED') throw pastOldest()
       throw error
     }
-  }
-
-  /** One record as JSON in latin1; keys and images are copied as they lie. */
-  #record(cursor: ChunkCursor, view: ViewType): string {
-    const { keys, newImage, oldImage, keysSize, newSize, oldSize } = changeText(cursor.body)
-    const { kind, sequence } = cursor
-    const showsNew = newImage !== '' && (view === 'NEW_IMAGE' || view === 'NEW_AND_OLD_IMAGES')
-    const showsOld = oldImage !== '' && (view === 'OLD_IMAGE' || view === 'NEW_AND_OLD_IMAGES')
-    const name = kind === RecordKind.insert ? 'INSERT' : kind === RecordKind.modify ? 'MODIFY' : 'REMOVE'
-    const size = keysSize + (showsNew ? newSize : 0) + (showsOld ? oldSize : 0)
-    const user =
-      cursor.flags & RecordFlag.service
-        ? ',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}}'
-        : '}'
-    return (
-      `{"eventID":"${this.#options.eventId(sequence)}","eventName":"${name}"${this.#recordFrame}` +
-      `${Math.floor(cursor.commitTime / 1000)},"Keys":${keys}` +
-      `${showsNew ? `,"NewImage":${newImage}` : ''}${showsOld ? `,"OldImage":${oldImage}` : ''}` +
-      `,"SequenceNumber":"${wireSequence(sequence)}","SizeBytes":${size},"StreamViewType":"${view}"}${user}`
-    )
   }
 
   #stream(arn: string): AwsStream {

@@ -66,7 +66,7 @@ export async function openExpiry(
     logger: silentLogger,
     region: 'us-east-1',
     accountId: '123456789012',
-    eventId: String,
+    eventIdPrefix: () => 'event',
     streamRetentionMs: 24 * 60 * 60 * 1000,
     control,
     ttl,

@@ -27,7 +27,7 @@ async function openRooms(storage: MemoryStorage, folder: string, clock: ManualCl
     logger: silentLogger,
     region: 'us-east-1',
     accountId: '123456789012',
-    eventId: String,
+    eventIdPrefix: () => 'event',
     streamRetentionMs: 24 * 60 * 60 * 1000,
   })
   return { log, tables, mark }

@@ -42,7 +42,7 @@ async function openTables() {
     logger: silentLogger,
     region: 'here',
     accountId: '123456789012',
-    eventId: String,
+    eventIdPrefix: () => 'event',
     streamRetentionMs: 24 * 60 * 60 * 1000,
   })
   const run = async <Body>(service: string, operation: string, input: Json): Promise<Body> =>

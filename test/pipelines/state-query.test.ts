@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { bundleModule } from '../../src/workers/bundle.js'
+import { ensureBuilt } from '../built.js'
+import { millrace } from '../cli/millrace.js'
+import { DaemonProcess } from '../daemon-process.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+let daemon: DaemonProcess
+
+beforeAll(async () => {
+  ensureBuilt()
+  daemon = await DaemonProcess.start({ data: join(folder, 'data'), env: { MILLRACE_LOG_LEVEL: 'error' } })
+})
+
+afterAll(async () => {
+  expect(await daemon.stop()).toBe(0)
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Shown {
+  readonly steps: readonly { step: string; operator: string; cells: { name: unknown; value: unknown }[] }[]
+}
+
+async function deploy(name: string, source: string): Promise<void> {
+  const path = join(folder, `${name}.ts`)
+  writeFileSync(path, `import { file, mapState, pipeline, stream, table, valueState } from 'millrace'\n${source}`)
+  await daemon.v1('POST', 'pipelines', { bundle: await bundleModule(path) })
+}
+const state = async (pipeline: string, ...path: string[]) =>
+  (await daemon.v1<Shown>('GET', ['pipelines', pipeline, 'state', ...path].map(encodeURIComponent).join('/'))).steps
+const caughtUp = (group: string) =>
+  expect.poll(async () => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag).toBe(0)
+
+it('what steps keep for a key is shown, of every kind of key and cell', async () => {
+  await daemon.v1('POST', 'streams', { name: 'visits', shards: 2 })
+  await deploy(
+    'visits',
+    `
+    type Visit = { page: number; tags: string[] }
+    const from = pipeline('visits').from(stream<Visit>('visits'))
+    export default [
+      from.keyByPartition().count('perUser').to(file('perUser')),
+      from
+        .keyBy((record) => record.value.page)
+        .count('perPage', { ttl: '1d' })
+        .process('seen', {
+          state: { times: valueState(() => 0n), users: mapState<string, Set<string>>() },
+          onRow(count, { state }) {
+            state.times.set(state.times.get() + 2n ** 60n)
+            state.users.set('all', new Set([String(count)]))
+          },
+        })
+        .to(file('perPage')),
+      from.keyBy((record) => record.value.tags).sum('perTags', (record) => record.value.page).to(file('perTags')),
+    ]
+  `,
+  )
+  await daemon.v1('POST', 'streams/visits/records', {
+    records: [
+      { key: 'ann', value: { page: 7, tags: ['a', 'b'] } },
+      { key: 'bob', value: { page: 7, tags: [] } },
+      { key: 'ann', value: { page: 8, tags: ['a', 'b'] } },
+    ],
+  })
+  await caughtUp('pipeline:visits')
+  expect(await state('visits', 'ann')).toEqual([
+    { step: 'perUser', operator: 'count', cells: [{ name: null, value: 2 }], more: false },
+  ])
+  expect(await state('visits', '7')).toEqual([
+    { step: 'perPage', operator: 'count', cells: [{ name: null, value: 2 }], more: false },
+    {
+      step: 'seen',
+      operator: 'process',
+      cells: [
+        { name: 'times', value: String(2n ** 61n) },
+        { name: 'users', value: [['all', ['2']]] },
+      ],
+      more: false,
+    },
+  ])
+  expect((await state('visits', '["a","b"]')).map(({ cells }) => cells[0]?.value)).toEqual([15])
+  expect(await state('visits', 'perPage', '8')).toMatchObject([{ cells: [{ value: 1 }] }])
+  expect(await state('visits', 'nobody')).toEqual([])
+  await expect(state('visits', 'nothing', '8')).rejects.toThrow('NOT_FOUND')
+  const { stdout } = await millrace(['pipelines', 'state', 'visits', '7', '--step', 'perPage', '--url', daemon.url])
+  expect(stdout).toMatch(/perPage +count +2/)
+})
+
+it('partition keys of a table are found by their text and by their number', async () => {
+  await daemon.aws('CreateTable', {
+    TableName: 'lists',
+    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'N' }],
+    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+  })
+  await daemon.v1('POST', 'streams', { name: 'more', shards: 1 })
+  await deploy(
+    'lists',
+    `
+    const start = pipeline('lists')
+    const changes = start.from(table('lists'))
+    export default [
+      changes.keyByPartition().count('changes').to(file('changes')),
+      // With a second source the partition keys are sent.
+      changes.map(() => 1).merge(start.from(stream('more')).map(() => 1)).keyByPartition().count('both').to(file('both')),
+    ]
+  `,
+  )
+  await daemon.aws('PutItem', { TableName: 'lists', Item: { id: { N: '12' } } })
+  await daemon.v1('POST', 'streams/more/records', { records: [{ key: 'ann', value: 1 }] })
+  await caughtUp('pipeline:lists')
+  await caughtUp('pipeline:lists:more')
+  const counted = async (key: string) => (await state('lists', key)).map(({ step, cells }) => [step, cells[0]?.value])
+  expect(await counted('12.0')).toContainEqual(['changes', 1])
+  expect(await counted('12')).toEqual([
+    ['changes', 1],
+    ['both', 1],
+  ])
+  expect(await counted('ann')).toEqual([['both', 1]])
+})
