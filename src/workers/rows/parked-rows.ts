@@ -1,5 +1,4 @@
-import type { ParkedRow } from '../../operators/task/index.js'
-import { statePackr } from '../packing.js'
+import { type ParkedRow, packState, unpackState } from '../../operators/task/index.js'
 import type { RowStart } from './state-rows.js'
 
 /** A parked row by the number of its place. */
@@ -45,7 +44,7 @@ export function decodeParkedKey(row: Buffer): ParkedRowKey {
 /** version u8, then MessagePack: an object with the members of `ParkedRow`, without those that are undefined. */
 export function parkedValue({ tag, domain, error, ...row }: ParkedRow): Buffer {
   const { code, message, stack } = error ?? {}
-  const packed = statePackr.pack({
+  const packed = packState({
     ...row,
     ...(tag === undefined ? {} : { tag }),
     ...(domain === undefined ? {} : { domain }),
@@ -54,8 +53,8 @@ export function parkedValue({ tag, domain, error, ...row }: ParkedRow): Buffer {
   return Buffer.concat([Buffer.from([version]), packed])
 }
 
-export const decodeParked = (value: Uint8Array): ParkedRow => statePackr.unpack(value.subarray(1)) as ParkedRow
+export const decodeParked = (value: Uint8Array): ParkedRow => unpackState(value.subarray(1)) as ParkedRow
 
 /** What a parked row's step was to be given. */
 export const parkedInput = ({ kind, value }: ParkedRow): unknown =>
-  kind === 'timer' ? undefined : (statePackr.unpack(value) as unknown)
+  kind === 'timer' ? undefined : (unpackState(value) as unknown)
