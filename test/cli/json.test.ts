@@ -65,6 +65,10 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['pipelines', 'deploy', 'PIPELINE'], says: { name: 'copy' } },
   { args: ['pipelines', 'list'], says: { pipelines: [{ name: 'copy' }] } },
   { args: ['pipelines', 'show', 'copy'], says: { name: 'copy' } },
+  { args: ['parked', 'list'], says: { parked: [], more: 0 } },
+  { args: ['parked', 'show', '--pipeline', 'copy'], says: { parked: [], more: 0 } },
+  { args: ['parked', 'retry', '--pipeline', 'copy'], says: { retried: 0 } },
+  { args: ['parked', 'drop', '--pipeline', 'copy', '--all'], says: { dropped: 0 } },
   {
     args: ['bridges', 'create', 'away', '--source', 'source', '--brokers', '127.0.0.1:1', '--partitions', '1'],
     says: { name: 'away', source: 'source' },
@@ -139,6 +143,7 @@ describe('--json', () => {
     { args: ['groups', 'seek', 'none', '--to', 'newest'], code: 'NOT_FOUND' },
     { args: ['pipelines', 'deploy', '/none.ts'], code: 'MODULE_INVALID' },
     { args: ['pipelines', 'delete', 'none'], code: 'NOT_FOUND' },
+    { args: ['parked', 'retry', '--pipeline', 'none'], code: 'NOT_FOUND' },
     { args: ['bridges', 'show', 'none'], code: 'NOT_FOUND' },
   ])('$args fails with $code', async ({ args, code }) => {
     const failed = await run([...args, '--json'])

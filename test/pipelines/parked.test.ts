@@ -84,7 +84,7 @@ async function delivered(name: string): Promise<Record<string, unknown[]>> {
       'GET',
       `streams/${name}/records?shard=${id}&limit=10000`,
     )
-    for (const { key, value } of page.records) (byKey[key] ??= []).push(value)
+    for (const { key, value } of page.records) byKey[key] = [...(byKey[key] ?? []), value]
   }
   return byKey
 }
