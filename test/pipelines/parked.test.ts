@@ -208,6 +208,30 @@ describe('at any step', () => {
   })
 })
 
+describe('when shards split', () => {
+  it('what waits goes with its key', async () => {
+    const mended = join(folder, 'mended-split')
+    await daemon.v1('POST', 'streams', { name: 'in-split', shards: 1 })
+    await daemon.v1('POST', 'streams', { name: 'out-split', shards: 1 })
+    await deploy(`
+      export default pipeline('split').from(stream<number>('in-split')).keyByPartition()
+        .map((record) => { if (record.value < 20 && !existsSync('${mended}')) throw new Error('early'); return record.value })
+        .to(stream('out-split', (value, key) => ({ key: key.key, value })))`)
+    await append('in-split', records.slice(0, 20))
+    await expect.poll(async () => (await show('split')).parked).toEqual({ records: 20, keys: 10, isFull: false })
+    const { shards } = await daemon.v1<{ shards: { id: number }[] }>('GET', 'streams/in-split/shards')
+    await daemon.v1('POST', `streams/in-split/shards/${shards[0]!.id}/split`, {})
+    await append('in-split', records.slice(20))
+    await expect.poll(async () => (await show('split')).parked).toEqual({ records: 40, keys: 10, isFull: false })
+    expect(await delivered('out-split')).toEqual({})
+    writeFileSync(mended, '')
+    await daemon.v1('POST', 'parked/retry', { pipeline: 'split' })
+    await expect.poll(() => delivered('out-split')).toEqual(expected((value) => value, 4))
+    expect((await show('split')).parked.records).toBe(0)
+    await remove('split')
+  })
+})
+
 describe('many records', () => {
   it('stop the sources when there are too many; dropped ones are gone, and what waited behind them goes on', async () => {
     await daemon.v1('POST', 'streams', { name: 'many', shards: 1 })
