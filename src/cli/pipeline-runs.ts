@@ -17,6 +17,8 @@ interface Run {
   readonly bounded: { readonly from: number; readonly until: number; readonly passed: number; readonly all: number }
   readonly barrier: { readonly committed: number }
   readonly error?: { readonly code: string; readonly message: string }
+  readonly outboxes?: readonly { readonly records: number; readonly deadLetters: number }[]
+  readonly plan: { readonly nodes: readonly { readonly sink?: { readonly delivery?: object } }[] }
 }
 
 interface RunOptions {
@@ -41,10 +43,12 @@ export function registerRun(pipelines: Command): void {
       const body = { ...(await moduleOf(module)), ...placeOf(options.from, 'from'), ...placeOf(options.to, 'until') }
       const begun = await client.call<Run>('POST', 'pipeline-runs', body)
       const run = await ended(client, begun)
-      await client.call('DELETE', `pipelines/${encodeURIComponent(run.name)}`)
+      const refused = (run.outboxes ?? []).reduce((sum, { deadLetters }) => sum + deadLetters, 0)
+      if (refused === 0) await client.call('DELETE', `pipelines/${encodeURIComponent(run.name)}`)
       const { from, until } = run.bounded
       const sentence = `${run.name} has read the sequence numbers from ${from} to before ${until}: all of it is committed.`
-      printDone(sentence, run, globals(command).json)
+      const rest = `\n${refused} results were refused outside: ${run.name} stays with its dead letters until it is deleted.`
+      printDone(refused === 0 ? sentence : sentence + rest, run, globals(command).json)
     })
 }
 
@@ -71,8 +75,9 @@ async function ended(client: Client, begun: Run): Promise<Run> {
   const progress = new Progress('running', begun.bounded.all, 'sequence numbers')
   try {
     for (let run = begun; ; ) {
-      if (run.state === 'finished') return run
-      if (run.state !== 'starting' && run.state !== 'running' && run.state !== 'retrying') throw failureOf(run)
+      if (run.state === 'finished' && isDelivered(run)) return run
+      if (run.state !== 'finished' && run.state !== 'starting' && run.state !== 'running' && run.state !== 'retrying')
+        throw failureOf(run)
       progress.update(run.bounded.passed, run.bounded.passed)
       await sleep(everyMs)
       run = await client.call<Run>('GET', `pipelines/${encodeURIComponent(run.name)}`)
@@ -80,6 +85,13 @@ async function ended(client: Client, begun: Run): Promise<Run> {
   } finally {
     progress.stop()
   }
+}
+
+/** Whether its sinks outside have taken all of it: what is not delivered when a run is deleted is lost. */
+function isDelivered({ plan, outboxes = [] }: Run): boolean {
+  const sinks = plan.nodes.filter(({ sink }) => sink?.delivery).length
+  // They are not open yet when the daemon has just begun.
+  return outboxes.length === sinks && outboxes.every(({ records }) => records === 0)
 }
 
 function failureOf({ name, state, error }: Run): MillraceError {

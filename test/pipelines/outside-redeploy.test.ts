@@ -57,10 +57,13 @@ const append = (name: string, from: number, to: number) =>
   })
 const lag = async (group: string) => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag
 const outboxOf = async (name: string, sink: string) => (await show(name)).outboxes?.find((each) => each.sink === sink)
-/** The streams that the daemon keeps for the outboxes of a pipeline. */
+/** The streams that the daemon keeps for the outboxes of a pipeline, but for those that are on their way out. */
 const internal = async (name: string) => {
-  const { streams } = await daemon.v1<{ streams: { name: string }[] }>('GET', 'streams?internal=true')
-  return streams.map((each) => each.name).filter((each) => each.includes(`${name}:`))
+  const { streams } = await daemon.v1<{ streams: { name: string; closedAt?: number }[] }>(
+    'GET',
+    'streams?internal=true',
+  )
+  return streams.filter((each) => each.closedAt === undefined && each.name.includes(`${name}:`))
 }
 
 /** A sink that posts `{ to, n, by }`, and its name. */
@@ -147,7 +150,7 @@ describe('a pipeline with sinks outside', () => {
     const name = 'kinds'
     await stream(name)
     await deploy(module(name, to('a', 1)))
-    await expect(deploy(module(name, `sink({ name: 'a', write: () => {} })`))).rejects.toThrow(
+    await expect(deploy(module(name, `sink({ name: 'a', write: () => {} }), 'a'`))).rejects.toThrow(
       /was of the kind http and is of the kind user now/,
     )
     expect(await show(name)).toMatchObject({ state: 'running', revision: 1 })
