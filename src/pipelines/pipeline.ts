@@ -418,15 +418,12 @@ export class Pipeline {
       return
     }
     if (this.#met('failedOnce') !== 'retrying') return
-    const wait = isOfRecord ? limits.retryMs : isAttempt ? this.#retryWaitMs() : limits.retryMs
+    const wait =
+      isAttempt && !isOfRecord ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
     this.#retry = clock.setTimeout(() => {
       this.#met('retryDue')
       this.start()
     }, wait)
-  }
-
-  #retryWaitMs(): number {
-    return Math.min(retryMsMax, this.#around.limits.retryMs * 2 ** (this.#attempts - 1))
   }
 
   /** Stops for good, and remembers it. */

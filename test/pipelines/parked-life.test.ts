@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
+import { millrace } from '../cli/millrace.js'
 import { DaemonProcess } from '../daemon-process.js'
 import { HttpServer } from './http-server.js'
 
@@ -140,5 +141,16 @@ describe('what is parked', () => {
     expect(await valuesOf('bounded-out')).toEqual([[1, 1]])
     await expect(run()).rejects.toThrow(/2 records of the part.run before are parked/)
     await daemon.v1('DELETE', 'pipelines/part.run')
+    const path = join(folder, 'part.ts')
+    writeFileSync(
+      path,
+      `import { pipeline, stream } from 'millrace'
+      export default pipeline('part').from(stream<number>('bounded'))
+        .peek((record) => { if (record.value === 2) throw new Error('no two') })
+        .to(stream('bounded-out', ({ value }) => ({ key: 'k', value })))`,
+    )
+    const ran = await millrace(['pipelines', 'run', path, '--url', daemon.url])
+    expect(ran).toMatchObject({ code: 1, stderr: expect.stringContaining('2 records are parked') })
+    expect(await show('part.run')).toMatchObject({ state: 'finished', parked: { records: 2 } })
   })
 })
