@@ -17,6 +17,7 @@ interface Run {
   readonly bounded: { readonly from: number; readonly until: number; readonly passed: number; readonly all: number }
   readonly barrier: { readonly committed: number }
   readonly error?: { readonly code: string; readonly message: string }
+  readonly parked: { readonly records: number }
   readonly outboxes?: readonly { readonly records: number; readonly deadLetters: number }[]
   readonly plan: { readonly nodes: readonly { readonly sink?: { readonly delivery?: object } }[] }
 }
@@ -43,12 +44,15 @@ export function registerRun(pipelines: Command): void {
       const body = { ...(await moduleOf(module)), ...placeOf(options.from, 'from'), ...placeOf(options.to, 'until') }
       const begun = await client.call<Run>('POST', 'pipeline-runs', body)
       const run = await ended(client, begun)
+      if (run.parked.records > 0) throw parkedOf(run)
       const refused = (run.outboxes ?? []).reduce((sum, { deadLetters }) => sum + deadLetters, 0)
       if (refused === 0) await client.call('DELETE', `pipelines/${encodeURIComponent(run.name)}`)
       const { from, until } = run.bounded
       const sentence = `${run.name} has read the sequence numbers from ${from} to before ${until}: all of it is committed.`
-      const rest = `\n${refused} results were refused outside: ${run.name} stays with its dead letters until it is deleted.`
-      printDone(refused === 0 ? sentence : sentence + rest, run, globals(command).json)
+      const left = [
+        ...(refused === 0 ? [] : [`${refused} results were refused outside: ${run.name} stays with its dead letters.`]),
+      ]
+      printDone([sentence, ...left].join('\n'), run, globals(command).json)
     })
 }
 
@@ -92,6 +96,17 @@ function isDelivered({ plan, outboxes = [] }: Run): boolean {
   const sinks = plan.nodes.filter(({ sink }) => sink?.delivery).length
   // They are not open yet when the daemon has just begun.
   return outboxes.length === sinks && outboxes.every(({ records }) => records === 0)
+}
+
+function parkedOf({ name, parked, error }: Run): MillraceError {
+  const why = error ? ` The last one: ${error.message}` : ''
+  return new MillraceError(
+    'PIPELINE_FAILED',
+    `${name} has read all of it, but ${parked.records} records are parked.${why}`,
+    {
+      remedy: `Look at them: millrace parked list --pipeline ${name}. Then delete it: millrace pipelines delete ${name}`,
+    },
+  )
 }
 
 function failureOf({ name, state, error }: Run): MillraceError {

@@ -22,6 +22,7 @@ interface Pipeline {
     readonly error?: string
   }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
+  readonly parked: { readonly records: number; readonly keys: number; readonly isFull: boolean }
   readonly error?: {
     readonly code: string
     readonly message: string
@@ -40,12 +41,17 @@ interface ShownState {
 }
 
 /** A pipeline for people: its error with place and stack, as one reads it. Steps are counted from 1, as errors do. */
-async function forPeople({ steps, barrier, error, plan, outboxes, ...rest }: Pipeline): Promise<object> {
+async function forPeople({ steps, barrier, error, plan, outboxes, parked, ...rest }: Pipeline): Promise<object> {
   const { topologyText } = await import('../operators/plan/index.js')
   const named = steps.map(({ kind, name }, i) => `${i + 1} ${kind}${name === undefined ? '' : ` ${name}`}`)
   return {
     ...rest,
     steps: steps.map(({ rowsIn }, i) => `${named[i]} (${rowsIn} rows)`).join(', '),
+    ...(parked.records === 0
+      ? {}
+      : {
+          parked: `${parked.records} records of ${parked.keys} keys${parked.isFull ? '; the sources wait (pipelines.parkedMax)' : ''}`,
+        }),
     topology: topologyText(plan),
     barriers: `${barrier.committed} committed${barrier.inFlight ? ', one in flight' : ''}`,
     ...(outboxes ? { outboxes: outboxes.map(outboxText).join('\n') } : {}),

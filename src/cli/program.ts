@@ -11,6 +11,7 @@ import { registerGroups } from './groups.js'
 import { registerImport } from './import.js'
 import { registerLists } from './lists.js'
 import { printError } from './output.js'
+import { registerParked } from './parked.js'
 import { registerPipelines } from './pipelines.js'
 import { registerServe } from './serve.js'
 import { registerTail } from './tail.js'
@@ -31,6 +32,7 @@ export async function buildProgram(): Promise<Command> {
     registerLists,
     registerGroups,
     registerPipelines,
+    registerParked,
     registerBridges,
     registerAppend,
     registerTail,

@@ -35,7 +35,7 @@ export const Family = {
   token: 0x17,
   /** How far the event time of a pipeline is: by source shard, and by keyed stage. */
   eventTime: 0x18,
-  /** Reserved: input rows of failing steps of pipelines. */
+  /** Rows of pipelines that wait: what failed, and what came after it under the same key. */
   parked: 0x19,
   /** What the outboxes of pipelines hold, and how far their deliveries are. */
   outbox: 0x1a,

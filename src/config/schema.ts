@@ -325,7 +325,19 @@ export const configSchema = z.strictObject({
         'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.',
       ),
       stepTimeoutMs: ms(10_000, 'Longest time that user code may hold its thread for one record.'),
-      attemptsMax: count(3, 'Failed attempts after which a pipeline is stopped as failed.', 1000),
+      attemptsMax: count(
+        3,
+        'Attempts after which a record is parked, or a pipeline stopped as failed where no record is to blame.',
+        1000,
+      ),
+      onError: z
+        .enum(['park', 'stop'])
+        .default('park')
+        .describe(
+          'What becomes of a record that its step cannot take: it is parked and the others go on, or its pipeline stops as failed.',
+        ),
+      parkedMax: count(10_000, 'Records parked in one pipeline; at the bound its sources wait.'),
+      parkedBytesMax: bytes(64 * MiB, 'Bytes of the records parked in one pipeline; at the bound its sources wait.'),
       retryMs: ms(200, 'Wait before the second attempt; doubles with each.'),
       handoverBytes: bytes(256 * KiB, 'Records handed to a worker at once.'),
       handoversInFlightMax: count(3, 'Handovers to one task that are not answered yet.', 64),

@@ -38,6 +38,7 @@ export function rowsOfPipeline({ id, plan, states }: PipelineRow): RowsOfPipelin
   return {
     state: numbered(Family.state, id),
     timer: numbered(Family.timer, id),
+    parked: numbered(Family.parked, id),
     numbers: Object.fromEntries(numbers),
   }
 }
@@ -46,6 +47,8 @@ export interface BarrierRows {
   readonly rows: readonly RowEffect[]
   /** Of these, what the steps changed. */
   readonly changes: number
+  /** Of those, what is not parked. */
+  readonly stateChanges: number
 }
 
 /** What state and time of a barrier make of the store. */
@@ -56,11 +59,13 @@ export function rowsOf(parts: readonly BarrierPart[], times: EventTimes): Barrie
     now = Math.max(now, result.now)
     for (const row of rowsIn(result.rows)) rows.push(row)
   }
+  const stateChanges = rows.length
+  for (const { result } of parts) if (result.parked) for (const row of rowsIn(result.parked)) rows.push(row)
   const changes = rows.length
   for (const { task, result } of parts) for (const row of times.take(task.owner, result.watermarks)) rows.push(row)
   // Only what steps do with processing time must not see it go back.
-  if (changes > 0) for (const row of times.takeNow(now)) rows.push(row)
-  return { rows, changes }
+  if (stateChanges > 0) for (const row of times.takeNow(now)) rows.push(row)
+  return { rows, changes, stateChanges }
 }
 
 export interface SinkParts {

@@ -1,5 +1,7 @@
-export type { Pipeline, PipelineView } from './pipeline.js'
+export type { ParkedFilter, ParkedList, ParkedRecord } from './parked-list.js'
+export type { Pipeline } from './pipeline.js'
 export type { PipelineState } from './pipeline-lifecycle.js'
+export type { PipelineView } from './pipeline-parts.js'
 export { type DeployRequest, Pipelines, type PipelinesOptions } from './pipelines.js'
 export type { Failure } from './rows.js'
 export type { ShownCell, ShownState } from './state-query.js'

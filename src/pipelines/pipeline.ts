@@ -1,14 +1,14 @@
-import type { LoadSink } from '../balance/index.js'
-import { type Commit, Family, type RowEffect } from '../commit/index.js'
+import type { RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
-import type { ShardedLog } from '../log/index.js'
-import { type NodeId, type PlanDescription, withoutSecrets } from '../operators/index.js'
+import { type NodeId, withoutSecrets } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
-import { asMillraceError, type Clock, killPoint, type Logger, MillraceError, type Timer } from '../runtime/index.js'
-import { type CommittedFile, FileSink, type Outbox, type OutboxView, type SinkSurroundings } from '../sinks/index.js'
-import type { Storage } from '../storage/index.js'
-import type { KeySchema } from '../tables/index.js'
-import type { TaskWork, WorkerPool } from '../workers/index.js'
+import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtime/index.js'
+import { FileSink, type Outbox } from '../sinks/index.js'
+import type { TaskWork } from '../workers/index.js'
+import { DroppedRemoval } from './dropped-removal.js'
+import { numberedPlaces, placesOf } from './park-places.js'
+import { ParkedIndex } from './parked-index.js'
+import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
 import {
   afterPipelineEvent,
   openedState,
@@ -17,98 +17,20 @@ import {
   pipelineLifecycle,
   storedState,
 } from './pipeline-lifecycle.js'
-import { consumersOf, fileShape, sourceName, stepLabel, stepOf, stepsOf } from './plan-steps.js'
-import { removeRows } from './removal.js'
-import {
-  type Bounded,
-  type Dropped,
-  type Failure,
-  type OutboxRow,
-  type PipelineRow,
-  pipelineRow,
-  rowsOfState,
-} from './rows.js'
-import { PipelineRun, type RunFailure, type RunLimits } from './run.js'
+import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
+import { fileShape, sourceName, stepOf, stepsOf } from './plan-steps.js'
+import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
+import { PipelineRun, type RunFailure } from './run.js'
+import { type CarefulRun, RunParking } from './run-parking.js'
 import { storedState as runState } from './run-state.js'
-import type { RunSource } from './run-tasks.js'
-
-export interface PipelineLimits extends RunLimits {
-  readonly attemptsMax: number
-  readonly retryMs: number
-  readonly outboxBytesMax: number
-}
-
-export interface PipelineSurroundings {
-  readonly commit: Commit
-  readonly storage: Storage
-  readonly log: ShardedLog
-  readonly workers: WorkerPool
-  /** Hears what the records of each shard cost. */
-  readonly load: LoadSink
-  readonly sinks: SinkSurroundings
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly limits: PipelineLimits
-}
-
-/** What belongs to one pipeline and is known at its opening. */
-export interface PipelineParts {
-  /** In the order of their nodes. */
-  readonly sources: readonly RunSource[]
-  /** How far a bounded run is. */
-  readonly passed: () => { readonly passed: number; readonly all: number }
-  readonly moduleFile: () => Promise<string>
-  /** Deletes the group of a source that it reads no more. */
-  readonly dropGroup: (name: string) => Promise<void>
-  /** Removes the outbox of a sink that it has no more. */
-  readonly dropOutbox: (outbox: OutboxRow) => Promise<void>
-  readonly sinkKeys: () => Readonly<Record<NodeId, KeySchema>>
-  /** Committed files of its file sinks, by their nodes. */
-  readonly files: () => Promise<ReadonlyMap<NodeId, CommittedFile>>
-  /** Outboxes of its sinks that go outside, by their nodes; `onRoom`: one that was full has room again. */
-  readonly outboxes: (moduleFile: string, onRoom: () => void) => Promise<ReadonlyMap<NodeId, Outbox>>
-}
-
-/** What is shown of a pipeline. */
-export interface PipelineView {
-  readonly name: string
-  /** The first of its sources. */
-  readonly source: string
-  readonly sources: readonly string[]
-  readonly state: PipelineState
-  readonly group: string
-  readonly attempts: number
-  readonly createdAt: number
-  /** How many modules it has had. */
-  readonly revision: number
-  /** Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed. */
-  readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
-  readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
-  readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
-  readonly tasks: number
-  /** How far event time is, milliseconds since 1970. */
-  readonly watermark?: number
-  readonly error: Failure | undefined
-  /** What is on its way out, by sink. */
-  readonly outboxes?: readonly ({ readonly sink: string } & OutboxView)[]
-  readonly plan: PlanDescription
-}
-
-/** What a step has seen. */
-export interface StepCount {
-  /** The name of its state, or its place and kind. */
-  readonly label: string
-  readonly kind: string
-  readonly rowsIn: number
-  /** undefined where nothing follows. */
-  readonly rowsOut: number | undefined
-  readonly failures: number
-  readonly events: ReadonlyMap<string, number>
-}
+import { type StepCount, stepCountsOf } from './step-counts.js'
+import { Suspects } from './suspects.js'
 
 /** Longest wait before another attempt. */
 const retryMsMax = 30_000
 const epochBytesLeast = 64 * 1024
+/** Rows that are given up in one commit. */
+const dropRowsMax = 1000
 
 /** The life of one pipeline: its runs, its attempts, its end. */
 export class Pipeline {
@@ -125,9 +47,18 @@ export class Pipeline {
   #attempts = 0
   #lastFailure: Failure | undefined
   #epochBytesMax: number
+  /** Records under which runs ended: while there are any, a run is careful. */
+  readonly #suspects: Suspects
+  /** The next run is careful. */
+  #isCareful = false
+  /** Queues that the next run tries again: their rows begin with these bytes, as text. */
+  #retries: ReadonlySet<string> = new Set()
+  /** Those of them that the run under way tries. */
+  #taken: ReadonlySet<string> = new Set()
+  #parked: ParkedIndex
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
-  #removal: { isHalted: boolean; done: Promise<void> } | undefined
+  readonly #removal: DroppedRemoval
   #committed = 0
   #secondsLast = 0
   /** By node. */
@@ -145,10 +76,13 @@ export class Pipeline {
     this.#parts = parts
     this.#around = around
     this.#epochBytesMax = around.limits.epochBytesMax
+    this.#suspects = new Suspects(around.limits.attemptsMax)
+    this.#parked = new ParkedIndex(around.limits)
     this.rowsIn = row.plan.nodes.map(() => 0)
     this.failuresOf = row.plan.nodes.map(() => 0)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
+    this.#removal = new DroppedRemoval(this, parts, around)
   }
 
   get row(): PipelineRow {
@@ -167,7 +101,11 @@ export class Pipeline {
   /** Begins, unless it had failed or drained before. */
   start(): void {
     if (this.#state === 'starting') this.#work(this.#begin())
-    else if (this.#state !== 'stopped') this.#work(this.#deliver())
+    else if (this.#state !== 'stopped') {
+      this.#work(this.#deliver())
+      // Of one that does not run, what waits is shown and may be given up.
+      this.#work(this.#withIndex(() => {}))
+    }
   }
 
   /** Opens the outboxes and has them deliver. */
@@ -206,7 +144,10 @@ export class Pipeline {
     try {
       const moduleFile = await this.#parts.moduleFile()
       const outboxes = await this.#deliver()
+      await this.#numberPlaces()
       const state = await runState(storage, this.#row.id)
+      this.#parked = await ParkedIndex.load(storage, this.#row.id, limits)
+      const careful = await this.#careful()
       for (const [node, file] of await this.#parts.files()) {
         const sink = await FileSink.open(file, fileShape(this.#row.plan, node))
         this.#files.set(node, sink)
@@ -223,10 +164,20 @@ export class Pipeline {
         ended = event
         if (this.#run) this.#work(this.#end(event))
       }
+      const stages = stagesOf(this.#row.plan.nodes)
       const run = new PipelineRun({
         row: this.#row,
-        stages: stagesOf(this.#row.plan.nodes),
+        stages,
         state,
+        parking: new RunParking({
+          row: this.#row,
+          stages,
+          index: this.#parked,
+          careful,
+          attemptsMax: limits.attemptsMax,
+          awaitMsMax: limits.barrierTimeoutMs / 2,
+        }),
+        onMended: () => this.#work(this.#mended()),
         sources: this.#parts.sources,
         commit,
         storage,
@@ -255,8 +206,138 @@ export class Pipeline {
         stack: known.stack,
         place: { node: undefined, sequence: undefined },
         shard: undefined,
+        stage: undefined,
         isCounted: true,
       })
+    }
+  }
+
+  /** Gives numbers to places that have none: before anything of them is stored. */
+  async #numberPlaces(): Promise<void> {
+    const places = placesOf(this.#row.plan, stagesOf(this.#row.plan.nodes))
+    if (this.#row.steps && places.every(({ label }) => label in (this.#row.steps ?? {}))) return
+    await this.store({ steps: numberedPlaces(places, this.#row.steps) })
+  }
+
+  /** How careful the next run has to be; undefined: not at all. */
+  async #careful(): Promise<CarefulRun | undefined> {
+    this.#taken = this.#retries
+    const retries = await this.#rowsParked().queues(this.#taken)
+    if (!this.#isCareful && retries.length === 0) return undefined
+    return { until: this.#suspects.until, poison: this.#suspects.poison(), retries }
+  }
+
+  #rowsParked(): ParkedRows {
+    return new ParkedRows(this.#around.storage, this.#row, this.#parts.sources, this.#parked)
+  }
+
+  /** What failed is parked or done: the next run is an ordinary one. */
+  async #mended(): Promise<void> {
+    this.#isCareful = false
+    this.#suspects.clear()
+    this.#lastFailure = undefined
+    this.#attempts = 0
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+    this.#beginAgain()
+  }
+
+  #beginAgain(): void {
+    if (this.#state !== 'running') return
+    this.#met('failedOnce')
+    this.#met('retryDue')
+    this.start()
+  }
+
+  /** What is parked. Throws BAD_REQUEST for a place that the pipeline does not have. */
+  listParked(filter: ParkedFilter): Promise<ParkedList> {
+    return this.#withIndex(() => this.#rowsParked().list(filter))
+  }
+
+  /** A pipeline that does not run knows what waits from the store alone. */
+  async #withIndex<Result>(run: () => Result | Promise<Result>): Promise<Result> {
+    if (!this.#run) {
+      const { storage, limits } = this.#around
+      const index = await ParkedIndex.load(storage, this.#row.id, limits)
+      if (!this.#run) this.#parked = index
+    }
+    return run()
+  }
+
+  /** Runs something when no beginning, failure or end is under way, and lets none begin meanwhile. */
+  async #alone<Result>(run: () => Promise<Result>): Promise<Result> {
+    for (let before: Promise<void> | undefined; before !== this.#working; ) {
+      before = this.#working
+      await before
+    }
+    const done = run()
+    this.#work(
+      done.then(
+        () => {},
+        () => {},
+      ),
+    )
+    return done
+  }
+
+  /** Tries again what is parked, each key's rows in their order. Gives how many there are. Throws CONFLICT, NOT_FOUND. */
+  retryParked(filter: ParkedFilter): Promise<number> {
+    return this.#alone(async () => {
+      this.#mustRun()
+      const { names, records } = await this.#withIndex(() => this.#rowsParked().choose(filter))
+      if (names.size === 0) return 0
+      this.#retries = new Set([...this.#retries, ...names])
+      await this.#restart(async () => {})
+      return records
+    })
+  }
+
+  /**
+   * Gives up the first row of each queue, or all of them, and tries those that waited behind it. Gives how many were given up.
+   */
+  dropParked(filter: ParkedFilter, isAll: boolean): Promise<number> {
+    return this.#alone(async () => {
+      let dropped = 0
+      await this.#restart(async () => {
+        const parked = await this.#withIndex(() => this.#rowsParked())
+        const { names } = parked.choose(filter)
+        const keys = parked.rowsToDrop(names, isAll)
+        dropped = keys.length
+        for (let at = 0; at < keys.length; at += dropRowsMax)
+          await this.#around.commit.submit({
+            rows: keys.slice(at, at + dropRowsMax).map((key) => ({ key, value: undefined })),
+            essential: true,
+          })
+        for (const key of keys) this.#parked.take(key, undefined)
+        this.#retries = new Set([...this.#retries, ...names])
+      })
+      return dropped
+    })
+  }
+
+  #mustRun(): void {
+    if (this.#state === 'running' || this.#state === 'retrying' || this.#state === 'starting') return
+    throw new MillraceError('CONFLICT', `The pipeline ${this.#row.plan.name} does not run: it is ${this.#state}.`, {
+      remedy:
+        'What is parked can be listed and dropped; resume the pipeline, or deploy a corrected module, to try it again.',
+    })
+  }
+
+  /** Does something while no run writes; then the next run begins. */
+  async #restart(change: () => Promise<void>): Promise<void> {
+    const run = this.#run
+    run?.stop()
+    await run?.ended()
+    const isRunning = run !== undefined && this.#state === 'running'
+    if (isRunning) this.#run = undefined
+    try {
+      await change()
+    } finally {
+      if (isRunning) {
+        await this.#closeFiles()
+        this.#beginAgain()
+      }
     }
   }
 
@@ -272,6 +353,8 @@ export class Pipeline {
 
   /** Attempts are forgotten once the position has passed the record that failed. */
   #passed(positions: readonly Position[], seconds: number): void {
+    if (this.#taken.size > 0) this.#retries = new Set([...this.#retries].filter((name) => !this.#taken.has(name)))
+    this.#taken = new Set()
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure
@@ -285,7 +368,7 @@ export class Pipeline {
     this.#epochBytesMax = this.#around.limits.epochBytesMax
   }
 
-  async #failed({ error, stack, place, shard, isCounted }: RunFailure): Promise<void> {
+  async #failed({ error, stack, place, shard, stage, isCounted }: RunFailure): Promise<void> {
     const { clock, logger, limits } = this.#around
     const name = this.#row.plan.name
     await this.#run?.ended()
@@ -299,7 +382,8 @@ export class Pipeline {
       message: error.message,
       stack,
       step,
-      sequence: place.sequence,
+      // A timer has none.
+      sequence: (place.sequence ?? -1) < 0 ? undefined : place.sequence,
       shard,
       at: clock.now(),
     }
@@ -307,8 +391,11 @@ export class Pipeline {
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
     const isAttempt = isCounted && !isTooMuch
+    // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
+    const isOfRecord = limits.onError === 'park' && isAttempt && this.#suspects.accuse({ error, stack, place, stage })
+    if (limits.onError === 'park' && isAttempt) this.#isCareful = true
     if (isAttempt) {
-      this.#attempts++
+      if (!isOfRecord) this.#attempts++
       this.failures++
       if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
       this.#lastFailure = failure
@@ -321,7 +408,7 @@ export class Pipeline {
       error.code === 'SINK_FILE_CHANGED' ||
       // What was trimmed does not come back.
       error.code === 'TRIMMED' ||
-      (isAttempt && this.#attempts >= limits.attemptsMax)
+      (isAttempt && !isOfRecord && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
       logger.error(
         { pipeline: name, step, sequence: place.sequence, code: error.code },
@@ -331,7 +418,8 @@ export class Pipeline {
       return
     }
     if (this.#met('failedOnce') !== 'retrying') return
-    const wait = isAttempt ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
+    const wait =
+      isAttempt && !isOfRecord ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
     this.#retry = clock.setTimeout(() => {
       this.#met('retryDue')
       this.start()
@@ -375,9 +463,10 @@ export class Pipeline {
       throw new MillraceError('CONFLICT', `The pipeline ${name} is ${this.#state}: it does not run.`)
     const run = this.#run
     this.#retry?.cancel()
-    if (this.#met('pause') === 'pausing' && run) {
+    if (this.#met('pause') === 'pausing') {
       killPoint('pipeline:lastBarrier')
-      await run.finish()
+      // There is none between a careful run and the one that follows it.
+      await run?.finish()
       await this.#working
       // Neither failed nor drained on its way.
       if (this.#state === 'pausing') this.#met('passed')
@@ -416,31 +505,12 @@ export class Pipeline {
 
   /** Removes what steps and sources of earlier modules left, beside everything else; begun again at a start when cut off. */
   forgetDropped(): void {
-    const { dropped } = this.#row
-    if (!dropped || this.#removal || this.#state === 'stopped') return
-    const removal = { isHalted: false, done: Promise.resolve() }
-    this.#removal = removal
-    removal.done = this.#forgetDropped(dropped, () => !removal.isHalted).catch((error: unknown) =>
-      this.#around.logger.warn({ pipeline: this.#row.plan.name }, asMillraceError(error).message),
-    )
-  }
-
-  async #forgetDropped({ states, groups, outboxes = [] }: Dropped, isWanted: () => boolean): Promise<void> {
-    for (const state of states)
-      for (const family of [Family.state, Family.timer])
-        await removeRows(rowsOfState(family, this.#row.id, state), this.#around, isWanted)
-    for (const group of groups) if (isWanted()) await this.#parts.dropGroup(group)
-    for (const outbox of outboxes) if (isWanted()) await this.#parts.dropOutbox(outbox)
-    if (isWanted()) await this.store({ dropped: undefined })
+    if (this.#state !== 'stopped') this.#removal.begin()
   }
 
   /** Until `forgetDropped` is called again. Afterwards nothing but what is asked for changes the pipeline's row. */
-  async haltRemoval(): Promise<void> {
-    const removal = this.#removal
-    if (!removal) return
-    removal.isHalted = true
-    await removal.done
-    this.#removal = undefined
+  haltRemoval(): Promise<void> {
+    return this.#removal.halt()
   }
 
   async #closeFiles(): Promise<void> {
@@ -465,27 +535,17 @@ export class Pipeline {
 
   /** What its steps have seen, for the metrics. */
   stepCounts(): readonly StepCount[] {
-    const { nodes } = this.#row.plan
-    const consumers = consumersOf(nodes)
-    return stepsOf(this.#row.plan).map((node, step) => {
-      const id = step + 1
-      const next = consumers[id] as readonly NodeId[]
-      // A branch gives each value to one of its outputs, any other step to all that follow it.
-      const rowsOut = next.map((each) => this.rowsIn[each] as number)
-      return {
-        label: stepLabel(node, step),
-        kind: node.kind,
-        rowsIn: this.rowsIn[id] as number,
-        rowsOut:
-          next.length === 0
-            ? undefined
-            : node.kind === 'branch'
-              ? rowsOut.reduce((sum, rows) => sum + rows, 0)
-              : Math.max(...rowsOut),
-        failures: this.failuresOf[id] as number,
-        events: this.events.get(id) ?? new Map<string, number>(),
-      }
-    })
+    return stepCountsOf(this.#row.plan, this)
+  }
+
+  /** How many records wait at each place. */
+  parkedByPlace(): ReadonlyMap<string, number> {
+    const labels = new Map(Object.entries(this.#row.steps ?? {}).map(([label, number]) => [number, label]))
+    return new Map([...this.#parked.counts()].map(([step, count]) => [labels.get(step) ?? `${step}`, count]))
+  }
+
+  get isParkedFull(): boolean {
+    return this.#parked.isFull
   }
 
   /** The groups of its sources. */
@@ -527,6 +587,11 @@ export class Pipeline {
       ...(this.#openOutboxes.size === 0
         ? {}
         : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
+      parked: {
+        records: this.#parked.count,
+        keys: this.#parked.queues().length,
+        isFull: this.#parked.isFull,
+      },
       plan: withoutSecrets(plan),
     }
   }

@@ -11,10 +11,14 @@ import { fileNumber } from './barrier-commit.js'
 import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
 import { ModuleFiles } from './module-files.js'
 import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
-import { Pipeline, type PipelineParts, type PipelineSurroundings, type PipelineView } from './pipeline.js'
+import { numberedPlaces, placesOf } from './park-places.js'
+import { ParkedIndex } from './parked-index.js'
+import { Pipeline } from './pipeline.js'
+import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
 import { checkRunnable, sinksOf } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
+import { checkParkedPlaces } from './redeploy-parked.js'
 import { removeRows } from './removal.js'
 import {
   type Bounded,
@@ -223,7 +227,13 @@ export class Pipelines {
   /** The one before goes, unless a sink has not taken all of it yet. Throws CONFLICT. */
   async #deleteFinished({ row }: Pipeline): Promise<void> {
     const { name } = row.plan
-    const waiting = await undelivered(this.#options.storage, row)
+    const { storage, limits } = this.#options
+    const parked = (await ParkedIndex.load(storage, row.id, limits)).count
+    if (parked > 0)
+      throw new MillraceError('CONFLICT', `${parked} records of the ${name} before are parked.`, {
+        remedy: `Look at them (millrace parked list --pipeline ${name}), then delete it: millrace pipelines delete ${name}`,
+      })
+    const waiting = await undelivered(storage, row)
     if (waiting > 0)
       throw new MillraceError('CONFLICT', `${waiting} results of the ${name} before wait for their delivery.`, {
         remedy: `Wait until its outboxes are empty, or delete it: millrace pipelines delete ${name}`,
@@ -298,6 +308,7 @@ export class Pipelines {
       if (isRunning) await older.pause({ quietly: true })
       await older.haltRemoval()
       killPoint('pipeline:redeploying')
+      await this.#checkParked(older.row, plan)
       const outboxes = await redeployOutboxes(older.row, plan, this.#options)
       const row = redeployedRow(older.row, plan, newer.module, sources, outboxes)
       await this.#storeRedeploy(older.row, row, newer, outboxes)
@@ -318,6 +329,12 @@ export class Pipelines {
     } finally {
       this.#changing.delete(name)
     }
+  }
+
+  /** The store is asked: an index may not be there yet. Throws CONFLICT. */
+  async #checkParked(older: PipelineRow, plan: PlanDescription): Promise<void> {
+    const { storage, limits } = this.#options
+    checkParkedPlaces(older, plan, (await ParkedIndex.load(storage, older.id, limits)).counts())
   }
 
   /** The one commit of a redeploy. Files that are new are made before it. */
@@ -375,6 +392,7 @@ export class Pipelines {
       states: numbersOf(plan.nodes.flatMap((node) => (node.kind === 'keyed' ? [node.name] : []))),
       files: numbersOf(sinksOf(plan).flatMap(({ kind, name }) => (kind === 'file' ? [name] : []))),
       ...(Object.keys(outboxes).length === 0 ? {} : { outboxes }),
+      steps: numberedPlaces(placesOf(plan, stagesOf(plan.nodes))),
       createdAt: commit.time.next(),
       ...(bounded ? { bounded } : {}),
       state: 'running',
@@ -532,13 +550,18 @@ export class Pipelines {
     const names = [...[...row.sources, ...outboxes].map(({ group }) => group), ...(row.dropped?.groups ?? [])]
     for (const group of names) if (groups.group(group)) await groups.delete(group)
     await closeOutboxes(log, outboxes)
-    for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox])
+    for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked])
       await removeRows(rowsWith(family, row.id), { storage, commit })
     const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))
     const isUsed = this.#uses(row.module)
     const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]
     await commit.submit({ rows: [pipelineGone(row.id), ...files, ...module], essential: true })
     if (!this.#uses(row.module)) this.#modules.drop(row.module)
+  }
+
+  /** A pipeline by its name. Throws NOT_FOUND. */
+  get(name: string): Pipeline {
+    return this.#pipeline(name)
   }
 
   #pipeline(name: string): Pipeline {

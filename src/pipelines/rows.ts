@@ -66,6 +66,8 @@ export interface PipelineRow {
   readonly files: Readonly<Record<string, number>>
   /** Outboxes of sinks that go outside, by the names of the sinks; absent in rows of earlier versions. */
   readonly outboxes?: Readonly<Record<string, OutboxRow>>
+  /** Numbers under which rows wait, by the names of the places (park-places.ts). Rows of earlier versions have none yet. */
+  readonly steps?: Readonly<Record<string, number>>
   readonly createdAt: number
   /** A run over a part of its sources, which ends. */
   readonly bounded?: Bounded

@@ -16,6 +16,7 @@ import type { EventTimes } from './event-times.js'
 import { idleMsOf, stageLabel } from './plan-steps.js'
 import type { PipelineRow, SourceRow } from './rows.js'
 import type { RunLimits } from './run.js'
+import type { RunParking } from './run-parking.js'
 import { SourceTask } from './source-task.js'
 import type { TimeOwner } from './time-rows.js'
 import type { HashRange } from './timer-pages.js'
@@ -31,6 +32,7 @@ export interface RunTask {
   /** For people: which one a barrier waits for. */
   readonly label: string
   readonly owner: TimeOwner
+  readonly stage: number
   /** The keys that may be its own. */
   readonly range: HashRange
   readonly handle: TaskHandle
@@ -50,6 +52,7 @@ export interface RunTasksOptions {
   readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
   readonly times: EventTimes
   readonly rows: RowsOfPipeline
+  readonly parking: RunParking
   /** Whether the store has no state of the pipeline yet. */
   readonly isNew: () => boolean
   /** Whether the epoch has room for more. */
@@ -132,16 +135,18 @@ export class RunTasks {
       const exits = this.#exitsOf(stage.exits)
       const owner: TimeOwner = { kind: 'stage', stage: stage.id }
       const listener = listen(() => task)
-      const options = this.#open(stage.id, i, exits, undefined, times.ofStage(stage.id))
-      const handle = workers.open(options, listener, row.id + i)
       const { first, last } = groupsOfTask(i, size)
+      const range: HashRange = {
+        low: { hi: first * 2 ** 24, lo: 0 },
+        high: { hi: (last + 1) * 2 ** 24 - 1, lo: 2 ** 32 - 1 },
+      }
+      const options = this.#open(stage.id, i, exits, undefined, times.ofStage(stage.id), range)
+      const handle = workers.open(options, listener, row.id + i)
       const task: RunTask = {
         label: `task ${i + 1} of ${stageLabel(row.plan, stages, stage.id)}`,
         owner,
-        range: {
-          low: { hi: first * 2 ** 24, lo: 0 },
-          high: { hi: (last + 1) * 2 ** 24 - 1, lo: 2 ** 32 - 1 },
-        },
+        stage: stage.id,
+        range,
         handle,
         source: undefined,
       }
@@ -157,8 +162,9 @@ export class RunTasks {
     exits: readonly Exit[],
     hashKeyName: string | undefined,
     restored: OpenTaskOptions['restored'],
+    range: HashRange,
   ): OpenTaskOptions {
-    const { moduleFile, row, rows, stages, sinkKeys, limits, workers, isNew } = this.#options
+    const { moduleFile, row, rows, stages, sinkKeys, limits, workers, isNew, parking } = this.#options
     const tasks = stages.stages.map(({ kind }) => (kind === 'keyed' ? workers.size : 1))
     return {
       file: moduleFile,
@@ -177,6 +183,7 @@ export class RunTasks {
       stateBytesMax: limits.stateBytesMax,
       timersMax,
       creditRows: this.#creditRows(),
+      parking: parking.ofTask(stage, range),
     }
   }
 
@@ -318,12 +325,14 @@ export class RunTasks {
     })
     const exits = this.#exitsOf(stage.exits)
     const listener = listen(() => entry)
-    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored), isEnded: position.ended }
+    const range = { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } }
+    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored, range), isEnded: position.ended }
     const handle = workers.open(opened, listener)
     const entry: RunTask = {
       label: `the task of shard ${position.shard}`,
       owner,
-      range: { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } },
+      stage: stage.id,
+      range,
       handle,
       source: { task, of: source },
     }
@@ -331,6 +340,12 @@ export class RunTasks {
     this.#sources.set(name, entry)
     this.#exits.set(name, exits)
     this.#connect(handle, exits)
+  }
+
+  /** Whether every source has read past a sequence number by the last barrier, or has nothing more to read. */
+  hasPassed(sequence: number): boolean {
+    for (const { source } of this.#sources.values()) if (source && !source.task.hasPassed(sequence)) return false
+    return true
   }
 
   /** Has the sources read on. */

@@ -28,6 +28,7 @@ import {
 } from './barrier-commit.js'
 import { EventTimes } from './event-times.js'
 import type { PipelineRow } from './rows.js'
+import type { RunParking } from './run-parking.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
 import type { StoredTimes } from './time-rows.js'
 import { timerPage } from './timer-pages.js'
@@ -53,6 +54,8 @@ export interface RunFailure {
   readonly stack: string | undefined
   readonly place: Place
   readonly shard: ShardId | undefined
+  /** The stage that user code was run in, where it is to blame. */
+  readonly stage: number | undefined
   /** Whether this pipeline is to blame; a thread that another one took down is no attempt of ours. */
   readonly isCounted: boolean
 }
@@ -85,6 +88,9 @@ export interface RunOptions {
   readonly files: ReadonlyMap<NodeId, FileSink>
   /** Outboxes of sinks that go outside, by their nodes. */
   readonly outboxes: ReadonlyMap<NodeId, Outbox>
+  readonly parking: RunParking
+  /** A careful run has committed what failed, and nothing fails any more: an ordinary one may follow. */
+  readonly onMended: () => void
   readonly onFailure: (failure: RunFailure) => void
   /** A barrier has committed. */
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
@@ -141,8 +147,7 @@ export class PipelineRun {
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
-      mayRead: () =>
-        !this.#isOver && !this.#isFinishing && this.#epochBytes < options.limits.epochBytesMax && !this.hasFullOutbox,
+      mayRead: () => this.#mayRead,
       onRead: (bytes) => {
         this.#epochBytes += bytes
         this.#schedule()
@@ -170,6 +175,20 @@ export class PipelineRun {
   /** An outbox has room again. */
   roomMade(): void {
     this.#pump()
+  }
+
+  /** A careful run is likely to be over with its barrier: what it read behind that would be read again. */
+  get #mayRead(): boolean {
+    const { limits, parking } = this.#options
+    if (
+      this.#isOver ||
+      this.#isFinishing ||
+      this.hasFullOutbox ||
+      parking.isFull ||
+      (parking.careful && this.barrierInFlight)
+    )
+      return false
+    return this.#epochBytes < limits.epochBytesMax
   }
 
   get taskCount(): number {
@@ -216,13 +235,21 @@ export class PipelineRun {
       fetchCells: (keys) => this.#fetchCells(keys, shardOf(task())),
       fetchTimers: (wanted) => this.#fetchTimers(wanted, task()),
       failed: (error, place) =>
-        this.#fail({ error: thrown(error), stack: error.stack, place, shard: shardOf(task()), isCounted: true }),
+        this.#fail({
+          error: thrown(error),
+          stack: error.stack,
+          place,
+          shard: shardOf(task()),
+          stage: task().stage,
+          isCounted: true,
+        }),
       lost: (error, place, isCulprit) =>
         this.#fail({
           error,
           stack: undefined,
           place: isCulprit ? place : nowhere,
           shard: shardOf(task()),
+          stage: task().stage,
           isCounted: isCulprit,
         }),
     }
@@ -375,9 +402,17 @@ export class PipelineRun {
     killPoint('pipeline:committed')
     effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
+    const { parking } = this.#options
+    const isClean = parking.committed(parts)
     this.#lastBarrier = clock.monotonic()
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
+    if (parking.careful && isClean && this.#tasks.hasPassed(parking.careful.until)) {
+      this.stop()
+      return this.#options.onMended()
+    }
+    // Another barrier, in which nothing fails, ends the careful run.
+    if (parking.careful && !isClean) this.#hasTicked = true
     for (const { task } of parts) task.handle.committed(barrier.number)
     if (this.#isFinishing) return
     this.#tasks.awaitIdleness()
@@ -385,11 +420,11 @@ export class PipelineRun {
   }
 
   #rowsOf(parts: readonly BarrierPart[]): BarrierRows {
-    const { rows, changes } = rowsOf(parts, this.#times)
-    if (changes > 0) this.#isNew = false
-    if (this.#number % forgetEvery !== 1) return { rows, changes }
+    const { rows, changes, stateChanges } = rowsOf(parts, this.#times)
+    if (stateChanges > 0) this.#isNew = false
+    if (this.#number % forgetEvery !== 1) return { rows, changes, stateChanges }
     const gone = this.#times.forget((root, shard) => this.#tasks.hasHeirs(root, shard))
-    return { rows: [...rows, ...gone], changes }
+    return { rows: [...rows, ...gone], changes, stateChanges }
   }
 
   #failCommit(thrownError: unknown): void {
@@ -397,11 +432,11 @@ export class PipelineRun {
     // A store that failed takes every room down with it: the daemon opens them again.
     if (error.code === 'STORE_FAILED') return this.stop()
     const isPassing = error.code === 'STORAGE_FULL' || error.code === 'TOO_BUSY'
-    this.#fail({ error, stack: error.stack, place: nowhere, shard: undefined, isCounted: !isPassing })
+    this.#fail({ error, stack: error.stack, place: nowhere, shard: undefined, stage: undefined, isCounted: !isPassing })
   }
 
   #failAs(error: MillraceError, shard: ShardId | undefined): void {
-    this.#fail({ error, stack: undefined, place: nowhere, shard, isCounted: true })
+    this.#fail({ error, stack: undefined, place: nowhere, shard, stage: undefined, isCounted: true })
   }
 
   #fail(failure: RunFailure): void {

@@ -68,6 +68,11 @@ export class SourceTask {
     return this.#hasTold || this.#next !== this.#sent.next || this.#isEnded !== this.#sent.ended
   }
 
+  /** Whether the last barrier was behind a sequence number, or behind everything that there is. */
+  hasPassed(sequence: number): boolean {
+    return this.#sent.next > sequence || ((this.#isCaughtUp || this.#isEnded) && this.#sent.next === this.#next)
+  }
+
   /** Whether it came to the end of its shard. */
   get isEnded(): boolean {
     return this.#isEnded

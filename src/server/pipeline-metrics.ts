@@ -84,6 +84,25 @@ export function pipelineMetrics(read: ReadRooms): void {
     '1 while nothing is sent because too many attempts failed, 0.5 while one attempt shows whether it is over.',
     ({ breaker }) => ({ closed: 0, open: 1, halfOpen: 0.5 })[breaker],
   )
+  read(
+    'parked_records',
+    'gauge',
+    'Records that wait because their step could not take them, or one of their key before them.',
+    ['pipeline', 'step'],
+    ({ pipelines }) =>
+      [...pipelines.all()].flatMap((pipeline) =>
+        [...pipeline.parkedByPlace()].map(([step, value]) => ({
+          labels: { pipeline: pipeline.row.plan.name, step },
+          value,
+        })),
+      ),
+  )
+  perPipeline(
+    'parked_full',
+    'gauge',
+    '1 when so many records are parked that the sources of the pipeline wait.',
+    ({ isParkedFull }) => (isParkedFull ? 1 : 0),
+  )
   perPipeline('operator_seconds_total', 'counter', 'Time of worker threads.', ({ seconds }) => seconds)
   perPipeline('operator_failures_total', 'counter', 'Failed attempts of a pipeline.', ({ failures }) => failures)
   perPipeline('pipeline_failed', 'gauge', '1 when a pipeline was stopped as failed.', ({ state }) =>

@@ -6,7 +6,7 @@ import { recordsOf } from './entries.js'
 import { MemoryLog } from './memory-log.js'
 import { MemoryRun } from './memory-run.js'
 import { MemoryStore } from './memory-store.js'
-import type { MemorySettings } from './memory-tasks.js'
+import type { MemoryParking, MemorySettings } from './memory-tasks.js'
 import { Random } from './random.js'
 import { VirtualTime } from './virtual-time.js'
 
@@ -22,6 +22,8 @@ export interface MemoryPipelineOptions {
   readonly bounds: TaskBounds
   readonly sinkKeys: StageTaskOptions['sinkKeys']
   readonly hashKeyNames: ReadonlyMap<NodeId, string>
+  /** How the first run takes what fails; without it an error ends it. */
+  readonly parking?: MemoryParking | undefined
 }
 
 /** A pipeline in memory: its sources, what it has committed, and the run that is under way. */
@@ -30,12 +32,12 @@ export class MemoryPipeline {
   readonly store = new MemoryStore()
   readonly time: VirtualTime
   readonly random: Random
-  readonly #settings: MemorySettings
+  #settings: MemorySettings
   #run: MemoryRun
   #isEnded = false
 
   constructor(options: MemoryPipelineOptions) {
-    const { plan, seed, shards, tasks, now, bounds, sinkKeys, hashKeyNames } = options
+    const { plan, seed, shards, tasks, now, bounds, sinkKeys, hashKeyNames, parking } = options
     this.time = new VirtualTime(now)
     this.random = new Random(seed)
     const stages = stagesOf(plan.nodes)
@@ -49,6 +51,7 @@ export class MemoryPipeline {
       sinkKeys,
       hashKeyNames,
       bodies: new BodyReader(),
+      parking,
       now: () => this.time.now,
       setTimeout: (run, ms) => this.time.setTimeout(run, ms),
     }
@@ -100,7 +103,8 @@ export class MemoryPipeline {
   }
 
   /** Everything since the last commit is lost, and all tasks begin again from it. */
-  async crash(): Promise<void> {
+  async crash(parking = this.#settings.parking): Promise<void> {
+    this.#settings = { ...this.#settings, parking }
     this.#run = this.#newRun()
     await this.open()
   }

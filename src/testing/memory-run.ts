@@ -1,6 +1,6 @@
 import { idleMsOf, inheritedWatermarks } from '../operators/task/index.js'
 import { chunkOf, type MemoryLog, type MemoryShard } from './memory-log.js'
-import type { MemoryMarks, MemoryPart } from './memory-store.js'
+import { type HashRange, type MemoryMarks, type MemoryPart, rangeOfTask } from './memory-store.js'
 import {
   type KeyedMemoryTask,
   leaveName,
@@ -9,6 +9,7 @@ import {
   type MemoryTask,
   openKeyed,
   openSource,
+  queuesOf,
   type SourceMemoryTask,
   type TaskEvents,
 } from './memory-tasks.js'
@@ -77,6 +78,13 @@ export class MemoryRun {
     const sources = this.#openSources()
     for (const task of opened) await this.#guarded(() => task.task.start())
     for (const task of sources) await this.#guarded(() => task.task.start())
+    if (!this.#settings.parking?.isRetrying) return
+    for (const task of [...opened, ...sources])
+      await this.#guarded(() => task.task.retry(queuesOf(this.#settings, task.stage, this.#rangeOf(task))))
+  }
+
+  #rangeOf(task: MemoryTask): HashRange {
+    return task.kind === 'source' ? task.shard : rangeOfTask(task.number, this.#settings.tasks)
   }
 
   /**

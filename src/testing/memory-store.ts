@@ -4,6 +4,9 @@ import {
   type CellName,
   groupsOfTask,
   type NodeWatermark,
+  type ParkedChange,
+  type ParkedQueue,
+  type ParkedRow,
   type SinkBatch,
   type StageBarrier,
   type StageId,
@@ -47,6 +50,12 @@ export interface MemoryPart {
   readonly events: TaskCounters['events']
 }
 
+/** A row that waits. */
+export interface MemoryParked extends Omit<ParkedChange, 'row'> {
+  readonly stage: StageId
+  readonly row: ParkedRow
+}
+
 /** The hashes that a task owns. */
 export interface HashRange {
   readonly low: Hash64
@@ -69,6 +78,8 @@ export class MemoryStore {
   readonly outputs: MemoryOutput[] = []
   /** What operators counted, by node and event. */
   readonly counts = new Map<NodeId, Map<string, number>>()
+  /** What waits, by stage, place, key and number. */
+  readonly parked = new Map<string, MemoryParked>()
   commits = 0
   /** Takes what a `through` appends to its stream. */
   onOutput: (node: NodeId, batch: SinkBatch) => void = () => {}
@@ -90,11 +101,32 @@ export class MemoryStore {
         this.outputs.push({ node: sink, entries: batch ? entriesOf(batch) : entries })
         if (batch) this.onOutput(sink, batch)
       }
+      for (const change of result.parked) this.#park(stage, change)
       const marks = { watermarks: result.watermarks, now: result.now }
       if (shard === undefined) this.stageMarks.set(stage, marks)
       else this.shardMarks.set(shard, marks)
       if (shard !== undefined && position) this.positions.set(shard, position)
     }
+  }
+
+  #park(stage: StageId, { row, ...of }: ParkedChange): void {
+    const text = `${stage} ${of.place} ${of.hashHi} ${of.hashLo} ${Buffer.from(of.key).toString('latin1')} ${of.number}`
+    if (row) this.parked.set(text, { ...of, stage, row })
+    else this.parked.delete(text)
+  }
+
+  /** The queues of a task, those of deeper steps first: what waits there came before what waits at an earlier step. */
+  queuesOf(stage: StageId, { low, high }: HashRange, nodes: number): ParkedQueue[] {
+    const queues = new Map<string, ParkedQueue & { readonly rows: { number: number; row: ParkedRow }[] }>()
+    for (const { number, row, ...of } of this.parked.values()) {
+      const hash = { hi: of.hashHi, lo: of.hashLo }
+      if (of.stage !== stage || compareHash(low, hash) > 0 || compareHash(hash, high) > 0) continue
+      const name = `${of.place} ${Buffer.from(of.key).toString('latin1')}`
+      const rows = [...(queues.get(name)?.rows ?? []), { number, row }].sort((a, b) => a.number - b.number)
+      queues.set(name, { ...of, rows, next: (rows.at(-1)?.number ?? 0) + 1 })
+    }
+    const depth = ({ place }: ParkedQueue): number => (place >= nodes ? -1 : place)
+    return [...queues.values()].sort((a, b) => depth(b) - depth(a))
   }
 
   #count(node: NodeId, event: string, by: number): void {

@@ -5,6 +5,7 @@ import {
   type KeyedStageTask,
   openKeyedTask,
   openSourceTask,
+  type ParkedQueue,
   packState,
   type SourceStageTask,
   type StageId,
@@ -37,9 +38,22 @@ export interface MemorySettings {
   readonly bodies: BodyReader
   /** Names of the partition keys of tables, by the node of their source. */
   readonly hashKeyNames: ReadonlyMap<number, string>
+  /** undefined: the first error ends a run. */
+  readonly parking?: MemoryParking | undefined
   readonly now: () => number
   readonly setTimeout: TaskHost['setTimeout']
 }
+
+/** How the tasks of a run take what fails. */
+export interface MemoryParking {
+  readonly isCareful: boolean
+  readonly attemptsMax: number
+  /** Whether what waits is tried again first. */
+  readonly isRetrying: boolean
+}
+
+/** A promise of user code that takes longer, ms of virtual time, is given up. */
+const awaitMsMax = 30_000
 
 /** Messages that a channel takes before its receiver is made to work some off. */
 export const channelMessagesMax = 8
@@ -105,7 +119,7 @@ export function openSource(
     events.passed(holder.task as SourceMemoryTask, number, { stage, shard: shard.id, result }),
   )
   const task = openSourceTask({
-    ...taskOptions(settings, stage, 0, host, marks),
+    ...taskOptions(settings, stage, 0, host, marks, shard),
     hashKeyName: settings.hashKeyNames.get(shard.root),
     bodies: settings.bodies,
     isEnded,
@@ -129,18 +143,20 @@ export function openKeyed(
   const host = hostOf(settings, rangeOfTask(number, settings.tasks), leaves, events, (barrier, result) =>
     events.passed(holder.task as KeyedMemoryTask, barrier, { stage, shard: undefined, result }),
   )
-  const task = openKeyedTask(taskOptions(settings, stage, number, host, marks))
+  const task = openKeyedTask(taskOptions(settings, stage, number, host, marks, rangeOfTask(number, settings.tasks)))
   holder.task = { kind: 'keyed', stage, number, task, leaves }
   return holder.task
 }
 
 function taskOptions(
-  { plan, stages, tasks, bounds, sinkKeys, store }: MemorySettings,
+  settings: MemorySettings,
   stage: StageId,
   task: number,
   host: TaskHost,
   restored: MemoryMarks | undefined,
+  range: HashRange,
 ): StageTaskOptions {
+  const { plan, stages, tasks, bounds, sinkKeys, store, parking } = settings
   const isNew = store.commits === 0
   return {
     plan,
@@ -154,8 +170,13 @@ function taskOptions(
     isNew,
     bounds,
     host,
+    parking: parking && { ...parking, awaitMsMax, poison: [], keys: queuesOf(settings, stage, range) },
   }
 }
+
+/** What waits at the places of a task. */
+export const queuesOf = ({ store, stages }: MemorySettings, stage: StageId, range: HashRange): ParkedQueue[] =>
+  store.queuesOf(stage, range, stages.nodes.length)
 
 function hostOf(
   { store, now, setTimeout }: MemorySettings,

@@ -108,7 +108,7 @@ export class HostedTask {
     this.number = number
     this.options = options
     this.#thread = thread
-    this.#rows = new TaskRows(options.rows)
+    this.#rows = new TaskRows(options.rows, options.parking?.places)
     for (const { node, channels } of options.exits) {
       const outlets = channels.map((end): Outlet => ({ end, credit: options.creditRows, waiting: [] }))
       for (const outlet of outlets) this.#outlets.set(outlet.end.channel, outlet)
@@ -117,12 +117,25 @@ export class HostedTask {
     this.do(async () => {
       this.#task = this.#open(await plan())
       await this.#task.start()
+      await this.#retry()
     })
   }
 
   #open(plan: PipelinePlan): SourceStageTask | KeyedStageTask {
-    const { stage, index, tasks, hashKeyName, sinkKeys, restored, isEnded, until, isNew, timersMax, creditRows } =
-      this.options
+    const {
+      stage,
+      index,
+      tasks,
+      hashKeyName,
+      sinkKeys,
+      restored,
+      isEnded,
+      until,
+      isNew,
+      timersMax,
+      creditRows,
+      parking,
+    } = this.options
     const stages = stagesOf(plan.nodes)
     const open = stages.stages[stage]?.kind === 'source' ? openSourceTask : openKeyedTask
     return open({
@@ -144,7 +157,16 @@ export class HostedTask {
         messageRowsMax: Math.min(messageRowsMax, creditRows),
       },
       host: this.#host(),
+      parking,
     })
+  }
+
+  async #retry(): Promise<void> {
+    const { parking } = this.options
+    if (!parking?.isCareful) return
+    if (parking.retries.length > 0) await this.#task?.retry(parking.retries)
+    // What failed at the start is to be committed too.
+    this.#thread.say({ kind: 'ticked', task: this.number })
   }
 
   /** The tasks of a pipeline share its bound, and all tasks of the thread what its heap has for state. */
@@ -416,7 +438,8 @@ export class HostedTask {
   #passed(number: number, result: StageBarrier): void {
     const packed = this.#rows.barrier(result)
     const message = { kind: 'barrier', task: this.number, number, result: packed, ...this.work() } as const
-    this.#thread.say(message, [packed.rows.buffer])
+    const { rows, parked } = packed
+    this.#thread.say(message, parked ? [rows.buffer, parked.buffer] : [rows.buffer])
   }
 
   /** Has timers of processing time fire when the first of them is due. */

@@ -16,9 +16,18 @@ export type {
   OpenTaskOptions,
   SinkRecords,
   TaskAddress,
+  TaskParking,
   TaskWork,
   WireError,
 } from './protocol.js'
+export {
+  decodeParked,
+  decodeParkedKey,
+  type ParkedRowKey,
+  parkedInput,
+  parkedKey,
+  parkedValue,
+} from './rows/parked-rows.js'
 export { type PackedRows, rowsIn } from './rows/row-buffer.js'
 export {
   cellOfState,

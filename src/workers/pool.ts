@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { Shape } from '../log/bodies.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
-import type { ChannelId, TimerPage, TimerRequest } from '../operators/task/index.js'
+import type { ChannelId, ParkAt, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
 import {
   type ChannelStart,
@@ -32,6 +32,8 @@ export interface PoolOptions {
 export interface Place {
   readonly node: NodeId | undefined
   readonly sequence: number | undefined
+  /** The row cannot be parked here, but there. */
+  readonly parkAt?: ParkAt | undefined
 }
 
 /** What a task hears of its worker. */
@@ -256,7 +258,11 @@ export class WorkerPool {
         return
       case 'failed':
         thread.tasks.delete(message.task)
-        return listener.failed(message.error, { node: message.node, sequence: message.sequence })
+        return listener.failed(message.error, {
+          node: message.node,
+          sequence: message.sequence,
+          parkAt: message.parkAt,
+        })
     }
   }
 

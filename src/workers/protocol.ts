@@ -5,13 +5,16 @@ import type {
   ChannelId,
   KeySchema,
   NodeId,
+  ParkedQueue,
+  ParkingOptions,
+  ParkPlace,
   StageId,
   StageTaskOptions,
   TaskCounters,
   TimerPage,
   TimerRequest,
 } from '../operators/task/index.js'
-import { stackOf, textOf } from '../operators/task/index.js'
+import { type ParkAt, stackOf, textOf } from '../operators/task/index.js'
 import type { PackedRows } from './rows/row-buffer.js'
 import type { PackedBarrier, RowsOfPipeline } from './rows/task-rows.js'
 
@@ -65,6 +68,16 @@ export interface OpenTaskOptions {
   readonly timersMax: number
   /** Rows on their way over one channel. */
   readonly creditRows: number
+  /** undefined: nothing waits, and the first error ends the run. */
+  readonly parking: TaskParking | undefined
+}
+
+/** How a task takes what fails. */
+export interface TaskParking extends ParkingOptions {
+  /** Numbers under which what waits at the places of the stage is stored. */
+  readonly places: Readonly<Record<ParkPlace, number>>
+  /** What is tried again before anything else. */
+  readonly retries: readonly ParkedQueue[]
 }
 
 /** What a task did since it said so last. */
@@ -153,6 +166,7 @@ export type FromWorker =
       readonly error: WireError
       readonly node: NodeId | undefined
       readonly sequence: number | undefined
+      readonly parkAt: ParkAt | undefined
     }
   | {
       readonly kind: 'delivered'

@@ -220,14 +220,25 @@ class WorkerSide {
     const wire = wireError(error)
     const message = `Outside of any step, from a timer or a promise that nobody awaited: ${wire.message}`
     if (blamed.length === 0) this.#say({ kind: 'log', label: 'module', level: 'error', text: message })
-    for (const task of blamed) this.#fail(task, { ...wire, message }, undefined)
+    for (const task of blamed) {
+      const waits = this.#awaiting.get(task.number)
+      // What a task waits for is the likeliest to have thrown it.
+      this.#fail(task, { ...wire, message }, waits && new StepError(waits.node, waits.sequence, error))
+    }
   }
 
   /** Nothing of a task that failed may go on: the main thread discards it and begins again from the last commit. */
   #fail(task: HostedTask, error: WireError, place: StepError | undefined): void {
     if (task.isClosed) return
     this.#forget(task)
-    this.#say({ kind: 'failed', task: task.number, error, node: place?.step, sequence: place?.sequence })
+    this.#say({
+      kind: 'failed',
+      task: task.number,
+      error,
+      node: place?.step,
+      sequence: place?.sequence,
+      parkAt: place?.parkAt,
+    })
   }
 
   async #describe(request: number, file: string): Promise<void> {

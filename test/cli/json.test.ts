@@ -69,6 +69,10 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['pipelines', 'pause', 'copy'], says: { name: 'copy', state: 'paused' } },
   { args: ['pipelines', 'resume', 'copy'], says: { name: 'copy' } },
   { args: ['pipelines', 'run', 'copy'], says: { name: 'copy.run', state: 'finished' } },
+  { args: ['parked', 'list'], says: { parked: [], more: 0 } },
+  { args: ['parked', 'show', '--pipeline', 'copy'], says: { parked: [], more: 0 } },
+  { args: ['parked', 'retry', '--pipeline', 'copy'], says: { retried: 0 } },
+  { args: ['parked', 'drop', '--pipeline', 'copy', '--all'], says: { dropped: 0 } },
   {
     args: ['bridges', 'create', 'away', '--source', 'source', '--brokers', '127.0.0.1:1', '--partitions', '1'],
     says: { name: 'away', source: 'source' },
@@ -146,6 +150,7 @@ describe('--json', () => {
     { args: ['pipelines', 'resume', 'none'], code: 'NOT_FOUND' },
     { args: ['pipelines', 'run', 'none'], code: 'NOT_FOUND' },
     { args: ['pipelines', 'delete', 'none'], code: 'NOT_FOUND' },
+    { args: ['parked', 'retry', '--pipeline', 'none'], code: 'NOT_FOUND' },
     { args: ['bridges', 'show', 'none'], code: 'NOT_FOUND' },
   ])('$args fails with $code', async ({ args, code }) => {
     const failed = await run([...args, '--json'])

@@ -13,6 +13,8 @@ let daemon: DaemonProcess
 beforeAll(async () => {
   ensureBuilt()
   const env = {
+    // Here a pipeline stops at what it cannot take; parked.test.ts has the other way.
+    MILLRACE_PIPELINES_ON_ERROR: 'stop',
     // As near as may be: what waits and does not loop must be seen by the barrier, whatever the machine's speed.
     MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2990',
     MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '3000',

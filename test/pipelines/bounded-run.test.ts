@@ -13,6 +13,7 @@ const data = join(folder, 'data')
 const env = {
   MILLRACE_WORKERS_THREADS: '2',
   MILLRACE_PIPELINES_RETRY_MS: '20',
+  MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   // Many barriers, so that a kill comes between two.
   MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',

@@ -16,6 +16,8 @@ const env = {
   MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
   MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '60000',
+  // Here a pipeline stops at what it cannot take; parked.test.ts has the other way.
+  MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   // Smaller than one handover: every epoch is full at once.
   MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',

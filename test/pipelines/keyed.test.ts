@@ -11,6 +11,8 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const data = join(folder, 'data')
 const env = {
   MILLRACE_WORKERS_THREADS: '3',
+  // Here a pipeline stops at what it cannot take; parked.test.ts has the other way.
+  MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
   MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',

@@ -125,7 +125,7 @@ describe('a pipeline with sinks outside', () => {
     await expect.poll(() => taken('b').map(({ n }) => n)).toEqual(numbers(10, 20))
     await expect(deploy(module(name, to('b', 3)))).rejects.toThrow(/no sink a, in whose outbox 20 records wait/)
     // The refused one has changed nothing.
-    expect(await show(name)).toMatchObject({ state: 'running', revision: 2 })
+    await expect.poll(() => show(name)).toMatchObject({ state: 'running', revision: 2 })
     await append(name, 20, 30)
     server.answer = () => ({ status: 200 })
     await expect.poll(() => taken('a').map(({ n }) => n)).toEqual(numbers(0, 30))
@@ -153,7 +153,7 @@ describe('a pipeline with sinks outside', () => {
     await expect(deploy(module(name, `sink({ name: 'a', write: () => {} }), 'a'`))).rejects.toThrow(
       /was of the kind http and is of the kind user now/,
     )
-    expect(await show(name)).toMatchObject({ state: 'running', revision: 1 })
+    await expect.poll(() => show(name)).toMatchObject({ state: 'running', revision: 1 })
     await remove(name)
   })
 })

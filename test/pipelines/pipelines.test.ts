@@ -9,6 +9,8 @@ import { DaemonProcess } from '../daemon-process.js'
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const data = join(folder, 'data')
 const env = {
+  // Here a pipeline stops at what it cannot take; parked.test.ts has the other way.
+  MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '2000',
   MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   // Far above the other, also where a machine is slow: a loop must be seen as one (barrier-timeout.test.ts has this bound).

@@ -1,5 +1,6 @@
 import { kept } from '../kept.js'
 import type { NodeId, UserFunction } from '../plan/nodes.js'
+import { packable } from '../state-value.js'
 import { checkKey, hashOfKey } from './key-codec.js'
 import { taskOfGroup } from './key-groups.js'
 import type { Row } from './keyed-operator.js'
@@ -33,6 +34,22 @@ export class Exit {
     runtime.enter(this.id, at)
     const key = this.#run ? this.#run(value as never, at.key as never) : (at.entry ?? runtime.partitionOf(at)).shown
     if (isThenable(key)) return runtime.later(key, this.id, at, (found) => this.#take(found, value, at))
+    return this.#take(key, value, at)
+  }
+
+  /** In careful mode: the key of a value, or its promise. */
+  keyOf(value: unknown, at: At): unknown {
+    return this.#run ? this.#run(value as never, at.key as never) : (at.entry ?? this.#runtime.partitionOf(at)).shown
+  }
+
+  /** In careful mode: throws TypeError for a key or a value that cannot be sent. */
+  check(key: unknown, value: unknown): void {
+    checkKey(key)
+    this.#runtime.host.pack(packable(kept(value)))
+  }
+
+  /** Sends a value to the task of its key. */
+  give(key: unknown, value: unknown, at: At): Promise<void> | undefined {
     return this.#take(key, value, at)
   }
 

@@ -1,5 +1,6 @@
 import { kept } from '../kept.js'
 import type { NodeId } from '../plan/nodes.js'
+import type { Journal } from './journal.js'
 import type { KeyEntry, Slot } from './key-entry.js'
 import { KeyFloors } from './key-floors.js'
 import type { CellName, KeyedContext, TimeDomain } from './keyed-operator.js'
@@ -25,6 +26,10 @@ export class StepContext implements KeyedContext {
   readonly floors = new KeyFloors()
   /** The row or timer under way. */
   readonly at: At = newAt()
+  /** What names the row or timer under way to who ends the thread; it is another one than `at` for timers in careful mode. */
+  marked: At = this.at
+  /** In careful mode: what the step has done with the row or timer under way. */
+  journal: Journal | undefined
   readonly #options: StepContextOptions
   readonly #runtime: StageRuntime
   readonly #id: NodeId
@@ -54,7 +59,7 @@ export class StepContext implements KeyedContext {
     const { at } = this
     at.sequence = sequence
     at.key = entry.shown
-    this.#runtime.mark(this.#id, at)
+    this.#runtime.mark(this.#id, this.marked)
   }
 
   reached(): void {
@@ -95,12 +100,16 @@ export class StepContext implements KeyedContext {
   }
 
   get(name?: CellName): unknown {
-    return this.#runtime.state.cell(this.#entry, this.#slot, name).value
+    const cell = this.#runtime.state.cell(this.#entry, this.#slot, name)
+    this.journal?.touch(cell)
+    return cell.value
   }
 
   put(value: unknown, name?: CellName): void {
     const { state } = this.#runtime
-    state.put(state.cell(this.#entry, this.#slot, name), value, this.at.sequence)
+    const cell = state.cell(this.#entry, this.#slot, name)
+    this.journal?.touch(cell)
+    state.put(cell, value, this.at.sequence)
   }
 
   bring(names: readonly (CellName | undefined)[]): Promise<void> | undefined {
@@ -109,7 +118,7 @@ export class StepContext implements KeyedContext {
     const { state } = this.#runtime
     if (state.hasAll(entry, slot, names)) return undefined
     return this.#runtime.fromHost(state.bring(names.map((name) => ({ entry, slot, name })))).then(() => {
-      this.#runtime.mark(this.#id, this.at)
+      this.#runtime.mark(this.#id, this.marked)
     })
   }
 
@@ -123,6 +132,11 @@ export class StepContext implements KeyedContext {
   }
 
   #give(push: Push, value: unknown, time: number): void {
+    if (this.journal) {
+      const waits = kept(value)
+      this.journal.defer(() => this.#give(push, waits, time))
+      return
+    }
     if (this.#pending) {
       const waits = kept(value)
       this.#pending = this.#pending.then(() => this.#push(push, waits, time))
@@ -132,7 +146,7 @@ export class StepContext implements KeyedContext {
     }
     const pending = this.#push(push, value, time)
     // What was called since has run under its own name.
-    this.#runtime.mark(this.#id, this.at)
+    this.#runtime.mark(this.#id, this.marked)
     if (!pending) return
     this.#pending = pending
     pending.catch(() => {})
@@ -149,6 +163,13 @@ export class StepContext implements KeyedContext {
   }
 
   setTimer(time: number, tag?: CellName, domain: TimeDomain = 'event'): void {
+    if (this.journal) {
+      this.journal.defer(() => this.setTimer(time, tag, domain))
+      // What the deferred call would throw is the fault of this one.
+      if (!Number.isSafeInteger(time))
+        throw new TypeError(`A timer was set for ${time}: give whole milliseconds since 1970.`)
+      return
+    }
     const { eventTimers, processingTimers } = this.#options
     if (domain === 'event') {
       eventTimers.set(this.#entry, time, tag)
@@ -160,12 +181,20 @@ export class StepContext implements KeyedContext {
   }
 
   clearTimer(time: number, tag?: CellName, domain: TimeDomain = 'event'): void {
+    if (this.journal) {
+      this.journal.defer(() => this.clearTimer(time, tag, domain))
+      return
+    }
     const { eventTimers, processingTimers } = this.#options
     if (domain === 'event') eventTimers.clear(this.#entry, time, tag)
     else processingTimers.clear(this.#entry, time, tag)
   }
 
   count(event: string, by = 1): void {
+    if (this.journal) {
+      this.journal.defer(() => this.count(event, by))
+      return
+    }
     this.#runtime.count(this.#id, event, by)
   }
 }

@@ -1,12 +1,15 @@
 import { kept } from '../kept.js'
 import type { KeyedNode, NodeId } from '../plan/nodes.js'
+import { Journal } from './journal.js'
 import type { KeyEntry, Slot, Timer } from './key-entry.js'
 import type { KeyFloor } from './key-floors.js'
 import { StepContext } from './keyed-context.js'
 import type { CellName, KeyedOperator, Row, TimeDomain } from './keyed-operator.js'
 import type { WantedCell } from './keyed-state.js'
+import { type ParkedRow, timerMark } from './parked.js'
+import type { ParkItem, Parking } from './parking.js'
 import type { StageRuntime } from './stage-runtime.js'
-import { isThenable, type Push } from './step.js'
+import { type At, isThenable, newAt, type Push } from './step.js'
 import type { StepTimers } from './step-timers.js'
 
 /** A row whose cells are not in memory. */
@@ -30,6 +33,8 @@ export interface KeyedStepOptions {
   readonly processingTimers: StepTimers
   readonly next: Push
   readonly sides: ReadonlyMap<string, Push>
+  /** undefined: nothing waits at the step, and an error ends the task. */
+  readonly parking?: Parking | undefined
 }
 
 /**
@@ -43,6 +48,8 @@ export class KeyedStep {
   readonly #operator: KeyedOperator
   readonly #context: StepContext
   #waiting: WaitingRow[] = []
+  /** The row or timer under way, as it would be parked. */
+  readonly #parkAt: At = newAt()
 
   constructor(options: KeyedStepOptions) {
     this.id = options.id
@@ -87,6 +94,46 @@ export class KeyedStep {
   }
 
   #run(row: Row, input: number, entry: KeyEntry): Promise<void> | undefined {
+    const { parking } = this.#options
+    if (parking) {
+      const { value, time, stamp, sequence } = row
+      const at = Object.assign(this.#parkAt, { time, stamp, sequence, entry, key: entry.shown })
+      const item: ParkItem = { kind: 'row', value, input }
+      if (parking.waits(this.id, at)) return void parking.join(this.id, at, item)
+      if (parking.isCareful)
+        return this.#careful(parking, at, item, () => {
+          this.#context.begin(entry, time, sequence)
+          return this.#operator.onRow(row, input, this.#context)
+        })
+    }
+    return this.#runAtOnce(row, input, entry)
+  }
+
+  /** In careful mode: a call whose cells can be put back, and whose timers and values take effect when it is done. */
+  async #careful(parking: Parking, at: At, item: ParkItem, call: () => unknown): Promise<void> {
+    const { host } = this.#options.runtime
+    const context = this.#context
+    const journal = new Journal(host)
+    context.marked = at
+    const done = await parking.attempt({
+      node: this.id,
+      at,
+      item,
+      call: () => {
+        context.journal = journal
+        return call()
+      },
+      finish: () => journal.check(),
+      undo: () => journal.undo(),
+    })
+    context.journal = undefined
+    context.marked = context.at
+    if (!done) return
+    journal.apply()
+    await this.#settle()
+  }
+
+  #runAtOnce(row: Row, input: number, entry: KeyEntry): Promise<void> | undefined {
     const context = this.#context
     context.begin(entry, row.time, row.sequence)
     const result = this.#operator.onRow(row, input, context)
@@ -204,13 +251,33 @@ export class KeyedStep {
 
   #call(timer: Timer): Promise<void> | undefined {
     const context = this.#context
+    const { parking } = this.#options
     if (!this.#operator.onTimer) return undefined
+    if (parking) {
+      const { time, tag, domain, entry } = timer
+      const sequence = timerMark(time)
+      const at = Object.assign(this.#parkAt, { time, stamp: context.watermark, sequence, entry, key: entry.shown })
+      const item: ParkItem = { kind: 'timer', value: undefined, input: 0, tag, domain }
+      if (parking.waits(this.id, at)) return void parking.join(this.id, at, item)
+      if (parking.isCareful)
+        return this.#careful(parking, at, item, () => {
+          context.begin(entry, time, context.at.sequence)
+          return this.#operator.onTimer?.(timer, context)
+        })
+    }
     context.begin(timer.entry, timer.time, context.at.sequence)
     const result = this.#operator.onTimer(timer, context)
     if (isThenable(result)) return this.#finishTimer(result)
     // Timers that are due now are taken by whoever fires this one.
     context.takeDue()
     return context.isQuiet ? undefined : context.given()
+  }
+
+  /** Fires a timer that was parked. */
+  async retryTimer({ time, tag, domain = 'event' }: ParkedRow, entry: KeyEntry): Promise<void> {
+    const timer = { time, tag, domain, entry } as Timer
+    await this.#bring(wanted(entry, this.slot, this.#operator.cellsOfTimer?.(timer)))
+    await this.#call(timer)
   }
 
   async #finishTimer(promise: PromiseLike<unknown>): Promise<void> {

@@ -1,4 +1,5 @@
 import type { NodeId } from '../plan/nodes.js'
+import type { ParkedQueue } from './parked.js'
 import { StageCore } from './stage-core.js'
 import type { ChannelId, ChannelMessage, KeyedStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
 import { newAt, type Push } from './step.js'
@@ -29,7 +30,7 @@ class GroupTask implements KeyedStageTask {
     const stage = options.stages.stages[options.stage]
     if (stage?.kind !== 'keyed') throw new TypeError(`Stage ${options.stage} is no keyed one.`)
     this.#core = new StageCore(options, { kind: 'given' })
-    this.#entries = new Map(stage.entries.map((entry) => [entry, this.#core.steps.behind(entry)]))
+    this.#entries = new Map(stage.entries.map((entry) => [entry, this.#core.steps.entry(entry)]))
   }
 
   start(): Promise<void> {
@@ -186,6 +187,10 @@ class GroupTask implements KeyedStageTask {
 
   committed(barrier: number): void {
     this.#core.committed(barrier)
+  }
+
+  retry(queues: readonly ParkedQueue[]): Promise<void> {
+    return this.#guarded(() => this.#core.retry(queues))
   }
 
   counters(): TaskCounters {

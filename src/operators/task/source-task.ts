@@ -3,6 +3,7 @@ import { ChunkCursor } from '../../log/format.js'
 import type { NodeId } from '../plan/nodes.js'
 import { isVisible, type RecordSource, recordSource, recordValue } from '../records.js'
 import { EventTime } from './event-time.js'
+import type { ParkedQueue } from './parked.js'
 import { StageCore } from './stage-core.js'
 import type { SourceStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
 import { newAt, type Push } from './step.js'
@@ -36,7 +37,7 @@ class ShardTask implements SourceStageTask {
     this.#until = options.until ?? Number.POSITIVE_INFINITY
     this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
     this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
-    this.#push = this.#core.steps.behind(this.#root)
+    this.#push = this.#core.steps.entry(this.#root)
     this.#eventTime = new EventTime(0, this.#core.mark(this.#root))
     this.#isEnded = options.isEnded ?? false
     this.#isIdle = options.restored?.watermarks.some(({ node, isIdle }) => node === this.#root && isIdle) ?? false
@@ -129,6 +130,10 @@ class ShardTask implements SourceStageTask {
 
   committed(barrier: number): void {
     this.#core.committed(barrier)
+  }
+
+  retry(queues: readonly ParkedQueue[]): Promise<void> {
+    return this.#guarded(() => this.#core.retry(queues))
   }
 
   counters(): TaskCounters {

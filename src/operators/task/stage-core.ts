@@ -1,11 +1,15 @@
 import { Outputs } from '../outputs.js'
 import type { NodeId, PlanNode } from '../plan/nodes.js'
 import { KeyDirectory, type KeySpace } from './key-directory.js'
+import type { KeyEntry } from './key-entry.js'
 import { KeyedState } from './keyed-state.js'
 import type { KeyedStep } from './keyed-step.js'
+import { nodeOfPlace, type ParkedQueue, type ParkedRow } from './parked.js'
+import { Parking } from './parking.js'
 import { StageRuntime } from './stage-runtime.js'
 import { type KeyedMember, StageSteps } from './stage-steps.js'
 import type { NodeWatermark, StageBarrier, StageTaskOptions, TaskCounters, TimerChange } from './stage-task.js'
+import { newAt } from './step.js'
 import { StepTimers } from './step-timers.js'
 
 /** What tasks of both kinds have: steps, state, timers, event time, and what a barrier takes of them. */
@@ -14,6 +18,8 @@ export class StageCore {
   readonly runtime: StageRuntime
   readonly steps: StageSteps
   readonly nodes: readonly NodeId[]
+  /** undefined: nothing waits, and an error ends the task. */
+  readonly parking: Parking | undefined
   /** Whether anything in the plan asks for event time. */
   readonly usesTime: boolean
   /** Event time behind each node. */
@@ -26,7 +32,7 @@ export class StageCore {
 
   constructor(options: StageTaskOptions, space: KeySpace) {
     this.options = options
-    const { plan, stages, stage, host, isNew, bounds, sinkKeys, hashKeyName, restored } = options
+    const { plan, stages, stage, host, isNew, bounds, sinkKeys, hashKeyName, restored, parking } = options
     this.nodes = stages.stages[stage]?.nodes ?? []
     const members = membersOf(this.nodes, plan.nodes)
     const directory = new KeyDirectory(space, members.length)
@@ -45,10 +51,14 @@ export class StageCore {
       outputs: new Outputs(sinkKeys),
       directory,
       state: this.#state,
-      keepsPartitions: this.nodes.some((id) => plan.nodes[id]?.kind === 'keyByPartition' && !stages.isSent(id)),
-      wantsPartition: this.nodes.some((id) => plan.nodes[id]?.kind === 'keyByPartition'),
+      keepsPartitions:
+        parking !== undefined ||
+        this.nodes.some((id) => plan.nodes[id]?.kind === 'keyByPartition' && !stages.isSent(id)),
+      wantsPartition: parking !== undefined || this.nodes.some((id) => plan.nodes[id]?.kind === 'keyByPartition'),
       hashKeyName,
     })
+    const marks = () => [...this.steps.eventTimes].map(([id, { watermark }]) => [id, watermark] as const)
+    this.parking = parking && new Parking(parking, this.runtime, marks)
     const timersOf = (id: NodeId, slot: number, domain: 'event' | 'processing'): StepTimers => {
       const timers = new StepTimers({
         node: id,
@@ -74,6 +84,7 @@ export class StageCore {
           processingTimers: timersOf(member.id, slot, 'processing'),
         }),
       ),
+      this.parking,
     )
     this.#keyed = this.nodes.map((id) => this.steps.keyed.get(id))
     this.usesTime = plan.nodes.some(
@@ -82,8 +93,8 @@ export class StageCore {
     this.#marks = new Array<number>(stages.nodes.length).fill(Number.NEGATIVE_INFINITY)
     this.#idles = new Array<boolean>(stages.nodes.length).fill(false)
     this.runtime.now = restored?.now ?? 0
-    const marks = restored?.watermarks ?? []
-    for (const { node, watermark, keys } of marks) if (!keys) this.#restore(node, watermark, marks)
+    const before = restored?.watermarks ?? []
+    for (const { node, watermark, keys } of before) if (!keys) this.#restore(node, watermark, before)
   }
 
   #restore(node: NodeId, watermark: number, marks: readonly NodeWatermark[]): void {
@@ -112,6 +123,26 @@ export class StageCore {
       if (pending) await pending
     }
     await this.advance()
+  }
+
+  /** Tries again what waits, queue by queue in their order. */
+  async retry(queues: readonly ParkedQueue[]): Promise<void> {
+    const { parking } = this
+    for (const queue of queues) await parking?.retry(queue, (row, find) => this.#retryRow(queue, row, find))
+  }
+
+  async #retryRow({ place }: ParkedQueue, row: ParkedRow, find: () => KeyEntry): Promise<void> {
+    this.begin()
+    const entry = find()
+    const node = nodeOfPlace(this.options.stages.nodes.length, place)
+    if (row.kind === 'timer') await this.steps.keyed.get(node)?.retryTimer(row, entry)
+    else {
+      const { time, stamp, sequence, input, isKeyed } = row
+      const at = { ...newAt(), time, stamp, sequence, partition: entry }
+      const key = isKeyed ? { entry, key: entry.shown } : {}
+      await this.steps.into(place, input)?.(this.options.host.unpack(row.value), Object.assign(at, key))
+    }
+    await this.flush()
   }
 
   /** A batch of rows, or of due timers, begins: nothing is on its way. */
@@ -232,6 +263,7 @@ export class StageCore {
       outputs: this.runtime.outputs.barrier(),
       watermarks: this.usesTime ? this.#watermarks(entries) : [],
       now: this.runtime.now,
+      parked: this.parking?.barrier() ?? [],
     }
   }
 

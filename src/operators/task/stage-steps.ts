@@ -3,9 +3,12 @@ import type { KeyedNode, NodeId, PlanNode, UserFunction } from '../plan/nodes.js
 import { AsyncMap } from './async-map.js'
 import { EventTime } from './event-time.js'
 import { Exit } from './exit.js'
+import { guardedBranch, guardedEventTime, guardedExit, guardedSink, guardedStep, ledAside } from './guarded-steps.js'
 import type { Slot } from './key-entry.js'
 import type { KeyedOperator } from './keyed-operator.js'
 import { KeyedStep } from './keyed-step.js'
+import { entryPlace, type ParkPlace } from './parked.js'
+import type { Parking } from './parking.js'
 import { fanOut, type StageRuntime } from './stage-runtime.js'
 import type { StageTaskOptions } from './stage-task.js'
 import type { Push } from './step.js'
@@ -45,12 +48,14 @@ export class StageSteps {
   readonly #options: StageTaskOptions
   readonly #runtime: StageRuntime
   readonly #members: ReadonlyMap<NodeId, KeyedMember>
+  readonly #parking: Parking | undefined
   /** Nodes of the stage, and the edges that lead to them: a node and the number of its input. */
   readonly #consumers = new Map<NodeId, { readonly id: NodeId; readonly input: number }[]>()
   readonly #pushes = new Map<NodeId, (input: number) => Push>()
 
-  constructor(options: StageTaskOptions, runtime: StageRuntime, members: readonly KeyedMember[]) {
+  constructor(options: StageTaskOptions, runtime: StageRuntime, members: readonly KeyedMember[], parking?: Parking) {
     this.#options = options
+    this.#parking = parking
     this.#runtime = runtime
     this.#members = new Map(members.map((member) => [member.id, member]))
     const { stages, stage } = options
@@ -69,6 +74,27 @@ export class StageSteps {
   /** Takes what comes out of a node, or into the stage by a keyBy. */
   behind(id: NodeId): Push {
     return fanOut(this.#pushesTo(id, ({ kind }) => kind !== 'output'))
+  }
+
+  /** Takes what comes into the stage by a node. What took a run down is parked here, where nothing was made of it yet. */
+  entry(id: NodeId): Push {
+    const push = this.behind(id)
+    const parking = this.#parking
+    if (!parking) return push
+    const place = entryPlace(this.#options.stages.nodes.length, id)
+    return (value, at) => {
+      const item = { kind: 'row', value, input: 0 } as const
+      if (parking.waits(place, at)) return void parking.join(place, at, item)
+      const poison = parking.poisonAt(undefined, at.sequence)
+      if (poison) return void parking.park(place, at, item, poison.error, poison.attempts)
+      return push(value, at)
+    }
+  }
+
+  /** Takes what a step was to take by one of its inputs, or what was to come into the stage. */
+  into(place: ParkPlace, input: number): Push | undefined {
+    const { length } = this.#options.stages.nodes
+    return place >= length ? this.behind(place - length) : this.#pushes.get(place)?.(input)
   }
 
   #pushesTo(id: NodeId, wants: (node: { readonly kind: PlanNode['kind'] }, id: NodeId) => boolean): Push[] {
@@ -92,7 +118,13 @@ export class StageSteps {
     if (stages.stageOfExit.has(id)) return this.#compileExit(id)
     const node = plan.nodes[id] as PlanNode
     if (node.kind === 'keyed') return this.#compileKeyed(id, node)
-    const push = this.#compileNode(id, node)
+    const parking = this.#parking
+    const plain = (): Push => this.#compileNode(id, node)
+    const push = parking?.isCareful
+      ? (this.#compileGuarded(parking, id, node) ?? plain())
+      : parking?.hasAny(id)
+        ? ledAside(parking, id, plain())
+        : plain()
     this.#pushes.set(id, () => push)
   }
 
@@ -103,15 +135,49 @@ export class StageSteps {
     const tasks = tasksOf(stages.stageOfExit.get(id) as number)
     const exit = new Exit(this.#runtime, id, run, tasks, bounds.messageRowsMax)
     this.exits.set(id, exit)
-    this.#pushes.set(id, () => exit.push)
+    const parking = this.#parking
+    const push = parking?.isCareful
+      ? guardedExit(this.#runtime, parking, exit)
+      : parking?.hasAny(id)
+        ? ledAside(parking, id, exit.push)
+        : exit.push
+    this.#pushes.set(id, () => push)
   }
 
   #compileKeyed(id: NodeId, node: KeyedNode): void {
     const member = this.#members.get(id) as KeyedMember
     const sides = new Map(node.sides.map((side) => [side, this.#output(id, [side])]))
-    const step = new KeyedStep({ ...member, runtime: this.#runtime, next: this.behind(id), sides })
+    const waits = this.#parking?.isCareful || this.#parking?.hasAny(id)
+    const parking = waits ? this.#parking : undefined
+    const step = new KeyedStep({ ...member, runtime: this.#runtime, next: this.behind(id), sides, parking })
     this.keyed.set(id, step)
     this.#pushes.set(id, (input) => step.push(input))
+  }
+
+  /** The step in careful mode; undefined where it has no user code. */
+  #compileGuarded(parking: Parking, id: NodeId, node: PlanNode): Push | undefined {
+    const runtime = this.#runtime
+    switch (node.kind) {
+      case 'branch':
+        return guardedBranch(runtime, parking, id, node, this.#branches(id, node))
+      case 'eventTime': {
+        const eventTime = new EventTime(node.time.outOfOrderMs)
+        this.eventTimes.set(id, eventTime)
+        return guardedEventTime(runtime, parking, id, node, eventTime, this.behind(id))
+      }
+      case 'sink':
+        return guardedSink(runtime, parking, id, node.sink)
+      case 'through':
+        return guardedSink(runtime, parking, id, throughSink(node))
+      default:
+        return guardedStep(runtime, parking, id, node, this.behind(id))
+    }
+  }
+
+  #branches(id: NodeId, node: Extract<PlanNode, { kind: 'branch' }>): readonly Push[] {
+    const rest = node.runs.length
+    const outputs = node.runs.map((_, i) => this.#output(id, [String(i)]))
+    return [...outputs, this.#output(id, [String(rest), 'rest'])]
   }
 
   #compileNode(id: NodeId, node: PlanNode): Push {
@@ -129,11 +195,8 @@ export class StageSteps {
         return peekStep(runtime, id, node.run, this.behind(id))
       case 'flatMap':
         return flatMapStep(runtime, id, node.run, this.behind(id))
-      case 'branch': {
-        const rest = node.runs.length
-        const outputs = node.runs.map((_, i) => this.#output(id, [String(i)]))
-        return branchStep(runtime, id, node.runs, [...outputs, this.#output(id, [String(rest), 'rest'])])
-      }
+      case 'branch':
+        return branchStep(runtime, id, node.runs, this.#branches(id, node))
       case 'eventTime': {
         const eventTime = new EventTime(node.time.outOfOrderMs)
         this.eventTimes.set(id, eventTime)

@@ -4,6 +4,7 @@ import type { SinkOutput } from '../outputs.js'
 import type { NodeId, PipelinePlan } from '../plan/nodes.js'
 import type { KeyRange } from './key-floors.js'
 import type { CellName, Row, TimeDomain } from './keyed-operator.js'
+import type { ParkedChange, ParkedQueue, ParkingOptions } from './parked.js'
 import type { StageId, Stages } from './stages.js'
 
 /** What one task sends to another over a channel. */
@@ -92,6 +93,8 @@ export interface StageBarrier {
   readonly watermarks: readonly NodeWatermark[]
   /** Processing time as the task saw it last. */
   readonly now: number
+  /** Rows that wait from now on, and rows that wait no more. */
+  readonly parked: readonly ParkedChange[]
 }
 
 /** What a task counted since it was asked last. */
@@ -166,6 +169,8 @@ export interface StageTaskOptions {
   readonly isNew: boolean
   readonly bounds: TaskBounds
   readonly host: TaskHost
+  /** undefined: nothing waits, and the first error ends the task. */
+  readonly parking?: ParkingOptions | undefined
 }
 
 /**
@@ -176,6 +181,8 @@ export interface StageTaskOptions {
 export interface StageTask {
   /** Fetches what must be there before the first row, and tells the channels the restored watermarks. */
   start(): Promise<void>
+  /** Tries again what is parked; in careful mode, after `start` and before anything else. */
+  retry(queues: readonly ParkedQueue[]): Promise<void>
   /** Fires the timers of processing time that are due by the host's clock. */
   tick(): Promise<void> | undefined
   /** When `tick` has something to do; +Infinity: never. */

@@ -94,6 +94,14 @@ export function branchStep(
   }
 }
 
+/** Whole milliseconds of what an `eventTime` function gave. Throws TypeError where that is no time. */
+export function eventTimeOf(found: unknown): number {
+  if (typeof found === 'number' && Number.isFinite(found)) return Math.floor(found)
+  throw new TypeError(
+    `eventTime gave ${typeof found === 'number' ? found : `a ${typeof found}`}: give milliseconds since 1970.`,
+  )
+}
+
 /** What is behind it sees the time that a function finds in the value, and the watermark that follows from it. */
 export function eventTimeStep(
   runtime: StageRuntime,
@@ -106,11 +114,7 @@ export function eventTimeStep(
     runtime.enter(id, at)
     const { time, stamp } = at
     const found = run ? run(value as never, undefined as never) : time
-    if (typeof found !== 'number' || !Number.isFinite(found))
-      throw new TypeError(
-        `eventTime gave ${typeof found === 'number' ? found : `a ${typeof found}`}: give milliseconds since 1970.`,
-      )
-    at.time = Math.floor(found)
+    at.time = eventTimeOf(found)
     at.stamp = eventTime.watermark
     eventTime.observe(at.time)
     const restore = (): void => {

@@ -9,6 +9,7 @@ import { exportRoutes } from './export.js'
 import { groupRoutes } from './groups.js'
 import { memberRoutes } from './members.js'
 import { metricRoutes } from './metrics.js'
+import { parkedRoutes } from './parked.js'
 import { pipelineRoutes } from './pipelines.js'
 import { producerRoutes } from './producers.js'
 import { recordRoutes } from './records.js'
@@ -34,6 +35,7 @@ export const routes: readonly Route[] = [
   ...groupRoutes,
   ...memberRoutes,
   ...pipelineRoutes,
+  ...parkedRoutes,
   ...bridgeRoutes,
   ...backupRoutes,
 ]

@@ -1,4 +1,5 @@
-import type { CellKey, NodeId, StageBarrier, StoredCell } from '../../operators/task/index.js'
+import type { CellKey, NodeId, ParkPlace, StageBarrier, StoredCell } from '../../operators/task/index.js'
+import { parkedKey, parkedValue } from './parked-rows.js'
 import { type PackedRows, RowBuffer } from './row-buffer.js'
 import { cellOfState, type RowStart, stateKey, stateValue } from './state-rows.js'
 import { timerKey, timerValue } from './timer-rows.js'
@@ -8,13 +9,17 @@ export interface RowsOfPipeline {
   /** What rows of state begin with, and those of timers. */
   readonly state: RowStart
   readonly timer: RowStart
+  /** What rows of what is parked begin with. */
+  readonly parked: RowStart
   /** The numbers of the states of nodes. */
   readonly numbers: Readonly<Record<NodeId, number>>
 }
 
 /** A barrier as it goes to the main thread: what it does to the store is made into rows here, where there are threads. */
-export interface PackedBarrier extends Omit<StageBarrier, 'cells' | 'timers'> {
+export interface PackedBarrier extends Omit<StageBarrier, 'cells' | 'timers' | 'parked'> {
   readonly rows: PackedRows
+  /** undefined: nothing was parked, and nothing is through. */
+  readonly parked: PackedRows | undefined
   /** How many rows there are. */
   readonly changes: number
 }
@@ -24,11 +29,15 @@ export class TaskRows {
   readonly #of: RowsOfPipeline
   readonly #buffer = new RowBuffer()
 
-  constructor(of: RowsOfPipeline) {
+  /** The numbers of the places of the task's stage where rows may wait. */
+  readonly #places: Readonly<Record<ParkPlace, number>>
+
+  constructor(of: RowsOfPipeline, places: Readonly<Record<ParkPlace, number>> = {}) {
     this.#of = of
+    this.#places = places
   }
 
-  barrier({ cells, timers, outputs, watermarks, now }: StageBarrier): PackedBarrier {
+  barrier({ cells, timers, outputs, watermarks, now, parked }: StageBarrier): PackedBarrier {
     const { state, timer, numbers } = this.#of
     const buffer = this.#buffer
     for (const { node, hashHi, hashLo, key, name, cell } of cells)
@@ -38,7 +47,19 @@ export class TaskRows {
       )
     for (const { node, isSet, ...rest } of timers)
       buffer.add(timerKey(timer, { ...rest, state: numbers[node] as number }), isSet ? timerValue : undefined)
-    return { rows: buffer.take(), changes: cells.length + timers.length, outputs, watermarks, now }
+    const rows = buffer.take()
+    const changes = cells.length + timers.length
+    return { rows, changes, outputs, watermarks, now, parked: this.#parked(parked) }
+  }
+
+  #parked(changes: StageBarrier['parked']): PackedRows | undefined {
+    if (changes.length === 0) return undefined
+    for (const { place, row, ...key } of changes)
+      this.#buffer.add(
+        parkedKey(this.#of.parked, { ...key, step: this.#places[place] as number }),
+        row && parkedValue(row),
+      )
+    return this.#buffer.take()
   }
 
   /** The keys of cells that are asked for. */

@@ -1,0 +1,101 @@
+import type { ParkedQueue, ParkPlace, Poison, StageId, Stages } from '../operators/task/index.js'
+import { type ParkedRowKey, rowsIn, type TaskParking } from '../workers/index.js'
+import type { BarrierPart } from './barrier-commit.js'
+import { placesOf } from './park-places.js'
+import { isFailed, isWithin, type ParkedIndex } from './parked-index.js'
+import type { PipelineRow } from './rows.js'
+import type { HashRange } from './timer-pages.js'
+
+/** A queue that is to be tried again, by the number of its place. */
+export interface RetriedQueue extends Omit<ParkedRowKey, 'number'> {
+  readonly next: number
+  readonly rows: ParkedQueue['rows']
+}
+
+export interface RunParkingOptions {
+  readonly row: PipelineRow
+  readonly stages: Stages
+  readonly index: ParkedIndex
+  /** undefined: only what waits is led aside. */
+  readonly careful: CarefulRun | undefined
+  readonly attemptsMax: number
+  readonly awaitMsMax: number
+}
+
+/** A run under whose guard user code fails. It is over with a commit in which nothing failed. */
+export interface CarefulRun {
+  /** Every source has to be past this sequence number before. */
+  readonly until: number
+  readonly poison: readonly Poison[]
+  readonly retries: readonly RetriedQueue[]
+}
+
+/** What waits in a pipeline, as one run takes it. */
+export class RunParking {
+  readonly #options: RunParkingOptions
+  /** The places of each stage, by the numbers that the store knows them by. */
+  readonly #places = new Map<StageId, Map<number, ParkPlace>>()
+  #retries: readonly RetriedQueue[]
+
+  constructor(options: RunParkingOptions) {
+    this.#options = options
+    this.#retries = options.careful?.retries ?? []
+    const { row, stages } = options
+    for (const { label, stage, place } of placesOf(row.plan, stages)) {
+      const places = this.#places.get(stage) ?? new Map<number, ParkPlace>()
+      this.#places.set(stage, places.set(row.steps?.[label] as number, place))
+    }
+  }
+
+  get careful(): CarefulRun | undefined {
+    return this.#options.careful
+  }
+
+  get isFull(): boolean {
+    return this.#options.index.isFull
+  }
+
+  /** How a task of a stage begins. What is tried again is given out once. */
+  ofTask(stage: StageId, range: HashRange): TaskParking | undefined {
+    const { index, careful, attemptsMax, awaitMsMax } = this.#options
+    if (!careful && index.count === 0) return undefined
+    const places = this.#places.get(stage) ?? new Map<number, ParkPlace>()
+    return {
+      isCareful: careful !== undefined,
+      attemptsMax,
+      awaitMsMax,
+      keys: index.keysOf(places, range),
+      poison: (careful?.poison ?? []).filter((poison) => poison.stage === stage),
+      places: Object.fromEntries([...places].map(([number, place]) => [place, number])),
+      retries: this.#takeRetries(places, range),
+    }
+  }
+
+  /** Deeper steps first: what waits there came before what waits at an earlier step. */
+  #takeRetries(places: ReadonlyMap<number, ParkPlace>, range: HashRange): ParkedQueue[] {
+    const { length } = this.#options.stages.nodes
+    const taken: ParkedQueue[] = []
+    this.#retries = this.#retries.filter((queue) => {
+      const { step, ...rest } = queue
+      const place = places.get(step)
+      if (place === undefined || !isWithin(range, queue.hashHi, queue.hashLo)) return true
+      taken.push({ ...rest, place })
+      return false
+    })
+    const depth = (place: ParkPlace): number => (place >= length ? -1 : place)
+    return taken.sort((a, b) => depth(b.place) - depth(a.place))
+  }
+
+  /** A barrier has committed. True when nothing failed in it. */
+  committed(parts: readonly BarrierPart[]): boolean {
+    let isClean = true
+    for (const { result } of parts) {
+      if (!result.parked) continue
+      for (const { key, value } of rowsIn(result.parked)) {
+        this.#options.index.take(key, value)
+        if (isFailed(value)) isClean = false
+      }
+    }
+    return isClean
+  }
+}

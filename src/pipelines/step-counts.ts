@@ -1,0 +1,44 @@
+import type { NodeId, PlanDescription } from '../operators/index.js'
+import { consumersOf, stepLabel, stepsOf } from './plan-steps.js'
+
+/** What a step has seen. */
+export interface StepCount {
+  /** The name of its state, or its place and kind. */
+  readonly label: string
+  readonly kind: string
+  readonly rowsIn: number
+  /** undefined where nothing follows. */
+  readonly rowsOut: number | undefined
+  readonly failures: number
+  readonly events: ReadonlyMap<string, number>
+}
+
+/** What was counted at the nodes of a plan. */
+export interface NodeCounts {
+  readonly rowsIn: readonly number[]
+  readonly failuresOf: readonly number[]
+  readonly events: ReadonlyMap<NodeId, ReadonlyMap<string, number>>
+}
+
+export function stepCountsOf(plan: PlanDescription, { rowsIn, failuresOf, events }: NodeCounts): readonly StepCount[] {
+  const consumers = consumersOf(plan.nodes)
+  return stepsOf(plan).map((node, step) => {
+    const id = step + 1
+    const next = consumers[id] as readonly NodeId[]
+    // A branch gives each value to one of its outputs, any other step to all that follow it.
+    const rowsOut = next.map((each) => rowsIn[each] as number)
+    return {
+      label: stepLabel(node, step),
+      kind: node.kind,
+      rowsIn: rowsIn[id] as number,
+      rowsOut:
+        next.length === 0
+          ? undefined
+          : node.kind === 'branch'
+            ? rowsOut.reduce((sum, rows) => sum + rows, 0)
+            : Math.max(...rowsOut),
+      failures: failuresOf[id] as number,
+      events: events.get(id) ?? new Map<string, number>(),
+    }
+  })
+}
