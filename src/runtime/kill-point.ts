@@ -47,7 +47,7 @@ export const killPoints = [
   'trim:swept',
 ] as const
 
-/** Places that are passed only when somebody changes a pipeline (test/pipelines/life-kills.test.ts). */
+/** Places that are passed only when somebody changes a pipeline (test/pipelines/life-kills.long.test.ts). */
 export const lifePoints = [
   'pipeline:lastBarrier',
   'pipeline:redeploying',
