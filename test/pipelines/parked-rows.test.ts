@@ -56,7 +56,8 @@ describe('parked rows', () => {
           number: fc.maxSafeNat(),
         }),
         fc.maxSafeNat(),
-        fc.jsonValue(),
+        // MessagePack gives a member of that name another one, so that it cannot become a prototype.
+        fc.jsonValue().filter((value) => !JSON.stringify(value).includes('__proto__')),
         (of, other, value) => {
           const key = parkedKey(start, of)
           expect(decodeParkedKey(key)).toEqual(of)
@@ -65,7 +66,7 @@ describe('parked rows', () => {
           const parked = row(value, { attempts: 3, error: { code: 'C', message: 'm' }, tag: 't', domain: 'event' })
           const found = decodeParked(parkedValue(parked))
           expect({ ...found, value: Buffer.from(found.value) }).toEqual({ ...parked, value: Buffer.from(parked.value) })
-          expect(parkedInput(found)).toEqual(JSON.parse(JSON.stringify(value)))
+          expect(JSON.parse(JSON.stringify(parkedInput(found)))).toEqual(JSON.parse(JSON.stringify(value)))
         },
       ),
     )

@@ -70,6 +70,7 @@ function merging() {
         },
       },
       clock: new ManualClock(),
+      parking: { ofTask: () => undefined },
       limits: { handoverBytes: 1, handoversInFlightMax: 1, epochBytesMax: 1 },
       times,
       isNew: () => true,
