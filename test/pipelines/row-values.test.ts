@@ -58,7 +58,7 @@ const bids: readonly Bid[] = Array.from({ length: 300 }, (_, i) => ({
 describe('pipelines over rows', () => {
   it('read their fields, keep what outlives them, and write rows that the next pipeline reads', async () => {
     const dataDir = join(temporaryFolder(), 'data')
-    const serving = await serve({ dataDir })
+    const serving = await serve({ dataDir, pipelines: { onError: 'stop' } })
     const client = connect({ url: serving.url, producer: { codec: 'row' } })
     onTestFinished(() => client.close())
     await client.createStream('bids', { shards: 2 })
