@@ -1,6 +1,6 @@
 // Takes the guards of the log out of the source, one at a time, and runs what must notice: the test of that guard, or the
 // simulation (test/simulation). Prints a line a mutant, `caught N of N` for the guards of the commit path, and
-// `mutants caught N of N` for all; exit 1 when one was not caught.   npm run mutants [NAME ...]
+// `mutants caught N of N` for all; exit 1 when one was not caught.   npm run mutants [NAME ...], or -- --guards for the first alone
 import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -11,7 +11,8 @@ import { guards, others } from './mutants/list.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const atOnce = Math.min(2, availableParallelism())
 const wanted = process.argv.slice(2)
-const mutants = [...guards, ...others].filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+const all = wanted[0] === '--guards' ? guards : [...guards, ...others]
+const mutants = all.filter(({ name }) => all === guards || wanted.length === 0 || wanted.includes(name))
 if (mutants.length === 0) throw new Error(`there is no mutant called ${wanted.join(' or ')}`)
 
 /** A copy of the source that may be broken. */
