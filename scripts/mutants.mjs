@@ -11,8 +11,8 @@ import { guards, others } from './mutants/list.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const atOnce = Math.min(2, availableParallelism())
 const wanted = process.argv.slice(2)
-const all = wanted[0] === '--guards' ? guards : [...guards, ...others]
-const mutants = all.filter(({ name }) => all === guards || wanted.length === 0 || wanted.includes(name))
+const named = ({ name }) => wanted.length === 0 || wanted.includes(name)
+const mutants = wanted[0] === '--guards' ? guards : [...guards, ...others].filter(named)
 if (mutants.length === 0) throw new Error(`there is no mutant called ${wanted.join(' or ')}`)
 
 /** A copy of the source that may be broken. */
