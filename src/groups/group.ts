@@ -15,6 +15,7 @@ export class DurableGroup implements Group {
   isDeleted = false
   /** Number of its newest start or seek, set when that is packed; 0 for none since the opening. */
   started = 0
+  #shownStart = 0
   readonly #log: ReadLayout
   #durable = new Map<ShardId, LeasedPosition>()
   #packed = new Map<ShardId, LeasedPosition>()
@@ -115,8 +116,14 @@ export class DurableGroup implements Group {
     return { key: positionKey(this.row.id, shard), value: undefined }
   }
 
+  /** Whether the positions that readers are told are those of the newest start or seek. */
+  get isStartShown(): boolean {
+    return this.#shownStart === this.started
+  }
+
   /** The commit that was packed last has returned. */
   show(): void {
+    this.#shownStart = this.started
     if (this.#changed.size === 0) return
     const changed = this.#changed
     this.#changed = new Map()

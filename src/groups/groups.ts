@@ -127,9 +127,15 @@ export class DurableGroups implements Groups {
     return made.map(({ group }) => group)
   }
 
-  /** Starts and seeks so far. */
-  get starts(): number {
-    return this.#starts
+  /**
+   * Starts and seeks so far of which `list` and the groups' positions tell. One that is packed, but not durable or not
+   * listed yet, is not among them, nor is any that came after it.
+   */
+  get shownStarts(): number {
+    let shown = this.#starts
+    for (const group of this.#starting) if (group.started > 0) shown = Math.min(shown, group.started - 1)
+    for (const group of this.#changing) if (!group.isStartShown) shown = Math.min(shown, group.started - 1)
+    return shown
   }
 
   /** At packing: the groups of a stream that were started or moved since there were so many starts. */

@@ -162,6 +162,11 @@ export class ShardedLog implements Log {
     return this.#layout.visibleShard(id).shard.lowWatermark
   }
 
+  /** At packing: a stream's own policy, with what this commit and the one in flight change of it. */
+  packedRetention(id: StreamId): Stream['retention'] {
+    return this.#layout.streamState(id).stream.retention
+  }
+
   route(stream: StreamId, hash: Hash64): Shard | undefined {
     const open = this.#layout.stream(stream)?.open ?? []
     return open[Layout.find(open, hash.hi, hash.lo)]?.shard

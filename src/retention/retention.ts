@@ -113,7 +113,10 @@ export class Retention {
     const now = commit.time.mayExpire() ? commit.time.next() : undefined
     this.#forgetTold()
     const streams = log.streams()
-    for (const stream of streams) if (!this.#isClosed) await this.#trim(stream, now)
+    for (const { id } of streams) {
+      const stream = log.stream(id)
+      if (stream && !this.#isClosed) await this.#trim(stream, now)
+    }
     for (const stream of streams) if (!this.#isClosed) await this.#sweep(stream)
     if (now !== undefined && !this.#isClosed) await expireWindows()
     await this.#forgetPositions()
@@ -128,7 +131,7 @@ export class Retention {
       this.#streams.set(stream.id, retention)
     }
     const bounds = boundsOf(stream, defaults, hasWindow(stream.id))
-    const { starts } = groups
+    const starts = groups.shownStarts
     const plan = await retention.plan(
       bounds,
       now,
@@ -137,8 +140,10 @@ export class Retention {
     )
     this.#heldBytes.set(stream.id, plan.heldBytes)
     if (plan.cuts.length === 0 || this.#isClosed) return
-    // A group that was started or moved since the plan was made is not in it: what it stands in stays for this look.
+    // A group that was started or moved since the plan was made is not in it: what it stands in stays for this look. So
+    // does everything when the policy is another one now: whoever was told so counts on it.
     const bytes = await log.trimmer.trim(plan.cuts, (shard) => {
+      if (log.packedRetention(stream.id) !== stream.retention) return shard.firstSequence
       return lowest(
         groups.startedSince(starts, stream.id).map((group) => neededFrom(group.packedPosition(shard.id), shard)),
       )

@@ -58,7 +58,7 @@ const bids: readonly Bid[] = Array.from({ length: 300 }, (_, i) => ({
 describe('pipelines over rows', () => {
   it('read their fields, keep what outlives them, and write rows that the next pipeline reads', async () => {
     const dataDir = join(temporaryFolder(), 'data')
-    const serving = await serve({ dataDir, pipelines: { onError: 'stop' } })
+    const serving = await serve({ dataDir })
     const client = connect({ url: serving.url, producer: { codec: 'row' } })
     onTestFinished(() => client.close())
     await client.createStream('bids', { shards: 2 })
@@ -114,7 +114,7 @@ describe('pipelines over rows', () => {
   })
 
   it('a row that is kept beyond its record fails the step with a sentence that says what to do', async () => {
-    const serving = await serve({ pipelines: { attemptsMax: 1 } })
+    const serving = await serve({ pipelines: { attemptsMax: 1, onError: 'stop' } })
     const client = connect({ url: serving.url, producer: { codec: 'row' } })
     onTestFinished(() => client.close())
     await client.createStream('bids')

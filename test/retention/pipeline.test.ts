@@ -21,6 +21,7 @@ it('a pipeline that lost records to retention fails with TRIMMED, is shown so, a
     MILLRACE_RETENTION_HELD_BYTES_MAX: '0',
     MILLRACE_PIPELINES_ATTEMPTS_MAX: '1000',
     MILLRACE_PIPELINES_RETRY_MS: '20',
+    MILLRACE_PIPELINES_ON_ERROR: 'stop',
     MILLRACE_LOG_LEVEL: 'silent',
   }
   const daemon = await DaemonProcess.start({ data: join(folder, 'data'), env })

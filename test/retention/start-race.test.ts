@@ -6,8 +6,10 @@ import { day, type OpenedRetention, openRetention } from './open-retention.js'
 /** More turns than a look at one stream takes. */
 const turnsMax = 120
 
+const oneTurn = (turn: number): Promise<unknown> => (turn % 4 === 3 ? new Promise(setImmediate) : Promise.resolve())
+
 async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await (turn % 4 === 3 ? new Promise(setImmediate) : Promise.resolve())
+  for (let turn = 0; turn < count; turn++) await oneTurn(turn)
 }
 
 /** Records that are due, and one that is not; a split, so that there is a sealed shard among those that go. */
@@ -60,4 +62,45 @@ it('a group that seeks the oldest record beside a trim can read on', async () =>
     await looking
     await expectStart(opened, group, `after ${turn} turns`)
   }
+})
+
+it('a stream that is told to keep for ever beside a trim loses nothing more after the answer', async () => {
+  let trimmed = 0
+  for (let turn = 0; turn < turnsMax; turn++) {
+    const { opened, stream } = await due()
+    const { log, retention } = opened
+    const looking = retention.run()
+    await turns(turn)
+    await log.alterStream(stream, (described) => ({ ...described, retention: 'forever' }))
+    const kept = new Map(log.shards(stream).map(({ id }) => [id, log.packedLowWatermark(id)]))
+    await looking
+    for (const { id, lowWatermark } of log.shards(stream))
+      expect(lowWatermark, `after ${turn} turns`).toBe(kept.get(id))
+    if (log.oldest(stream) > 4) trimmed++
+  }
+  expect(trimmed).toBeGreaterThan(0)
+  expect(trimmed).toBeLessThan(turnsMax)
+})
+
+it('a start or seek that nobody is told of yet is among those since the shown ones', async () => {
+  const { opened, stream } = await due()
+  const { groups, commit } = opened
+  /** What a look that begins now would not see in the list. */
+  const since = () => groups.startedSince(groups.shownStarts, stream).map(({ name }) => name)
+  /** The same, at the packing of a commit that comes with what was asked before. */
+  const whilePacked = async (asked: Promise<unknown>, turnsBefore = 0) => {
+    let found: readonly string[] = []
+    const atPack = () => {
+      found = since()
+      return []
+    }
+    for (let turn = 0; turn < turnsBefore; turn++) await Promise.resolve()
+    await Promise.all([asked, commit.submit({ essential: true, atPack })])
+    return found
+  }
+  expect(await whilePacked(groups.create('pipeline:p', stream, 'oldest'), 3)).toEqual(['pipeline:p'])
+  expect(since()).toEqual([])
+  const group = groups.group('pipeline:p') as DurableGroup
+  expect(await whilePacked(groups.seek(group, 'newest'))).toEqual(['pipeline:p'])
+  expect(since()).toEqual([])
 })
