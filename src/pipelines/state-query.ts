@@ -63,7 +63,7 @@ type KeyBytes = Pick<StoredCellKey, 'hashHi' | 'hashLo' | 'key'>
 function keysOf({ row, stages }: StateQuery, node: NodeId, text: string): KeyBytes[] {
   const values: unknown[] = [text]
   const json = parsed(text)
-  if (json !== undefined && typeof json !== 'string') values.push(json)
+  if (json !== undefined) values.push(json)
   const stage = stages.stages.find(({ nodes }) => nodes.includes(node))
   if (stage?.kind === 'source') return partitionKeys(row, stage.root, text)
   const names = new Set(row.sources.map(({ hashKeyName = 'key' }) => hashKeyName))

@@ -54,6 +54,7 @@ it('what steps keep for a key is shown, of every kind of key and cell', async ()
           },
         })
         .to(file('perPage')),
+      from.keyBy((record) => String(record.key)).count('perText').to(file('perText')),
       from.keyBy((record) => record.value.tags).sum('perTags', (record) => record.value.page).to(file('perTags')),
     ]
   `,
@@ -66,9 +67,12 @@ it('what steps keep for a key is shown, of every kind of key and cell', async ()
     ],
   })
   await caughtUp('pipeline:visits')
+  const ofText = { step: 'perText', operator: 'count', cells: [{ name: null, value: 2 }], more: false }
   expect(await state('visits', 'ann')).toEqual([
     { step: 'perUser', operator: 'count', cells: [{ name: null, value: 2 }], more: false },
+    ofText,
   ])
+  expect(await state('visits', '"ann"')).toEqual([ofText])
   expect(await state('visits', '7')).toEqual([
     { step: 'perPage', operator: 'count', cells: [{ name: null, value: 2 }], more: false },
     {

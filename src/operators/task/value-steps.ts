@@ -98,7 +98,7 @@ export function branchStep(
 export function eventTimeOf(found: unknown): number {
   if (typeof found === 'number' && Number.isFinite(found)) return Math.floor(found)
   throw new TypeError(
-    `eventTime gave ${typeof found === 'number' ? found : `a ${typeof found}`}: give milliseconds since 1970.`,
+    `eventTime gave ${typeof found === 'number' ? found : `a value of type ${typeof found}`}: give milliseconds since 1970.`,
   )
 }
 
