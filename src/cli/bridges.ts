@@ -18,6 +18,7 @@ interface CreateOptions {
   readonly prefix?: string
   readonly partitions?: number
   readonly replicationFactor?: number
+  readonly guarantee?: string
   readonly format?: string
   readonly images?: string
   readonly start?: string
@@ -36,6 +37,7 @@ export function registerBridges(program: Command): void {
     .option('--prefix <name>', 'prefix of the topic (default: millrace)')
     .option('--partitions <n>', 'partitions of the topic', wholeNumber)
     .option('--replication-factor <n>', 'replicas of a topic that is created', wholeNumber)
+    .option('--guarantee <which>', 'exactly-once (default) or at-least-once')
     .option('--format <name>', 'envelope, image, dynamodb-streams or cloudevents')
     .option('--images <style>', 'dynamodb or plain')
     .option('--start <where>', 'oldest or newest')
@@ -49,6 +51,7 @@ export function registerBridges(program: Command): void {
         prefix,
         partitions,
         replicationFactor,
+        guarantee,
         format,
         images,
         start,
@@ -63,6 +66,7 @@ export function registerBridges(program: Command): void {
         prefix,
         partitions,
         replicationFactor,
+        guarantee,
         format,
         images,
         start,

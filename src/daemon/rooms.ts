@@ -133,6 +133,7 @@ async function buildRooms(
     clock,
     logger,
     origin: { version, region, eventId, epochOf: (sequence) => epochOf(commit.epochs, sequence) },
+    store: { id: commit.storeId, epoch: commit.epoch },
     random: Math.random,
     resolveSource,
     decodeChange,

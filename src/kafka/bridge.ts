@@ -5,7 +5,7 @@ import type { Clock, MillraceError } from '../runtime/index.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
 import type { OutgoingRequest } from './outbox.js'
-import { BridgeRun, lowestPosition, type RunEnd } from './run.js'
+import { BridgeRun, lowestPosition, type RunEnd, type RunOptions } from './run.js'
 import type { BridgeLogger, OpenCluster } from './types.js'
 
 /** What a bridge is doing, and since when (milliseconds since 1970). */
@@ -40,6 +40,10 @@ export interface BridgeRecord {
   readonly paused: boolean
   /** Partitions of the topic when it was first reached. */
   readonly settledPartitions: number | undefined
+  /** Tells this bridge from another of its name that was deleted; not there of bridges from before checkpoints. */
+  readonly instance?: string
+  /** Whether Kafka has a checkpoint of it. */
+  readonly begun?: boolean
 }
 
 /** What a bridge needs of the daemon. */
@@ -47,6 +51,8 @@ export interface BridgeSurroundings {
   readonly commit: Pick<CommitPath, 'submit'>
   readonly log: Log
   readonly origin: Origin
+  /** Which store this is, and its life: numbers of an older life are not those of this one. */
+  readonly store: { readonly id: string; readonly epoch: number }
   readonly decodeChange: DecodeChange
   readonly openCluster: OpenCluster
   readonly logger: BridgeLogger
@@ -59,7 +65,7 @@ export function sourceNameOf(stream: { readonly kind: 'plain' | 'table'; readonl
   return stream.kind === 'table' ? stream.name.replace(/^table:/, '') : stream.name
 }
 
-/** Mirrors one stream to one topic: at least once, in order per key. docs/kafka.md says what that means. */
+/** Mirrors one stream to one topic, in order per key, exactly once or at least once. docs/kafka.md says what that means. */
 export class Bridge {
   readonly name: string
   readonly topic: string
@@ -148,12 +154,13 @@ export class Bridge {
         decodeChange,
         bodies: () => log.shapes.reader(this.#group.stream),
       }),
+      exactly: this.#exactly(),
       settle: async (partitions) => {
         if (this.#record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
       },
       onWaiting: (error, tryAgainInMs) => this.#waiting(error, tryAgainInMs),
       onRunning: () => this.#enter({ kind: 'running', since: clock.now() }),
-      onDelivered: (request) => this.#delivered(request),
+      onDelivered: (requests) => this.#delivered(requests),
     })
     this.#run = run
     this.#ending = run.end.then((end) => {
@@ -184,6 +191,25 @@ export class Bridge {
     }
   }
 
+  #exactly(): RunOptions['exactly'] {
+    const { options, instance } = this.#record
+    // A bridge from before there were guarantees has none stored.
+    if (options.guarantee !== 'exactly-once' || instance === undefined) return undefined
+    const { log, store, logger } = this.#around
+    const checkpoint = {
+      topic: this.topic,
+      bridge: this.name,
+      instance,
+      transactionalId: `millrace.${store.id}.${this.name}`,
+      store,
+      shards: () => log.shards(this.#group.stream),
+      start: () => this.#group.positions(),
+      isBegun: () => this.#record.begun === true,
+      logger,
+    }
+    return { checkpoint, begun: () => this.#remember({ begun: true }) }
+  }
+
   async #stop(): Promise<void> {
     this.#run?.stop()
     await this.#ending
@@ -201,9 +227,11 @@ export class Bridge {
     return from === undefined ? 0 : Math.max(0, newest - from)
   }
 
-  #delivered(request: OutgoingRequest): void {
-    this.#records += request.records
-    this.#bytes += request.bytes
+  #delivered(requests: readonly OutgoingRequest[]): void {
+    for (const { records, bytes } of requests) {
+      this.#records += records
+      this.#bytes += bytes
+    }
     // The first success after an outage is what ends it.
     if (this.#state.kind === 'waiting') this.#enter({ kind: 'running', since: this.#around.clock.now() })
   }

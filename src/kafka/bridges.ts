@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type CommitPath, Family } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { Shard, StreamId } from '../log/index.js'
@@ -114,7 +115,14 @@ export class Bridges {
       topicOf(options, sourceNameOf(stream))
       if (stream.kind === 'table') checkImages(options, log.shards(streamId))
       else checkPlain(options)
-      const record: BridgeRecord = { options, createdAt: clock.now(), paused: false, settledPartitions: undefined }
+      const record: BridgeRecord = {
+        options,
+        createdAt: clock.now(),
+        paused: false,
+        settledPartitions: undefined,
+        instance: randomUUID(),
+        begun: false,
+      }
       const group = await groups.create(bridgeGroupName(name), streamId, options.start, {
         kind: 'bridge',
         rows: [{ key: bridgeKey(name), value: bridgeValue(record) }],

@@ -4,5 +4,12 @@ export { canonicalKey } from './canonical-key.js'
 export type { Change, DecodeChange, Origin } from './encoder.js'
 export { openKafkajsCluster } from './kafkajs-client.js'
 export { murmur2, partitionOf } from './murmur2.js'
-export { type BridgeOptions, type BridgeRequest, checkBridgeRequest, imageStyles, messageFormats } from './options.js'
+export {
+  type BridgeOptions,
+  type BridgeRequest,
+  checkBridgeRequest,
+  guarantees,
+  imageStyles,
+  messageFormats,
+} from './options.js'
 export type * from './types.js'

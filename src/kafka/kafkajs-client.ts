@@ -1,15 +1,19 @@
+import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { connect as connectSocket, type Socket } from 'node:net'
-import type { Admin, Kafka, Producer } from 'kafkajs'
+import type { Admin, Consumer, Kafka, Producer, Transaction } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import type {
   BridgeLogger,
   ClusterOptions,
+  CommittedMessage,
+  Compression,
   KafkaAdmin,
   KafkaCluster,
   KafkaMessage,
   KafkaProducerClient,
+  KafkaTransactionalProducer,
 } from './types.js'
 
 /** Loaded with the first cluster: a daemon without bridges starts without it. */
@@ -25,6 +29,15 @@ const requestTimeoutMs = 15_000
  * numbers and the broker drops what it has already; all longer waiting is the bridge's.
  */
 const retry = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 }
+/**
+ * The broker writes the end of a transaction after it has answered, and says CONCURRENT_TRANSACTIONS to a next one until then:
+ * that is asked again at once.
+ */
+const transactionRetry = { retries: 12, initialRetryTime: 5, maxRetryTime: 250 }
+/** A transaction whose producer is gone holds readers of what is committed back for so long, unless a newer producer comes. */
+const transactionTimeoutMs = 30_000
+/** How long a fetch waits for something new; a consumer that closes waits for it. */
+const fetchWaitMs = 100
 const keepAliveMs = 60_000
 
 /**
@@ -58,82 +71,166 @@ const logTo =
   ({ namespace, label, log }: { namespace: string; label: string; log: { message: string } }): void =>
     logger.debug({ kafka: { ...log, namespace, level: label } }, `kafkajs: ${log.message}`)
 
-function client(options: ClusterOptions, sockets: Sockets): Kafka {
+function client(options: ClusterOptions, sockets: Sockets, retries = retry): Kafka {
   const { Kafka, logLevel } = kafkajs()
   return new Kafka({
     brokers: [...options.brokers],
     clientId: options.clientId,
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,
-    retry,
+    retry: retries,
     socketFactory: sockets.create,
     logLevel: logLevel.INFO,
     logCreator: logTo(options.logger),
   })
 }
 
-class KafkajsProducer implements KafkaProducerClient {
-  readonly #producer: Producer
-  readonly #sockets: Sockets
+const partitionGiven =
+  () =>
+  ({ message }: { message: { partition?: number } }): number =>
+    message.partition as number
+
+/** Sends to one topic and says whether every partition took its messages. */
+async function sendTo(
+  sender: Pick<Producer, 'sendBatch'>,
+  topic: string,
+  messages: readonly KafkaMessage[],
+  compression: Compression,
+): Promise<void> {
+  let answers: readonly { partition: number; errorCode: number }[]
+  try {
+    answers = await sender.sendBatch({
+      acks: -1,
+      timeout: requestTimeoutMs,
+      compression: compression === 'gzip' ? kafkajs().CompressionTypes.GZIP : kafkajs().CompressionTypes.None,
+      topicMessages: [
+        {
+          topic,
+          messages: messages.map((message) => ({
+            key: message.key,
+            value: message.value,
+            partition: message.partition,
+            timestamp: String(message.timestamp),
+            headers: message.headers,
+          })),
+        },
+      ],
+    })
+  } catch (error) {
+    throw kafkaError(error, `sending ${messages.length} messages to ${topic}`)
+  }
+  // The library drops messages for partitions that its metadata lacks, and resolves: an answer counts only for the
+  // partitions that it names.
+  const acknowledged = new Set(answers.filter((answer) => answer.errorCode === 0).map((answer) => answer.partition))
+  for (const { partition } of messages) {
+    if (acknowledged.has(partition)) continue
+    throw new MillraceError('KAFKA_UNAVAILABLE', `Kafka: ${topic} did not acknowledge partition ${partition}.`, {
+      outcome: 'unknown',
+      details: { topic, partition },
+    })
+  }
+}
+
+/** One call at a time, and none after one has failed. */
+class Turns {
   #usable = true
 
-  constructor(producer: Producer, sockets: Sockets) {
-    this.#producer = producer
-    this.#sockets = sockets
-  }
-
-  async send(topic: string, messages: readonly KafkaMessage[], compression: 'none' | 'gzip'): Promise<void> {
+  async take<T>(work: () => Promise<T>): Promise<T> {
     if (!this.#usable)
       throw new MillraceError(
         'INTERNAL',
         'A Kafka producer was used while a send was in flight or after one had failed.',
       )
     this.#usable = false
-    let answers: readonly { partition: number; errorCode: number }[]
-    try {
-      answers = await this.#producer.sendBatch({
-        acks: -1,
-        timeout: requestTimeoutMs,
-        compression: compression === 'gzip' ? kafkajs().CompressionTypes.GZIP : kafkajs().CompressionTypes.None,
-        topicMessages: [
-          {
-            topic,
-            messages: messages.map((message) => ({
-              key: message.key,
-              value: message.value,
-              partition: message.partition,
-              timestamp: String(message.timestamp),
-              headers: message.headers,
-            })),
-          },
-        ],
-      })
-    } catch (error) {
-      throw kafkaError(error, `sending ${messages.length} messages to ${topic}`)
-    }
-    // The library drops messages for partitions that its metadata lacks, and resolves: an answer counts only for the
-    // partitions that it names.
-    const acknowledged = new Set(answers.filter((answer) => answer.errorCode === 0).map((answer) => answer.partition))
-    for (const { partition } of messages) {
-      if (acknowledged.has(partition)) continue
-      throw new MillraceError('KAFKA_UNAVAILABLE', `Kafka: ${topic} did not acknowledge partition ${partition}.`, {
-        outcome: 'unknown',
-        details: { topic, partition },
-      })
-    }
+    const done = await work()
     this.#usable = true
+    return done
+  }
+
+  end(): void {
+    this.#usable = false
+  }
+}
+
+class KafkajsProducer implements KafkaProducerClient {
+  readonly #producer: Producer
+  readonly #sockets: Sockets
+  readonly #turns = new Turns()
+
+  constructor(producer: Producer, sockets: Sockets) {
+    this.#producer = producer
+    this.#sockets = sockets
+  }
+
+  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void> {
+    return this.#turns.take(() => sendTo(this.#producer, topic, messages, compression))
   }
 
   async close(): Promise<void> {
-    this.#usable = false
+    this.#turns.end()
     await this.#producer.disconnect()
   }
 
   discard(): void {
-    this.#usable = false
+    this.#turns.end()
     this.#sockets.discard()
     // Ends the library's timers; its sockets are gone, so nothing is sent by this.
     this.#producer.disconnect().catch(() => {})
+  }
+}
+
+class KafkajsTransactionalProducer implements KafkaTransactionalProducer {
+  readonly #producer: Producer
+  readonly #sockets: Sockets
+  readonly #turns = new Turns()
+  #transaction: Transaction | undefined
+
+  constructor(producer: Producer, sockets: Sockets) {
+    this.#producer = producer
+    this.#sockets = sockets
+  }
+
+  begin(): Promise<void> {
+    return this.#turns.take(async () => {
+      try {
+        this.#transaction = await this.#producer.transaction()
+      } catch (error) {
+        throw kafkaError(error, 'beginning a transaction')
+      }
+    })
+  }
+
+  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void> {
+    return this.#turns.take(() => sendTo(this.#begun(), topic, messages, compression))
+  }
+
+  commit(): Promise<void> {
+    return this.#turns.take(async () => {
+      const transaction = this.#begun()
+      this.#transaction = undefined
+      try {
+        await transaction.commit()
+      } catch (error) {
+        throw kafkaError(error, 'committing a transaction')
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#turns.end()
+    await this.#transaction?.abort().catch(() => {})
+    await this.#producer.disconnect()
+  }
+
+  discard(): void {
+    this.#turns.end()
+    this.#sockets.discard()
+    this.#producer.disconnect().catch(() => {})
+  }
+
+  #begun(): Transaction {
+    if (!this.#transaction) throw new MillraceError('INTERNAL', 'A Kafka transaction was used before it had begun.')
+    return this.#transaction
   }
 }
 
@@ -200,7 +297,7 @@ class KafkajsAdmin implements KafkaAdmin {
 export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
   const where = options.brokers.join(', ')
   /** A client whose `connect` failed would still accept messages: it is cut and never handed out. */
-  const connected = async <T extends Producer | Admin>(made: T, sockets: Sockets): Promise<T> => {
+  const connected = async <T extends Producer | Admin | Consumer>(made: T, sockets: Sockets): Promise<T> => {
     try {
       await made.connect()
       return made
@@ -213,20 +310,96 @@ export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
   return {
     async connectProducer() {
       const sockets = new Sockets()
-      const producer = client(options, sockets).producer({
-        idempotent: true,
-        allowAutoTopicCreation: false,
-        maxInFlightRequests: 1,
-        createPartitioner:
-          () =>
-          ({ message }) =>
-            message.partition as number,
-      })
+      const producer = client(options, sockets).producer({ ...producerOptions(), idempotent: true })
       return new KafkajsProducer(await connected(producer, sockets), sockets)
+    },
+    async connectTransactionalProducer(transactionalId) {
+      const sockets = new Sockets()
+      const producer = client(options, sockets, transactionRetry).producer({
+        ...producerOptions(),
+        idempotent: true,
+        transactionalId,
+        transactionTimeout: transactionTimeoutMs,
+      })
+      return new KafkajsTransactionalProducer(await connected(producer, sockets), sockets)
     },
     async connectAdmin() {
       const sockets = new Sockets()
       return new KafkajsAdmin(await connected(client(options, sockets).admin(), sockets))
     },
+    async readCommitted(topic, take, stop) {
+      const sockets = new Sockets()
+      const kafka = client(options, sockets)
+      // The library reads in groups alone: one of its own, which is taken away behind it.
+      const groupId = `${topic}.${randomUUID()}`
+      const consumer = await connected(kafka.consumer({ groupId, maxWaitTimeInMs: fetchWaitMs }), sockets)
+      try {
+        await readUntil(consumer, topic, take, stop)
+      } catch (error) {
+        sockets.discard()
+        throw kafkaError(error, `reading ${topic}`)
+      } finally {
+        await consumer.disconnect().catch(() => {})
+      }
+      await forgetGroup(kafka, groupId)
+    },
+  }
+}
+
+const producerOptions = () => ({
+  allowAutoTopicCreation: false,
+  maxInFlightRequests: 1,
+  createPartitioner: partitionGiven,
+})
+
+/** Longest that nothing comes of a topic that has more to give. */
+const readMsMax = 60_000
+
+function readUntil(
+  consumer: Consumer,
+  topic: string,
+  take: (message: CommittedMessage) => boolean,
+  stop: AbortSignal,
+): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const end = () => done()
+    const late = () => done(new Error(`nothing came for ${readMsMax / 1000} s`))
+    let timer = setTimeout(late, readMsMax)
+    let isDone = false
+    const done = (error?: unknown): void => {
+      isDone = true
+      clearTimeout(timer)
+      stop.removeEventListener('abort', end)
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+    stop.addEventListener('abort', end)
+    consumer.on(consumer.events.CRASH, ({ payload }) => done(payload.error))
+    const eachBatch: NonNullable<Parameters<Consumer['run']>[0]>['eachBatch'] = async ({ batch }) => {
+      if (isDone) return
+      clearTimeout(timer)
+      timer = setTimeout(late, readMsMax)
+      try {
+        for (const { key, value } of batch.messages) if (take({ key, value })) return done()
+      } catch (error) {
+        done(error)
+      }
+    }
+    consumer
+      .subscribe({ topics: [topic], fromBeginning: true })
+      .then(() => consumer.run({ autoCommit: false, eachBatch }))
+      .catch(done)
+  })
+}
+
+async function forgetGroup(kafka: Kafka, groupId: string): Promise<void> {
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    await admin.deleteGroups([groupId])
+  } catch {
+    // It has no offsets; the broker forgets it by itself.
+  } finally {
+    await admin.disconnect().catch(() => {})
   }
 }

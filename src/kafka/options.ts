@@ -9,6 +9,10 @@ export type MessageFormat = (typeof messageFormats)[number]
 export const imageStyles = ['dynamodb', 'plain'] as const
 export type ImageStyle = (typeof imageStyles)[number]
 
+/** How often a message may come: see docs/kafka.md. */
+export const guarantees = ['exactly-once', 'at-least-once'] as const
+export type Guarantee = (typeof guarantees)[number]
+
 /** Partitions of a topic that the bridge creates and nobody has given a number for. */
 export const newTopicPartitions = 8
 
@@ -39,6 +43,7 @@ const bridgeOptions = z.strictObject({
   topicConfig: z.record(z.string(), z.string()).default({}),
   /** Whether the bridge may create the topic. */
   createTopic: z.boolean().default(true),
+  guarantee: z.enum(guarantees).default('exactly-once'),
   format: z.enum(messageFormats).default('envelope'),
   images: z.enum(imageStyles).default('dynamodb'),
   /** Whether a delete is followed by a message without a value, so that compaction forgets the key. */

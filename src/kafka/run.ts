@@ -1,18 +1,19 @@
 import type { CommitPath } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
-import type { Log, Sequence, ShardId } from '../log/index.js'
-import { asMillraceError, type Clock, MillraceError, type Timer } from '../runtime/index.js'
-import { Delivery, Stopped } from './delivery.js'
+import type { Log, Sequence } from '../log/index.js'
+import { asMillraceError, type Clock, type MillraceError, type Timer } from '../runtime/index.js'
+import { Attempts, Stopped } from './attempts.js'
+import type { CheckpointOptions } from './checkpoint.js'
+import { type Delivery, Rewind } from './delivery.js'
 import type { Encode } from './encoder.js'
 import { Outbox, type OutgoingRequest, requestBytesMax } from './outbox.js'
+import { PlainDelivery } from './plain-delivery.js'
 import { PositionWriter } from './positions.js'
-import { Permits, Signal } from './signal.js'
+import { Reading, type Standing } from './reading.js'
 import type { TopicWish } from './topic.js'
-import type { Compression, KafkaCluster } from './types.js'
+import { TransactionalDelivery } from './transactional-delivery.js'
+import type { Compression, KafkaCluster, TopicDescription } from './types.js'
 
-/** Pages that all readers of a bridge together may have read and not yet sent: its bound of memory, with `pageBytesMax`. */
-export const pagesMax = 16
-export const pageBytesMax = 128 * 1024
 /** How long a stopping bridge waits for the answer to what is in flight. */
 export const stopMsMax = 5_000
 
@@ -26,11 +27,13 @@ export interface RunOptions {
   readonly topic: TopicWish
   readonly compression: Compression
   readonly encode: Encode
+  /** Exactly once, by transactions and a checkpoint; undefined is at least once. */
+  readonly exactly: { readonly checkpoint: CheckpointOptions; readonly begun: () => Promise<void> } | undefined
   /** Makes the topic's number of partitions durable, before anything is sent there. */
   readonly settle: (partitions: number) => Promise<void>
   readonly onWaiting: (error: MillraceError, tryAgainInMs: number) => void
   readonly onRunning: () => void
-  readonly onDelivered: (request: OutgoingRequest) => void
+  readonly onDelivered: (requests: readonly OutgoingRequest[]) => void
 }
 
 export type RunEnd =
@@ -41,52 +44,54 @@ export type RunEnd =
 /**
  * One life of a bridge, from a start to a stop or a failure. Each readable shard has a reader; what they read goes
  * through one outbox to one producer, one request at a time; what the broker has acknowledged becomes the group's
- * position; and the end of a shard, once durable, opens the readers of its children.
+ * position; and the end of a shard, once known to be delivered, opens the readers of its children. When nobody knows what
+ * was delivered, reading begins again at what is known.
  */
 export class BridgeRun {
   readonly end: Promise<RunEnd>
   readonly #options: RunOptions
   readonly #stop = new AbortController()
-  readonly #changed = new Signal()
-  readonly #permits = new Permits(pagesMax)
-  readonly #readers = new Map<ShardId, Promise<void>>()
-  /** Per shard that is being read: the next sequence number to be acknowledged. */
-  readonly #next = new Map<ShardId, Sequence>()
-  /** Per shard: where its reader is. */
-  readonly #readTo = new Map<ShardId, Sequence>()
-  /** Shards whose reader has found nothing more. */
-  readonly #atTail = new Set<ShardId>()
-  /** Shards that were delivered to their end, which is not durable yet: nobody reads their children until it is. */
-  readonly #ending = new Set<ShardId>()
-  #isReading = false
   readonly #positions: PositionWriter
+  readonly #attempts: Attempts
   readonly #delivery: Delivery
+  #topic: TopicDescription | undefined
+  /** A request of more bytes was too large for the topic. */
+  #bytesMax = requestBytesMax
   #outbox: Outbox | undefined
+  #reading: Reading | undefined
   #inFlight: OutgoingRequest | undefined
   #failure: MillraceError | undefined
   #sourceDeleted = false
 
   constructor(options: RunOptions) {
     this.#options = options
-    const { commit, group, clock } = options
+    const { commit, group, clock, exactly } = options
+    const stop = this.#stop.signal
     this.#positions = new PositionWriter({
       commit,
       group,
       clock,
-      onMoved: () => this.#openReaders(),
+      onMoved: () => this.#moved(),
       onFailure: (error) => this.#fail(error),
     })
-    this.#delivery = new Delivery({
+    this.#attempts = new Attempts({ ...options, stop })
+    const delivery = {
       ...options,
-      stop: this.#stop.signal,
-      onConnected: async ({ partitions, messageBytesMax }) => {
-        await options.settle(partitions)
-        this.#outbox ??= new Outbox(options.encode, partitions, clock)
-        // A tenth is left for what a batch has beside its messages.
-        this.#outbox.bytesMax = Math.min(requestBytesMax, Math.floor((messageBytesMax ?? requestBytesMax) * 0.9))
+      stop,
+      onConnected: async (topic: TopicDescription) => {
+        await options.settle(topic.partitions)
+        this.#topic = topic
+        if (this.#outbox) this.#outbox.bytesMax = this.#requestBytes()
         options.onRunning()
       },
-    })
+      onAcknowledged: (requests: readonly OutgoingRequest[]) => this.#acknowledged(requests),
+    }
+    const onTooLarge = (bytesMax: number) => {
+      this.#bytesMax = bytesMax
+    }
+    this.#delivery = exactly
+      ? new TransactionalDelivery({ ...delivery, ...exactly, onTooLarge }, this.#attempts)
+      : new PlainDelivery(delivery, this.#attempts, group)
     this.end = this.#run()
   }
 
@@ -94,7 +99,6 @@ export class BridgeRun {
   stop(): void {
     this.#stop.abort()
     this.#outbox?.close()
-    this.#changed.raise()
   }
 
   /** Commit time of the oldest record that was read and not acknowledged, milliseconds since 1970. */
@@ -104,54 +108,77 @@ export class BridgeRun {
 
   /** The lowest sequence number that may not have been delivered; undefined when everything was. */
   get behindFrom(): Sequence | undefined {
-    if (!this.#isReading) return lowestPosition(this.#options.group)
-    let lowest: Sequence | undefined
-    for (const [shard, next] of this.#next) {
-      const isDelivered = this.#atTail.has(shard) && next >= (this.#readTo.get(shard) ?? 0)
-      if (isDelivered && !this.#ending.has(shard)) continue
-      if (lowest === undefined || next < lowest) lowest = next
-    }
-    return lowest
+    return this.#reading ? this.#reading.behindFrom : lowestPosition(this.#options.group)
   }
 
   async #run(): Promise<RunEnd> {
-    const { log, group } = this.#options
-    let unsubscribe = (): void => {}
     try {
-      await this.#orStopped(this.#delivery.open())
-      unsubscribe = log.onChange(group.stream, () => this.#changed.raise())
-      this.#openReaders()
-      await this.#deliverAll(this.#outbox as Outbox)
+      while (!this.#stop.signal.aborted) await this.#session()
     } catch (error) {
       if (!(error instanceof Stopped)) this.#fail(error)
     }
     this.stop()
-    unsubscribe()
+    await this.#bounded(this.#delivery.close())
+    this.#delivery.cut()
     await this.#positions.flush()
-    await this.#delivery.close()
-    await Promise.all(this.#readers.values())
+    await this.#reading?.stop()
     if (this.#failure) return { kind: 'failed', error: this.#failure }
     return this.#sourceDeleted ? { kind: 'sourceDeleted' } : { kind: 'stopped' }
   }
 
+  /** From a connection until the stop, or until what was delivered is unknown. */
+  async #session(): Promise<void> {
+    const { log, group, encode, clock } = this.#options
+    const standing = await this.#orStopped(this.#delivery.open())
+    if (this.#stop.signal.aborted) throw new Stopped()
+    const outbox = new Outbox(encode, (this.#topic as TopicDescription).partitions, clock)
+    outbox.bytesMax = this.#requestBytes()
+    this.#outbox = outbox
+    const onFailure = (error: unknown) => this.#fail(error)
+    this.#reading = new Reading({ log, stream: group.stream, standing, outbox, onFailure })
+    this.#take(standing)
+    try {
+      await this.#deliverAll(outbox)
+    } catch (error) {
+      if (!(error instanceof Rewind)) throw error
+      outbox.close()
+      await this.#reading.stop()
+      this.#reading = undefined
+      this.#inFlight = undefined
+      await this.#attempts.failed(error.failure)
+    }
+  }
+
+  /** What a checkpoint says becomes the position of the group, which retention goes by. */
+  #take(standing: Standing): void {
+    const { log, group } = this.#options
+    this.#endOfSource()
+    if (standing === group) return
+    const due = standing.positions().filter(({ shard, next, ended }) => {
+      const known = group.position(shard)
+      return log.shard(shard) && (known?.next !== next || known.ended !== ended)
+    })
+    if (due.length > 0) this.#positions.acknowledged(due)
+  }
+
   async #deliverAll(outbox: Outbox): Promise<void> {
+    const { lost } = this.#delivery
     let next = outbox.next()
+    next.catch(() => {})
     for (;;) {
-      const request = await next
+      const request = await Promise.race([next, lost])
       if (!request) return
-      this.#inFlight = request
-      const delivered = request.messages.length === 0 ? Promise.resolve() : this.#delivery.deliver(request.messages)
+      this.#inFlight ??= request
+      const delivered = this.#delivery.deliver(request)
       // The next request is put together while this one is with the broker.
       next = outbox.next()
       next.catch(() => {})
       await this.#orStopped(delivered)
-      this.#inFlight = undefined
-      this.#acknowledged(request)
     }
   }
 
   /** A stop gives what is on its way to a broker some time to be answered, then cuts it. */
-  async #orStopped(working: Promise<void>): Promise<void> {
+  async #orStopped<T>(working: Promise<T>): Promise<T> {
     const { signal } = this.#stop
     let timer: Timer | undefined
     let onAbort = (): void => {}
@@ -169,75 +196,48 @@ export class BridgeRun {
     stopped.catch(() => {})
     working.catch(() => {})
     try {
-      await Promise.race([working, stopped])
+      return await Promise.race([working, stopped])
     } finally {
       timer?.cancel()
       signal.removeEventListener('abort', onAbort)
     }
   }
 
-  #acknowledged(request: OutgoingRequest): void {
-    for (const { shard, next, ended } of request.positions) {
-      this.#next.set(shard, next)
-      if (ended) this.#ending.add(shard)
-    }
-    this.#options.onDelivered(request)
-    this.#positions.acknowledged(request.positions)
+  async #bounded(working: Promise<void>): Promise<void> {
+    let timer: Timer | undefined
+    const over = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimeout(resolve, stopMsMax)
+    })
+    await Promise.race([working, over]).finally(() => timer?.cancel())
   }
 
-  #openReaders(): void {
+  #requestBytes(): number {
+    // A tenth is left for what a batch has beside its messages.
+    const topicBytes = Math.floor((this.#topic?.messageBytesMax ?? requestBytesMax) * 0.9)
+    return Math.min(requestBytesMax, this.#bytesMax, topicBytes)
+  }
+
+  #acknowledged(requests: readonly OutgoingRequest[]): void {
+    this.#inFlight = undefined
+    const positions = new Map(requests.flatMap((request) => request.positions.map((each) => [each.shard, each])))
+    const moved: readonly Position[] = [...positions.values()]
+    this.#reading?.acknowledged(moved)
+    this.#options.onDelivered(requests)
+    this.#positions.acknowledged(moved)
+    // A checkpoint has moved by now; the rows of a group have when they are written.
+    this.#moved()
+  }
+
+  #moved(): void {
     if (this.#stop.signal.aborted) return
-    const { log, group } = this.#options
-    const readable = group.readable().filter((position) => !position.ended)
-    for (const position of readable) {
-      if (this.#readers.has(position.shard)) continue
-      this.#next.set(position.shard, position.next)
-      this.#readers.set(position.shard, this.#read(position))
-    }
-    this.#isReading = true
-    for (const { shard, ended } of group.positions()) {
-      if (ended && this.#ending.delete(shard)) this.#next.delete(shard)
-    }
-    const stream = log.stream(group.stream)
-    if (readable.length === 0 && (stream === undefined || stream.closedAt !== undefined)) {
-      this.#sourceDeleted = true
-      this.stop()
-    }
+    this.#reading?.open()
+    this.#endOfSource()
   }
 
-  async #read(position: Position): Promise<void> {
-    const { log } = this.#options
-    const { signal } = this.#stop
-    const id = position.shard
-    let from = position.next
-    try {
-      while (!signal.aborted) {
-        const version = this.#changed.version
-        await this.#permits.take()
-        let kept = false
-        try {
-          if (signal.aborted) return
-          const page = await log.read(id, from, { bytesMax: pageBytesMax })
-          if (page.chunks.length > 0 || page.ended) {
-            const shard = log.shard(id)
-            if (!shard) throw new MillraceError('INTERNAL', `The shard ${id} was read and is not known.`)
-            this.#atTail.delete(id)
-            this.#readTo.set(id, page.next)
-            this.#outbox?.push({ shard, from, page, release: () => this.#permits.give() })
-            kept = true
-          }
-          from = page.next
-          if (page.ended) return
-        } finally {
-          if (!kept) this.#permits.give()
-        }
-        if (kept) continue
-        this.#atTail.add(id)
-        await this.#changed.after(version)
-      }
-    } catch (error) {
-      this.#fail(error)
-    }
+  #endOfSource(): void {
+    if (!this.#reading?.isAtEnd) return
+    this.#sourceDeleted = true
+    this.stop()
   }
 
   #fail(error: unknown): void {

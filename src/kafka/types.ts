@@ -40,6 +40,29 @@ export interface KafkaProducerClient {
   discard(): void
 }
 
+/**
+ * A connected producer with a transactional id. One call may be in flight. After the first rejection it must be discarded:
+ * whether a transaction was committed is then known to the broker alone. A newer producer of the same id fences it with its
+ * first transaction.
+ */
+export interface KafkaTransactionalProducer {
+  /** Begins a transaction. */
+  begin(): Promise<void>
+  /** Sends within the transaction; as `KafkaProducerClient.send`. */
+  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void>
+  /** Resolves when everything of the transaction is there for readers of what is committed. */
+  commit(): Promise<void>
+  /** Closes after what is in flight has been answered; an open transaction is given up. */
+  close(): Promise<void>
+  /** Cuts the connections. */
+  discard(): void
+}
+
+export interface CommittedMessage {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+}
+
 export interface KafkaAdmin {
   /** Undefined when the topic does not exist. */
   describeTopic(topic: string): Promise<TopicDescription | undefined>
@@ -52,6 +75,12 @@ export interface KafkaAdmin {
 export interface KafkaCluster {
   connectProducer(): Promise<KafkaProducerClient>
   connectAdmin(): Promise<KafkaAdmin>
+  connectTransactionalProducer(transactionalId: string): Promise<KafkaTransactionalProducer>
+  /**
+   * Hands over the committed messages of partition 0 of a topic in their order, until `take` gives true for one, or the
+   * stop is aborted.
+   */
+  readCommitted(topic: string, take: (message: CommittedMessage) => boolean, stop: AbortSignal): Promise<void>
 }
 
 export interface ClusterOptions {

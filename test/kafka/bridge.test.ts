@@ -36,6 +36,7 @@ function bridgeIn(at: World, request: Partial<BridgeRequest> = {}): Bridge {
     log,
     commit,
     origin,
+    store: { id: 'store', epoch: 1 },
     decodeChange: decodeBody,
     openCluster: () => cluster,
     logger: silent,

@@ -1,4 +1,4 @@
-import type { KafkaCluster, KafkaMessage, TopicDescription } from '../../src/kafka/index.js'
+import type { CommittedMessage, KafkaCluster, KafkaMessage, TopicDescription } from '../../src/kafka/index.js'
 import { MillraceError } from '../../src/runtime/index.js'
 
 export const away = (): MillraceError =>
@@ -22,6 +22,85 @@ export class FakeCluster implements KafkaCluster {
   gate: Promise<void> = Promise.resolve()
   /** Whether a send is waiting for it. */
   atGate = false
+
+  /** What committed transactions have sent, by topic. */
+  readonly committed = new Map<string, KafkaMessage[]>()
+  /** Called before each commit; what it throws is the answer, after the transaction was committed or not. */
+  onCommit: (commit: number) => { error: MillraceError; committed: boolean } | undefined = () => undefined
+  commits = 0
+  /** The newest producer of each transactional id. */
+  readonly #newest = new Map<string, object>()
+
+  messages(topic: string): readonly KafkaMessage[] {
+    return this.committed.get(topic) ?? []
+  }
+
+  async connectTransactionalProducer(id: string) {
+    if (!this.up) throw away()
+    this.producers++
+    this.open++
+    const self = {}
+    let state: 'idle' | 'busy' | 'failed' | 'gone' = 'idle'
+    let pending: { topic: string; message: KafkaMessage }[] | undefined
+    const leave = (): void => {
+      if (state !== 'gone') this.open--
+      state = 'gone'
+    }
+    /** One call; a rejection ends the producer. */
+    const call = async (work: () => void | Promise<void>): Promise<void> => {
+      if (state !== 'idle') throw new Error(`a producer was used while it was ${state}`)
+      state = 'busy'
+      try {
+        await this.gate
+        if (!this.up) throw away()
+        await work()
+        if (state === 'busy') state = 'idle'
+      } catch (error) {
+        if (state === 'busy') state = 'failed'
+        throw error
+      }
+    }
+    const checkNewest = (): void => {
+      if (this.#newest.get(id) !== self) throw away()
+    }
+    return {
+      begin: () =>
+        call(() => {
+          // The first transaction fences the producers before it.
+          if (!pending && !this.#began.has(self)) this.#newest.set(id, self)
+          this.#began.add(self)
+          checkNewest()
+          pending = []
+        }),
+      send: (topic: string, messages: readonly KafkaMessage[]) =>
+        call(() => {
+          checkNewest()
+          const fault = this.onSend(messages, ++this.sends)
+          if (fault) throw fault.error
+          pending?.push(...messages.map((message) => ({ topic, message })))
+        }),
+      commit: () =>
+        call(() => {
+          checkNewest()
+          const fault = this.onCommit(++this.commits)
+          if (!fault || fault.committed)
+            for (const { topic, message } of pending ?? [])
+              this.committed.set(topic, [...this.messages(topic), message])
+          pending = undefined
+          if (fault) throw fault.error
+        }),
+      close: async () => leave(),
+      discard: leave,
+    }
+  }
+
+  readonly #began = new WeakSet<object>()
+
+  async readCommitted(topic: string, take: (message: CommittedMessage) => boolean) {
+    if (!this.up) throw away()
+    for (const message of [...this.messages(topic)]) if (take(message)) return
+    throw away()
+  }
 
   async connectAdmin() {
     if (!this.up) throw away()

@@ -68,6 +68,7 @@ describe.skipIf(!here)('against a real broker', () => {
         log,
         commit,
         origin,
+        store: { id: 'store', epoch: 1 },
         decodeChange: decodeBody,
         openCluster: openKafkajsCluster,
         logger: silent,

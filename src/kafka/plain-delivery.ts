@@ -1,0 +1,105 @@
+import type { Group } from '../groups/index.js'
+import { asMillraceError } from '../runtime/index.js'
+import { type Attempts, Stopped } from './attempts.js'
+import { type Delivery, type DeliveryOptions, lookAtTopic, tooLargeError } from './delivery.js'
+import { isTooLarge } from './kafka-errors.js'
+import type { OutgoingRequest } from './outbox.js'
+import type { Standing } from './reading.js'
+import type { KafkaMessage, KafkaProducerClient } from './types.js'
+
+/**
+ * Messages after which a producer is replaced. The library counts each partition's sequence up to 2^31 - 1 and wraps one
+ * short of where the broker does.
+ */
+export const producerMessagesMax = 2 ** 30
+
+/**
+ * At least once: a producer that has failed is discarded, and a new one sends the same again, for as long as it takes. Where
+ * it begins is the group's position.
+ */
+export class PlainDelivery implements Delivery {
+  readonly lost: Promise<never> = new Promise(() => {})
+  readonly #options: DeliveryOptions
+  readonly #attempts: Attempts
+  readonly #group: Group
+  #producer: KafkaProducerClient | undefined
+  /** Partitions of the topic since the first connection. */
+  #settled: number | undefined
+  #sent = 0
+  #sending = false
+
+  constructor(options: DeliveryOptions, attempts: Attempts, group: Group) {
+    this.#options = options
+    this.#attempts = attempts
+    this.#group = group
+    this.#settled = options.topic.settledPartitions
+  }
+
+  get sending(): boolean {
+    return this.#sending
+  }
+
+  async open(): Promise<Standing> {
+    await this.#untilItWorks(() => this.#connected())
+    return this.#group
+  }
+
+  async deliver(request: OutgoingRequest): Promise<void> {
+    if (request.messages.length > 0) await this.#send(request.messages)
+    this.#options.onAcknowledged([request])
+  }
+
+  async #send(messages: readonly KafkaMessage[]): Promise<void> {
+    const { topic, compression } = this.#options
+    try {
+      await this.#untilItWorks(async () => {
+        const producer = await this.#connected()
+        this.#sending = true
+        await producer.send(topic.topic, messages, compression).finally(() => {
+          this.#sending = false
+        })
+        this.#sent += messages.length
+      })
+    } catch (thrown) {
+      const error = asMillraceError(thrown)
+      if (thrown instanceof Stopped || !isTooLarge(error)) throw thrown
+      if (messages.length === 1) throw tooLargeError(topic.topic, messages[0] as KafkaMessage, error)
+      const half = messages.length >> 1
+      await this.#send(messages.slice(0, half))
+      await this.#send(messages.slice(half))
+    }
+  }
+
+  async close(): Promise<void> {
+    const producer = this.#producer
+    this.#producer = undefined
+    await producer?.close().catch(() => producer.discard())
+  }
+
+  cut(): void {
+    this.#producer?.discard()
+    this.#producer = undefined
+  }
+
+  async #untilItWorks(attempt: () => Promise<unknown>): Promise<void> {
+    await this.#attempts.untilItWorks(attempt, () => this.cut())
+    this.#attempts.succeeded()
+  }
+
+  async #connected(): Promise<KafkaProducerClient> {
+    if (this.#producer && this.#sent >= producerMessagesMax) await this.close()
+    if (this.#producer) return this.#producer
+    const { cluster, topic, stop, onConnected } = this.#options
+    const description = await lookAtTopic(cluster, { ...topic, settledPartitions: this.#settled })
+    const producer = await cluster.connectProducer()
+    if (stop.aborted) {
+      producer.discard()
+      throw new Stopped()
+    }
+    this.#producer = producer
+    this.#sent = 0
+    await onConnected(description)
+    this.#settled = description.partitions
+    return producer
+  }
+}

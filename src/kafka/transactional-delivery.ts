@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto'
+import type { Position } from '../groups/index.js'
+import type { ShardId } from '../log/index.js'
+import { asMillraceError, type Clock, MillraceError, type Timer } from '../runtime/index.js'
+import { type Attempts, Stopped } from './attempts.js'
+import { Checkpoint, type CheckpointOptions, checkpointTopicOf } from './checkpoint.js'
+import { type Delivery, type DeliveryOptions, lookAtTopic, Rewind, tooLargeError } from './delivery.js'
+import { isTooLarge } from './kafka-errors.js'
+import type { OutgoingRequest } from './outbox.js'
+import { producerMessagesMax } from './plain-delivery.js'
+import type { Standing } from './reading.js'
+import type { CommittedMessage, KafkaMessage, KafkaTransactionalProducer } from './types.js'
+
+/** A transaction closes this long after its first message. */
+export const transactionMs = 100
+/** A transaction that has as many bytes or records closes at once. */
+export const transactionBytesMax = 8 * 1024 * 1024
+export const transactionRecordsMax = 20_000
+
+export interface TransactionalOptions extends DeliveryOptions {
+  readonly clock: Clock
+  readonly checkpoint: CheckpointOptions
+  /** Makes durable that the checkpoint is there: from then on a start without it is refused. */
+  readonly begun: () => Promise<void>
+  /** Asks for requests of at most so many bytes from now on. */
+  readonly onTooLarge: (bytesMax: number) => void
+}
+
+/**
+ * Exactly once: what is sent and the positions behind it, in a topic of checkpoints, are one transaction. After any failure
+ * the producer is discarded; a new one of the same transactional id fences it, and the checkpoint alone says what is there.
+ */
+export class TransactionalDelivery implements Delivery {
+  readonly #options: TransactionalOptions
+  readonly #attempts: Attempts
+  readonly #topic: string
+  #lose: (error: Rewind) => void = () => {}
+  #lost: Promise<never> = new Promise(() => {})
+  #producer: KafkaTransactionalProducer | undefined
+  #checkpoint: Checkpoint | undefined
+  /** What the open transaction has sent. */
+  #sent: OutgoingRequest[] = []
+  #bytes = 0
+  #records = 0
+  /** Messages of this producer, all transactions together. */
+  #messages = 0
+  #isOpen = false
+  #timer: Timer | undefined
+  #turn: Promise<void> = Promise.resolve()
+  #working = 0
+  #settled: number | undefined
+  /** Id of the newest barrier that this delivery has written. */
+  #run: string | undefined
+
+  constructor(options: TransactionalOptions, attempts: Attempts) {
+    this.#options = options
+    this.#attempts = attempts
+    this.#topic = checkpointTopicOf(options.topic.topic)
+    this.#settled = options.topic.settledPartitions
+  }
+
+  get sending(): boolean {
+    return this.#working > 0 || this.#sent.length > 0
+  }
+
+  get lost(): Promise<never> {
+    return this.#lost
+  }
+
+  async open(): Promise<Standing> {
+    await this.#attempts.untilItWorks(
+      () => this.#connect(),
+      () => this.cut(),
+    )
+    this.#lost = new Promise((_, reject) => {
+      this.#lose = reject
+    })
+    this.#lost.catch(() => {})
+    return this.#checkpoint as Checkpoint
+  }
+
+  deliver(request: OutgoingRequest): Promise<void> {
+    return this.#inTurn(async (producer) => {
+      if (!this.#isOpen) await producer.begin()
+      this.#isOpen = true
+      if (request.messages.length > 0) await this.#send(producer, request)
+      this.#sent.push(request)
+      this.#bytes += request.bytes
+      this.#records += request.records
+      if (this.#bytes >= transactionBytesMax || this.#records >= transactionRecordsMax) await this.#commit(producer)
+      else this.#timer ??= this.#options.clock.setTimeout(() => this.#due(), transactionMs)
+    })
+  }
+
+  /** Commits what was sent. */
+  async close(): Promise<void> {
+    if (this.#producer) await this.#inTurn((producer) => this.#commit(producer)).catch(() => {})
+    const producer = this.#producer
+    this.#forget()
+    await producer?.close().catch(() => producer.discard())
+  }
+
+  cut(): void {
+    this.#producer?.discard()
+    this.#forget()
+  }
+
+  #forget(): void {
+    this.#producer = undefined
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#sent = []
+    this.#bytes = 0
+    this.#records = 0
+    this.#isOpen = false
+  }
+
+  #due(): void {
+    this.#timer = undefined
+    this.#inTurn((producer) => this.#commit(producer)).catch((error: unknown) => this.#lose(error as Rewind))
+  }
+
+  /** One call of a producer at a time. After a failure nothing of it is used any more. */
+  #inTurn(work: (producer: KafkaTransactionalProducer) => Promise<void>): Promise<void> {
+    const producer = this.#producer
+    const turn = this.#turn.then(async () => {
+      if (!producer || producer !== this.#producer) throw new Rewind(new Stopped())
+      this.#working++
+      try {
+        await work(producer)
+      } catch (error) {
+        this.cut()
+        throw error instanceof MillraceError && error.code === 'KAFKA_REFUSED' ? error : new Rewind(error)
+      } finally {
+        this.#working--
+      }
+    })
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  async #send(producer: KafkaTransactionalProducer, { messages, bytes }: OutgoingRequest): Promise<void> {
+    const { topic, compression, onTooLarge } = this.#options
+    try {
+      await producer.send(topic.topic, messages, compression)
+      this.#messages += messages.length
+    } catch (thrown) {
+      const error = asMillraceError(thrown)
+      if (!isTooLarge(error)) throw thrown
+      // A record goes with its tombstone at most.
+      const sequences = new Set(messages.map((message) => message.headers['millrace-sequence']))
+      if (sequences.size === 1) throw tooLargeError(topic.topic, messages[0] as KafkaMessage, error)
+      onTooLarge(Math.floor(bytes / 2))
+      throw new MillraceError('KAFKA_UNAVAILABLE', error.message, { cause: error })
+    }
+  }
+
+  async #commit(producer: KafkaTransactionalProducer): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (!this.#isOpen) return
+    const checkpoint = this.#checkpoint as Checkpoint
+    const moved = new Map<ShardId, Position>()
+    for (const { positions } of this.#sent) for (const position of positions) moved.set(position.shard, position)
+    const positions = [...moved.values()]
+    await producer.send(this.#topic, checkpoint.messages(positions), 'none')
+    await producer.commit()
+    checkpoint.moved(positions)
+    const requests = this.#sent
+    this.#sent = []
+    this.#bytes = 0
+    this.#records = 0
+    this.#isOpen = false
+    this.#attempts.succeeded()
+    this.#options.onAcknowledged(requests)
+    // The library wraps a partition's sequence one short of where the broker does: before that it begins anew.
+    if (this.#messages >= producerMessagesMax) throw new MillraceError('KAFKA_UNAVAILABLE', 'The producer is renewed.')
+  }
+
+  async #connect(): Promise<void> {
+    const { cluster, topic, stop, onConnected, checkpoint: options, begun } = this.#options
+    const description = await lookAtTopic(cluster, { ...topic, settledPartitions: this.#settled })
+    await lookAtTopic(cluster, {
+      topic: this.#topic,
+      partitions: 1,
+      replicationFactor: topic.replicationFactor,
+      topicConfig: checkpointTopicConfig,
+      createTopic: topic.createTopic,
+      settledPartitions: options.isBegun() ? 1 : undefined,
+    })
+    const producer = await cluster.connectTransactionalProducer(options.transactionalId)
+    this.#producer = producer
+    this.#messages = 0
+    if (stop.aborted) throw new Stopped()
+    const run = randomUUID()
+    const checkpoint = new Checkpoint(options)
+    // Whoever had this id before cannot commit any more once this is there.
+    await producer.begin()
+    await producer.send(this.#topic, [checkpoint.barrier(run)], 'none')
+    await producer.commit()
+    const take = (message: CommittedMessage) => checkpoint.take(message) === run
+    await cluster.readCommitted(this.#topic, take, stop)
+    if (stop.aborted) throw new Stopped()
+    checkpoint.settle(this.#run)
+    this.#run = run
+    await onConnected(description)
+    this.#settled = description.partitions
+    if (checkpoint.isNew) {
+      const positions = checkpoint.positions()
+      await producer.begin()
+      await producer.send(this.#topic, checkpoint.messages(positions), 'none')
+      await producer.commit()
+    }
+    if (!options.isBegun()) await begun()
+    this.#checkpoint = checkpoint
+  }
+}
+
+/** Small segments, so that a start reads little more than the newest position of each shard. */
+const checkpointTopicConfig = {
+  'cleanup.policy': 'compact',
+  'segment.bytes': String(1024 * 1024),
+  'min.cleanable.dirty.ratio': '0.1',
+  'max.compaction.lag.ms': '3600000',
+}
