@@ -43,7 +43,8 @@ export class Checkpoint {
   /** Shards with a message that nobody needs any more. */
   #forgotten: ShardId[] = []
   readonly #found = new Map<ShardId, Entry>()
-  readonly #runs: string[] = []
+  /** The newest barrier. */
+  #newest: string | undefined
   #isNew = false
 
   constructor(options: CheckpointOptions) {
@@ -60,15 +61,21 @@ export class Checkpoint {
     return message({ bridge }, { store: store.id, instance, epoch: store.epoch, run } satisfies Entry)
   }
 
-  /** Takes what the topic has, in its order. Returns the run of a barrier. */
+  /** A message that only says how far to read; it fences nobody. */
+  look(run: string): KafkaMessage {
+    const { store, instance, bridge } = this.#options
+    return message({ bridge, look: true }, { store: store.id, instance, epoch: store.epoch, run } satisfies Entry)
+  }
+
+  /** Takes what the topic has, in its order. Returns the run of a barrier or a look. */
   take({ key, value }: CommittedMessage): string | undefined {
-    const at = parsed(key) as { bridge?: unknown; shard?: unknown } | undefined
+    const at = parsed(key) as { bridge?: unknown; shard?: unknown; look?: unknown } | undefined
     if (at?.bridge !== this.#options.bridge) return undefined
     const entry = value === null ? undefined : (parsed(value) as Entry | undefined)
     if (typeof at.shard !== 'number') {
       if (!entry?.run) return undefined
       this.#check(entry)
-      if (entry.instance === this.#options.instance) this.#runs.push(entry.run)
+      if (at.look === undefined) this.#newest = entry.run
       return entry.run
     }
     const shard = at.shard as ShardId
@@ -80,18 +87,19 @@ export class Checkpoint {
     return undefined
   }
 
-  /**
-   * Decides where to begin, after the own barrier was taken.
-   *
-   * @param before the barrier that the same program wrote before this one; another one in between is of another program
-   */
-  settle(before: string | undefined): void {
+  /** Throws KAFKA_REFUSED when somebody else has written a barrier since. */
+  checkNewest(run: string): void {
+    if (this.#newest === undefined || this.#newest === run) return
+    const { bridge, topic } = this.#options
+    throw refused(
+      `Another program has taken over the bridge ${bridge} to ${topic}: a copy of this store is running.`,
+      'Stop one of the two, or delete its bridge.',
+    )
+  }
+
+  /** Decides where to begin, after the own barrier was taken. */
+  settle(): void {
     const { instance, isBegun, start, topic, bridge } = this.#options
-    if (before !== undefined && this.#runs.includes(before) && this.#runs.at(-2) !== before)
-      throw refused(
-        `Another program has taken over the bridge ${bridge} to ${topic}: a copy of this store is running.`,
-        'Stop one of the two, and delete its bridge.',
-      )
     const own = [...this.#found].filter(([, entry]) => entry.instance === instance)
     this.#forgotten = [...this.#found].filter(([, entry]) => entry.instance !== instance).map(([shard]) => shard)
     if (own.length > 0) {

@@ -177,6 +177,24 @@ export class TransactionalDelivery implements Delivery {
     if (this.#messages >= producerMessagesMax) throw new MillraceError('KAFKA_UNAVAILABLE', 'The producer is renewed.')
   }
 
+  /**
+   * Whether another program has this bridge by now: it must not be fenced by the one that it has fenced. Throws
+   * KAFKA_REFUSED then.
+   */
+  async #look(run: string): Promise<void> {
+    const { cluster, checkpoint: options, stop } = this.#options
+    const checkpoint = new Checkpoint(options)
+    const look = randomUUID()
+    const producer = await cluster.connectProducer()
+    try {
+      await producer.send(this.#topic, [checkpoint.look(look)], 'none')
+    } finally {
+      producer.discard()
+    }
+    await cluster.readCommitted(this.#topic, (message) => checkpoint.take(message) === look, stop)
+    checkpoint.checkNewest(run)
+  }
+
   async #connect(): Promise<void> {
     const { cluster, topic, stop, onConnected, checkpoint: options, begun } = this.#options
     const description = await lookAtTopic(cluster, { ...topic, settledPartitions: this.#settled })
@@ -188,6 +206,7 @@ export class TransactionalDelivery implements Delivery {
       createTopic: topic.createTopic,
       settledPartitions: options.isBegun() ? 1 : undefined,
     })
+    if (this.#run !== undefined) await this.#look(this.#run)
     const producer = await cluster.connectTransactionalProducer(options.transactionalId)
     this.#producer = producer
     this.#messages = 0
@@ -201,7 +220,7 @@ export class TransactionalDelivery implements Delivery {
     const take = (message: CommittedMessage) => checkpoint.take(message) === run
     await cluster.readCommitted(this.#topic, take, stop)
     if (stop.aborted) throw new Stopped()
-    checkpoint.settle(this.#run)
+    checkpoint.settle()
     this.#run = run
     await onConnected(description)
     this.#settled = description.partitions

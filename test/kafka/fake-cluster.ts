@@ -123,14 +123,16 @@ export class FakeCluster implements KafkaCluster {
       state = 'gone'
     }
     return {
-      send: async (_topic: string, messages: readonly KafkaMessage[]) => {
+      send: async (topic: string, messages: readonly KafkaMessage[]) => {
         if (state !== 'idle') throw new Error(`a producer was used while it was ${state}`)
         state = 'sending'
         this.atGate = true
         await this.gate
         this.atGate = false
         const fault = this.up ? this.onSend(messages, ++this.sends) : { error: away(), stored: 0 }
-        this.log.push(...messages.slice(0, fault?.stored ?? messages.length))
+        const stored = messages.slice(0, fault?.stored ?? messages.length)
+        this.log.push(...stored)
+        this.committed.set(topic, [...this.messages(topic), ...stored])
         if (state === 'sending') state = fault ? 'failed' : 'idle'
         if (fault) throw fault.error
       },

@@ -165,6 +165,11 @@ export class MemoryLog implements Log {
     return sealed
   }
 
+  /** The next number is so much higher, as after the opening of a store that was restored. */
+  skip(numbers: number): void {
+    this.#next += numbers
+  }
+
   /** Records below a number are no longer kept. */
   trim(id: ShardId, to: Sequence): void {
     this.#shards.set(id, { ...(this.#shards.get(id) as Shard), lowWatermark: to })

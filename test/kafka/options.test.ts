@@ -21,6 +21,7 @@ describe('the options of a bridge', () => {
       prefix: 'millrace',
       topicConfig: {},
       createTopic: true,
+      guarantee: 'exactly-once',
       format: 'envelope',
       images: 'dynamodb',
       tombstones: true,

@@ -63,6 +63,8 @@ describe.skipIf(!here)('against a real broker', () => {
         createdAt: 0,
         paused: false,
         settledPartitions: undefined,
+        instance: topic,
+        begun: false,
       }
       const around = {
         log,
@@ -100,13 +102,14 @@ describe.skipIf(!here)('against a real broker', () => {
       () => ({ state: bridge.state, statistics: bridge.statistics }),
     )
 
-  /** Nothing lost, every key on its partition, the first delivery of each record in order per key. */
-  function check(messages: readonly ReadMessage[], expected: number): void {
+  /** Nothing lost, every key on its partition, in order per key; each record once, or its first delivery in order. */
+  function check(messages: readonly ReadMessage[], expected: number, { once = true } = {}): void {
     const seen = new Set<number>()
     const newest = new Map<string, number>()
     for (const { key, partition, headers } of messages) {
       expect(partition).toBe(partitionOf(Buffer.from(key), 3))
       const sequence = Number(headers['millrace-sequence'])
+      if (once) expect(seen, `the record ${sequence} came again`).not.toContain(sequence)
       if (seen.has(sequence)) continue
       seen.add(sequence)
       expect(sequence).toBeGreaterThan(newest.get(key) ?? 0)
@@ -148,32 +151,35 @@ describe.skipIf(!here)('against a real broker', () => {
     expect(new Set(messages.map((message) => message.partition)).size).toBe(1)
   })
 
-  test('nothing is lost over splits, a restart of the broker and a kill -9, and it stays in order per key', async () => {
-    const { log, commit, open, read } = world()
-    const bridge = open()
-    const writing = setInterval(() => append(log, 40), 4)
-    try {
-      await delivered(bridge, 500)
-      await broker.kill()
-      await until(() => bridge.state.kind === 'waiting')
-      await log.split(1 as ShardId)
-      await broker.start()
-      await delivered(bridge, bridge.statistics.records + 500)
-      const restarted = broker.restart()
-      await log.split(2 as ShardId)
-      await restarted
-      await delivered(bridge, bridge.statistics.records + 500)
-    } finally {
-      clearInterval(writing)
-    }
-    await until(() => bridge.statistics.lagRecords === 0)
-    expect(bridge.state.kind).toBe('running')
-    await bridge.close()
-    // What takes a sequence number beside the records: five shards made, two sealed.
-    const records = log.nextSequence() - 1 - 7
-    check(await read(), records)
-    expect(commit.positions().filter((position) => position.ended)).toHaveLength(2)
-  })
+  test.each(['exactly-once', 'at-least-once'] as const)(
+    'nothing is lost over splits, a restart of the broker and a kill -9, and it stays in order per key (%s)',
+    async (guarantee) => {
+      const { log, commit, open, read } = world()
+      const bridge = open({ guarantee })
+      const writing = setInterval(() => append(log, 40), 4)
+      try {
+        await delivered(bridge, 500)
+        await broker.kill()
+        await until(() => bridge.state.kind === 'waiting')
+        await log.split(1 as ShardId)
+        await broker.start()
+        await delivered(bridge, bridge.statistics.records + 500)
+        const restarted = broker.restart()
+        await log.split(2 as ShardId)
+        await restarted
+        await delivered(bridge, bridge.statistics.records + 500)
+      } finally {
+        clearInterval(writing)
+      }
+      await until(() => bridge.statistics.lagRecords === 0)
+      expect(bridge.state.kind).toBe('running')
+      await bridge.close()
+      // What takes a sequence number beside the records: five shards made, two sealed.
+      const records = log.nextSequence() - 1 - 7
+      check(await read(), records, { once: guarantee === 'exactly-once' })
+      expect(commit.positions().filter((position) => position.ended)).toHaveLength(2)
+    },
+  )
 
   test('goes on where it was when it is opened anew after a crash', async () => {
     const { log, open, read, commit } = world()
@@ -188,6 +194,8 @@ describe.skipIf(!here)('against a real broker', () => {
     const second = open()
     await until(() => second.statistics.lagRecords === 0 && second.statistics.records >= 500)
     check(await read(), 2_500)
+    await second.close()
+    expect(commit.positions()).toEqual([{ shard: 1, next: log.nextSequence(), ended: false }])
   })
 
   test('a broker that is away at the start is waited for', async () => {
