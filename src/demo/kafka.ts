@@ -5,7 +5,7 @@ import { MillraceError } from '../runtime/index.js'
 /** What the topic holds of the changes. */
 export interface KafkaResult {
   readonly topic: string
-  /** Messages of changes, tombstones not counted. At-least-once delivery may repeat some after a kill. */
+  /** Messages of changes, tombstones not counted. */
   readonly delivered: number
   /** How many different event ids they have. */
   readonly distinct: number
@@ -50,7 +50,24 @@ export async function checkBroker(broker: string): Promise<void> {
   }
 }
 
-/** Reads a topic from its beginning to where it ends now, with a consumer group of its own. */
+/** Of the messages that say how far to read: the offsets behind the end of a transaction are no messages. */
+const endHeader = 'millrace-demo-end'
+
+/** Marks where each partition of a topic ends now. Returns the partitions. */
+async function markEnd(kafka: kafkajs.Kafka, topic: string, end: string): Promise<number[]> {
+  const admin = kafka.admin()
+  await admin.connect()
+  const partitions = (await admin.fetchTopicOffsets(topic)).map(({ partition }) => partition)
+  await admin.disconnect()
+  const producer = kafka.producer({ allowAutoTopicCreation: false })
+  await producer.connect()
+  const message = { key: endHeader, value: null, headers: { [endHeader]: end } }
+  await producer.send({ topic, messages: partitions.map((partition) => ({ ...message, partition })) })
+  await producer.disconnect()
+  return partitions
+}
+
+/** Reads what is committed of a topic, from its beginning to where it ends now, with a consumer group of its own. */
 export async function readBack(
   broker: string,
   topic: string,
@@ -58,26 +75,22 @@ export async function readBack(
   onDelivered: (delivered: number) => void,
 ): Promise<KafkaResult> {
   const kafka = connect(broker)
-  const admin = kafka.admin()
-  await admin.connect()
-  const ends = await admin.fetchTopicOffsets(topic)
-  /** Offsets to reach, by partition. */
-  const left = new Map(ends.filter((end) => end.high !== end.low).map((end) => [end.partition, Number(end.high)]))
+  const end = randomUUID()
+  /** Partitions whose end was not reached yet. */
+  const left = new Set(await markEnd(kafka, topic, end))
   const seen = new Set<string>()
   let delivered = 0
   const unknown = new Set<string>()
 
   const take = ({ batch }: EachBatchPayload): void => {
-    const end = left.get(batch.partition)
-    if (end === undefined) return
-    for (const message of batch.messages) {
-      if (Number(message.offset) >= end || message.value === null) continue
+    for (const { value, headers } of batch.messages) {
+      if (String(headers?.[endHeader]) === end) left.delete(batch.partition)
+      if (value === null || !left.has(batch.partition)) continue
       delivered++
-      const id = String(message.headers?.[eventIdHeader])
+      const id = String(headers?.[eventIdHeader])
       if (eventIds.has(id)) seen.add(id)
       else unknown.add(id)
     }
-    if (Number(batch.lastOffset()) >= end - 1) left.delete(batch.partition)
     onDelivered(delivered)
   }
 
@@ -91,7 +104,7 @@ export async function readBack(
         const fail = () =>
           reject(
             new MillraceError('KAFKA_UNAVAILABLE', `The topic ${topic} gave nothing for ${silenceMsMax / 1000} s.`, {
-              details: { partitionsLeft: [...left.keys()] },
+              details: { partitionsLeft: [...left] },
             }),
           )
         let silence = setTimeout(fail, silenceMsMax)
@@ -105,10 +118,9 @@ export async function readBack(
       })
     } finally {
       await consumer.disconnect()
-      await admin.deleteGroups([groupId]).catch(() => undefined)
+      await forgetGroup(kafka, groupId)
     }
   }
-  await admin.disconnect()
   return {
     topic,
     delivered,
@@ -116,4 +128,11 @@ export async function readBack(
     missing: eventIds.size - seen.size,
     unknown: unknown.size,
   }
+}
+
+async function forgetGroup(kafka: kafkajs.Kafka, groupId: string): Promise<void> {
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.deleteGroups([groupId]).catch(() => undefined)
+  await admin.disconnect()
 }

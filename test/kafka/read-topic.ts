@@ -18,18 +18,20 @@ export const kafkaAt = (address: string): kafkajs.Kafka =>
     retry: { retries: 20 },
   })
 
-/** Everything that a topic holds now, per partition in order of offset. */
+/** Key of the messages that say how far to read: behind the end of a transaction no offset tells that. */
+const endKey = 'end of reading'
+
+/** Everything committed that a topic holds now, per partition in order of offset. */
 export async function readTopic(address: string, topic: string): Promise<ReadMessage[]> {
   const kafka = kafkaAt(address)
-  const admin = kafka.admin()
-  await admin.connect()
-  const ends = await admin.fetchTopicOffsets(topic)
-  await admin.disconnect()
-  const left = new Map(
-    ends.filter((end) => Number(end.high) > Number(end.low)).map((end) => [end.partition, Number(end.high)]),
-  )
+  const partitions = await partitionsOf(kafka, topic)
+  const end = randomUUID()
+  const producer = kafka.producer({ allowAutoTopicCreation: false })
+  await producer.connect()
+  await producer.send({ topic, messages: partitions.map((partition) => ({ key: endKey, value: end, partition })) })
+  await producer.disconnect()
+  const left = new Set(partitions)
   const messages: ReadMessage[] = []
-  if (left.size === 0) return messages
   const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 })
   await consumer.connect()
   try {
@@ -39,11 +41,14 @@ export async function readTopic(address: string, topic: string): Promise<ReadMes
         .run({
           autoCommit: false,
           eachMessage: async ({ partition, message }) => {
-            const offset = Number(message.offset)
-            if (offset >= (left.get(partition) ?? 0)) return
+            if (String(message.key) === endKey) {
+              if (String(message.value) === end) left.delete(partition)
+              if (left.size === 0) resolve()
+              return
+            }
             messages.push({
               partition,
-              offset,
+              offset: Number(message.offset),
               timestamp: Number(message.timestamp),
               key: String(message.key),
               value: message.value === null ? null : String(message.value),
@@ -51,8 +56,6 @@ export async function readTopic(address: string, topic: string): Promise<ReadMes
                 Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]),
               ),
             })
-            if (offset === (left.get(partition) as number) - 1) left.delete(partition)
-            if (left.size === 0) resolve()
           },
         })
         .catch(reject)
@@ -61,4 +64,12 @@ export async function readTopic(address: string, topic: string): Promise<ReadMes
     await consumer.disconnect()
   }
   return messages
+}
+
+async function partitionsOf(kafka: kafkajs.Kafka, topic: string): Promise<number[]> {
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = await admin.fetchTopicOffsets(topic)
+  await admin.disconnect()
+  return ends.map(({ partition }) => partition)
 }
