@@ -21,6 +21,7 @@ import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
+import type { PageCache } from './reads/page-cache.js'
 import { RangeOperations } from './reads/range-operations.js'
 import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
@@ -72,6 +73,8 @@ export class Tables {
   readonly #transactions: Transactions
   readonly #backfills: Backfills
   readonly #counts: ItemCounts
+  /** Answers of Query in memory. */
+  readonly queryCache: Pick<PageCache, 'reads' | 'bytes'>
   readonly #now: () => number
   readonly #home: { readonly region: string; readonly accountId: string }
   /** Deletes items whose time to live is over. */
@@ -102,6 +105,7 @@ export class Tables {
       throttle,
       settings.queryCacheBytesMax,
     )
+    this.queryCache = ranges.pages
     const tables = new TableOperations({
       catalogue,
       backfills: this.#backfills,

@@ -214,8 +214,8 @@ function writeCommon(input: Input, required: string, member: string, isUpdate = 
     ['ALL_OLD', 'NONE'],
     constraints,
   )
-  constraints.check(isThere, member, undefined, 'Member must not be null')
   checkLegacy(input, constraints)
+  constraints.check(isThere, member, undefined, 'Member must not be null')
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showMetrics }
 }
