@@ -24,7 +24,7 @@ import { validation } from '../requests/aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from '../requests/capacity.js'
 import { doubleJson } from '../requests/double-json.js'
 import { members } from '../requests/json-bytes.js'
-import { refusePathsInKeys } from '../requests/key-paths.js'
+import { refuseKeyPathsOfWrite, refusePathsInKeys } from '../requests/key-paths.js'
 import {
   Constraints,
   flag,
@@ -71,6 +71,7 @@ export class ItemOperations {
     const condition = conditionOf(input)
     const row = this.#catalogue.requested(common.table).row
     const key = keyOf(item, row.schema)
+    refuseKeyPathsOfWrite(row, { condition })
     const written = await this.#writer.write(
       common.table,
       key,
@@ -93,6 +94,7 @@ export class ItemOperations {
     const condition = conditionOf(input)
     const row = this.#catalogue.requested(common.table).row
     const key = keyOf(item, row.schema, true)
+    refuseKeyPathsOfWrite(row, { condition })
     const written = await this.#writer.write(common.table, key, true, (before) =>
       condition && !evaluateCondition(condition, before.item() ?? empty)
         ? { kind: 'refuse', returnItem: common.returnItem }
@@ -119,6 +121,7 @@ export class ItemOperations {
     const { schema } = row
     const key = keyOf(given, schema, true)
     refuseKeyUpdates(update, schema)
+    refuseKeyPathsOfWrite(row, { condition, update })
     if (update) checkIndexKeysOfUpdate(row, update)
     let touched: PathList | undefined
     const decide = (before: Present): Decision => {
