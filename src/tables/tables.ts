@@ -15,6 +15,7 @@ import { deriveExpiry } from './expiry/expiry-row.js'
 import { Sweeper } from './expiry/sweeper.js'
 import { TimeToLive } from './expiry/time-to-live.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
+import type { TableKeys } from './indexes/item-check.js'
 import { BatchReads } from './items/batch-get.js'
 import { BatchWrites } from './items/batch-write.js'
 import { ItemOperations } from './items/item-operations.js'
@@ -215,6 +216,12 @@ export class Tables {
   /** The key attributes of a table, or undefined when it is not there. */
   schema(name: string): KeySchema | undefined {
     return this.#catalogue.get(name)?.row.schema
+  }
+
+  /** The key attributes of a table with its indexes, or undefined when it is not there. */
+  keys(name: string): TableKeys | undefined {
+    const row = this.#catalogue.get(name)?.row
+    return row && { ...row.schema, ...(row.indexes ? { indexes: row.indexes } : {}) }
   }
 
   /** The table's change log with both images from here on, for pipelines and bridges. Throws NOT_FOUND. */
