@@ -284,6 +284,22 @@ test('a path into a key attribute is a mistake, not an item without it', async (
   }
 })
 
+test('operations that know no values of expressions pass them over', async () => {
+  const { ask, table } = await asking()
+  const TableName = await table()
+  const Key = { pk: { S: 'a' } }
+  const get = { Key, ExpressionAttributeValues: { ':p': 'nothing' } }
+  const read = { ProjectionExpression: 'a' }
+  for (const [operation, input] of [
+    ['GetItem', { TableName, ...get }],
+    ['GetItem', { TableName, ...get, ...read }],
+    ['BatchGetItem', { RequestItems: { [TableName]: { Keys: [Key], ...read, ExpressionAttributeValues: {} } } }],
+    ['TransactGetItems', { TransactItems: [{ Get: { TableName, ...get, ...read } }] }],
+  ] as const) {
+    expect([operation, (await ask(operation, input)).error]).toEqual([operation, undefined])
+  }
+})
+
 test('a query begins anywhere in its range, and nowhere else', async () => {
   const { ask, table } = await asking()
   const TableName = await table({ range: true })

@@ -34,6 +34,7 @@ import {
   refuseLonePlaceholders,
   tableName,
   text,
+  withoutValues,
 } from '../requests/request.js'
 import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from '../values/index.js'
 import { decodeBytesText, itemKey, type StoredText } from './item-row.js'
@@ -155,10 +156,10 @@ export class ItemOperations {
     checkLegacy(input, constraints)
     constraints.done()
     refuseMixed('GetItem', input)
-    refuseLonePlaceholders(input, ['ProjectionExpression'])
+    refuseLonePlaceholders(withoutValues(input), ['ProjectionExpression'])
     const consistent = flag(input, 'ConsistentRead') ?? false
     const { item } = checkItem(input.Key)
-    const context = new ExpressionContext(placeholders(input))
+    const context = new ExpressionContext(placeholders(withoutValues(input)))
     const projection = projectionOf(input, context) ?? legacyProjection(input)
     context.checkAllUsed()
     const { row } = this.#catalogue.requested(table)
