@@ -168,6 +168,13 @@ export const rows: readonly Row[] = [
         stacked: true,
         queries: [query(rate('log_reads_total', 'source'), 'from the {{source}}')],
       },
+      {
+        title: 'Queries',
+        description: 'Those for whole items, which the cache of answers can hold.',
+        unit: 'reqps',
+        stacked: true,
+        queries: [query(rate('query_reads_total', 'source'), 'from the {{source}}')],
+      },
     ],
   },
   {

@@ -1,7 +1,8 @@
 import { BatchBuilder, RowEncoder, type Shape } from '../log/bodies.js'
 import { recordKeyBytesMax } from '../log/format.js'
 import { MillraceError } from '../runtime/errors.js'
-import { checkItem, type Item, itemBytesMax, type KeySchema, keyOf, ValidationError } from '../tables/values/index.js'
+import { checkIndexedItem, type TableKeys } from '../tables/indexes/item-check.js'
+import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from '../tables/values/index.js'
 import { csvLine } from './csv.js'
 import { jsonOf } from './json-text.js'
 import { kept } from './kept.js'
@@ -45,16 +46,16 @@ interface Appending {
 
 /** What a task's sinks gather for the next barrier. */
 export class Outputs {
-  readonly #schemas: Readonly<Record<number, KeySchema>>
+  readonly #tables: Readonly<Record<number, TableKeys>>
   readonly #lists = new Map<number, string[]>()
   /** Table outputs: the last item of each key, since a put replaces what was there. */
   readonly #items = new Map<number, Map<string, string>>()
   readonly #streams = new Map<number, Appending>()
   #text = 0
 
-  /** `schemas` are those of table sinks, by the index of the step. */
-  constructor(schemas: Readonly<Record<number, KeySchema>>) {
-    this.#schemas = schemas
+  /** `tables` are those of table sinks, by the index of the step. */
+  constructor(tables: Readonly<Record<number, TableKeys>>) {
+    this.#tables = tables
   }
 
   /** Takes what a sink's function gave. Throws TypeError for what the sink cannot hold, EFFECT_TOO_LARGE past the bound. */
@@ -83,7 +84,7 @@ export class Outputs {
   }
 
   #put(table: string, step: number, result: unknown): void {
-    const { key, item } = tableItem(table, result, this.#schemas[step] as KeySchema)
+    const { key, item } = tableItem(table, result, this.#tables[step] as TableKeys)
     let items = this.#items.get(step)
     if (!items) {
       items = new Map()
@@ -119,14 +120,16 @@ export class Outputs {
   }
 }
 
-function tableItem(table: string, result: unknown, schema: KeySchema): { key: string; item: string } {
+function tableItem(table: string, result: unknown, keys: TableKeys): { key: string; item: string } {
   if (typeof result !== 'object' || Array.isArray(result))
     throw new TypeError(`The table sink ${table} takes an item: an object with its key attributes.`)
   try {
     const { item, size } = checkItem(attributesOf(result as SinkItem))
     if (size > itemBytesMax)
       throw new TypeError(`An item for the table ${table} has ${size} bytes; ${itemBytesMax} are allowed.`)
-    return { key: JSON.stringify(keyOf(item as Item, schema)), item: JSON.stringify(item) }
+    const key = keyOf(item as Item, keys)
+    if (keys.indexes) checkIndexedItem({ schema: keys, indexes: keys.indexes }, { item, size })
+    return { key: JSON.stringify(key), item: JSON.stringify(item) }
   } catch (error) {
     if (error instanceof ValidationError)
       throw new TypeError(`An item for the table ${table} is not valid: ${error.message}`, { cause: error })

@@ -4,7 +4,7 @@ import type { NodeId } from '../operators/index.js'
 import type { SinkBatch } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileSink, Outbox, SinkEffects, SinkWork } from '../sinks/index.js'
-import type { KeySchema } from '../tables/index.js'
+import type { TableKeys } from '../tables/index.js'
 import { type PackedBarrier, type RowsOfPipeline, rowsIn } from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
 import { sinksOf } from './plan-steps.js'
@@ -70,7 +70,7 @@ export function rowsOf(parts: readonly BarrierPart[], times: EventTimes): Barrie
 
 export interface SinkParts {
   readonly row: PipelineRow
-  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly sinkKeys: Readonly<Record<NodeId, TableKeys>>
   readonly files: ReadonlyMap<NodeId, FileSink>
   readonly outboxes: ReadonlyMap<NodeId, Outbox>
 }
@@ -96,7 +96,10 @@ export function workOf(
     const sink = sinks.get(node)
     if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
     if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, batches }
-    if (sink.kind === 'table') return { kind: 'table', name: sink.target, schema: sinkKeys[node] as KeySchema, entries }
+    if (sink.kind === 'table') {
+      const { indexes: _, ...schema } = sinkKeys[node] as TableKeys
+      return { kind: 'table', name: sink.target, schema, entries }
+    }
     const outbox = outboxes.get(node)
     if (outbox) return { kind: 'outbox', outbox, entries }
     return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }

@@ -5,7 +5,7 @@ import type { NodeId, PlanDescription } from '../operators/index.js'
 import type { Clock, Logger } from '../runtime/index.js'
 import type { CommittedFile, Outbox, OutboxView, SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
-import type { KeySchema } from '../tables/index.js'
+import type { TableKeys } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import type { ParkedLimits } from './parked-index.js'
 import type { PipelineState } from './pipeline-lifecycle.js'
@@ -44,7 +44,7 @@ export interface PipelineParts {
   readonly dropGroup: (name: string) => Promise<void>
   /** Removes the outbox of a sink that it has no more. */
   readonly dropOutbox: (outbox: OutboxRow) => Promise<void>
-  readonly sinkKeys: () => Readonly<Record<NodeId, KeySchema>>
+  readonly sinkKeys: () => Readonly<Record<NodeId, TableKeys>>
   /** Committed files of its file sinks, by their nodes. */
   readonly files: () => Promise<ReadonlyMap<NodeId, CommittedFile>>
   /** Outboxes of its sinks that go outside, by their nodes; `onRoom`: one that was full has room again. */

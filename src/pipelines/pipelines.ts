@@ -6,7 +6,7 @@ import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, rowsOfOutbox, sinkPath, tableGone } from '../sinks/index.js'
-import type { KeySchema } from '../tables/index.js'
+import type { KeySchema, TableKeys } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
 import { ModuleFiles } from './module-files.js'
@@ -48,6 +48,7 @@ export interface PipelinesOptions extends PipelineSurroundings {
   readonly random: () => number
   readonly tables: {
     schema(name: string): KeySchema | undefined
+    keys(name: string): TableKeys | undefined
     changeLog(name: string): Promise<StreamId>
   }
   readonly pipelinesMax: number
@@ -501,13 +502,13 @@ export class Pipelines {
     return { row: { ...source, hashKeyName }, group }
   }
 
-  #sinkKeys(plan: PlanDescription): Record<NodeId, KeySchema> {
-    const keys: Record<NodeId, KeySchema> = {}
+  #sinkKeys(plan: PlanDescription): Record<NodeId, TableKeys> {
+    const keys: Record<NodeId, TableKeys> = {}
     for (const { node, kind, target } of this.#sinksOf(plan)) {
       if (kind !== 'table') continue
-      const schema = this.#options.tables.schema(target)
-      if (!schema) throw tableGone(target)
-      keys[node] = schema
+      const found = this.#options.tables.keys(target)
+      if (!found) throw tableGone(target)
+      keys[node] = found
     }
     return keys
   }

@@ -2,7 +2,7 @@ import type { Group, Position } from '../groups/index.js'
 import type { ShardedLog, ShardId } from '../log/index.js'
 import { groupsOfTask, type KeyedStage, type NodeId, type SourceStage, type Stages } from '../operators/task/index.js'
 import type { Clock } from '../runtime/index.js'
-import type { KeySchema } from '../tables/index.js'
+import type { TableKeys } from '../tables/index.js'
 import type {
   ChannelStart,
   Exit,
@@ -49,7 +49,7 @@ export interface RunTasksOptions {
   readonly clock: Clock
   readonly limits: RunLimits
   readonly moduleFile: string
-  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly sinkKeys: Readonly<Record<NodeId, TableKeys>>
   readonly times: EventTimes
   readonly rows: RowsOfPipeline
   readonly parking: RunParking

@@ -7,7 +7,7 @@ import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { barrierEffects, type FileSink, type Outbox, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
-import type { KeySchema } from '../tables/index.js'
+import type { TableKeys } from '../tables/index.js'
 import type {
   PackedBarrier,
   Place,
@@ -83,7 +83,7 @@ export interface RunOptions {
   /** The bundle, as workers load it. */
   readonly moduleFile: string
   /** The keys of the tables of table sinks, by their nodes. */
-  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly sinkKeys: Readonly<Record<NodeId, TableKeys>>
   /** Open files of file sinks, by their nodes. */
   readonly files: ReadonlyMap<NodeId, FileSink>
   /** Outboxes of sinks that go outside, by their nodes. */

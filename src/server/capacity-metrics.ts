@@ -25,6 +25,22 @@ export function capacityMetrics(metrics: Metrics, read: ReadRooms, daemon: Daemo
       { labels: { source: 'store' }, value: reads.store },
     ],
   )
+  read(
+    'query_reads_total',
+    'counter',
+    'Queries for whole items, by where their answers lay: in the cache of such answers or in the store.',
+    ['source'],
+    ({ tables: { queryCache } }) => [
+      { labels: { source: 'cache' }, value: queryCache.reads.cache },
+      { labels: { source: 'store' }, value: queryCache.reads.store },
+    ],
+  )
+  bound('query_cache_bytes_max', 'What answers of Query may take in memory (tables.queryCacheBytesMax).', () => {
+    return daemon.config.tables.queryCacheBytesMax
+  })
+  read('query_cache_bytes', 'gauge', 'Answers of Query in memory.', [], ({ tables: { queryCache } }) => [
+    { value: queryCache.bytes },
+  ])
   const property = (name: string, help: string, rocksdb: string) =>
     read(name, 'gauge', help, [], ({ store }) => [{ value: Number(store.storage.property(`rocksdb.${rocksdb}`)) || 0 }])
   property(

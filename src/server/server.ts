@@ -121,8 +121,12 @@ export class Server {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new MillraceError('BAD_REQUEST', `${pathname} takes GET, not ${request.method}.`)
     const { daemon, metrics } = this.#options
-    if (!isOpen(pathname)) this.#checkToken(request, response)
-    if (pathname === '/console' || pathname.startsWith('/console/')) return this.#console(request, response, pathname)
+    // A page of another origin must not even learn that there is a console here, nor what the metrics say.
+    if (!isOpen(pathname)) {
+      this.#checkToken(request, response)
+      checkCaller(request, this.#rules)
+    }
+    if (pathname === '/console' || pathname.startsWith('/console/')) return this.#console(response, pathname)
     switch (pathname) {
       case '/metrics':
         return sendText(response, 200, metrics.contentType, await metrics.text())
@@ -139,9 +143,7 @@ export class Server {
     }
   }
 
-  /** A page of another origin must not even learn that there is a console here. */
-  #console(request: IncomingMessage, response: ServerResponse, pathname: string): void {
-    checkCaller(request, this.#rules)
+  #console(response: ServerResponse, pathname: string): void {
     const asset = consoleAsset(pathname.slice('/console'.length))
     if (!asset)
       throw new MillraceError('NOT_FOUND', `There is nothing at ${pathname}.`, {

@@ -1,3 +1,4 @@
+export type { TableKeys } from './indexes/item-check.js'
 export { AwsError } from './requests/aws-error.js'
 export { type DecodedChange, decodeChange, encodeChange } from './streams/change.js'
 export type { IndexInfo, TableInfo } from './table-info.js'

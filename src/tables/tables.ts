@@ -15,12 +15,14 @@ import { deriveExpiry } from './expiry/expiry-row.js'
 import { Sweeper } from './expiry/sweeper.js'
 import { TimeToLive } from './expiry/time-to-live.js'
 import { deriveEntry, ItemCollections } from './indexes/index.js'
+import type { TableKeys } from './indexes/item-check.js'
 import { BatchReads } from './items/batch-get.js'
 import { BatchWrites } from './items/batch-write.js'
 import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
+import type { PageCache } from './reads/page-cache.js'
 import { RangeOperations } from './reads/range-operations.js'
 import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
@@ -72,6 +74,8 @@ export class Tables {
   readonly #transactions: Transactions
   readonly #backfills: Backfills
   readonly #counts: ItemCounts
+  /** Answers of Query in memory. */
+  readonly queryCache: Pick<PageCache, 'reads' | 'bytes'>
   readonly #now: () => number
   readonly #home: { readonly region: string; readonly accountId: string }
   /** Deletes items whose time to live is over. */
@@ -102,6 +106,7 @@ export class Tables {
       throttle,
       settings.queryCacheBytesMax,
     )
+    this.queryCache = ranges.pages
     const tables = new TableOperations({
       catalogue,
       backfills: this.#backfills,
@@ -211,6 +216,12 @@ export class Tables {
   /** The key attributes of a table, or undefined when it is not there. */
   schema(name: string): KeySchema | undefined {
     return this.#catalogue.get(name)?.row.schema
+  }
+
+  /** The key attributes of a table with its indexes, or undefined when it is not there. */
+  keys(name: string): TableKeys | undefined {
+    const row = this.#catalogue.get(name)?.row
+    return row && { ...row.schema, ...(row.indexes ? { indexes: row.indexes } : {}) }
   }
 
   /** The table's change log with both images from here on, for pipelines and bridges. Throws NOT_FOUND. */

@@ -3,13 +3,13 @@ import type { Shape } from '../log/bodies.js'
 import type { PlanDescription } from '../operators/index.js'
 import type {
   ChannelId,
-  KeySchema,
   NodeId,
   ParkedQueue,
   ParkingOptions,
   ParkPlace,
   StageId,
   StageTaskOptions,
+  TableKeys,
   TaskCounters,
   TimerPage,
   TimerRequest,
@@ -55,7 +55,7 @@ export interface OpenTaskOptions {
   /** How many tasks each stage has. */
   readonly tasks: readonly number[]
   readonly hashKeyName: string | undefined
-  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  readonly sinkKeys: Readonly<Record<NodeId, TableKeys>>
   readonly restored: StageTaskOptions['restored']
   /** A source task that only holds the event time of a shard which has ended. */
   readonly isEnded: boolean

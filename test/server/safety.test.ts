@@ -77,6 +77,16 @@ function send(port: number, method: string, path: string, headers: Record<string
   })
 }
 
+test('no web page gets through to the metrics or the console', async () => {
+  const { port } = await serve()
+  for (const path of ['/metrics', '/console', '/none']) {
+    expect(await send(port, 'GET', path, { host: `evil.example:${port}` }), path).toBe(403)
+    expect(await send(port, 'GET', path, { origin: 'http://evil.example' }), path).toBe(403)
+  }
+  expect(await send(port, 'GET', '/metrics', {})).toBe(200)
+  expect(await send(port, 'GET', '/readyz', { host: 'balancer.example' })).toBe(200)
+})
+
 test('no web page gets through to /v1, also not by a form', async () => {
   const { port } = await serve()
   const form = { 'content-type': 'text/plain', origin: 'http://evil.example' }

@@ -161,6 +161,8 @@ export default pipeline('big').from(stream<number>('s')).filter((record) => reco
     expect(text).toMatch(/millrace_group_lag_seconds\{group="bridge:b"\} [\d.e-]+\n/)
     expect(text).toMatch(/millrace_storage_free_bytes [1-9]/)
     expect(text).toMatch(/millrace_log_reads_total\{source="cache"\} [1-9]/)
+    expect(text).toMatch(/millrace_query_reads_total\{source="cache"\} 0\n/)
+    expect(text).toMatch(/millrace_query_cache_bytes 0\n/)
     expect(text).toMatch(/millrace_commit_effect_sets_total [1-9]/)
     expect(text).toMatch(/millrace_http_connections [1-9]/)
     expect(text).toMatch(/millrace_pipeline_barriers_total\{pipeline="big"\} \d/)

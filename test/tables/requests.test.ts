@@ -265,8 +265,38 @@ test('a path into a key attribute is a mistake, not an item without it', async (
         ExpressionAttributeValues: values,
       },
     ],
+    ['PutItem', { TableName, Item: Key, ConditionExpression: 'attribute_not_exists(pk.a)' }],
+    ['DeleteItem', { TableName, Key, ConditionExpression: 'size(pk[1]) > :p', ExpressionAttributeValues: values }],
+    ['UpdateItem', { TableName, Key, UpdateExpression: 'SET a = pk[0]' }],
+    ['UpdateItem', { TableName, Key, UpdateExpression: 'REMOVE a', ConditionExpression: 'attribute_exists(pk.a)' }],
+    ['ExecuteStatement', { Statement: `SELECT pk.a FROM "${TableName}"` }],
+    ['ExecuteStatement', { Statement: `DELETE FROM "${TableName}" WHERE pk = 'a' AND pk.a = 1` }],
   ] as const) {
-    expect((await ask(operation, input)).message).toBe(message)
+    expect([operation, (await ask(operation, input)).message]).toEqual([operation, message])
+  }
+  for (const [operation, item] of [
+    ['TransactGetItems', { Get: { TableName, Key, ProjectionExpression: 'pk.a' } }],
+    ['TransactWriteItems', { Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk.a)' } }],
+    ['TransactWriteItems', { Update: { TableName, Key, UpdateExpression: 'SET a = if_not_exists(b, pk.a)' } }],
+  ] as const) {
+    const { body } = await ask(operation, { TransactItems: [item] })
+    expect(body.CancellationReasons).toEqual([{ Code: 'ValidationError', Message: message }])
+  }
+})
+
+test('operations that know no values of expressions pass them over', async () => {
+  const { ask, table } = await asking()
+  const TableName = await table()
+  const Key = { pk: { S: 'a' } }
+  const get = { Key, ExpressionAttributeValues: { ':p': 'nothing' } }
+  const read = { ProjectionExpression: 'a' }
+  for (const [operation, input] of [
+    ['GetItem', { TableName, ...get }],
+    ['GetItem', { TableName, ...get, ...read }],
+    ['BatchGetItem', { RequestItems: { [TableName]: { Keys: [Key], ...read, ExpressionAttributeValues: {} } } }],
+    ['TransactGetItems', { TransactItems: [{ Get: { TableName, ...get, ...read } }] }],
+  ] as const) {
+    expect([operation, (await ask(operation, input)).error]).toEqual([operation, undefined])
   }
 })
 

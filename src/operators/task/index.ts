@@ -1,3 +1,4 @@
+export type { TableKeys } from '../../tables/indexes/item-check.js'
 export type { KeySchema } from '../../tables/values/index.js'
 export { opened } from '../keyed/envelope.js'
 export { type SinkBatch, type SinkOutput, timeless } from '../outputs.js'

@@ -1,5 +1,5 @@
 import type { BodyReader } from '../../log/bodies.js'
-import type { KeySchema } from '../../tables/values/index.js'
+import type { TableKeys } from '../../tables/indexes/item-check.js'
 import type { SinkOutput } from '../outputs.js'
 import type { NodeId, PipelinePlan } from '../plan/nodes.js'
 import type { KeyRange } from './key-floors.js'
@@ -154,8 +154,8 @@ export interface StageTaskOptions {
   readonly hashKeyName: string | undefined
   /** Source stages: knows the shapes of the source's rows before a chunk of them comes; JSON and bytes alone without it. */
   readonly bodies?: BodyReader
-  /** The keys of the tables that table sinks write to, by node. */
-  readonly sinkKeys: Readonly<Record<NodeId, KeySchema>>
+  /** The keys of the tables that table sinks write to, and of their indexes, by node. */
+  readonly sinkKeys: Readonly<Record<NodeId, TableKeys>>
   /** What the last commit said; a child shard begins with its parents' `inheritedWatermarks`. Absent at the first start. */
   readonly restored?: { readonly watermarks: readonly NodeWatermark[]; readonly now: number } | undefined
   /**

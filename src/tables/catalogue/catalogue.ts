@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Commit, type Counters, Family, type RowEffect } from '../../commit/index.js'
 import type { ImagesKept, Sequence, ShardedLog, StreamId } from '../../log/index.js'
-import { type Clock, killPoint, type Logger, MillraceError } from '../../runtime/index.js'
+import { type Clock, killPoint, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { ControlSettings } from '../control/settings.js'
 import { refuseDeletion, statusOf } from '../control/table-status.js'
@@ -26,6 +26,12 @@ import {
 export interface Table {
   row: TableRow
   readonly gate: Gate
+}
+
+interface Leaving {
+  readonly table: Table
+  readonly until: number
+  readonly timer: Timer
 }
 
 export interface CatalogueOptions {
@@ -63,7 +69,9 @@ export class Catalogue {
   /** Names that are being made. */
   readonly #busy = new Set<string>()
   /** Deleted tables that are described for a while yet. */
-  readonly #leaving = new Map<string, { readonly table: Table; readonly until: number }>()
+  readonly #leaving = new Map<string, Leaving>()
+  /** What change records carry, by the row that says it: a row is replaced when it changes, and a stream keeps its view. */
+  readonly #images = new WeakMap<TableRow, ImagesKept>()
   #lastLabelMs = 0
   #isClosed = false
 
@@ -97,8 +105,10 @@ export class Catalogue {
   }
 
   names(): string[] {
-    const leaving = [...this.#leaving.keys()].filter((name) => this.get(name))
-    return [...this.#tables.keys(), ...leaving].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    const now = this.#options.clock.now()
+    const leaving = [...this.#leaving].filter(([name, { until }]) => now < until && !this.#tables.has(name))
+    const names = [...this.#tables.keys(), ...leaving.map(([name]) => name)]
+    return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   }
 
   /** A table that can be read and written: not one that is still CREATING, or DELETING. */
@@ -120,8 +130,7 @@ export class Catalogue {
     const table = this.#tables.get(name)
     if (table) return table
     const leaving = this.#leaving.get(name)
-    if (leaving && this.#options.clock.now() >= leaving.until) this.#leaving.delete(name)
-    return this.#leaving.get(name)?.table
+    return leaving && this.#options.clock.now() < leaving.until ? leaving.table : undefined
   }
 
   /** Whether a table was not deleted. */
@@ -285,8 +294,16 @@ export class Catalogue {
     if (row.log !== undefined) await widen(this.#options.log, row.log, this.#shardsOf(row))
   }
 
-  /** The images that change records of a table carry now. */
+  /** The images that change records of a table carry now; asked for each of them. */
   images(row: TableRow): ImagesKept {
+    const known = this.#images.get(row)
+    if (known) return known
+    const images = this.#imagesOf(row)
+    this.#images.set(row, images)
+    return images
+  }
+
+  #imagesOf(row: TableRow): ImagesKept {
     const both = row.isFollowed
     const view =
       row.label === undefined
@@ -326,11 +343,19 @@ export class Catalogue {
       const table = this.#tables.get(name)
       this.#tables.delete(name)
       const { deleteMs } = this.#options.settings
-      if (table && deleteMs > 0) this.#leaving.set(name, { table, until: this.#options.clock.now() + deleteMs })
+      if (table && deleteMs > 0) this.#leave(name, table, deleteMs)
       return gone
     })
     this.#deleteItems(row)
     return row
+  }
+
+  /** Goes on describing a deleted table for a while, and forgets it then, also when nobody asks. */
+  #leave(name: string, table: Table, deleteMs: number): void {
+    const { clock } = this.#options
+    this.#leaving.get(name)?.timer.cancel()
+    const timer = clock.setTimeout(() => this.#leaving.delete(name), deleteMs)
+    this.#leaving.set(name, { table, until: clock.now() + deleteMs, timer })
   }
 
   /** The row is durable already, in the commit of the layout change. */
@@ -424,6 +449,7 @@ export class Catalogue {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    for (const { timer } of this.#leaving.values()) timer.cancel()
     await Promise.all(this.#deleting)
   }
 }

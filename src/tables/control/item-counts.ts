@@ -92,8 +92,13 @@ export class ItemCounts {
     const before = table.row.details?.counted
     if (before?.items === items && before.bytes === bytes) return
     if (!before && items === 0) return
-    await catalogue.change(table.row.name, (row) =>
-      row.id === table.row.id ? { ...row, details: { ...row.details, counted: { items, bytes, at } } } : row,
-    )
+    try {
+      await catalogue.change(table.row.name, (row) =>
+        row.id === table.row.id ? { ...row, details: { ...row.details, counted: { items, bytes, at } } } : row,
+      )
+    } catch (error) {
+      // A table that was deleted meanwhile needs no count.
+      if (catalogue.has(table)) throw error
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { type AttributeType, compareValues, typeOf } from '../values/index.js'
 import type { Condition, Operand } from './condition.js'
-import { describePath, type Path, pathsEqual } from './paths.js'
+import { type Path, requireDistinct } from './paths.js'
 import { type ExpressionKind, expressionError } from './reader.js'
 import type { Comparator } from './syntax.js'
 
@@ -132,13 +132,7 @@ export class ConditionBuilder {
 
   private requireDistinct(name: string, first: Operand, rest: readonly Operand[]): void {
     if (first.kind !== 'path') return
-    for (const operand of rest) {
-      if (operand.kind !== 'path' || !pathsEqual(first.path, operand.path)) continue
-      throw this.error(
-        'The first operand must be distinct from the remaining operands for this operator or function; ' +
-          `operator: ${name}, first operand: ${describePath(first.path)}`,
-      )
-    }
+    for (const operand of rest) if (operand.kind === 'path') requireDistinct(this.kind, name, first.path, operand.path)
   }
 
   private error(message: string): Error {

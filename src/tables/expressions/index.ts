@@ -32,6 +32,7 @@ export {
   sumOf,
   type Update,
   updateOf,
+  updateReadPaths,
   updateTopLevelNames,
   writtenTypes,
 } from './update.js'

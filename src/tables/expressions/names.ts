@@ -62,14 +62,15 @@ function checkConditionFunction(kind: ExpressionKind, name: string): void {
 
 export function checkSetValueNames(kind: ExpressionKind, value: SetValueSyntax): void {
   if (value.kind === 'arithmetic') {
-    checkUpdateOperandNames(kind, value.left, false)
-    checkUpdateOperandNames(kind, value.right, false)
+    checkUpdateOperandNames(kind, value.left, true)
+    checkUpdateOperandNames(kind, value.right, true)
   } else {
     checkUpdateOperandNames(kind, value, false)
   }
 }
 
-function checkUpdateOperandNames(kind: ExpressionKind, operand: OperandSyntax, inListAppend: boolean): void {
+/** if_not_exists may be an operand of anything, list_append only the whole of a value. */
+function checkUpdateOperandNames(kind: ExpressionKind, operand: OperandSyntax, isInner: boolean): void {
   if (operand.kind === 'path') {
     checkPathNames(kind, operand)
   } else if (operand.kind === 'call') {
@@ -78,8 +79,8 @@ function checkUpdateOperandNames(kind: ExpressionKind, operand: OperandSyntax, i
     if (!isUpdateFunction(name)) {
       throw expressionError(kind, `The function is not allowed in an update expression; function: ${name}`)
     }
-    if (inListAppend && name === 'list_append') throw misused(kind, name)
-    for (const inner of operand.operands) checkUpdateOperandNames(kind, inner, inListAppend || name === 'list_append')
+    if (isInner && name === 'list_append') throw misused(kind, name)
+    for (const inner of operand.operands) checkUpdateOperandNames(kind, inner, true)
   }
 }
 

@@ -29,6 +29,16 @@ export function describePath(path: Path): string {
   return `[${path.map((step) => (typeof step === 'number' ? `[${step}]` : step)).join(', ')}]`
 }
 
+/** Refuses two operands that are the same path. */
+export function requireDistinct(kind: ExpressionKind, name: string, first: Path, other: Path): void {
+  if (!pathsEqual(first, other)) return
+  throw expressionError(
+    kind,
+    'The first operand must be distinct from the remaining operands for this operator or function; ' +
+      `operator: ${name}, first operand: ${describePath(first)}`,
+  )
+}
+
 /** A set of paths, none of which begins another, by their steps. */
 export interface PathTree {
   /** The number of the path that ends here; such a node has no children. */

@@ -1,7 +1,7 @@
 import { type AttributeType, type AttributeValue, typeOf } from '../values/index.js'
 import type { ExpressionContext } from './context.js'
 import { checkPathNames, checkSetValueNames } from './names.js'
-import { buildPathTree, type Path, type PathList, type PathTree } from './paths.js'
+import { buildPathTree, type Path, type PathList, type PathTree, requireDistinct } from './paths.js'
 import { type ExpressionKind, ExpressionReader, expressionError } from './reader.js'
 import type { ActionSyntax, OperandSyntax, SectionSyntax, SetValueSyntax } from './syntax.js'
 import { parseUpdateSyntax } from './update-parser.js'
@@ -156,6 +156,7 @@ function readOperand(syntax: OperandSyntax, context: ExpressionContext): SetValu
   if (first.kind !== 'path') {
     throw expressionError(kind, `Operator or function requires a document path; operator or function: ${syntax.name}`)
   }
+  if (second.kind === 'path') requireDistinct(kind, syntax.name, first.path, second.path)
   return { kind: 'if_not_exists', path: first.path, otherwise: second }
 }
 
@@ -180,6 +181,33 @@ function requireType(kind: ExpressionKind, operator: string, operand: SetValue, 
 /** An update of actions and the paths that they are on. Throws when the paths overlap. */
 export function updateOf(kind: ExpressionKind, paths: PathList, actions: readonly Action[]): Update {
   return { paths, actions, tree: buildPathTree(kind, paths) }
+}
+
+/** The paths that an update reads, in the values of its SETs. */
+export function updateReadPaths({ actions }: Update): PathList {
+  const paths: Path[] = []
+  for (const action of actions) if (action.kind === 'SET') collectPaths(action.value, paths)
+  return paths
+}
+
+function collectPaths(value: SetValue, paths: Path[]): void {
+  switch (value.kind) {
+    case 'path':
+      paths.push(value.path)
+      break
+    case 'if_not_exists':
+      paths.push(value.path)
+      collectPaths(value.otherwise, paths)
+      break
+    case 'list_append':
+      collectPaths(value.first, paths)
+      collectPaths(value.second, paths)
+      break
+    case 'arithmetic':
+      collectPaths(value.left, paths)
+      collectPaths(value.right, paths)
+      break
+  }
 }
 
 /** Names of the attributes that an update writes (not those that it reads): for "part of the key". */

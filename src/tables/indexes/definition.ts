@@ -40,7 +40,8 @@ export const includedMax = 20
 /** Names in the NonKeyAttributes of all indexes of a table. */
 export const includedOfTableMax = 100
 
-interface Indexed {
+/** What of a table says its indexes. */
+export interface Indexed {
   readonly indexes?: readonly Index[]
   readonly backfills?: Readonly<Record<string, string>>
 }

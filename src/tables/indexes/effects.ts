@@ -2,8 +2,9 @@ import type { RowEffect } from '../../commit/index.js'
 import type { TableRow } from '../catalogue/table-row.js'
 import { decodeItem, type ItemKey, keyBehindPrefix, parseItem } from '../items/item-row.js'
 import { attributeOf, type Item, valuesEqual } from '../values/index.js'
-import { type Index, localIndexes } from './definition.js'
-import { entryKey, entrySize, entryValue, projectedNames } from './entry.js'
+import type { Index } from './definition.js'
+import { entryKey, entryValue } from './entry.js'
+import { entrySize, projectedNames } from './projection.js'
 
 /** An item as a write leaves it: `value` is its row's. */
 export interface AfterWrite {
@@ -53,18 +54,6 @@ export function deriveEntry(row: TableRow, id: string, key: Buffer, value: Buffe
   const entry = entryKey(row.id, index, item, keyBehindPrefix(key))
   return entry ? [{ key: entry, value: entryValue(row, index, item, value) }] : []
 }
-
-/** Bytes of an item and of its entries in local indexes, which together have an item's limit. */
-export function sizeWithLocalEntries(row: TableRow, item: Item, size: number): number {
-  let sum = size
-  for (const index of localIndexes(row)) {
-    if (entryKey(row.id, index, item, noKey)) sum += entrySize(row, index, item, size)
-  }
-  return sum
-}
-
-/** Where only whether there is an entry matters. */
-const noKey = Buffer.alloc(0)
 
 /** Bytes written in one index, each to be rounded up for itself: an entry that moves is deleted and put. */
 export function entryWrites(

@@ -6,15 +6,13 @@ import {
   type AttributeValue,
   attributeOf,
   encodeKeyValue,
-  hashKeyBytesMax,
   type Item,
   itemSize,
   type KeyAttribute,
-  keyValueSize,
-  rangeKeyBytesMax,
-  setAttribute,
 } from '../values/index.js'
 import type { Index } from './definition.js'
+import { keyFaultOf, sizeFaultOf } from './key-fault.js'
+import { projectedNames, projectItem } from './projection.js'
 
 /*
  * `index`: family, table u32be, index u32be, hash (hi u32be, lo u32be) of the encoded hash attributes, the encoded hash
@@ -51,23 +49,6 @@ export function entryPartition(table: number, index: number, hash: Buffer): Buff
 /** Where the attributes of an entry's key begin. */
 export const entryAttributesAt = entryPrefixBytes
 
-/** What is wrong with the value of a key attribute of an index: such an item has no entry. */
-export type KeyFault = 'type' | 'empty' | 'hash size' | 'range size'
-
-/** The fault of one attribute for itself; its size counts with that of the others of its kind. */
-export function keyFaultOf({ type }: KeyAttribute, value: AttributeValue): KeyFault | undefined {
-  if (!(type in value)) return 'type'
-  return type !== 'N' && keyValueSize(value) === 0 ? 'empty' : undefined
-}
-
-/** Whether the values of hash or of range attributes are together more than a key may have. */
-export function sizeFaultOf(kind: 'hash' | 'range', values: readonly AttributeValue[]): KeyFault | undefined {
-  let size = 0
-  for (const value of values) size += keyValueSize(value)
-  if (kind === 'hash') return size > hashKeyBytesMax ? 'hash size' : undefined
-  return size > rangeKeyBytesMax ? 'range size' : undefined
-}
-
 /** The encoded attributes of an item, in order; undefined when one is missing or cannot be in a key. */
 function encodeAttributes(kind: 'hash' | 'range', attributes: readonly KeyAttribute[], item: Item): Buffer | undefined {
   const values: AttributeValue[] = []
@@ -90,34 +71,10 @@ export function entryKey(table: number, index: Index, item: Item, encoded: Buffe
   return Buffer.concat([entryPartition(table, index.id, hash), range, encoded])
 }
 
-/** Names of the attributes that an entry holds; undefined for all. */
-export function projectedNames(row: Pick<TableRow, 'schema'>, index: Index): ReadonlySet<string> | undefined {
-  const { projection } = index
-  if (projection.type === 'ALL') return undefined
-  const names = new Set([...index.hash, ...index.range].map(({ name }) => name))
-  names.add(row.schema.hash.name)
-  if (row.schema.range) names.add(row.schema.range.name)
-  if (projection.type === 'INCLUDE') for (const name of projection.attributes) names.add(name)
-  return names
-}
-
-/** What of an item an entry holds, in the item's order. */
-export function projectItem(names: ReadonlySet<string>, item: Item): Item {
-  const projected: Item = {}
-  for (const name in item) if (names.has(name)) setAttribute(projected, name, item[name] as AttributeValue)
-  return projected
-}
-
 /** The value of an entry: that of the item's row with the projected attributes, so that a Query copies bytes. */
 export function entryValue(row: Pick<TableRow, 'schema'>, index: Index, item: Item, itemValue: Buffer): Buffer {
   const names = projectedNames(row, index)
   if (names === undefined) return itemValue
   const projected = projectItem(names, item)
   return encodeEntry(Buffer.from(JSON.stringify(projected)), itemSize(projected), itemValue)
-}
-
-/** Bytes of an entry by AWS's rules. */
-export function entrySize(row: Pick<TableRow, 'schema'>, index: Index, item: Item, size: number): number {
-  const names = projectedNames(row, index)
-  return names === undefined ? size : itemSize(projectItem(names, item))
 }

@@ -1,6 +1,3 @@
-import type { TableRow } from '../catalogue/table-row.js'
-import type { Update } from '../expressions/index.js'
-import { writtenTypes } from '../expressions/index.js'
 import {
   type AttributeValue,
   attributeOf,
@@ -10,8 +7,8 @@ import {
   typeOf,
   ValidationError,
 } from '../values/index.js'
-import type { Index } from './definition.js'
-import { type KeyFault, keyFaultOf, sizeFaultOf } from './entry.js'
+import type { Index, Indexed } from './definition.js'
+import { type KeyFault, keyFaultOf, sizeFaultOf } from './key-fault.js'
 
 /*
  * Attributes that are keys of an index: a write that gives one a value of another type, an empty one or one that is too
@@ -21,17 +18,17 @@ import { type KeyFault, keyFaultOf, sizeFaultOf } from './entry.js'
 type Fault = (index: Index, attribute: KeyAttribute, value: AttributeValue, fault: KeyFault) => string
 
 /** An item as PutItem and BatchWriteItem are given it. Throws ValidationError. */
-export function checkIndexKeys(row: TableRow, item: Item): void {
-  check(row, item, undefined, faultOfItem)
+export function checkIndexKeys(table: Indexed, item: Item): void {
+  check(table, item, undefined, faultOfItem)
 }
 
 /** An item as an update expression made it: what this did not write may be as it was before the index. */
-export function checkUpdatedIndexKeys(row: TableRow, item: Item, written: readonly string[]): void {
-  check(row, item, written, faultOfUpdate)
+export function checkUpdatedIndexKeys(table: Indexed, item: Item, written: readonly string[]): void {
+  check(table, item, written, faultOfUpdate)
 }
 
-function check(row: TableRow, item: Item, written: readonly string[] | undefined, text: Fault): void {
-  for (const index of row.indexes ?? []) {
+function check(table: Indexed, item: Item, written: readonly string[] | undefined, text: Fault): void {
+  for (const index of table.indexes ?? []) {
     for (const kind of ['hash', 'range'] as const) {
       const values: AttributeValue[] = []
       let isWritten = false
@@ -56,7 +53,8 @@ const errorOf = (fault: KeyFault, text: string): ValidationError =>
 
 const kindOfEmpty = (value: AttributeValue): string => ('B' in value ? 'binary' : 'string')
 
-const mismatch = (index: Index, attribute: KeyAttribute, actual: string): string =>
+/** A value of another type than the index's. */
+export const mismatch = (index: Index, attribute: KeyAttribute, actual: string): string =>
   `One or more parameter values were invalid: Type mismatch for Index Key ${attribute.name} ` +
   `Expected: ${attribute.type} Actual: ${actual} IndexName: ${index.name}`
 
@@ -94,27 +92,4 @@ function faultOfUpdate(_index: Index, _attribute: KeyAttribute, value: Attribute
     default:
       return 'The update expression attempted to update the secondary index key beyond allowed size limits'
   }
-}
-
-/** What the text of an update alone says about index keys, before the item is looked at. Throws ValidationError. */
-export function checkIndexKeysOfUpdate(row: TableRow, update: Update): void {
-  if (!row.indexes) return
-  const types = writtenTypes(update)
-  let partly: string | undefined
-  for (const index of row.indexes) {
-    for (const attribute of [...index.hash, ...index.range]) {
-      const written = types.get(attribute.name)
-      if (written === 'part') partly ??= attribute.name
-      else if (written !== undefined && written !== 'unknown' && written !== attribute.type)
-        throw new ValidationError(mismatch(index, attribute, written), 'item')
-    }
-  }
-  if (partly !== undefined) throw notScalar(partly)
-}
-
-export function notScalar(name: string): ValidationError {
-  return new ValidationError(
-    `Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: ${name}`,
-    'item',
-  )
 }

@@ -1,6 +1,6 @@
 import type { Path } from '../expressions/index.js'
 import { validation } from '../requests/aws-error.js'
-import { projectedNames } from './entry.js'
+import { projectedNames } from './projection.js'
 import type { Target } from './target.js'
 
 export type Select = 'SPECIFIC_ATTRIBUTES' | 'COUNT' | 'ALL_ATTRIBUTES' | 'ALL_PROJECTED_ATTRIBUTES'

@@ -25,7 +25,8 @@ import {
   typeOf,
 } from '../values/index.js'
 import { type Index, isFilling, keyAttributesMax } from './definition.js'
-import { entryAttributesAt, entryKey, entryPartition, indexPrefix, keyFaultOf } from './entry.js'
+import { entryAttributesAt, entryKey, entryPartition, indexPrefix } from './entry.js'
+import { keyFaultOf } from './key-fault.js'
 
 /** What a Query or Scan reads: the items of a table, or the entries of an index. */
 export interface Target {

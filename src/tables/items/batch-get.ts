@@ -18,6 +18,7 @@ import {
   placeholders,
   refuseLonePlaceholders,
   tableName,
+  withoutValues,
 } from '../requests/request.js'
 import { checkItem, type Item, keyOf } from '../values/index.js'
 import { requestItems } from './batch-request.js'
@@ -146,8 +147,8 @@ function batchReadOf(requests: Input, named: string, table: string): BatchRead {
     )
   }
   refuseMixed('BatchGetItem', request)
-  refuseLonePlaceholders(request, ['ProjectionExpression'])
-  const context = new ExpressionContext(placeholders(request))
+  refuseLonePlaceholders(withoutValues(request), ['ProjectionExpression'])
+  const context = new ExpressionContext(placeholders(withoutValues(request)))
   const projection = projectionOf(request, context) ?? legacyProjection(request)
   context.checkAllUsed()
   const checked = (keys as unknown[]).map((key) => checkItem(key).item)

@@ -24,7 +24,7 @@ import { validation } from '../requests/aws-error.js'
 import { capacity, readUnits, type ShowCapacity, showCapacity, writeUnits } from '../requests/capacity.js'
 import { doubleJson } from '../requests/double-json.js'
 import { members } from '../requests/json-bytes.js'
-import { refusePathsInKeys } from '../requests/key-paths.js'
+import { refuseKeyPathsOfWrite, refusePathsInKeys } from '../requests/key-paths.js'
 import {
   Constraints,
   flag,
@@ -34,6 +34,7 @@ import {
   refuseLonePlaceholders,
   tableName,
   text,
+  withoutValues,
 } from '../requests/request.js'
 import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from '../values/index.js'
 import { decodeBytesText, itemKey, type StoredText } from './item-row.js'
@@ -71,6 +72,7 @@ export class ItemOperations {
     const condition = conditionOf(input)
     const row = this.#catalogue.requested(common.table).row
     const key = keyOf(item, row.schema)
+    refuseKeyPathsOfWrite(row, { condition })
     const written = await this.#writer.write(
       common.table,
       key,
@@ -93,6 +95,7 @@ export class ItemOperations {
     const condition = conditionOf(input)
     const row = this.#catalogue.requested(common.table).row
     const key = keyOf(item, row.schema, true)
+    refuseKeyPathsOfWrite(row, { condition })
     const written = await this.#writer.write(common.table, key, true, (before) =>
       condition && !evaluateCondition(condition, before.item() ?? empty)
         ? { kind: 'refuse', returnItem: common.returnItem }
@@ -119,6 +122,7 @@ export class ItemOperations {
     const { schema } = row
     const key = keyOf(given, schema, true)
     refuseKeyUpdates(update, schema)
+    refuseKeyPathsOfWrite(row, { condition, update })
     if (update) checkIndexKeysOfUpdate(row, update)
     let touched: PathList | undefined
     const decide = (before: Present): Decision => {
@@ -152,10 +156,10 @@ export class ItemOperations {
     checkLegacy(input, constraints)
     constraints.done()
     refuseMixed('GetItem', input)
-    refuseLonePlaceholders(input, ['ProjectionExpression'])
+    refuseLonePlaceholders(withoutValues(input), ['ProjectionExpression'])
     const consistent = flag(input, 'ConsistentRead') ?? false
     const { item } = checkItem(input.Key)
-    const context = new ExpressionContext(placeholders(input))
+    const context = new ExpressionContext(placeholders(withoutValues(input)))
     const projection = projectionOf(input, context) ?? legacyProjection(input)
     context.checkAllUsed()
     const { row } = this.#catalogue.requested(table)
@@ -214,8 +218,8 @@ function writeCommon(input: Input, required: string, member: string, isUpdate = 
     ['ALL_OLD', 'NONE'],
     constraints,
   )
-  constraints.check(isThere, member, undefined, 'Member must not be null')
   checkLegacy(input, constraints)
+  constraints.check(isThere, member, undefined, 'Member must not be null')
   constraints.done()
   return { table, returns, returnItem: onFailure === 'ALL_OLD', show, showMetrics }
 }

@@ -2,10 +2,11 @@ import type { Commit } from '../../commit/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import type { TableRow } from '../catalogue/table-row.js'
-import { evaluateCondition } from '../expressions/index.js'
+import { conditionPaths, evaluateCondition } from '../expressions/index.js'
 import { mustFetch, positionOf, refuseUnprojected, type Target } from '../indexes/index.js'
 import { decodeItem, itemKey, parseItem, type StoredItem } from '../items/item-row.js'
 import { capacity, type IndexUnits, readUnits, type ShowCapacity } from '../requests/capacity.js'
+import { refusePathsInKeys } from '../requests/key-paths.js'
 import { type Item, ValidationError } from '../values/index.js'
 import { decodeToken, encodeToken, invalidToken, type Position } from './next-token.js'
 import { readPage, type Segment } from './page-reader.js'
@@ -50,9 +51,10 @@ export class StatementReads {
     const { columns } = select
     const target = readTarget(this.#catalogue.requested(select.table).row, select.index, options.consistent)
     const plan = planRead(select.where, keyOfTarget(target), select.order)
+    const paths = (columns ?? []).map(({ path }) => path)
+    refusePathsInKeys([...paths, ...(select.where ? conditionPaths(select.where) : [])], target.row)
     const one = onlyRange(plan)
     if (one?.key && !target.index) return this.#one(target.row, one, one.key, columns, options)
-    const paths = (columns ?? []).map(({ path }) => path)
     refuseUnprojected(target, undefined, paths)
     // As on AWS, of several reads the first decides.
     if (plan.kind === 'ranges') refuseUnprojectedFilter(target, plan.ranges[0]?.filter)

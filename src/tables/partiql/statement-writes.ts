@@ -6,6 +6,7 @@ import { refuseKeyUpdates, updateDecision } from '../items/update-decision.js'
 import type { Decision, Present, Writer, Written } from '../items/writer.js'
 import { AwsError, duplicateItem } from '../requests/aws-error.js'
 import { type IndexUnits, writeUnits } from '../requests/capacity.js'
+import { refuseKeyPathsOfWrite } from '../requests/key-paths.js'
 import { attributeOf, type Item, type KeySchema, keyOf, ValidationError } from '../values/index.js'
 import { type KeyEquality, keyEquality, requireKeyTypes, requireOneItem } from './key-equality.js'
 import type { DeleteOne, Insert, UpdateOne } from './statement.js'
@@ -62,6 +63,7 @@ export class StatementWrites {
     }
     const key = keyOf(equality.key, row.schema, true)
     const guard = guardOf(statement.kind, equality, row.schema)
+    refuseKeyPathsOfWrite(row, { condition: guard, update: statement.kind === 'update' ? statement.update : undefined })
     return { row, key, run: (returnItem) => this.#change(statement, row, key, guard, returnItem) }
   }
 

@@ -39,6 +39,8 @@ export class PageCache {
   /** The pages of each partition that has any. */
   readonly #names = new Map<string, Set<string>>()
   readonly #readings = new Map<string, Reading>()
+  /** Looks for a page, by whether it was there. */
+  readonly reads = { cache: 0, store: 0 }
 
   constructor(bytesMax: number) {
     this.#pages = new LRUCache({
@@ -51,7 +53,15 @@ export class PageCache {
   }
 
   get(name: string): RangePage | undefined {
-    return this.#pages.get(name)?.page
+    const page = this.#pages.get(name)?.page
+    if (page) this.reads.cache++
+    else this.reads.store++
+    return page
+  }
+
+  /** What the pages take, with what each costs beside its bytes. */
+  get bytes(): number {
+    return this.#pages.calculatedSize
   }
 
   /** Reads a page, and keeps it when no commit of its partition returned meanwhile. `row`: any key of the partition. */

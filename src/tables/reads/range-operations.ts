@@ -41,12 +41,13 @@ import {
 export class RangeOperations {
   readonly #reader: RangeReader
   readonly #catalogue: Catalogue
+  readonly pages: PageCache
 
   /** `cacheBytesMax`: what answers of Queries may take in memory. */
   constructor(storage: Storage, commit: Commit, catalogue: Catalogue, throttle: Throttle, cacheBytesMax: number) {
-    const pages = new PageCache(cacheBytesMax)
-    commit.onRowsReturned((rows) => pages.returned(rows))
-    this.#reader = new RangeReader(storage, commit, throttle, pages)
+    this.pages = new PageCache(cacheBytesMax)
+    commit.onRowsReturned((rows) => this.pages.returned(rows))
+    this.#reader = new RangeReader(storage, commit, throttle, this.pages)
     this.#catalogue = catalogue
   }
 

@@ -1,5 +1,5 @@
 import type { TableRow } from '../catalogue/table-row.js'
-import type { Path } from '../expressions/index.js'
+import { type Condition, conditionPaths, type Path, type Update, updateReadPaths } from '../expressions/index.js'
 import { notScalar } from '../indexes/index.js'
 import { validation } from './aws-error.js'
 
@@ -18,4 +18,13 @@ export function refusePathsInKeys(
   }
   const names = new Set((indexes ?? []).flatMap(({ hash, range }) => [...hash, ...range].map(({ name }) => name)))
   for (const [name] of nested) if (names.has(name)) throw notScalar(name)
+}
+
+/** As refusePathsInKeys, of what a write reads: its condition, and the values that its update sets. */
+export function refuseKeyPathsOfWrite(
+  row: Pick<TableRow, 'schema' | 'indexes'>,
+  { condition, update }: { readonly condition?: Condition | undefined; readonly update?: Update | undefined },
+): void {
+  if (update) refusePathsInKeys(updateReadPaths(update), row)
+  if (condition) refusePathsInKeys(conditionPaths(condition), row)
 }

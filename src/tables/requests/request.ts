@@ -182,6 +182,12 @@ export function placeholders(input: Input): Placeholders {
   }
 }
 
+/** A request that knows no values of expressions (GetItem and those like it): a member that is unknown is passed over. */
+export function withoutValues(input: Input): Input {
+  const { ExpressionAttributeValues: _, ...rest } = input
+  return rest
+}
+
 /** Names or values without an expression to use them; the older words list those that could have used the values. */
 export function refuseLonePlaceholders(
   input: Input,

@@ -8,6 +8,7 @@ import {
   refuseLonePlaceholders,
   tableName,
   text,
+  withoutValues,
 } from '../requests/request.js'
 import { checkItem } from '../values/index.js'
 import type { TransactGet } from './actions.js'
@@ -36,9 +37,9 @@ export function getRequest(input: Input): GetRequest {
 }
 
 function readGet(get: Input, table: string): TransactGet {
-  refuseLonePlaceholders(get, ['ProjectionExpression'])
+  refuseLonePlaceholders(withoutValues(get), ['ProjectionExpression'])
   const { item: key } = checkItem(get.Key)
-  const context = new ExpressionContext(placeholders(get))
+  const context = new ExpressionContext(placeholders(withoutValues(get)))
   const projectionText = text(get, 'ProjectionExpression')
   const projection = projectionText === undefined ? undefined : parseProjection(projectionText, context)
   context.checkAllUsed()

@@ -6,6 +6,7 @@ import { itemKey } from '../items/item-row.js'
 import { refuseKeyUpdates, updateDecision } from '../items/update-decision.js'
 import type { Decision, Present, Target } from '../items/writer.js'
 import { validation } from '../requests/aws-error.js'
+import { refuseKeyPathsOfWrite, refusePathsInKeys } from '../requests/key-paths.js'
 import { type Item, keyOf } from '../values/index.js'
 import type { CancellationReason, TransactAction, TransactGet } from './actions.js'
 import { cancelled, reasonOf } from './cancellation.js'
@@ -46,14 +47,17 @@ function keyOrReason({ table: { row }, action }: Named): KeyOrReason {
   try {
     if (action.kind === 'put') {
       const key = keyOf(action.item, row.schema)
+      refuseKeyPathsOfWrite(row, action)
       checkIndexedItem(row, action)
       return { key }
     }
     const key = keyOf(action.key, row.schema, true)
-    if (action.kind === 'update' && action.update) {
+    if (action.kind === 'get') refusePathsInKeys(action.projection?.paths ?? [], row)
+    else if (action.kind === 'update' && action.update) {
       refuseKeyUpdates(action.update, row.schema)
+      refuseKeyPathsOfWrite(row, action)
       checkIndexKeysOfUpdate(row, action.update)
-    }
+    } else refuseKeyPathsOfWrite(row, action)
     return { key }
   } catch (error) {
     return { reason: reasonOf(error) }

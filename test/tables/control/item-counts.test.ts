@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { silentLogger } from '../../../src/runtime/index.js'
 import { ManualClock } from '../../manual-clock.js'
+import { MemoryStorage } from '../../memory-storage.js'
 import { openExpiry } from '../expiry/open-expiry.js'
 
 const countMs = 3_600_000
@@ -48,4 +50,46 @@ test('items and bytes are those of the last count, which comes every countMs and
   await look(second, countMs)
   expect(await counted(second)).toEqual([2499, 2499 * bytes])
   await second.close()
+})
+
+test('a table that is deleted while its items are counted is no fault', async () => {
+  const clock = new EagerClock()
+  let letGo = () => {}
+  /** Pages that a count reads come when the test lets them. */
+  class HeldStorage extends MemoryStorage {
+    isHeld = false
+
+    override async page(range: Parameters<MemoryStorage['page']>[0]) {
+      const page = await super.page(range)
+      if (this.isHeld) {
+        this.isHeld = false
+        await new Promise<void>((resolve) => {
+          letGo = resolve
+        })
+      }
+      return page
+    }
+  }
+  const storage = new HeldStorage()
+  const warn = vi.fn()
+  const { tables, create, put, run, close } = await openExpiry({
+    clock,
+    storage,
+    control: { countMs },
+    logger: { ...silentLogger, warn },
+  })
+  tables.start()
+  await create('going')
+  await create('staying')
+  for (const name of ['going', 'staying']) await put(name, 'a')
+  storage.isHeld = true
+  clock.advance(countMs)
+  await expect.poll(() => storage.isHeld).toBe(false)
+  await run('DeleteTable', { TableName: 'going' })
+  letGo()
+  const count = async () =>
+    (await run<{ Table: { ItemCount: number } }>('DescribeTable', { TableName: 'staying' })).Table.ItemCount
+  await expect.poll(count).toBe(1)
+  expect(warn).not.toHaveBeenCalled()
+  await close()
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ManualClock } from '../../manual-clock.js'
 import { asking } from '../asking.js'
+import { openExpiry } from '../expiry/open-expiry.js'
 
 const inUse = 'Attempt to change a resource which is still in use: '
 
@@ -77,6 +78,48 @@ test('a table is CREATING, UPDATING and DELETING for as long as is configured', 
   expect(await status()).toBe('ResourceNotFoundException')
   expect((await ask('ListTables', {})).body).toEqual({ TableNames: [] })
   expect((await ask('CreateTable', wanted)).status).toBe(200)
+})
+
+test('a deleted table is forgotten when it is not described any more, though nobody asks', async () => {
+  /** Counts those who wait for a time. */
+  class CountingClock extends ManualClock {
+    waiting = 0
+
+    override setTimeout(run: () => void, ms: number): { cancel(): void } {
+      let isWaiting = true
+      this.waiting++
+      const end = () => {
+        if (isWaiting) this.waiting--
+        isWaiting = false
+      }
+      const timer = super.setTimeout(() => {
+        end()
+        run()
+      }, ms)
+      return {
+        cancel: () => {
+          end()
+          timer.cancel()
+        },
+      }
+    }
+  }
+  const clock = new CountingClock()
+  const { create, run, close } = await openExpiry({ clock, control: { deleteMs: 2000 } })
+  const before = clock.waiting
+  for (const name of ['first', 'second']) {
+    await create(name)
+    await run('DeleteTable', { TableName: name })
+  }
+  expect(clock.waiting).toBe(before + 2)
+  expect(await run('ListTables', {})).toEqual({ TableNames: ['first', 'second'] })
+  clock.advance(2000)
+  expect(clock.waiting).toBe(before)
+  expect(await run('ListTables', {})).toEqual({ TableNames: [] })
+  await create('first')
+  await run('DeleteTable', { TableName: 'first' })
+  await close()
+  expect(clock.waiting).toBe(0)
 })
 
 test('the answer to DeleteTable names neither keys nor indexes, nor the time of creation', async () => {

@@ -1,6 +1,6 @@
 import { type Commit, Counters, Family } from '../../../src/commit/index.js'
 import { ShardedLog } from '../../../src/log/index.js'
-import { silentLogger } from '../../../src/runtime/index.js'
+import { type Logger, silentLogger } from '../../../src/runtime/index.js'
 import { decodeExpiryKey } from '../../../src/tables/expiry/expiry-row.js'
 import { AwsError, Tables, type TablesOptions } from '../../../src/tables/index.js'
 import { open } from '../../commit/open-memory.js'
@@ -48,6 +48,7 @@ export async function openExpiry(
     clock?: ManualClock
     control?: TablesOptions['control']
     ttl?: TablesOptions['ttl']
+    logger?: Logger
   } = {},
 ): Promise<OpenedExpiry> {
   const storage = options.storage ?? new MemoryStorage()
@@ -63,7 +64,7 @@ export async function openExpiry(
     counters,
     log,
     clock,
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
     region: 'us-east-1',
     accountId: '123456789012',
     eventIdPrefix: () => 'event',

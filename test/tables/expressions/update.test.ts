@@ -78,6 +78,15 @@ test.for([
   ['SET a = :v SET b = :v', 'The "SET" section can only be used once'],
   ['SET a = :v + :v + :v', 'Syntax error; token: "+"'],
   ['SET a = list_append(:v, b)', 'operator or function: list_append, operand type: N'],
+  [
+    'SET a = if_not_exists(b, list_append(c, d)), e = :v',
+    'not allowed to be used this way in an expression; function: list_append',
+  ],
+  ['SET a = list_append(b, c) + :v', 'not allowed to be used this way in an expression; function: list_append'],
+  [
+    'SET a = if_not_exists(b[1], b[1]), c = :v',
+    'must be distinct from the remaining operands for this operator or function; operator: if_not_exists, first operand: [b, [1]]',
+  ],
   ['SET a = size(b), c = :v', 'The function is not allowed in an update expression; function: size'],
   ['ADD a b, c :v', 'Syntax error; token: "b"'],
   ['DELETE a :v', 'operator: DELETE, operand type: NUMBER'],

@@ -222,3 +222,16 @@ test('constraints of the model', async () => {
   ]
   for (const [operation, input, text] of cases) expect(await refusal(asks, operation, input)).toBe(text)
 })
+
+test('without a Key, an unknown ConditionalOperator is told before that', async () => {
+  const { ask } = await asking()
+  const of = (operation: string) =>
+    ask(operation, { TableName: 'nowhere', Expected: { a: { Exists: false } }, ConditionalOperator: 'XOR' })
+  for (const operation of ['UpdateItem', 'DeleteItem']) {
+    expect((await of(operation)).message).toBe(
+      "2 validation errors detected: Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: " +
+        "Member must satisfy enum value set: [OR, AND]; Value null at 'key' failed to satisfy constraint: " +
+        'Member must not be null',
+    )
+  }
+})

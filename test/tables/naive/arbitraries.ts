@@ -197,13 +197,12 @@ const listSources: fc.Arbitrary<Source> = fc.oneof(
 const sources: fc.Arbitrary<Source> = fc.oneof(
   values.map((value) => ({ value })),
   paths.map((path) => ({ path })),
-  fc.record({
-    ifMissing: paths,
-    otherwise: fc.oneof(
-      values.map((value): Source => ({ value })),
-      paths.map((path): Source => ({ path })),
-    ),
-  }),
+  fc.record({ ifMissing: paths, otherwise: values.map((value): Source => ({ value })) }),
+  // One path twice is refused.
+  fc
+    .tuple(paths, paths)
+    .filter(([one, other]) => JSON.stringify(one) !== JSON.stringify(other))
+    .map(([ifMissing, path]) => ({ ifMissing, otherwise: { path } })),
   fc.record({ first: listSources, second: listSources }),
 )
 

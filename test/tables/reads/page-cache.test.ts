@@ -138,7 +138,7 @@ it('no Query gives less than what was acknowledged when it began, of a table, of
 
 it('what was read once is not read again until its partition is written to, whatever is written beside it', async () => {
   const storage = new SlowStorage([0])
-  const { run, close } = await openLists(storage)
+  const { run, close, tables } = await openLists(storage)
   const put = (pk: string, sk: string) =>
     run('PutItem', { TableName: 'lists', Item: { pk: { S: pk }, sk: { S: sk }, group: { S: 'g' } } })
   const query = (more: object = {}) =>
@@ -165,6 +165,8 @@ it('what was read once is not read again until its partition is written to, what
   expect(await query({ Limit: 1 })).toMatchObject({ Count: 1, LastEvaluatedKey: { pk: { S: 'p' }, sk: { S: 'a' } } })
   expect(await query({ Limit: 2 })).toMatchObject({ Count: 2, LastEvaluatedKey: { pk: { S: 'p' }, sk: { S: 'b' } } })
   expect(storage.reads).toBe(reads + 3)
+  expect(tables.queryCache.reads).toEqual({ cache: 4, store: 4 })
+  expect(tables.queryCache.bytes).toBeGreaterThan(0)
   await close()
 })
 
