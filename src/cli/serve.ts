@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { isAuthConfigured } from '../config/index.js'
-import { createLogger, Metrics, MillraceError, version } from '../runtime/index.js'
+import { createLogger, keepHeapHeadroom, Metrics, MillraceError, systemClock, version } from '../runtime/index.js'
 import { globals, loadFor } from './client.js'
 import { ephemeralFolder } from './ephemeral.js'
 
@@ -21,6 +21,7 @@ export function registerServe(program: Command): void {
       // The daemon and all its libraries are loaded for this command alone: the others start in half the time.
       const { Daemon } = await import('../daemon/index.js')
       const { daemonMetrics, Server } = await import('../server/index.js')
+      keepHeapHeadroom(systemClock)
       const logger = createLogger(config.logLevel)
       const metrics = new Metrics(version)
       const observed = daemonMetrics(metrics)

@@ -6,6 +6,8 @@ import { type IndexRow, MarkReader } from './marks.js'
 import type { Sequence, ShardId, ShardRecords } from './types.js'
 
 const pageChunksMax = 4096
+/** Shards of which the place where the newest read ended is remembered. */
+const placesMax = 256
 
 /** A shard as its reader must know it. */
 export interface ReadableShard {
@@ -14,10 +16,19 @@ export interface ReadableShard {
   readonly indexFrom: number
 }
 
+/** Where a read ended. */
+interface Place {
+  readonly next: Sequence
+  /** The row of the chunk index in whose segment the newest chunk lies that was read. */
+  readonly row: IndexRow
+}
+
 /** Reads a shard's chunks from the store, segment after segment, and checks that none is missing or damaged. */
 export class ChunkReader {
   readonly #storage: Storage
   readonly #marks: MarkReader
+  /** By shard. Most reads go on where one ended, and need not look for their segment in the index, which is half of all seeks. */
+  readonly #places = new Map<ShardId, Place>()
 
   constructor(storage: Storage) {
     this.#storage = storage
@@ -37,7 +48,8 @@ export class ChunkReader {
     const chunks: Buffer[] = []
     let bytes = 0
     let next = from
-    let row = (await this.#marks.newest(id, indexFrom, from)) ?? (await this.#rowFrom(id, Math.max(from, indexFrom)))
+    const place = this.#places.get(id)
+    let row = place?.next === from ? place.row : await this.#rowAt(id, indexFrom, from)
     while (row && next <= until && bytes < bytesMax) {
       const page = await this.#storage.page({
         gte: chunkKey(row.segment, id, next),
@@ -54,6 +66,7 @@ export class ChunkReader {
         next = (last + 1) as Sequence
       }
       // The segment is read to its end: its other rows are behind, the next one leads to another segment.
+      if (chunks.length > 0) this.#remember(id, { next, row })
       if (!page.more) row = await this.#rowFrom(id, Math.max(next, row.first + 1))
     }
     if (chunks.length === 0 && from <= until) throw this.#damaged(id, from, until, 'no chunk holds them')
@@ -85,6 +98,17 @@ export class ChunkReader {
       throw this.#damaged(id, row.first, row.first, 'the newest chunk does not match its checksum')
     const { last, commitTime } = readChunkHeader(newest)
     return { last, bytes, time: commitTime }
+  }
+
+  #remember(shard: ShardId, place: Place): void {
+    this.#places.delete(shard)
+    this.#places.set(shard, place)
+    if (this.#places.size > placesMax) this.#places.delete(this.#places.keys().next().value as ShardId)
+  }
+
+  /** The row in whose segment the chunk with `from` lies, or the first row behind it. */
+  async #rowAt(shard: ShardId, indexFrom: number, from: Sequence): Promise<IndexRow | undefined> {
+    return (await this.#marks.newest(shard, indexFrom, from)) ?? this.#rowFrom(shard, Math.max(from, indexFrom))
   }
 
   async #rowFrom(shard: ShardId, from: number): Promise<IndexRow | undefined> {

@@ -23,6 +23,7 @@ export async function openTables(options: {
   readonly folder: string
   readonly storage?: MemoryStorage
   readonly limits?: CommitLimits
+  readonly tailCacheBytesMax?: number
 }): Promise<OpenTables> {
   const { clock, storage = new MemoryStorage() } = options
   const { commit } = await open(storage, options.folder, {
@@ -30,7 +31,8 @@ export async function openTables(options: {
     ...(options.limits ? { limits: options.limits } : {}),
   })
   const counters = await Counters.open(storage)
-  const log = await ShardedLog.open({ storage, commit, counters, limits: logLimits })
+  const tailCacheBytesMax = options.tailCacheBytesMax ?? logLimits.tailCacheBytesMax
+  const log = await ShardedLog.open({ storage, commit, counters, limits: { ...logLimits, tailCacheBytesMax } })
   const names = {
     region: 'here',
     accountId: '123456789012',

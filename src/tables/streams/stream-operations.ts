@@ -7,6 +7,7 @@ import type { Asked } from '../requests/asked.js'
 import { expiredIterator, notFound, trimmed, validation } from '../requests/aws-error.js'
 import { atMost, Constraints, type Input, object, oneOf, tableName, text, whole } from '../requests/request.js'
 import { AnswerMemory } from './answer-memory.js'
+import { ReadAhead } from './read-ahead.js'
 import { RecordWriter, wireSequence } from './record-writer.js'
 import { streamStatus, windowState } from './window-lifecycle.js'
 import type { WindowTime } from './window-time.js'
@@ -19,6 +20,7 @@ const answerBytes = pageBytesMax + 128 * 1024
 /** What is read of the log for a page: a record of a page is longer by its frame than it is in the log. */
 const readShare = 0.65
 const readBytesMin = 128 * 1024
+const readBytesMax = pageBytesMax * readShare
 
 export interface StreamOperationsOptions {
   readonly catalogue: Catalogue
@@ -38,9 +40,11 @@ export const wireShardId = (shard: Pick<Shard, 'createdAt' | 'id'>): string =>
 export class StreamOperations {
   readonly #options: StreamOperationsOptions
   readonly #memory = new AnswerMemory(answerBytes)
+  readonly #ahead: ReadAhead
 
   constructor(options: StreamOperationsOptions) {
     this.#options = options
+    this.#ahead = new ReadAhead(options.log, options.clock)
   }
 
   async listStreams(input: Input): Promise<object> {
@@ -218,6 +222,7 @@ export class StreamOperations {
         ended = page.ended
         break
       }
+      let done = 0
       let isCut = false
       for (const chunk of page.chunks) {
         const cursor = new ChunkCursor(chunk)
@@ -239,13 +244,15 @@ export class StreamOperations {
           next = (cursor.sequence + 1) as Sequence
         }
         if (isCut) break
+        done++
       }
-      // Each record was copied.
-      page.release?.()
       if (!isCut) {
         next = page.next
         ended = page.ended
       }
+      // Each record was copied.
+      if (page.release) page.release()
+      else if (full()) this.#ahead.keep(shard, next, { ...page, chunks: page.chunks.slice(done) }, readBytesMax)
     }
     // Where a closed shard ends there is no further iterator: the member is missing, not null.
     const following = ended ? '' : `,"NextShardIterator":${JSON.stringify(this.#iterator(arn, shard, next))}`
@@ -255,7 +262,7 @@ export class StreamOperations {
 
   async #readPage(shard: ShardId, from: Sequence, bytes: number) {
     try {
-      return await this.#options.log.read(shard, from, { bytesMax: Math.max(readBytesMin, bytes) })
+      return await this.#ahead.read(shard, from, Math.max(readBytesMin, bytes))
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'TRIMMED') throw pastOldest()
       throw error
