@@ -58,6 +58,8 @@ export interface RunFailure {
   readonly stage: number | undefined
   /** Whether this pipeline is to blame; a thread that another one took down is no attempt of ours. */
   readonly isCounted: boolean
+  /** A thread took too much memory, and this pipeline may be why. */
+  readonly isOfMemory?: boolean
 }
 
 /** What the last commit left behind. */
@@ -243,7 +245,7 @@ export class PipelineRun {
           stage: task().stage,
           isCounted: true,
         }),
-      lost: (error, place, isCulprit) =>
+      lost: (error, { place, isCulprit, isOfMemory }) =>
         this.#fail({
           error,
           stack: undefined,
@@ -251,6 +253,7 @@ export class PipelineRun {
           shard: shardOf(task()),
           stage: task().stage,
           isCounted: isCulprit,
+          isOfMemory,
         }),
     }
   }
@@ -378,6 +381,8 @@ export class PipelineRun {
       .finally(() => {
         this.#committing = undefined
         this.#schedule()
+        // A careful run reads nothing while one is in flight.
+        this.#pump()
         void this.#awaitFiles()
       })
   }

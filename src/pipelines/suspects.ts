@@ -10,6 +10,9 @@ export interface Accusation {
   readonly stage: StageId | undefined
 }
 
+/** Records between two commits of a quarantine, narrower after each end for memory. */
+const quarantineRecords = [1024, 32, 1] as const
+
 interface Suspect {
   readonly poison: Omit<Poison, 'attempts'>
   attempts: number
@@ -17,12 +20,14 @@ interface Suspect {
 
 /**
  * The records under which runs of a pipeline ended. One that ended `attemptsMax` of them is parked by the next run without being
- * tried again. Memory names only who asked for the last of it, so there a record is believed when it is named twice in a row.
+ * tried again. Memory names only who asked for the last of it: there the record is searched for in quarantine, where fewer and
+ * fewer are read between two commits, and believed when it is the only one.
  */
 export class Suspects {
   readonly #attemptsMax: number
   readonly #suspects = new Map<string, Suspect>()
-  #last: string | undefined
+  /** Index into `quarantineRecords`; undefined: no quarantine. */
+  #narrowness: number | undefined
   /** The highest sequence number of a suspect: until the positions have passed it, a run is careful. */
   until = -1
 
@@ -30,15 +35,26 @@ export class Suspects {
     this.#attemptsMax = attemptsMax
   }
 
-  /** False when no record is known, or none is believed to be to blame. */
+  /** In quarantine: how many records may be read between two commits. */
+  get recordsMax(): number | undefined {
+    return this.#narrowness === undefined ? undefined : quarantineRecords[this.#narrowness]
+  }
+
+  /** The run took too much memory: the next one reads less at a time. False when less is not possible. */
+  narrow({ sequence = -1 }: Place): boolean {
+    if (this.recordsMax === 1) return false
+    this.#narrowness = this.#narrowness === undefined ? 0 : this.#narrowness + 1
+    this.until = Math.max(this.until, sequence)
+    return true
+  }
+
+  /** False when no record is known to be to blame. */
   accuse({ error, stack, place, stage }: Accusation): boolean {
     const { node, sequence, parkAt } = place
     if (node === undefined || sequence === undefined || stage === undefined) return false
     const isTooLarge = error.code === 'EFFECT_TOO_LARGE'
     const at = isTooLarge ? undefined : parkAt ? parkAt.place : node
     const name = `${stage} ${at ?? 'entry'} ${sequence}`
-    const isBelieved = !isOfMemory(error) || this.#last === name
-    this.#last = name
     const known = this.#suspects.get(name)
     const reason = parkAt?.error ?? { code: error.code, message: error.message, stack }
     const suspect: Suspect = {
@@ -47,7 +63,7 @@ export class Suspects {
     }
     this.#suspects.set(name, suspect)
     this.until = Math.max(this.until, sequence)
-    return isBelieved
+    return true
   }
 
   /** What is to be parked without being tried. */
@@ -59,10 +75,7 @@ export class Suspects {
 
   clear(): void {
     this.#suspects.clear()
-    this.#last = undefined
+    this.#narrowness = undefined
     this.until = -1
   }
 }
-
-const isOfMemory = ({ cause }: MillraceError): boolean =>
-  (cause as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY'

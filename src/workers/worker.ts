@@ -1,11 +1,13 @@
 /** The entry of a worker thread: one long-running call, which serves its port until it is told to stop. */
 import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { getHeapStatistics } from 'node:v8'
 import type { MessagePort } from 'node:worker_threads'
 import { describePlan, planOf } from '../operators/index.js'
 import { type NodeId, type PipelinePlan, StepError, stackOf } from '../operators/task/index.js'
 import { HostedSink, type SinkThread } from './hosted-sink.js'
 import { HostedTask, type TaskThread, turnMs } from './hosted-task.js'
+import { LiveHeap } from './live-heap.js'
 import { Peers } from './peers.js'
 import { describingTask, type FromWorker, type ToWorker, Trace, type WireError, wireError } from './protocol.js'
 import { surround } from './surroundings.js'
@@ -37,6 +39,7 @@ class WorkerSide {
   readonly #sinks = new Map<number, HostedSink>()
   readonly #peers: Peers
   readonly #thread: TaskThread
+  readonly #heap = new LiveHeap()
   /** Tasks that have something to do, in the order in which they came to have it. */
   readonly #ready: HostedTask[] = []
   #isRunning = false
@@ -139,7 +142,7 @@ class WorkerSide {
   take(message: Exclude<ToWorker, { kind: 'stop' }>): void {
     switch (message.kind) {
       case 'ping':
-        return this.#trace.answer()
+        return this.#trace.answer(getHeapStatistics().external_memory, this.#heap.bytes)
       case 'peer':
         return this.#peers.add(message.thread, message.port)
       case 'describe':
@@ -256,6 +259,7 @@ class WorkerSide {
     for (const task of this.#tasks.values()) task.close()
     for (const sink of this.#sinks.values()) void sink.close()
     this.#peers.close()
+    this.#heap.close()
   }
 }
 
