@@ -369,6 +369,11 @@ export class Pipeline {
     this.#epochBytesMax = this.#around.limits.epochBytesMax
   }
 
+  /** Whether what fails is parked; else it stops the pipeline. */
+  get #parks(): boolean {
+    return (this.#row.plan.onError ?? this.#around.limits.onError) === 'park'
+  }
+
   async #failed({ error, stack, place, shard, stage, isCounted, isOfMemory = false }: RunFailure): Promise<void> {
     const { clock, logger, limits } = this.#around
     const name = this.#row.plan.name
@@ -392,12 +397,12 @@ export class Pipeline {
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
     // What took the memory is searched for first, in quarantine.
-    const isSearched = limits.onError === 'park' && isOfMemory && this.#suspects.narrow(place)
+    const isSearched = this.#parks && isOfMemory && this.#suspects.narrow(place)
     if (isSearched) this.#isCareful = true
-    const isAttempt = (isCounted || (isOfMemory && limits.onError === 'park')) && !isTooMuch && !isSearched
+    const isAttempt = (isCounted || (isOfMemory && this.#parks)) && !isTooMuch && !isSearched
     // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
-    const isOfRecord = limits.onError === 'park' && isAttempt && this.#suspects.accuse({ error, stack, place, stage })
-    if (limits.onError === 'park' && isAttempt) this.#isCareful = true
+    const isOfRecord = this.#parks && isAttempt && this.#suspects.accuse({ error, stack, place, stage })
+    if (this.#parks && isAttempt) this.#isCareful = true
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++
       this.failures++
@@ -596,6 +601,7 @@ export class Pipeline {
       ...(this.#openOutboxes.size === 0
         ? {}
         : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
+      onError: this.#parks ? 'park' : 'stop',
       parked: {
         records: this.#parked.count,
         keys: this.#parked.queues().length,

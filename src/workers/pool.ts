@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { Shape } from '../log/bodies.js'
-import type { NodeId, PlanDescription } from '../operators/index.js'
+import type { NodeId, PlanDescription, StateQuestion } from '../operators/index.js'
 import type { ChannelId, ParkAt, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
 import { overMemory } from './memory-watch.js'
@@ -16,6 +16,7 @@ import {
   type TaskAddress,
   type TaskWork,
   type WireError,
+  wireError,
 } from './protocol.js'
 import { rowsIn } from './rows/row-buffer.js'
 import type { PackedBarrier } from './rows/task-rows.js'
@@ -133,6 +134,8 @@ export class WorkerPool {
   restarts = 0
   /** Of these, those that took too much memory. */
   memoryRestarts = 0
+  /** What a step has committed for a key, packed, for user code that asks. */
+  answerState: ((question: StateQuestion) => Promise<Buffer | undefined>) | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -325,6 +328,13 @@ export class WorkerPool {
       case 'log':
         this.#options.logger[message.level]({ pipeline: message.label }, message.text)
         return
+      case 'askState':
+        this.#askState(message.question).then(
+          (value) => thread.say({ kind: 'state', request: message.request, value, error: undefined }),
+          (error: unknown) =>
+            thread.say({ kind: 'state', request: message.request, value: undefined, error: wireError(error) }),
+        )
+        return
       case 'delivered':
         thread.sinks.get(message.task)?.delivered(message.request, message.error)
         return
@@ -359,6 +369,11 @@ export class WorkerPool {
           parkAt: message.parkAt,
         })
     }
+  }
+
+  async #askState(question: StateQuestion): Promise<Buffer | undefined> {
+    if (!this.answerState) throw new MillraceError('NOT_READY', 'The store is being opened.')
+    return this.answerState(question)
   }
 
   /** A thread is gone: by its time-out, its memory, an exit, or because the pool closes. */

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Shape } from '../log/bodies.js'
-import type { PlanDescription } from '../operators/index.js'
+import type { PlanDescription, StateQuestion } from '../operators/index.js'
 import type {
   ChannelId,
   KeySchema,
@@ -133,6 +133,13 @@ export type ToWorker =
     }
   | { readonly kind: 'timers'; readonly task: number; readonly request: number; readonly page: TimerPage }
   | { readonly kind: 'close'; readonly task: number }
+  /** What user code asked with `stateOf`: the value as it is stored, or why there is none. */
+  | {
+      readonly kind: 'state'
+      readonly request: number
+      readonly value: Uint8Array | undefined
+      readonly error: WireError | undefined
+    }
   | {
       readonly kind: 'openSink'
       readonly task: number
@@ -162,6 +169,7 @@ export type FromWorker =
   | { readonly kind: 'ticked'; readonly task: number }
   | { readonly kind: 'fetchCells'; readonly task: number; readonly request: number; readonly keys: PackedRows }
   | { readonly kind: 'fetchTimers'; readonly task: number; readonly request: number; readonly wanted: TimerRequest }
+  | { readonly kind: 'askState'; readonly request: number; readonly question: StateQuestion }
   | {
       readonly kind: 'failed'
       readonly task: number
