@@ -335,7 +335,11 @@ export const configSchema = z.strictObject({
   pipelines: z
     .strictObject({
       pipelinesMax: count(256, 'How many there may be.', 10_000),
-      barrierMs: ms(20, 'A pipeline commits at least this often while it has something to commit.', 0),
+      barrierMs: ms(
+        20,
+        'Pause between two commits of a pipeline while it has more to read. One that has read all pauses as long as its last commit took, at most.',
+        0,
+      ),
       barrierTimeoutMs: ms(
         60_000,
         'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.',

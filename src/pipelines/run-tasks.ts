@@ -109,6 +109,12 @@ export class RunTasks {
     return false
   }
 
+  /** Whether every source has read all that there is. */
+  get isCaughtUp(): boolean {
+    for (const { source } of this.#sources.values()) if (source && !source.task.isCaughtUp) return false
+    return true
+  }
+
   /** Whether every source is gone and everything of it has been read and committed. */
   get isDrained(): boolean {
     const { sources, log } = this.#options

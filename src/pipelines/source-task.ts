@@ -77,6 +77,11 @@ export class SourceTask {
     return this.#sent.next > sequence || ((this.#isCaughtUp || this.#isEnded) && this.#sent.next === this.#next)
   }
 
+  /** Whether it has read all that there is. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp || this.#isEnded || this.#isOver
+  }
+
   /** Whether it came to the end of its shard. */
   get isEnded(): boolean {
     return this.#isEnded

@@ -1,14 +1,6 @@
 import type { Commit } from '../commit/index.js'
 import type { NodeDescription, NodeId, StateQuestion } from '../operators/index.js'
-import {
-  type CellName,
-  encodeKey,
-  hashOfKey,
-  opened,
-  packState,
-  type Stages,
-  unpackState,
-} from '../operators/task/index.js'
+import { type CellName, encodeKey, hashOfKey, opened, type Stages, unpackState } from '../operators/task/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { encodeKeyValue, normaliseNumber } from '../tables/index.js'
@@ -80,10 +72,7 @@ export async function cellOfKey(
     const stored = await commit.readDurable(
       stateKey(start, { ...bytes, state: numbers[node] as number, name: cell as CellName | undefined }),
     )
-    if (!stored) continue
-    const content = unpackState(cellOfState(stored).value)
-    const envelope = opened(content)
-    return packState(envelope ? envelope.value : content)
+    if (stored) return Buffer.from(cellOfState(stored).value)
   }
   return undefined
 }

@@ -1,5 +1,5 @@
 import type { StateQuestion } from '../operators/index.js'
-import { unpackState } from '../operators/task/index.js'
+import { opened, unpackState } from '../operators/task/index.js'
 import { type ErrorCode, MillraceError } from '../runtime/errors.js'
 import type { ToWorker } from './protocol.js'
 
@@ -38,6 +38,13 @@ export class StateQuestions {
     if (error) {
       const { code = 'INTERNAL', message, remedy } = error
       waiting?.reject(new MillraceError(code as ErrorCode, message, remedy === undefined ? {} : { remedy }))
-    } else waiting?.resolve(value && unpackState(value))
+    } else waiting?.resolve(value && contentOf(value))
   }
+}
+
+/** What a cell holds, without what is known of it beside. */
+function contentOf(packed: Uint8Array): unknown {
+  const content = unpackState(packed)
+  const envelope = opened(content)
+  return envelope ? envelope.value : content
 }

@@ -168,6 +168,7 @@ it('functions of one pipeline ask for what another has committed', async () => {
   )
   await daemon.v1('POST', 'pipelines', { bundle: await bundleModule(path) })
   await caughtUp('pipeline:asking')
+  expect(await daemon.v1('GET', 'parked?pipeline=asking')).toMatchObject({ parked: [] })
   const { shards } = await daemon.v1<{ shards: { id: number }[] }>('GET', 'streams/answers/shards')
   const { records } = await daemon.v1<{ records: { value: string[] }[] }>(
     'GET',
