@@ -397,11 +397,13 @@ export class Pipeline {
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
     // What took the memory is searched for first, in quarantine.
-    const isSearched = this.#parks && isOfMemory && this.#suspects.narrow(place)
+    const isCertain = !isOfMemory || this.#suspects.recordsMax === 1
+    const isSearched = this.#parks && isOfMemory && this.#suspects.narrow()
     if (isSearched) this.#isCareful = true
     const isAttempt = (isCounted || (isOfMemory && this.#parks)) && !isTooMuch && !isSearched
     // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
-    const isOfRecord = this.#parks && isAttempt && this.#suspects.accuse({ error, stack, place, stage })
+    const isOfRecord =
+      this.#parks && (isAttempt || isSearched) && this.#suspects.accuse({ error, stack, place, stage, isCertain })
     if (this.#parks && isAttempt) this.#isCareful = true
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++
