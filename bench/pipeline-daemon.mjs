@@ -43,6 +43,13 @@ export class PipelineDaemon {
     return JSON.parse(String(answer.body))
   }
 
+  async text(path) {
+    const client = this.#free.pop() ?? new RawClient(this.#port)
+    const { body } = await client.request('GET', path, {}, Buffer.alloc(0))
+    this.#free.push(client)
+    return String(body)
+  }
+
   aws(operation, body) {
     return this.call('POST', '/', body, 'application/x-amz-json-1.0', {
       'x-amz-target': `DynamoDB_20120810.${operation}`,

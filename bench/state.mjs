@@ -71,6 +71,13 @@ let largest = 0
 const watch = setInterval(() => {
   largest = Math.max(largest, residentMegabytes(daemon.pid))
 }, 200)
+/** Megabytes that a gauge of the daemon's shows. */
+async function gauge(name) {
+  const text = String(await daemon.text('/metrics'))
+  const found = text.split('\n').find((line) => line.startsWith(`millrace_${name} `))
+  return Math.round(Number(found?.split(' ').pop() ?? 0) / 2 ** 20)
+}
+
 async function measured(name, from, to) {
   largest = 0
   const began = performance.now()
@@ -84,6 +91,11 @@ async function measured(name, from, to) {
     'us CPU a key': Number(((processorTime(daemon.pid).all - cpu) / (to - from)).toFixed(1)),
     'MiB resident': Math.round(residentMegabytes(daemon.pid)),
     'MiB at most': Math.round(largest),
+    'MiB heap of the main thread': await gauge('process_memory_bytes{kind="heap"}'),
+    'MiB block cache': await gauge('store_block_cache_bytes'),
+    'MiB write buffers': await gauge('store_bytes{kind="memory"}'),
+    'MiB tail cache': await gauge('tail_cache_bytes'),
+    'MiB on disk': await gauge('store_bytes{kind="files"}'),
   }
   rows.push(row)
   console.log(JSON.stringify(row))

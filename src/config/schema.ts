@@ -337,7 +337,7 @@ export const configSchema = z.strictObject({
       pipelinesMax: count(256, 'How many there may be.', 10_000),
       barrierMs: ms(
         20,
-        'Pause between two commits of a pipeline while it has more to read. One that has read all pauses as long as its last commit took, at most.',
+        'Pause between two commits of a pipeline while it has more to read. One that has read all pauses half as long as its last commit took, at most.',
         0,
       ),
       barrierTimeoutMs: ms(

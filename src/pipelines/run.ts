@@ -322,12 +322,12 @@ export class PipelineRun {
 
   /**
    * `barrierMs` where more waits to be read, which then shares a commit. Where all is read, waiting gains nothing but fewer
-   * commits: as long as the last one took is enough for those to take half of the time at most.
+   * commits: half as long as the last one took is enough for the thread to do other things, too.
    */
   get #pauseMs(): number {
     const { limits } = this.#options
     if (this.#epochBytes >= limits.epochBytesMax) return 0
-    return this.#tasks.isCaughtUp ? Math.min(limits.barrierMs, this.#barrierTookMs) : limits.barrierMs
+    return this.#tasks.isCaughtUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.barrierMs
   }
 
   /** Has a barrier sent when a file is to be rolled though nothing is written to it. */
