@@ -95,7 +95,7 @@ function keysOf({ row, stages }: StateQuery, node: NodeId, values: readonly unkn
   const names = new Set(row.sources.map(({ hashKeyName = 'key' }) => hashKeyName))
   // Where partition keys meet others, they are sent as people see them: `{ListId: 1}`.
   const isPartition = (stage?.entries ?? []).some((entry) => row.plan.nodes[entry]?.kind === 'keyByPartition')
-  const all = isPartition ? values.flatMap((value) => [...names].map((name) => ({ [name]: value }))) : values
+  const all = isPartition ? values.flatMap((value) => asPartition(value, [...names])) : values
   return all.flatMap((value) => {
     try {
       const { hi, lo } = hashOfKey(value)
@@ -106,6 +106,9 @@ function keysOf({ row, stages }: StateQuery, node: NodeId, values: readonly unkn
     }
   })
 }
+
+const asPartition = (value: unknown, names: readonly string[]): unknown[] =>
+  typeof value === 'object' && value !== null ? [value] : names.map((name) => ({ [name]: value }))
 
 /** A partition key as a text; it may be given as functions see it, `{ListId: 1}`. */
 function partitionOf(value: unknown): string {
