@@ -1,5 +1,6 @@
-// From a PutItem to its result in the table of a pipeline (table, keyed count, table): at half of what it can take.
-//   npm run bench -- latency [--seconds 20] [--clients 64] [--keys 1000]
+// From a PutItem to its result in the table of a pipeline (table, keyed count, table): at half of what it can take, or at
+// a rate that is given.
+//   npm run bench -- latency [--seconds 20] [--clients 64] [--keys 1000] [--rate 500]
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,6 +14,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '20' },
     clients: { type: 'string', default: '64' },
     keys: { type: 'string', default: '1000' },
+    rate: { type: 'string' },
   },
 })
 const seconds = Number(flags.seconds)
@@ -49,20 +51,21 @@ async function put(number, isWatched = false) {
   latencies.push(performance.now() - at)
 }
 
-// The most that it takes: every client writes as fast as it is answered, over keys of its own.
 let n = 0
-const stopAt = performance.now() + seconds * 500
-const began = performance.now()
-await Promise.all(
-  Array.from({ length: Number(flags.clients) }, async () => {
-    while (performance.now() < stopAt) await put(n++ % keys)
-  }),
-)
-await daemon.caughtUp('counts')
-const most = n / ((performance.now() - began) / 1000)
-console.log(
-  `the most: ${Math.round(most)} writes/s with ${flags.clients} clients, the pipeline through with all of them`,
-)
+/** Writes a second: every client writes as fast as it is answered, and the pipeline is through with all of them. */
+async function most() {
+  const stopAt = performance.now() + seconds * 500
+  const began = performance.now()
+  await Promise.all(
+    Array.from({ length: Number(flags.clients) }, async () => {
+      while (performance.now() < stopAt) await put(n++ % keys)
+    }),
+  )
+  await daemon.caughtUp('counts')
+  const found = n / ((performance.now() - began) / 1000)
+  console.log(`the most: ${Math.round(found)} writes/s with ${flags.clients} clients`)
+  return found
+}
 
 /** Asks for the result until it is there: what asking itself costs is in the figure. */
 async function visible(user, times) {
@@ -72,7 +75,8 @@ async function visible(user, times) {
   }
 }
 
-const rate = most / 2
+const rate = flags.rate === undefined ? (await most()) / 2 : Number(flags.rate)
+const { barrier } = await daemon.call('GET', '/v1/pipelines/counts')
 const pending = new Set()
 const cpu = processorTime(daemon.pid)
 const start = performance.now()
@@ -90,6 +94,7 @@ while (performance.now() - start < seconds * 1000) {
 }
 await Promise.all(pending)
 const used = processorTime(daemon.pid)
+const { committed } = (await daemon.call('GET', '/v1/pipelines/counts')).barrier
 const ran = (performance.now() - start) / 1000
 const result = summary(latencies)
 const answered = summary(puts)
@@ -105,6 +110,8 @@ console.table([
     'visible p99 ms': Number(result.p99.toFixed(2)),
     'visible max ms': Number(result.max.toFixed(2)),
     'p99 at most': Number(bound.toFixed(2)),
+    'commits/s of the pipeline': Math.round((committed - barrier.committed) / ran),
+    'daemon us CPU a write': Math.round((used.all - cpu.all) / sent),
     'daemon cores': Number(((used.all - cpu.all) / 1e6 / ran).toFixed(2)),
   },
 ])

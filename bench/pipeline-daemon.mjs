@@ -20,6 +20,8 @@ export class PipelineDaemon {
       stdio: ['ignore', 'pipe', process.env.BENCH_LOG ? 'inherit' : 'ignore'],
       env: { ...process.env, ...env },
     })
+    // Also where the benchmark fails.
+    process.on('exit', () => child.kill('SIGKILL'))
     const port = await new Promise((resolve) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
         const ready = /ready http:\/\/[^:]+:(\d+)/.exec(line)
