@@ -13,7 +13,7 @@ const env = {
   MILLRACE_WORKERS_THREADS: '1',
   MILLRACE_WORKERS_HEAP_BYTES_MAX: String(64 * MiB),
   MILLRACE_WORKERS_EXTERNAL_BYTES_MAX: String(96 * MiB),
-  MILLRACE_WORKERS_RSS_BYTES_MAX: String(1024 * MiB),
+  MILLRACE_WORKERS_RSS_BYTES_MAX: String(768 * MiB),
   // No thread is ended for the time that it takes.
   MILLRACE_PIPELINES_STEP_TIMEOUT_MS: '120000',
   MILLRACE_PIPELINES_BARRIER_TIMEOUT_MS: '600000',
@@ -53,7 +53,7 @@ async function deploy(source: string): Promise<View> {
   return daemon.v1<View>('POST', 'pipelines', { bundle: await bundleModule(path) })
 }
 const show = (name: string) => daemon.v1<View>('GET', `pipelines/${name}`)
-const until = { timeout: 100_000, interval: 50 }
+const until = { timeout: 240_000, interval: 50 }
 
 async function caughtUp(name: string): Promise<void> {
   await expect.poll(async () => (await daemon.v1<{ lag: number }>('GET', `groups/pipeline:${name}`)).lag, until).toBe(0)
