@@ -13,6 +13,7 @@ const parts = [
   'store.mjs',
   'load.mjs',
   'process.mjs',
+  'pipeline-daemon.mjs',
   'table-loads.mjs',
   'table-server.mjs',
 ]

@@ -76,6 +76,7 @@ export {
   session,
   sink,
   sliding,
+  stateOf,
   stream,
   type TableJoinOptions,
   type TableJoinType,

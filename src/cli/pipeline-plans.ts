@@ -14,7 +14,8 @@ export function registerPlanCommands(pipelines: Command): void {
       const plan = await describeModule(file)
       if (globals(command).json) return printJson(plan)
       const { topologyText } = await import('../operators/plan/index.js')
-      process.stdout.write(`${plan.name}\n${topologyText(plan)}\n`)
+      const onError = plan.onError ? `  (onError: ${plan.onError})` : ''
+      process.stdout.write(`${plan.name}${onError}\n${topologyText(plan)}\n`)
     })
   pipelines
     .command('diff <file>')
@@ -28,11 +29,14 @@ export function registerPlanCommands(pipelines: Command): void {
       if (globals(command).json) printJson({ name: plan.name, isDeployed: deployed !== undefined, changes })
       else {
         if (!deployed) note(`${plan.name} is not deployed: all of it is new`)
+        else if (deployed.onError !== plan.onError) note(`onError: ${saidOf(deployed)} becomes ${saidOf(plan)}`)
         process.stdout.write(`${differenceText(changes)}\n`)
       }
       if (deployed) checkRedeploy(deployed, plan)
     })
 }
+
+const saidOf = ({ onError }: PlanDescription): string => onError ?? 'that of the daemon'
 
 async function deployedPlan(client: Client, name: string): Promise<PlanDescription | undefined> {
   try {

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { z } from 'zod'
 
 const KiB = 1024
@@ -23,6 +23,12 @@ const share = (initial: number, description: string, max = 100) =>
   z.number().min(0.01).max(max).default(initial).describe(description)
 const rate = (initial: number, description: string, min = 1) =>
   z.number().min(min).max(Number.MAX_SAFE_INTEGER).default(initial).describe(description)
+
+/** Three quarters of the machine's memory, or of what its container lets the process have. */
+function rssBytesInitial(): number {
+  const constrained = process.constrainedMemory() ?? 0
+  return Math.floor(0.75 * (constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()))
+}
 
 /** An access key as it is written down. A slash in its id would end the id where a request names it. */
 export const keyForm = /^[^:/\s,]+:[^:\s,]+(:[^:\s,]+)?$/
@@ -313,13 +319,27 @@ export const configSchema = z.strictObject({
         initialText: 'one less than the processors, at least 1',
       }),
       heapBytesMax: bytes(512 * MiB, 'JavaScript heap of one worker thread.', 16 * MiB),
+      externalBytesMax: bytes(
+        512 * MiB,
+        'Memory of one worker thread outside of its heap (Buffers); above it the thread is replaced, and its pipelines go on from their last commits.',
+        16 * MiB,
+      ),
+      rssBytesMax: bytes(
+        rssBytesInitial(),
+        'Size of the whole process above which the worker thread with the largest memory outside of its heap is ended.',
+        64 * MiB,
+      ).meta({ initialText: 'three quarters of the memory that the process may use' }),
     })
     .prefault({})
     .describe('Threads that run user code.'),
   pipelines: z
     .strictObject({
       pipelinesMax: count(256, 'How many there may be.', 10_000),
-      barrierMs: ms(20, 'A pipeline commits at least this often while it has something to commit.', 0),
+      barrierMs: ms(
+        20,
+        'Pause between two commits of a pipeline while it has more to read. One that has read all pauses half as long as its last commit took, at most.',
+        0,
+      ),
       barrierTimeoutMs: ms(
         60_000,
         'A barrier older than this fails its pipeline and names the task it waits for. Above stepTimeoutMs.',

@@ -81,6 +81,7 @@ export {
   type UserSink,
   withoutSecrets,
 } from './plan/index.js'
+export { answerStateOf, type StateQuestion, stateOf } from './state-of.js'
 export * from './types.js'
 export {
   type AlignedOptions,

@@ -73,6 +73,8 @@ export interface PipelineView {
   readonly error: Failure | undefined
   /** What is on its way out, by sink. */
   readonly outboxes?: readonly ({ readonly sink: string } & OutboxView)[]
+  /** What becomes of a record that its step cannot take. */
+  readonly onError: 'park' | 'stop'
   /** What waits because it failed, or came behind what failed. `isFull`: the sources wait as well. */
   readonly parked: { readonly records: number; readonly keys: number; readonly isFull: boolean }
   readonly plan: PlanDescription

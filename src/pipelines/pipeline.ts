@@ -224,7 +224,8 @@ export class Pipeline {
     this.#taken = this.#retries
     const retries = await this.#rowsParked().queues(this.#taken)
     if (!this.#isCareful && retries.length === 0) return undefined
-    return { until: this.#suspects.until, poison: this.#suspects.poison(), retries }
+    const { until, recordsMax } = this.#suspects
+    return { until, poison: this.#suspects.poison(), retries, recordsMax }
   }
 
   #rowsParked(): ParkedRows {
@@ -368,7 +369,12 @@ export class Pipeline {
     this.#epochBytesMax = this.#around.limits.epochBytesMax
   }
 
-  async #failed({ error, stack, place, shard, stage, isCounted }: RunFailure): Promise<void> {
+  /** Whether what fails is parked; else it stops the pipeline. */
+  get #parks(): boolean {
+    return (this.#row.plan.onError ?? this.#around.limits.onError) === 'park'
+  }
+
+  async #failed({ error, stack, place, shard, stage, isCounted, isOfMemory = false }: RunFailure): Promise<void> {
     const { clock, logger, limits } = this.#around
     const name = this.#row.plan.name
     await this.#run?.ended()
@@ -390,10 +396,15 @@ export class Pipeline {
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
-    const isAttempt = isCounted && !isTooMuch
+    // What took the memory is searched for first, in quarantine.
+    const isCertain = !isOfMemory || this.#suspects.recordsMax === 1
+    const isSearched = this.#parks && isOfMemory && this.#suspects.narrow()
+    if (isSearched) this.#isCareful = true
+    const isAttempt = (isCounted || (isOfMemory && this.#parks)) && !isTooMuch && !isSearched
     // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
-    const isOfRecord = limits.onError === 'park' && isAttempt && this.#suspects.accuse({ error, stack, place, stage })
-    if (limits.onError === 'park' && isAttempt) this.#isCareful = true
+    const isOfRecord =
+      this.#parks && (isAttempt || isSearched) && this.#suspects.accuse({ error, stack, place, stage, isCertain })
+    if (this.#parks && isAttempt) this.#isCareful = true
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++
       this.failures++
@@ -544,6 +555,11 @@ export class Pipeline {
     return new Map([...this.#parked.counts()].map(([step, count]) => [labels.get(step) ?? `${step}`, count]))
   }
 
+  /** Whether it is alone in a thread, since one of its records took too much memory. */
+  get isQuarantined(): boolean {
+    return this.#suspects.recordsMax !== undefined
+  }
+
   get isParkedFull(): boolean {
     return this.#parked.isFull
   }
@@ -587,6 +603,7 @@ export class Pipeline {
       ...(this.#openOutboxes.size === 0
         ? {}
         : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
+      onError: this.#parks ? 'park' : 'stop',
       parked: {
         records: this.#parked.count,
         keys: this.#parked.queues().length,

@@ -1,7 +1,7 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StartPosition, StreamId } from '../log/index.js'
-import type { NodeId, PlanDescription } from '../operators/index.js'
+import type { NodeId, PlanDescription, StateQuestion } from '../operators/index.js'
 import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
@@ -38,7 +38,7 @@ import {
 import { storedState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
 import { sourcesOf } from './sources.js'
-import { type ShownState, stateOfKey } from './state-query.js'
+import { cellOfKey, type ShownState, stateOfKey } from './state-query.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
@@ -107,6 +107,7 @@ export class Pipelines {
     for (const row of rows) if (row.state !== 'deleting') pipelines.#pipelines.set(row.plan.name, pipelines.#make(row))
     for (const row of rows) if (row.state === 'deleting') await pipelines.#forget(row)
     await closeOrphans(options.log, rows)
+    options.workers.answerState = (question) => pipelines.#answerState(question)
     pipelines.#modules.keepOnly(rows.map((row) => row.module))
     return pipelines
   }
@@ -152,6 +153,13 @@ export class Pipelines {
     const { commit, storage } = this.#options
     const { row } = this.#pipeline(name)
     return stateOfKey({ row, stages: stagesOf(row.plan.nodes), commit, storage }, key, step)
+  }
+
+  /** The same of one cell, for user code that asks (`stateOf`). */
+  async #answerState({ pipeline, ...question }: StateQuestion): Promise<Buffer | undefined> {
+    const { commit, storage } = this.#options
+    const { row } = this.#pipeline(pipeline)
+    return cellOfKey({ row, stages: stagesOf(row.plan.nodes), commit, storage }, question)
   }
 
   /**
@@ -573,6 +581,7 @@ export class Pipelines {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#options.workers.answerState = undefined
     await Promise.all(
       [...this.#pipelines.values()].map((pipeline) =>
         pipeline

@@ -28,6 +28,11 @@ export interface CarefulRun {
   readonly until: number
   readonly poison: readonly Poison[]
   readonly retries: readonly RetriedQueue[]
+  /**
+   * In quarantine: its tasks are alone in a thread, and so many records of each shard are read between two commits.
+   * undefined: it runs beside others.
+   */
+  readonly recordsMax: number | undefined
 }
 
 /** What waits in a pipeline, as one run takes it. */

@@ -87,6 +87,10 @@ export class RunTasks {
     for (const stage of [...options.stages.stages].reverse()) if (stage.kind === 'keyed') this.#openKeyed(stage)
   }
 
+  get #isAlone(): boolean {
+    return this.#options.parking.careful?.recordsMax !== undefined
+  }
+
   get count(): number {
     return this.#sources.size + [...this.#keyed.values()].reduce((sum, tasks) => sum + tasks.length, 0)
   }
@@ -103,6 +107,12 @@ export class RunTasks {
   get hasProgress(): boolean {
     for (const { source } of this.#sources.values()) if (source?.task.hasProgress) return true
     return false
+  }
+
+  /** Whether every source has read all that there is. */
+  get isCaughtUp(): boolean {
+    for (const { source } of this.#sources.values()) if (source && !source.task.isCaughtUp) return false
+    return true
   }
 
   /** Whether every source is gone and everything of it has been read and committed. */
@@ -141,7 +151,7 @@ export class RunTasks {
         high: { hi: (last + 1) * 2 ** 24 - 1, lo: 2 ** 32 - 1 },
       }
       const options = this.#open(stage.id, i, exits, undefined, times.ofStage(stage.id), range)
-      const handle = workers.open(options, listener, row.id + i)
+      const handle = workers.open(options, listener, { place: row.id + i, isAlone: this.#isAlone })
       const task: RunTask = {
         label: `task ${i + 1} of ${stageLabel(row.plan, stages, stage.id)}`,
         owner,
@@ -315,6 +325,7 @@ export class RunTasks {
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
       until: row.bounded?.until,
+      recordsMax: this.#options.parking.careful?.recordsMax,
       isChildless: () => {
         const { until = Number.POSITIVE_INFINITY } = row.bounded ?? {}
         const children = log.shard(position.shard)?.children ?? []
@@ -327,7 +338,7 @@ export class RunTasks {
     const listener = listen(() => entry)
     const range = { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } }
     const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored, range), isEnded: position.ended }
-    const handle = workers.open(opened, listener)
+    const handle = workers.open(opened, listener, { isAlone: this.#isAlone })
     const entry: RunTask = {
       label: `the task of shard ${position.shard}`,
       owner,

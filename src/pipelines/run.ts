@@ -58,6 +58,8 @@ export interface RunFailure {
   readonly stage: number | undefined
   /** Whether this pipeline is to blame; a thread that another one took down is no attempt of ours. */
   readonly isCounted: boolean
+  /** A thread took too much memory, and this pipeline may be why. */
+  readonly isOfMemory?: boolean
 }
 
 /** What the last commit left behind. */
@@ -126,6 +128,11 @@ export class PipelineRun {
   #timer: Timer | undefined
   #filesTimer: Timer | undefined
   #lastBarrier = 0
+  /** From when the last barrier was sent until it had committed. */
+  #barrierTookMs = 0
+  #sentAt = 0
+  /** When the next one is sent, where that is planned. */
+  #barrierDue = 0
   #isOver = false
   /** Bytes that were handed over since the last barrier. */
   #epochBytes = 0
@@ -243,7 +250,7 @@ export class PipelineRun {
           stage: task().stage,
           isCounted: true,
         }),
-      lost: (error, place, isCulprit) =>
+      lost: (error, { place, isCulprit, isOfMemory }) =>
         this.#fail({
           error,
           stack: undefined,
@@ -251,6 +258,7 @@ export class PipelineRun {
           shard: shardOf(task()),
           stage: task().stage,
           isCounted: isCulprit,
+          isOfMemory,
         }),
     }
   }
@@ -291,20 +299,35 @@ export class PipelineRun {
     }
   }
 
-  /** Sends a barrier when there is something to commit, as soon as the last one returned and `barrierMs` are over. */
+  /** Sends a barrier when there is something to commit, as soon as the last one returned and the pause behind it is over. */
   #schedule(): void {
-    if (this.#isOver || this.#barrier || this.#committing || this.#timer) return
+    if (this.#isOver || this.#barrier || this.#committing) return
     if (this.#isFinishing) return this.#finish()
     if (!this.#hasTicked && !this.#tasks.hasProgress) return
-    const { clock, limits } = this.#options
-    const wait =
-      this.#epochBytes >= limits.epochBytesMax
-        ? 0
-        : Math.max(0, this.#lastBarrier + limits.barrierMs - clock.monotonic())
-    this.#timer = clock.setTimeout(() => {
-      this.#timer = undefined
-      this.#sendBarrier()
-    }, wait)
+    const { clock } = this.#options
+    const due = this.#lastBarrier + this.#pauseMs
+    if (this.#timer) {
+      if (due >= this.#barrierDue) return
+      this.#timer.cancel()
+    }
+    this.#barrierDue = due
+    this.#timer = clock.setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#sendBarrier()
+      },
+      Math.max(0, due - clock.monotonic()),
+    )
+  }
+
+  /**
+   * `barrierMs` where more waits to be read, which then shares a commit. Where all is read, waiting gains nothing but fewer
+   * commits: half as long as the last one took is enough for the thread to do other things, too.
+   */
+  get #pauseMs(): number {
+    const { limits } = this.#options
+    if (this.#epochBytes >= limits.epochBytesMax) return 0
+    return this.#tasks.isCaughtUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.barrierMs
   }
 
   /** Has a barrier sent when a file is to be rolled though nothing is written to it. */
@@ -348,6 +371,7 @@ export class PipelineRun {
     if (this.#isOver) return
     const { clock, limits, row } = this.#options
     const number = ++this.#number
+    this.#sentAt = clock.monotonic()
     const waiting = new Set(this.#tasks.all())
     const timer = clock.setTimeout(() => {
       const late = [...waiting].map((task) => task.label).join(', ')
@@ -378,6 +402,8 @@ export class PipelineRun {
       .finally(() => {
         this.#committing = undefined
         this.#schedule()
+        // A careful run reads nothing while one is in flight.
+        this.#pump()
         void this.#awaitFiles()
       })
   }
@@ -405,6 +431,7 @@ export class PipelineRun {
     const { parking } = this.#options
     const isClean = parking.committed(parts)
     this.#lastBarrier = clock.monotonic()
+    this.#barrierTookMs = this.#lastBarrier - this.#sentAt
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
     if (parking.careful && isClean && this.#tasks.hasPassed(parking.careful.until)) {

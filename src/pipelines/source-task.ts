@@ -1,5 +1,5 @@
 import type { Position } from '../groups/index.js'
-import type { LogPage, Sequence, ShardedLog, ShardId, StreamId } from '../log/index.js'
+import { ChunkCursor, type LogPage, type Sequence, type ShardedLog, type ShardId, type StreamId } from '../log/index.js'
 import type { Clock, Timer } from '../runtime/index.js'
 import type { TaskHandle } from '../workers/index.js'
 
@@ -22,6 +22,8 @@ export interface SourceTaskOptions {
   readonly isIdle: boolean
   /** In a bounded run: the first sequence number that it takes no more. */
   readonly until: Sequence | undefined
+  /** In quarantine: records between two barriers. */
+  readonly recordsMax: number | undefined
   /** Whether nothing that a bounded run reads follows the end of the shard. */
   readonly isChildless: () => boolean
   /** Whether nothing will ever follow the end of the shard. */
@@ -48,6 +50,8 @@ export class SourceTask {
   #idleTimer: Timer | undefined
   #isIdle: boolean
   #isCaughtUp = false
+  /** It has read what it may before the next barrier. */
+  #isFull = false
   /** It came to the bound of its run, or to the end of its shard in one: whether the last barrier that was sent knew. */
   #isOver = false
   #wasOverSent = false
@@ -73,6 +77,11 @@ export class SourceTask {
     return this.#sent.next > sequence || ((this.#isCaughtUp || this.#isEnded) && this.#sent.next === this.#next)
   }
 
+  /** Whether it has read all that there is. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp || this.#isEnded || this.#isOver
+  }
+
   /** Whether it came to the end of its shard. */
   get isEnded(): boolean {
     return this.#isEnded
@@ -93,6 +102,7 @@ export class SourceTask {
       this.#isStopped ||
       this.#isEnded ||
       this.#isOver ||
+      this.#isFull ||
       this.#inFlight >= this.#options.handoversInFlightMax ||
       !this.#options.mayRead()
     )
@@ -110,7 +120,9 @@ export class SourceTask {
     )
   }
 
-  #take(page: LogPage): void {
+  #take(read: LogPage): void {
+    const { recordsMax } = this.#options
+    const page = recordsMax === undefined ? read : firstRecords(read, this.#next, recordsMax)
     const wasWoken = this.#wasWoken
     this.#wasWoken = false
     const from = this.#next
@@ -122,12 +134,13 @@ export class SourceTask {
     // Everything before the bound was there when the run began. What follows in children is no end of event time.
     const hasRead = page.ended ? this.#options.isChildless() : page.chunks.length === 0
     const isOver = until !== undefined && (isPast || hasRead)
-    if (page.chunks.length > 0) this.#handOver(page, from)
+    if (page.chunks.length > 0) this.#handOver(page, from, page === read ? undefined : page.next)
     if (isOver || (page.ended && this.#options.isLast())) {
       this.handle?.end()
       this.#hasTold = true
       this.#isOver = isOver
     }
+    this.#isFull = recordsMax !== undefined && page.chunks.length > 0
     if (page.chunks.length > 0 || wasWoken) this.pump()
     if (page.chunks.length > 0 && !page.ended && !isOver) return
     this.#isCaughtUp = true
@@ -161,7 +174,7 @@ export class SourceTask {
   }
 
   /** The tail cache owns its chunks, for all readers: the worker gets a copy. */
-  #handOver(page: LogPage, from: Sequence): void {
+  #handOver(page: LogPage, from: Sequence, to: Sequence | undefined): void {
     this.#idleTimer?.cancel()
     this.#idleTimer = undefined
     this.#isIdle = false
@@ -178,7 +191,7 @@ export class SourceTask {
     page.release?.()
     this.#inFlight++
     const shapes = this.#options.log.shapes.of(this.#options.stream)
-    this.handle?.send(buffer, lengths, from, shapes.slice(this.#shapesTold))
+    this.handle?.send(buffer, lengths, from, to, shapes.slice(this.#shapesTold))
     this.#shapesTold = shapes.length
     this.#options.onRead(bytes)
   }
@@ -199,6 +212,7 @@ export class SourceTask {
   /** The barrier follows everything that was handed over so far: its position is where reading stands now. */
   sendBarrier(number: number): void {
     this.#hasTold = false
+    this.#isFull = false
     this.#wasOverSent = this.#isOver
     this.#sent = { shard: this.shard, next: this.#next, ended: this.#isEnded }
     this.#barriers.set(number, this.#sent)
@@ -217,4 +231,23 @@ export class SourceTask {
     this.#idleTimer?.cancel()
     this.handle?.close()
   }
+}
+
+/** The page as far as so many records from a sequence number on go: one chunk, and where in it they end. */
+function firstRecords(page: LogPage, from: Sequence, count: number): LogPage {
+  const { release } = page
+  let left = count
+  for (const [i, chunk] of page.chunks.entries()) {
+    const cursor = new ChunkCursor(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+    while (cursor.next()) {
+      if (cursor.sequence < from || left-- > 0) continue
+      return {
+        chunks: page.chunks.slice(0, i + 1),
+        next: cursor.sequence,
+        ended: false,
+        ...(release ? { release } : {}),
+      }
+    }
+  }
+  return page
 }

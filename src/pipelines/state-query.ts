@@ -1,6 +1,6 @@
 import type { Commit } from '../commit/index.js'
-import type { NodeDescription, NodeId } from '../operators/index.js'
-import { encodeKey, hashOfKey, opened, type Stages, unpackState } from '../operators/task/index.js'
+import type { NodeDescription, NodeId, StateQuestion } from '../operators/index.js'
+import { type CellName, encodeKey, hashOfKey, opened, type Stages, unpackState } from '../operators/task/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { encodeKeyValue, normaliseNumber } from '../tables/index.js'
@@ -47,29 +47,55 @@ export async function stateOfKey(query: StateQuery, text: string, step: string |
   for (const [node, description] of row.plan.nodes.entries()) {
     if (description.kind !== 'keyed' || (step !== undefined && description.name !== step)) continue
     isKnown = true
-    for (const key of keysOf(query, node, text)) {
+    for (const key of keysOf(query, node, valuesOf(text))) {
       const shown = await cellsOf(query, node, key)
       if (shown.cells.length > 0) found.push({ step: description.name, operator: description.operator, ...shown })
     }
   }
-  if (!isKnown)
-    throw new MillraceError('NOT_FOUND', `The pipeline ${row.plan.name} has no step ${step} that keeps state.`)
+  if (!isKnown) throw noStep(row, step as string)
   return found
 }
 
+/**
+ * What a step has committed for a key in one cell, packed as it was stored; undefined: nothing. The key is a value, as functions
+ * of the pipeline are given it. Throws NOT_FOUND for a step that is not there.
+ */
+export async function cellOfKey(
+  query: StateQuery,
+  { step, key, cell }: Pick<StateQuestion, 'step' | 'key' | 'cell'>,
+): Promise<Buffer | undefined> {
+  const { row, commit } = query
+  const node = row.plan.nodes.findIndex((each) => each.kind === 'keyed' && each.name === step)
+  if (node < 0) throw noStep(row, step)
+  const { state: start, numbers } = rowsOfPipeline(row)
+  for (const bytes of keysOf(query, node, [key])) {
+    const stored = await commit.readDurable(
+      stateKey(start, { ...bytes, state: numbers[node] as number, name: cell as CellName | undefined }),
+    )
+    if (stored) return Buffer.from(cellOfState(stored).value)
+  }
+  return undefined
+}
+
+const noStep = ({ plan }: PipelineRow, step: string): MillraceError =>
+  new MillraceError('NOT_FOUND', `The pipeline ${plan.name} has no step ${step} that keeps state.`)
+
 type KeyBytes = Pick<StoredCellKey, 'hashHi' | 'hashLo' | 'key'>
 
-/** The stored forms of the keys that a text may stand for at a step. */
-function keysOf({ row, stages }: StateQuery, node: NodeId, text: string): KeyBytes[] {
-  const values: unknown[] = [text]
+/** The keys that a text may stand for. */
+function valuesOf(text: string): unknown[] {
   const json = parsed(text)
-  if (json !== undefined) values.push(json)
+  return json === undefined ? [text] : [text, json]
+}
+
+/** The stored forms of keys at a step. */
+function keysOf({ row, stages }: StateQuery, node: NodeId, values: readonly unknown[]): KeyBytes[] {
   const stage = stages.stages.find(({ nodes }) => nodes.includes(node))
-  if (stage?.kind === 'source') return partitionKeys(row, stage.root, text)
+  if (stage?.kind === 'source') return partitionKeys(row, stage.root, partitionOf(values[0]))
   const names = new Set(row.sources.map(({ hashKeyName = 'key' }) => hashKeyName))
   // Where partition keys meet others, they are sent as people see them: `{ListId: 1}`.
   const isPartition = (stage?.entries ?? []).some((entry) => row.plan.nodes[entry]?.kind === 'keyByPartition')
-  const all = isPartition ? values.flatMap((value) => [...names].map((name) => ({ [name]: value }))) : values
+  const all = isPartition ? values.flatMap((value) => asPartition(value, [...names])) : values
   return all.flatMap((value) => {
     try {
       const { hi, lo } = hashOfKey(value)
@@ -79,6 +105,15 @@ function keysOf({ row, stages }: StateQuery, node: NodeId, text: string): KeyByt
       return []
     }
   })
+}
+
+const asPartition = (value: unknown, names: readonly string[]): unknown[] =>
+  typeof value === 'object' && value !== null ? [value] : names.map((name) => ({ [name]: value }))
+
+/** A partition key as a text; it may be given as functions see it, `{ListId: 1}`. */
+function partitionOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  return String(Object.values(value)[0])
 }
 
 /** Behind keyByPartition in place state lies under the partition key's own bytes. */

@@ -102,6 +102,13 @@ function watchDaemon(metrics: Metrics, daemon: Daemon): void {
   metrics.read('worker_restarts_total', 'counter', 'Worker threads that ended and were replaced.', [], () => [
     { value: daemon.workers.restarts },
   ])
+  metrics.read(
+    'worker_memory_restarts_total',
+    'counter',
+    'Of these, those that took too much memory, in their heap or outside of it.',
+    [],
+    () => [{ value: daemon.workers.memoryRestarts }],
+  )
 }
 
 function watchStore(read: ReadRooms): void {

@@ -103,6 +103,12 @@ export function pipelineMetrics(read: ReadRooms): void {
     '1 when so many records are parked that the sources of the pipeline wait.',
     ({ isParkedFull }) => (isParkedFull ? 1 : 0),
   )
+  perPipeline(
+    'pipeline_quarantined',
+    'gauge',
+    '1 while a pipeline is alone in a thread, since one of its records took too much memory.',
+    ({ isQuarantined }) => (isQuarantined ? 1 : 0),
+  )
   perPipeline('operator_seconds_total', 'counter', 'Time of worker threads.', ({ seconds }) => seconds)
   perPipeline('operator_failures_total', 'counter', 'Failed attempts of a pipeline.', ({ failures }) => failures)
   perPipeline('pipeline_failed', 'gauge', '1 when a pipeline was stopped as failed.', ({ state }) =>

@@ -270,12 +270,12 @@ export class HostedTask {
 
   // What the main thread says.
 
-  chunks({ buffer, lengths, from, shapes }: Extract<ToWorker, { kind: 'chunks' }>): void {
+  chunks({ buffer, lengths, from, to, shapes }: Extract<ToWorker, { kind: 'chunks' }>): void {
     this.do(async () => {
       this.#bodies.learn(shapes)
       let at = 0
       for (const length of lengths) {
-        await this.#source.process(Buffer.from(buffer, at, length), from)
+        await this.#source.process(Buffer.from(buffer, at, length), from, to)
         if (this.isClosed) return
         at += length
       }

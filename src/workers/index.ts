@@ -1,6 +1,7 @@
 export { bundleModule } from './bundle.js'
 export { describeModule } from './describe-module.js'
 export {
+  type Loss,
   type Place,
   type PoolOptions,
   type SinkHandle,

@@ -3,9 +3,10 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { Shape } from '../log/bodies.js'
-import type { NodeId, PlanDescription } from '../operators/index.js'
+import type { NodeId, PlanDescription, StateQuestion } from '../operators/index.js'
 import type { ChannelId, ParkAt, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
+import { overMemory } from './memory-watch.js'
 import {
   type ChannelStart,
   describingTask,
@@ -15,6 +16,7 @@ import {
   type TaskAddress,
   type TaskWork,
   type WireError,
+  wireError,
 } from './protocol.js'
 import { rowsIn } from './rows/row-buffer.js'
 import type { PackedBarrier } from './rows/task-rows.js'
@@ -23,9 +25,24 @@ import { Thread, watchMs } from './thread.js'
 export interface PoolOptions {
   readonly threads: number
   readonly heapBytesMax: number
+  /** Memory of a thread outside of its heap. */
+  readonly externalBytesMax: number
+  /** Size of the whole process above which the thread with the largest memory outside of its heap is ended. */
+  readonly rssBytesMax: number
   /** A thread that gets to no other record and to no message for so long is ended. */
   readonly stepTimeoutMs: number
   readonly logger: Logger
+}
+
+/** Pipelines that are alone in a thread; further ones share theirs. */
+const quarantineThreadsMax = 2
+/** After the end of a thread with much memory. */
+const settleMs = 1000
+
+/** Where a task is opened. */
+export interface OpenAt {
+  readonly place?: number
+  readonly isAlone?: boolean
 }
 
 /** Where in user code something happened. */
@@ -34,6 +51,15 @@ export interface Place {
   readonly sequence: number | undefined
   /** The row cannot be parked here, but there. */
   readonly parkAt?: ParkAt | undefined
+}
+
+/** How a task comes to be without its thread. */
+export interface Loss {
+  readonly place: Place
+  /** This task's code was running. */
+  readonly isCulprit: boolean
+  /** The thread took too much memory, and nothing speaks for this task: its code was running, or nothing of it has committed. */
+  readonly isOfMemory: boolean
 }
 
 /** What a task hears of its worker. */
@@ -47,8 +73,7 @@ export interface TaskListener {
   fetchTimers(wanted: TimerRequest): Promise<TimerPage>
   /** A user function threw. */
   failed(error: WireError, place: Place): void
-  /** The thread is gone. `isCulprit`: this task's code was running. */
-  lost(error: MillraceError, place: Place, isCulprit: boolean): void
+  lost(error: MillraceError, loss: Loss): void
 }
 
 /** What the main thread hears of a sink of the user's own. */
@@ -68,7 +93,13 @@ export interface SinkHandle {
 export interface TaskHandle {
   readonly address: TaskAddress
   /** `shapes` are those of the source's rows that the task does not know yet. */
-  send(buffer: ArrayBuffer, lengths: readonly number[], from: number, shapes: readonly Shape[]): void
+  send(
+    buffer: ArrayBuffer,
+    lengths: readonly number[],
+    from: number,
+    to: number | undefined,
+    shapes: readonly Shape[],
+  ): void
   idle(): void
   end(): void
   channels(opened: readonly ChannelStart[], closed: readonly ChannelId[]): void
@@ -86,27 +117,48 @@ export class WorkerPool {
   readonly #options: PoolOptions
   #piscina: Piscina | undefined
   readonly #threads: Thread[] = []
+  /** Threads of pipelines that took too much memory, each alone in its own. */
+  readonly #quarantine: { readonly label: string; readonly thread: Thread }[] = []
+  #quarantinePiscina: Piscina | undefined
   #watch: NodeJS.Timeout | undefined
   #task = 0
   #thread = 0
   #channel = 0
   #request = 0
   #isClosing = false
+  /** Threads of the quarantine that were ended when their last task was closed. */
+  readonly #left = new Set<Thread>()
+  /** Before that the size of the process is not believed. */
+  #settledAt = 0
   /** Threads that ended and were replaced, for the metrics. */
   restarts = 0
+  /** Of these, those that took too much memory. */
+  memoryRestarts = 0
+  /** What a step has committed for a key, packed, for user code that asks. */
+  answerState: ((question: StateQuestion) => Promise<Buffer | undefined>) | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
   }
 
   #open(): Piscina {
-    const { threads, heapBytesMax, stepTimeoutMs, logger } = this.#options
+    const { threads } = this.#options
+    const piscina = this.#openPiscina(threads, threads)
+    this.#piscina = piscina
+    for (let i = 0; i < threads; i++) this.#threads.push(this.#start(piscina))
+    this.#watch = setInterval(() => this.#look(), watchMs)
+    this.#watch.unref()
+    return piscina
+  }
+
+  #openPiscina(minThreads: number, maxThreads: number): Piscina {
+    const { heapBytesMax, logger } = this.#options
     // Loaded with them, and not awaited: a task is opened at once.
     const { Piscina } = createRequire(import.meta.url)('piscina') as typeof import('piscina')
     const piscina = new Piscina({
       filename: workerFile(),
-      minThreads: threads,
-      maxThreads: threads,
+      minThreads,
+      maxThreads,
       concurrentTasksPerWorker: 1,
       resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(heapBytesMax / 2 ** 20)) },
     })
@@ -115,25 +167,62 @@ export class WorkerPool {
     piscina.on('error', (error: Error) =>
       logger.warn({ error: error.message }, 'A worker thread could not be started.'),
     )
-    this.#piscina = piscina
-    for (let i = 0; i < threads; i++) this.#start(piscina)
-    this.#watch = setInterval(() => {
-      const now = performance.now()
-      for (const thread of this.#threads) thread.watch(now, stepTimeoutMs)
-    }, watchMs)
-    this.#watch.unref()
     return piscina
   }
 
-  #start(piscina: Piscina): void {
-    this.#threads.push(
-      new Thread(
-        ++this.#thread,
-        piscina,
-        (thread, message) => this.#take(thread, message),
-        (thread, error) => this.#ended(thread, error),
-      ),
+  #start(piscina: Piscina): Thread {
+    return new Thread(
+      ++this.#thread,
+      piscina,
+      (thread, message) => this.#take(thread, message),
+      (thread, error) => this.#ended(thread, error),
     )
+  }
+
+  #all(): readonly Thread[] {
+    return [...this.#threads, ...this.#quarantine.map(({ thread }) => thread)]
+  }
+
+  /** Ends threads that hang, and those that take too much memory. */
+  #look(): void {
+    const now = performance.now()
+    const rssBytes = process.memoryUsage.rss()
+    const threads = this.#all()
+    for (const thread of threads) thread.watch(now, this.#options.stepTimeoutMs, rssBytes)
+    const bounds = {
+      ...this.#options,
+      // What a thread left is given back to the system a while after its end.
+      rssBytesMax: now < this.#settledAt ? Number.POSITIVE_INFINITY : this.#options.rssBytesMax,
+    }
+    const verdict = overMemory(
+      threads.map((thread) => thread.memory(rssBytes)),
+      rssBytes,
+      bounds,
+    )
+    if (verdict) threads[verdict.index]?.end('memory', verdict.why)
+  }
+
+  /** The thread of a pipeline that has to be alone, or the one with the fewest tasks where there are too many of them. */
+  #quarantined(label: string): Thread {
+    const quarantine = this.#quarantine
+    const own = quarantine.find((each) => each.label === label)
+    if (own) return own.thread
+    if (quarantine.length < quarantineThreadsMax) {
+      this.#quarantinePiscina ??= this.#openPiscina(0, quarantineThreadsMax)
+      const thread = this.#start(this.#quarantinePiscina)
+      quarantine.push({ label, thread })
+      return thread
+    }
+    return fewestTasks(quarantine.map(({ thread }) => thread))
+  }
+
+  /** A thread of the quarantine goes with the last task in it, and what was kept there with it. */
+  #leaveQuarantine(thread: Thread): void {
+    const index = this.#quarantine.findIndex((each) => each.thread === thread)
+    if (index < 0 || thread.tasks.size > 0) return
+    this.#quarantine.splice(index, 1)
+    this.#left.add(thread)
+    thread.abort()
   }
 
   /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID; TOO_BUSY when others end its threads. */
@@ -168,27 +257,36 @@ export class WorkerPool {
     return first
   }
 
-  /** Opens a task in the thread with the fewest, or in one of a place: tasks with places one after the other are spread. */
-  open(options: OpenTaskOptions, listener: TaskListener, place?: number): TaskHandle {
+  /**
+   * Opens a task in the thread with the fewest, or in one of a place: tasks with places one after the other are spread.
+   * `isAlone`: all tasks of the pipeline in a thread of its own.
+   */
+  open(options: OpenTaskOptions, listener: TaskListener, { place, isAlone = false }: OpenAt = {}): TaskHandle {
     const task = ++this.#task
     const least = this.#leastLoaded()
-    const thread = place === undefined ? least : (this.#threads[place % this.#threads.length] as Thread)
+    const shared = place === undefined ? least : (this.#threads[place % this.#threads.length] as Thread)
+    const thread = isAlone ? this.#quarantined(options.label) : shared
     thread.tasks.set(task, listener)
     const receivers = new Set(options.exits.flatMap(({ channels }) => channels.map(({ to }) => to.thread)))
-    for (const other of this.#threads) if (receivers.has(other.number)) thread.meet(other)
+    for (const other of this.#all()) if (receivers.has(other.number)) thread.meet(other)
     thread.say({ kind: 'open', task, ...options })
     return {
       address: { thread: thread.number, task },
-      send: (buffer, lengths, from, shapes) =>
-        thread.say({ kind: 'chunks', task, buffer, lengths, from, shapes }, [buffer]),
+      send: (buffer, lengths, from, to, shapes) =>
+        thread.say({ kind: 'chunks', task, buffer, lengths, from, to, shapes }, [buffer]),
       idle: () => thread.say({ kind: 'idle', task }),
       end: () => thread.say({ kind: 'end', task }),
       channels: (opened, closed) => thread.say({ kind: 'channels', task, opened, closed }),
       barrier: (number, isLast) => thread.say({ kind: 'barrier', task, number, isLast }),
-      committed: (number) => thread.say({ kind: 'committed', task, number }),
+      committed: (number) => {
+        thread.proven.add(task)
+        thread.say({ kind: 'committed', task, number })
+      },
       close: () => {
         thread.tasks.delete(task)
+        thread.proven.delete(task)
         thread.say({ kind: 'close', task })
+        this.#leaveQuarantine(thread)
       },
     }
   }
@@ -214,7 +312,7 @@ export class WorkerPool {
       if (this.#isClosing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
       this.#open()
     }
-    return this.#threads.reduce((least, thread) => (thread.tasks.size < least.tasks.size ? thread : least))
+    return fewestTasks(this.#threads)
   }
 
   #take(thread: Thread, message: FromWorker): void {
@@ -229,6 +327,13 @@ export class WorkerPool {
         return
       case 'log':
         this.#options.logger[message.level]({ pipeline: message.label }, message.text)
+        return
+      case 'askState':
+        this.#askState(message.question).then(
+          (value) => thread.say({ kind: 'state', request: message.request, value, error: undefined }),
+          (error: unknown) =>
+            thread.say({ kind: 'state', request: message.request, value: undefined, error: wireError(error) }),
+        )
         return
       case 'delivered':
         thread.sinks.get(message.task)?.delivered(message.request, message.error)
@@ -266,20 +371,33 @@ export class WorkerPool {
     }
   }
 
+  async #askState(question: StateQuestion): Promise<Buffer | undefined> {
+    if (!this.answerState) throw new MillraceError('NOT_READY', 'The store is being opened.')
+    return this.answerState(question)
+  }
+
   /** A thread is gone: by its time-out, its memory, an exit, or because the pool closes. */
   #ended(thread: Thread, cause: unknown): void {
     const index = this.#threads.indexOf(thread)
     if (index >= 0) this.#threads.splice(index, 1)
     thread.port.close()
+    // Nobody is in it any more.
+    if (this.#left.delete(thread)) return
+    const quarantined = this.#quarantine.findIndex((each) => each.thread === thread)
+    if (quarantined >= 0) this.#quarantine.splice(quarantined, 1)
+    const isOfMemory = thread.verdict?.kind === 'memory' || isOutOfMemory(cause)
     if (!this.#isClosing) {
       this.restarts++
-      this.#start(this.#piscina as Piscina)
+      if (isOfMemory) this.memoryRestarts++
+      if (quarantined < 0) this.#threads.push(this.#start(this.#piscina as Piscina))
     }
-    const why = thread.timeout ?? reasonOf(cause)
-    const { isBusy, task, node, sequence } = thread.trace.read()
-    const place: Place = { node: node < 0 ? undefined : node, sequence: sequence === 0 ? undefined : sequence }
-    const error = new MillraceError(thread.timeout ? 'STEP_TIMEOUT' : 'PIPELINE_FAILED', why, { cause })
-    const isInnocent = isBusy && task !== describingTask
+    if (isOfMemory) this.#settledAt = performance.now() + settleMs
+    const why = thread.verdict?.why ?? reasonOf(cause)
+    const { task, place } = thread.verdict ?? thread.doing()
+    const error = new MillraceError(thread.verdict?.kind === 'time' ? 'STEP_TIMEOUT' : 'PIPELINE_FAILED', why, {
+      cause,
+    })
+    const isInnocent = task !== undefined && task !== describingTask
     for (const { reject } of thread.describing.values())
       reject(
         isInnocent
@@ -289,30 +407,51 @@ export class WorkerPool {
     if (!this.#isClosing)
       this.#options.logger.warn({ task: task === describingTask ? 'describe' : task }, `a worker thread ended: ${why}`)
     // The culprit first: its end closes the other tasks of its run, which would otherwise say that nobody is to blame.
-    const culprit = isBusy ? thread.tasks.get(task) : undefined
-    culprit?.lost(error, place, true)
+    const culprit = task === undefined ? undefined : this.#blamed(thread, task, isOfMemory)
+    culprit?.lost(error, { place, isCulprit: true, isOfMemory })
     for (const sink of thread.sinks.values()) sink.lost(error)
-    for (const listener of thread.tasks.values()) if (listener !== culprit) listener.lost(error, place, false)
+    // Where nobody's code ran, whoever has not shown that it can commit is looked at alone.
+    const isOpen = isOfMemory && task === undefined
+    for (const [number, listener] of thread.tasks)
+      if (listener !== culprit)
+        listener.lost(error, { place, isCulprit: false, isOfMemory: isOpen && !thread.proven.has(number) })
+  }
+
+  /**
+   * A thread that was found too large after its tasks had committed what they did has a leak: it is replaced, and the record
+   * that it was at is not to blame. One that said nothing while it grew is.
+   */
+  #blamed(thread: Thread, task: number, isOfMemory: boolean): TaskListener | undefined {
+    const isLeak = isOfMemory && thread.verdict !== undefined && !thread.verdict.isSilent && thread.proven.has(task)
+    return isLeak ? undefined : thread.tasks.get(task)
   }
 
   async close(): Promise<void> {
     this.#isClosing = true
     clearInterval(this.#watch)
-    for (const thread of this.#threads) thread.say({ kind: 'stop' })
+    const threads = this.#all()
+    for (const thread of threads) thread.say({ kind: 'stop' })
     const timer = setTimeout(() => {
-      for (const thread of this.#threads) thread.abort()
+      for (const thread of threads) thread.abort()
     }, 2000)
-    await Promise.all(this.#threads.map((thread) => thread.ended))
+    await Promise.all(threads.map((thread) => thread.ended))
     clearTimeout(timer)
     await this.#piscina?.destroy()
+    await this.#quarantinePiscina?.destroy()
   }
 }
 
 function reasonOf(cause: unknown): string {
-  const { code, message } = (cause ?? {}) as { code?: string; message?: string }
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return 'User code took more memory than workers.heapBytesMax.'
+  const { message } = (cause ?? {}) as { message?: string }
+  if (isOutOfMemory(cause)) return 'User code took more memory than workers.heapBytesMax.'
   return `The worker thread ended: ${message ?? 'without an error'}`
 }
+
+const isOutOfMemory = (cause: unknown): boolean =>
+  (cause as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+
+const fewestTasks = (threads: readonly Thread[]): Thread =>
+  threads.reduce((least, thread) => (thread.tasks.size < least.tasks.size ? thread : least))
 
 function moduleError({ message, code, remedy }: WireError): MillraceError {
   if (code === 'PIPELINE_INVALID') return new MillraceError(code, message, remedy === undefined ? {} : { remedy })

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Shape } from '../log/bodies.js'
-import type { PlanDescription } from '../operators/index.js'
+import type { PlanDescription, StateQuestion } from '../operators/index.js'
 import type {
   ChannelId,
   NodeId,
@@ -105,6 +105,8 @@ export type ToWorker =
       readonly buffer: ArrayBuffer
       readonly lengths: readonly number[]
       readonly from: number
+      /** The first sequence number that is not to be processed; undefined: everything is. */
+      readonly to: number | undefined
       /** Shapes of the source's rows that the task does not know yet. */
       readonly shapes: readonly Shape[]
     }
@@ -131,6 +133,13 @@ export type ToWorker =
     }
   | { readonly kind: 'timers'; readonly task: number; readonly request: number; readonly page: TimerPage }
   | { readonly kind: 'close'; readonly task: number }
+  /** What user code asked with `stateOf`: the value as it is stored, or why there is none. */
+  | {
+      readonly kind: 'state'
+      readonly request: number
+      readonly value: Uint8Array | undefined
+      readonly error: WireError | undefined
+    }
   | {
       readonly kind: 'openSink'
       readonly task: number
@@ -160,6 +169,7 @@ export type FromWorker =
   | { readonly kind: 'ticked'; readonly task: number }
   | { readonly kind: 'fetchCells'; readonly task: number; readonly request: number; readonly keys: PackedRows }
   | { readonly kind: 'fetchTimers'; readonly task: number; readonly request: number; readonly wanted: TimerRequest }
+  | { readonly kind: 'askState'; readonly request: number; readonly question: StateQuestion }
   | {
       readonly kind: 'failed'
       readonly task: number
@@ -211,9 +221,10 @@ function codeOf(thrown: unknown): { code?: unknown; remedy?: unknown } {
 
 /**
  * What a worker writes before it runs user code, so that a loop, a crash or an exit names its record: six 32-bit numbers
- * (signs of life, state, task, node, pings answered, nothing), then the record's sequence number as a double.
+ * (signs of life, state, task, node, pings answered, nothing), then as doubles the record's sequence number, the bytes
+ * outside of the heap, and those in the heap after its last full collection.
  */
-export const traceBytes = 32
+export const traceBytes = 48
 
 /** What the thread does: nothing of a user's, a function of a user's, or nothing while a promise of a user's is awaited. */
 const idle = 0
@@ -223,10 +234,12 @@ const awaiting = 2
 export class Trace {
   readonly #words: Int32Array
   readonly #sequence: Float64Array
+  readonly #memory: Float64Array
 
   constructor(readonly buffer: SharedArrayBuffer) {
     this.#words = new Int32Array(buffer, 0, 6)
     this.#sequence = new Float64Array(buffer, 24, 1)
+    this.#memory = new Float64Array(buffer, 32, 2)
   }
 
   enter(task: number): void {
@@ -251,8 +264,16 @@ export class Trace {
     Atomics.store(this.#words, 1, idle)
   }
 
-  answer(): void {
+  /** Answers a ping, and says how much memory the thread has. */
+  answer(externalBytes: number, heapBytes: number): void {
+    this.#memory[0] = externalBytes
+    this.#memory[1] = heapBytes
     Atomics.add(this.#words, 4, 1)
+  }
+
+  /** As it was said with the last answer. */
+  memory(): { readonly externalBytes: number; readonly heapBytes: number } {
+    return { externalBytes: this.#memory[0] as number, heapBytes: this.#memory[1] as number }
   }
 
   #life(): void {

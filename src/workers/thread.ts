@@ -2,12 +2,24 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import type { PlanDescription } from '../operators/index.js'
 import { MillraceError } from '../runtime/index.js'
-import type { SinkListener, TaskListener } from './pool.js'
+import type { ThreadMemory } from './memory-watch.js'
+import type { Place, SinkListener, TaskListener } from './pool.js'
 import { type FromWorker, type ToWorker, Trace, traceBytes } from './protocol.js'
 
 export const watchMs = 100
 /** A module may wait at its top level for so many step time-outs: a thread that does other work meanwhile is slow, not stuck. */
 const loadTimeouts = 3
+
+/** Why a thread is ended, and what it did then. */
+export interface ThreadVerdict {
+  readonly kind: 'time' | 'memory'
+  readonly why: string
+  /** The task whose code ran; undefined: none. */
+  readonly task: number | undefined
+  readonly place: Place
+  /** It had not answered for a while. */
+  readonly isSilent: boolean
+}
 
 interface Describing {
   /** Time in which the thread was well and the module still not loaded. */
@@ -23,13 +35,19 @@ export class Thread {
   readonly trace = new Trace(new SharedArrayBuffer(traceBytes))
   readonly port: MessagePort
   readonly tasks = new Map<number, TaskListener>()
+  /** Of these, those of which something has committed here. */
+  readonly proven = new Set<number>()
   readonly sinks = new Map<number, SinkListener>()
   readonly describing = new Map<number, Describing>()
   /** Threads that it can send rows to. */
   readonly peers = new Set<number>()
   readonly #abort = new AbortController()
   readonly ended: Promise<void>
-  timeout: string | undefined
+  verdict: ThreadVerdict | undefined
+  #memory = { externalBytes: 0, heapBytes: 0 }
+  /** The size of the process when the thread said how much it has. */
+  #rssThen = 0
+  #isSilent = false
   #life = -1
   #pings = 0
   #watched = performance.now()
@@ -71,12 +89,17 @@ export class Thread {
   }
 
   /** Ends the thread when it hangs: it answers no ping, and its records do not move on either. */
-  watch(now: number, timeoutMs: number): void {
+  watch(now: number, timeoutMs: number, rssBytes: number): void {
     const { life, answered } = this.trace.read()
     const isAlive = answered === this.#pings
     // What was spent while this process itself stood still does not count.
     const passedMs = Math.min(now - this.#watched, 2 * watchMs)
     this.#watched = now
+    this.#isSilent = !isAlive && answered > 0
+    if (!this.#isSilent) {
+      this.#memory = this.trace.memory()
+      this.#rssThen = rssBytes
+    }
     if (isAlive) {
       this.#pings++
       this.say({ kind: 'ping' })
@@ -85,12 +108,31 @@ export class Thread {
     // A thread that has answered nothing yet is still starting.
     else if (answered > 0) this.#silentMs += passedMs
     this.#life = life
-    if (this.#silentMs > timeoutMs && this.timeout === undefined) {
-      this.timeout = `User code ran for more than ${timeoutMs} ms (pipelines.stepTimeoutMs) on one record.`
-      this.#abort.abort()
-    }
+    if (this.#silentMs > timeoutMs)
+      this.end('time', `User code ran for more than ${timeoutMs} ms (pipelines.stepTimeoutMs) on one record.`)
     // A thread that hangs is ended, which refuses its modules; this is for a module that waits for what never comes.
     if (isAlive) this.#watchModules(passedMs, timeoutMs)
+  }
+
+  memory(rssBytes: number): ThreadMemory {
+    const grownBytes = this.#isSilent ? Math.max(0, rssBytes - this.#rssThen) : 0
+    return { ...this.#memory, grownBytes, isEnding: this.verdict !== undefined }
+  }
+
+  /** Ends the thread. What it does at this moment is what it is ended for. */
+  end(kind: ThreadVerdict['kind'], why: string): void {
+    if (this.verdict) return
+    this.verdict = { kind, why, ...this.doing(), isSilent: this.#isSilent }
+    this.#abort.abort()
+  }
+
+  /** The task whose code runs, and where in it. */
+  doing(): Pick<ThreadVerdict, 'task' | 'place'> {
+    const { isBusy, task, node, sequence } = this.trace.read()
+    return {
+      task: isBusy ? task : undefined,
+      place: { node: node < 0 ? undefined : node, sequence: sequence === 0 ? undefined : sequence },
+    }
   }
 
   #watchModules(passedMs: number, timeoutMs: number): void {

@@ -1,13 +1,16 @@
 /** The entry of a worker thread: one long-running call, which serves its port until it is told to stop. */
 import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { getHeapStatistics } from 'node:v8'
 import type { MessagePort } from 'node:worker_threads'
-import { describePlan, planOf } from '../operators/index.js'
+import { answerStateOf, describePlan, planOf } from '../operators/index.js'
 import { type NodeId, type PipelinePlan, StepError, stackOf } from '../operators/task/index.js'
 import { HostedSink, type SinkThread } from './hosted-sink.js'
 import { HostedTask, type TaskThread, turnMs } from './hosted-task.js'
+import { LiveHeap } from './live-heap.js'
 import { Peers } from './peers.js'
 import { describingTask, type FromWorker, type ToWorker, Trace, type WireError, wireError } from './protocol.js'
+import { StateQuestions } from './state-questions.js'
 import { surround } from './surroundings.js'
 
 export interface ServeOptions {
@@ -37,6 +40,8 @@ class WorkerSide {
   readonly #sinks = new Map<number, HostedSink>()
   readonly #peers: Peers
   readonly #thread: TaskThread
+  readonly #heap = new LiveHeap()
+  readonly #questions = new StateQuestions((request, question) => this.#say({ kind: 'askState', request, question }))
   /** Tasks that have something to do, in the order in which they came to have it. */
   readonly #ready: HostedTask[] = []
   #isRunning = false
@@ -53,6 +58,7 @@ class WorkerSide {
       credit: (task, channel, rows) => this.#tasks.get(task)?.credited(channel, rows),
     })
     this.#thread = this.#forTasks(number)
+    answerStateOf((question) => this.#questions.ask(question))
     surround({
       onText: (level, text) => this.#say({ kind: 'log', label: this.#label, level, text }),
       onThrown: (error) => this.#thrown(error),
@@ -139,7 +145,7 @@ class WorkerSide {
   take(message: Exclude<ToWorker, { kind: 'stop' }>): void {
     switch (message.kind) {
       case 'ping':
-        return this.#trace.answer()
+        return this.#trace.answer(getHeapStatistics().external_memory, this.#heap.bytes)
       case 'peer':
         return this.#peers.add(message.thread, message.port)
       case 'describe':
@@ -155,6 +161,8 @@ class WorkerSide {
         this.#sinks.set(number, new HostedSink({ number, label, node }, () => load(file), this.#forSinks()))
         return
       }
+      case 'state':
+        return this.#questions.answered(message)
       case 'deliver':
         void this.#deliver(message)
         return
@@ -256,6 +264,7 @@ class WorkerSide {
     for (const task of this.#tasks.values()) task.close()
     for (const sink of this.#sinks.values()) void sink.close()
     this.#peers.close()
+    this.#heap.close()
   }
 }
 

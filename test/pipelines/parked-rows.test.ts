@@ -102,9 +102,6 @@ describe('parked rows', () => {
 
 describe('records under which runs end', () => {
   const error = new MillraceError('STEP_TIMEOUT', 'loops')
-  const memory = new MillraceError('PIPELINE_FAILED', 'memory', {
-    cause: Object.assign(new Error('memory'), { code: 'ERR_WORKER_OUT_OF_MEMORY' }),
-  })
   const at = (
     sequence: number | undefined,
     parkAt?: { place: number | undefined; error: { code: string; message: string } },
@@ -128,12 +125,25 @@ describe('records under which runs end', () => {
     expect(suspects.poison()).toEqual([])
   })
 
-  it('are not known where no record is, and not believed of memory before the second time', () => {
-    const suspects = new Suspects(2)
-    expect(suspects.accuse({ error, ...at(undefined) })).toBe(false)
-    expect(suspects.accuse({ error: memory, ...at(10) })).toBe(false)
-    expect(suspects.accuse({ error: memory, ...at(12) })).toBe(false)
-    expect(suspects.accuse({ error: memory, ...at(12) })).toBe(true)
+  it('are not known where no record is', () => {
+    expect(new Suspects(2).accuse({ error, ...at(undefined) })).toBe(false)
+  })
+
+  it('are no poison while another record may be the cause, and are with all their attempts once that is over', () => {
+    const suspects = new Suspects(3)
+    expect(suspects.recordsMax).toBeUndefined()
+    for (const isLast of [false, true]) {
+      expect(suspects.narrow()).toBe(true)
+      expect(suspects.recordsMax === 1).toBe(isLast)
+      suspects.accuse({ error, ...at(10), isCertain: false })
+      suspects.accuse({ error, ...at(11), isCertain: false })
+    }
+    expect(suspects.narrow()).toBe(false)
+    expect(suspects.poison()).toEqual([])
+    suspects.accuse({ error, ...at(11), isCertain: true })
+    expect(suspects.poison()).toMatchObject([{ sequence: 11, attempts: 3 }])
+    suspects.clear()
+    expect(suspects.recordsMax).toBeUndefined()
   })
 
   it('are poison at once where what they were made into cannot be stored', () => {

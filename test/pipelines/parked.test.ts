@@ -277,3 +277,24 @@ describe('many records', () => {
     await remove('counted')
   })
 })
+
+describe('a pipeline with onError of its own', () => {
+  it('stops before what it cannot take, beside others whose records are parked; a module that says otherwise goes on', async () => {
+    await daemon.v1('POST', 'streams', { name: 'stops', shards: 1 })
+    await daemon.v1('POST', 'streams', { name: 'stopped', shards: 1 })
+    const source = (onError: string) => `
+      export default pipeline('stops')${onError}.from(stream<number>('stops'))
+        .map((record) => { if (record.value === 13) throw new Error('no'); return record })
+        .to(stream('stopped', (record) => ({ key: record.key, value: record.value })))`
+    expect(await deploy(source(".onError('stop')"))).toMatchObject({ onError: 'stop', plan: { onError: 'stop' } })
+    await append('stops', records)
+    await expect.poll(async () => (await show('stops')).state).toBe('failed')
+    expect((await show('stops')).parked.records).toBe(0)
+    await deploy(source(''))
+    await caughtUp('stops')
+    expect(await show('stops')).toMatchObject({ onError: 'park', parked: { records: 3, keys: 1 } })
+    const { stdout } = await millrace(['pipelines', 'show', 'stops', '--url', daemon.url])
+    expect(stdout).toMatch(/^onError +park$/m)
+    await remove('stops')
+  })
+})

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { stateOf } from '../../src/index.js'
 import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
 import { millrace } from '../cli/millrace.js'
@@ -124,4 +125,57 @@ it('partition keys of a table are found by their text and by their number', asyn
     ['both', 1],
   ])
   expect(await counted('ann')).toEqual([['both', 1]])
+})
+
+it('functions of one pipeline ask for what another has committed', async () => {
+  await daemon.v1('POST', 'streams', { name: 'asks', shards: 1 })
+  await daemon.v1('POST', 'streams', { name: 'answers', shards: 1 })
+  await deploy(
+    'prices',
+    `
+    export default pipeline('prices').from(stream<{ article: number; price: bigint }>('asks'))
+      .keyBy((record) => record.value.article)
+      .process('price', {
+        state: { last: valueState(() => 0n), all: mapState<string, Date>() },
+        onRow(record, { state }) {
+          state.last.set(2n ** 60n + 1n)
+          state.all.set('seen', new Date(5))
+        },
+      })
+      .to(file('prices'))`,
+  )
+  await daemon.v1('POST', 'streams/asks/records', { records: [{ key: 'a', value: { article: 7 } }] })
+  await caughtUp('pipeline:prices')
+  const path = join(folder, 'asking.ts')
+  writeFileSync(
+    path,
+    `import { pipeline, stateOf, stream } from 'millrace'
+    const shown = (value: unknown) => (value instanceof Date ? 'date ' + value.getTime() : String(value))
+    export default pipeline('asking').from(stream<{ article: number }>('asks'))
+      .asyncMap(async (record) => {
+        const { article } = record.value
+        const never = stateOf('prices', 'nope', article).catch((error) => error.code)
+        return [
+          await stateOf<bigint>('prices', 'price', article, 'last'),
+          (await stateOf<Map<string, Date>>('prices', 'price', article, 'all'))?.get('seen'),
+          await stateOf('prices', 'price', 8, 'last'),
+          await stateOf('prices', 'price', String(article), 'last'),
+          await never,
+          await stateOf('nobody', 'price', 1).catch((error) => error.code),
+        ].map(shown)
+      })
+      .to(stream('answers', (value) => ({ key: 'all', value })))`,
+  )
+  await daemon.v1('POST', 'pipelines', { bundle: await bundleModule(path) })
+  await caughtUp('pipeline:asking')
+  expect(await daemon.v1('GET', 'parked?pipeline=asking')).toMatchObject({ parked: [] })
+  const { shards } = await daemon.v1<{ shards: { id: number }[] }>('GET', 'streams/answers/shards')
+  const { records } = await daemon.v1<{ records: { value: string[] }[] }>(
+    'GET',
+    `streams/answers/records?shard=${shards[0]!.id}`,
+  )
+  expect(records.map(({ value }) => value)).toEqual([
+    [String(2n ** 60n + 1n), 'date 5', 'undefined', 'undefined', 'NOT_FOUND', 'NOT_FOUND'],
+  ])
+  await expect(stateOf('prices', 'price', 7)).rejects.toMatchObject({ code: 'NOT_READY' })
 })

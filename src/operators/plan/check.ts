@@ -4,7 +4,7 @@ import { invalid } from './invalid.js'
 import type { KeyedNode, NodeId, PipelinePlan, PlanNode } from './nodes.js'
 import { type SinkPlan, targetOf } from './sink-plan.js'
 import type { SourcePlan } from './source-plan.js'
-import { linksOf, type Trail } from './trail.js'
+import { linksOf, onErrorOf, type Trail } from './trail.js'
 
 /** Steps of one pipeline, sources and sinks among them. */
 export const nodesMax = 200
@@ -27,7 +27,13 @@ export function planOf(exported: unknown): PipelinePlan {
   const nodes = links.map(
     ({ node, inputs }) => ({ ...node, inputs: inputs.map((input) => ids.get(input) as number) }) as PlanNode,
   )
-  const plan: PipelinePlan = { version: 2, name: first.name, nodes: withSinkNames(nodes) }
+  const onError = onErrorOf(trails)
+  const plan: PipelinePlan = {
+    version: 2,
+    name: first.name,
+    ...(onError === undefined ? {} : { onError }),
+    nodes: withSinkNames(nodes),
+  }
   checkPlan(plan)
   return plan
 }
@@ -65,11 +71,16 @@ function withSinkNames(nodes: readonly PlanNode[]): PlanNode[] {
 }
 
 /** Throws PIPELINE_INVALID, which names the step and what to do. */
-export function checkPlan({ name, nodes }: PipelinePlan): void {
+export function checkPlan({ name, nodes, onError = 'park' }: PipelinePlan): void {
   if (typeof name !== 'string' || !nameRule.test(name))
     throw invalid(
       `${JSON.stringify(String(name).slice(0, 200))} is no name for a pipeline.`,
       'Use 1 to 128 letters, digits, dots, dashes and underscores.',
+    )
+  if (onError !== 'park' && onError !== 'stop')
+    throw invalid(
+      `${name} has onError(${JSON.stringify(String(onError).slice(0, 200))}).`,
+      "Use onError('park') or onError('stop').",
     )
   if (nodes.length > nodesMax)
     throw invalid(

@@ -1,4 +1,4 @@
-import type { NodeId, PipelinePlan, PlanNode } from './nodes.js'
+import type { NodeId, OnError, PipelinePlan, PlanNode } from './nodes.js'
 import { type DeliveryPlan, type HttpSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
 import type { SourcePlan } from './source-plan.js'
 
@@ -51,12 +51,14 @@ export type NodeDescription = { readonly inputs: readonly NodeId[] } & (
 export interface PlanDescription {
   readonly version: 2
   readonly name: string
+  /** Absent: as the daemon is configured. */
+  readonly onError?: OnError
   /** Inputs come before the nodes that take them. */
   readonly nodes: readonly NodeDescription[]
 }
 
-export function describePlan({ name, nodes }: PipelinePlan): PlanDescription {
-  return { version: 2, name, nodes: nodes.map(described) }
+export function describePlan({ name, nodes, onError }: PipelinePlan): PlanDescription {
+  return { version: 2, name, ...(onError ? { onError } : {}), nodes: nodes.map(described) }
 }
 
 function described(node: PlanNode): NodeDescription {

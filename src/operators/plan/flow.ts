@@ -4,6 +4,7 @@ import { invalid } from './invalid.js'
 import { KeyedFlow } from './keyed-flow.js'
 import { keyedSteps } from './keyed-steps.js'
 import type { RowKey } from './keys.js'
+import type { OnError } from './nodes.js'
 import {
   type AsyncMapOptions,
   branched,
@@ -28,12 +29,22 @@ export interface ThroughRecord<Value> {
 
 /** A pipeline's name, to begin its flows with: one for each source. */
 export interface PipelineStart {
+  /**
+   * What becomes of a record that its step cannot take: it is parked with what comes behind it of its key, or the pipeline
+   * stops as failed before it. Without this, `pipelines.onError` of the daemon says it.
+   */
+  onError(what: OnError): PipelineStart
   from<Value, Key>(source: Source<Value, Key>): Flow<Value, Key>
 }
 
 /** Begins a pipeline. The module that defines it exports the flow, or an array of its ends, as default. */
 export function pipeline(name: string): PipelineStart {
+  return startOf(name, undefined)
+}
+
+function startOf(name: string, onError: OnError | undefined): PipelineStart {
   return {
+    onError: (what) => startOf(name, what),
     from<Value, Key>(from: Source<Value, Key>): Flow<Value, Key> {
       // Plain JavaScript may give anything.
       const source = (from as Partial<Source<Value, Key>> | undefined)?.source
@@ -42,7 +53,7 @@ export function pipeline(name: string): PipelineStart {
           `The pipeline ${name} reads from something that is no source.`,
           'Give from() a table(name) or a stream(name) without a function.',
         )
-      return new Flow<Value, Key>(begun(name, source))
+      return new Flow<Value, Key>(begun(name, source, onError))
     },
   }
 }

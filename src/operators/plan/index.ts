@@ -21,7 +21,16 @@ export {
   type TopOptions,
 } from './keyed-flow.js'
 export type { RowKey } from './keys.js'
-export type { EventTimePlan, KeyedNode, NodeId, PipelinePlan, PlanNode, StatePlan, UserFunction } from './nodes.js'
+export type {
+  EventTimePlan,
+  KeyedNode,
+  NodeId,
+  OnError,
+  PipelinePlan,
+  PlanNode,
+  StatePlan,
+  UserFunction,
+} from './nodes.js'
 export {
   type DeliveredRecord,
   type DeliveryOptions,

@@ -81,9 +81,14 @@ export type PlanNode =
       readonly run: UserFunction
     }
 
+/** What becomes of a record that its step cannot take: it is parked and others go on, or its pipeline stops before it. */
+export type OnError = 'park' | 'stop'
+
 /** What a pipeline is: data, and the user's functions. */
 export interface PipelinePlan {
   readonly version: 2
   readonly name: string
+  /** Absent: as the daemon is configured (`pipelines.onError`). */
+  readonly onError?: OnError
   readonly nodes: readonly PlanNode[]
 }

@@ -1,6 +1,6 @@
 import { planMark } from '../types.js'
 import { invalid } from './invalid.js'
-import type { PlanNode } from './nodes.js'
+import type { OnError, PlanNode } from './nodes.js'
 import type { SourcePlan } from './source-plan.js'
 
 type WithoutInputs<Node> = Node extends unknown ? Omit<Node, 'inputs'> : never
@@ -22,6 +22,8 @@ export interface PlanLink {
 export interface Trail {
   readonly version: 2
   readonly name: string
+  /** What the pipeline says of records that fail; undefined: nothing. Modules that an earlier Millrace bundled never do. */
+  readonly onError?: OnError | undefined
   readonly links: readonly PlanLink[]
   readonly head: PlanLink
 }
@@ -31,9 +33,9 @@ export interface Marked {
   readonly [planMark]: Trail
 }
 
-export function begun(name: string, source: SourcePlan): Trail {
+export function begun(name: string, source: SourcePlan, onError: OnError | undefined): Trail {
   const head: PlanLink = { node: { kind: 'source', source }, inputs: [] }
-  return { version: 2, name, links: [head], head }
+  return { version: 2, name, onError, links: [head], head }
 }
 
 /** The trail with one more step, whose values come next. */
@@ -58,7 +60,18 @@ export function joined(trails: readonly [Trail, ...Trail[]], node: LinkNode): Tr
       'Begin both with pipeline() of one name, or put a stream between the two pipelines.',
     )
   const head: PlanLink = { node, inputs: trails.map((trail) => trail.head) }
-  return { version: 2, name, links: [...linksOf(trails), head], head }
+  return { version: 2, name, onError: onErrorOf(trails), links: [...linksOf(trails), head], head }
+}
+
+/** What those of one pipeline that say something of failures say alike. Throws PIPELINE_INVALID. */
+export function onErrorOf(trails: readonly Trail[]): OnError | undefined {
+  const said = [...new Set(trails.flatMap(({ onError }) => onError ?? []))]
+  if (said.length > 1)
+    throw invalid(
+      `The pipeline ${trails[0]?.name} is begun with onError('${said[0]}') and with onError('${said[1]}').`,
+      'Say it once: what fails is parked or stops all of the pipeline.',
+    )
+  return said[0]
 }
 
 /** The links of all trails, each once, inputs before what reads them. */

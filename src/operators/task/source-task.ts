@@ -48,8 +48,9 @@ class ShardTask implements SourceStageTask {
     await this.#guarded(() => (this.#isEnded ? this.#core.advance() : this.#core.start()))
   }
 
-  async process(chunk: Buffer, from: number): Promise<void> {
+  async process(chunk: Buffer, from: number, to = Number.POSITIVE_INFINITY): Promise<void> {
     const core = this.#core
+    const until = Math.min(to, this.#until)
     core.begin()
     this.#isIdle = false
     try {
@@ -58,7 +59,7 @@ class ShardTask implements SourceStageTask {
       const source = recordSource(chunk, this.#bodies)
       const { host } = core.options
       while (cursor.next()) {
-        if (cursor.sequence >= this.#until) break
+        if (cursor.sequence >= until) break
         if (cursor.sequence < from || !isVisible(cursor)) continue
         const pending = this.#record(cursor, source)
         if (pending) await pending

@@ -2,7 +2,7 @@ import { MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, created, ok, only, type Route, wholeNumberOf } from './route.js'
 
 const shape =
-  '{name, source, sources, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, outboxes?: [{sink, records, bytes, isFull, breaker: "closed", "open" or "halfOpen", delivered, attempts, failures, deadLetters, error?}], parked: {records, keys, isFull}, plan: {version, name, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, sources, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, outboxes?: [{sink, records, bytes, isFull, breaker: "closed", "open" or "halfOpen", delivered, attempts, failures, deadLetters, error?}], onError: "park" or "stop", parked: {records, keys, isFull}, plan: {version, name, onError?, nodes: [{kind, inputs, ...}]}}'
 
 const stateShape = '{step, operator, cells: [{name: text, number or null, value}], more}'
 

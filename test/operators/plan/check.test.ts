@@ -17,6 +17,23 @@ describe('a pipeline that cannot run is refused with a sentence that names the s
     ['something else', () => ({}), /exports no pipeline/, /export default/],
     ['no sink', () => keyed().count('n'), /p has no sink/, /\.to\(table/],
     ['a bad name', () => pipeline('a b').from(stream('s')).to(out()), /"a b" is no name/, /letters/],
+    [
+      'a bad onError',
+      () => pipeline('p').onError(odd('skip')).from(stream('s')).to(out()),
+      /p has onError\("skip"\)/,
+      /'park'/,
+    ],
+    [
+      'two ways to fail',
+      () =>
+        pipeline('p')
+          .onError('stop')
+          .from(stream('s'))
+          .merge(pipeline('p').onError('park').from(stream('t')))
+          .to(out()),
+      /p is begun with onError\('stop'\) and with onError\('park'\)/,
+      /once/,
+    ],
     ['no source', () => pipeline('p').from(odd(out())), /p reads from something that is no source/, /stream\(name\)/],
     ['a source without a name', () => pipeline('p').from(stream('')).to(out()), /source of p has no name/, /Name/],
     [
@@ -351,5 +368,17 @@ describe('a plan', () => {
   it('of an array with one end is that of the end', () => {
     const flow = keyed().count('n').to(out())
     expect(describePlan(planOf([flow]))).toEqual(describePlan(planOf(flow)))
+  })
+})
+
+describe('onError of a pipeline', () => {
+  it('is part of the plan, goes over every step, and is absent where nothing is said', () => {
+    const stopping = pipeline('p').onError('stop')
+    const one = stopping.from(stream('s')).filter(() => true)
+    const two = pipeline('p').from(stream('t'))
+    expect(describePlan(planOf(one.to(out()))).onError).toBe('stop')
+    expect(describePlan(planOf(two.merge(one).to(out()))).onError).toBe('stop')
+    expect(describePlan(planOf([two.to(out()), one.to(out())])).onError).toBe('stop')
+    expect(describePlan(planOf(two.to(out())))).not.toHaveProperty('onError')
   })
 })

@@ -238,6 +238,27 @@ describe('a source task', () => {
     expect(values.map(({ value }) => (value as { value: number }).value)).toEqual([1, 2, 3])
   })
 
+  it('takes the records between two sequence numbers, the first of them included', async () => {
+    const plan = new PlanBuilder()
+    plan.sink(plan.step('keyBy', plan.source(), () => 'all'))
+    const sent: Sent[] = []
+    const task = openSourceTask(optionsOf(plan, 0, hostOf(sent, [])))
+    const all = chunk(1, 2, 3, 4)
+    const sequences = async (from: number, to?: number) => {
+      const before = sent.length
+      await task.process(all, from, to)
+      return sent
+        .slice(before)
+        .flatMap(({ message }) => (message.kind === 'rows' ? message.rows : []))
+        .map(({ sequence }) => sequence)
+    }
+    const [first, second, third, fourth] = (await sequences(0)) as [number, number, number, number]
+    expect(await sequences(0, second)).toEqual([first])
+    expect(await sequences(second, fourth)).toEqual([second, third])
+    expect(await sequences(fourth, fourth + 1)).toEqual([fourth])
+    expect(await sequences(fourth)).toEqual([fourth])
+  })
+
   it('sends a barrier and event time behind the rows before it', async () => {
     const plan = new PlanBuilder()
     plan.sink(
