@@ -20,6 +20,8 @@ export interface ParkedFilter {
   readonly rowsMax?: number | undefined
   /** Queues that are read. */
   readonly limit?: number | undefined
+  /** Queues that are left out before those. */
+  readonly skip?: number | undefined
 }
 
 /** A row that waits. */
@@ -46,7 +48,7 @@ export interface ParkedRecord {
 
 export interface ParkedList {
   readonly records: readonly ParkedRecord[]
-  /** Queues that are there beside those that were listed. */
+  /** Queues that follow those that were listed. */
   readonly more: number
 }
 
@@ -138,7 +140,7 @@ export class ParkedRows {
   }
 
   async list(filter: ParkedFilter): Promise<ParkedList> {
-    const queues = this.#chosen(filter)
+    const queues = this.#chosen(filter).slice(filter.skip ?? 0)
     const listed = queues.slice(0, filter.limit ?? queuesMax)
     const records: ParkedRecord[] = []
     for (const queue of listed) {
