@@ -96,7 +96,7 @@ export async function inspect(pipeline: Pipeline, around: InspectionSurroundings
     ...pipeline.view(),
     at: around.clock.now(),
     inputs,
-    stages: stagesOfView(row.plan, eventTimes),
+    stages: stagesOfView(row.plan, inputs, eventTimes),
     graph: graphOf(pipeline),
     ...(held ? { heldBy: held } : {}),
     stateBytes,
@@ -173,11 +173,20 @@ function heldBy(inputs: readonly InputView[]): PipelineInspection['heldBy'] {
   return first && { source: first.source, shard: first.shard, hasTime: first.watermark !== undefined }
 }
 
-function stagesOfView(plan: PlanDescription, times: readonly OwnedTimes[] = []): readonly StageView[] {
+/** A source stage is as far as the shard of its own that holds it back. */
+function stagesOfView(
+  plan: PlanDescription,
+  inputs: readonly InputView[],
+  times: readonly OwnedTimes[] = [],
+): readonly StageView[] {
   const stages = stagesOf(plan.nodes)
   return stages.stages.map((stage): StageView => {
     const { id, kind } = stage
-    if (kind === 'source') return { stage: id, kind, label: `source ${sourceName(plan, stage.root)}` }
+    if (kind === 'source') {
+      const { watermark, isIdle } = inputs.find(({ node }) => node === stage.root)?.shards?.[0] ?? {}
+      const known = { ...(watermark === undefined ? {} : { watermark }), ...(isIdle === undefined ? {} : { isIdle }) }
+      return { stage: id, kind, label: `source ${sourceName(plan, stage.root)}`, ...known }
+    }
     const own = times.find(({ owner }) => owner.kind === 'stage' && owner.stage === id)
     const label = stageLabel(plan, stages, id)
     return { stage: id, kind, label, ...(own ? timeOf(own.watermarks, stage.entries) : {}) }

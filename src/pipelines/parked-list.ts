@@ -140,7 +140,8 @@ export class ParkedRows {
   }
 
   async list(filter: ParkedFilter): Promise<ParkedList> {
-    const queues = this.#chosen(filter).slice(filter.skip ?? 0)
+    // In an order that does not change as queues come and go, so that whoever reads page by page passes over none.
+    const queues = this.#chosen(filter).toSorted(byName).slice(filter.skip ?? 0)
     const listed = queues.slice(0, filter.limit ?? queuesMax)
     const records: ParkedRecord[] = []
     for (const queue of listed) {
@@ -183,6 +184,9 @@ export class ParkedRows {
 
 const nameOf = ({ step, hashHi, hashLo, key }: ParkedQueueInfo): string =>
   `${step} ${hashHi} ${hashLo} ${key.toString('latin1')}`
+
+const byName = (a: ParkedQueueInfo, b: ParkedQueueInfo): number =>
+  a.step - b.step || a.hashHi - b.hashHi || a.hashLo - b.hashLo || Buffer.compare(a.key, b.key)
 
 const numbersOf = ({ rows }: ParkedQueueInfo): number[] => [...rows.keys()].sort((a, b) => a - b)
 

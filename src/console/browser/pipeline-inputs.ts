@@ -8,7 +8,7 @@ import { ageText, delayText } from './pipeline-texts.js'
 export function holding({ state, inputs, heldBy }: InspectedPipeline): HTMLElement {
   const hasTime = inputs.some(({ shards }) => shards)
   const text = heldBy
-    ? `Event time is as far as shard ${heldBy.shard} of ${heldBy.source}${heldBy.hasTime ? ', which is the last' : ', which has given no record yet'}.`
+    ? `Shard ${heldBy.shard} of ${heldBy.source} holds event time back: ${heldBy.hasTime ? 'it is the least far' : 'it has given no record yet'}.`
     : hasTime
       ? 'Every shard is idle: none holds event time back.'
       : state === 'running'

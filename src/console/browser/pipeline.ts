@@ -80,7 +80,7 @@ function figuresOf(pipeline: InspectedPipeline) {
     { title: 'Lag in records, at most', value: count(inputs.reduce((sum, { lagRecords }) => sum + lagRecords, 0)) },
     { title: 'Watermark behind', value: delayText(watermark, at) },
     { title: 'Parked', value: count(parked.records) },
-    { title: 'State size', value: bytes(stateBytes) },
+    { title: 'State size on disk', value: bytes(stateBytes) },
     { title: 'Timers', value: timers.isMore ? `over ${count(timers.count)}` : count(timers.count) },
     { title: 'Commits', value: count(barrier.committed) },
     { title: 'Newest commit took', value: barrier.committed === 0 ? undefined : seconds(barrier.secondsLast) },

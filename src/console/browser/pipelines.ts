@@ -43,7 +43,7 @@ async function showAll({ query, signal }: Showing): Promise<readonly Node[]> {
         { title: 'Lag in time', kind: 'number', cell: ({ groups }) => lagText(groups, lags) },
         { title: 'Watermark behind', kind: 'number', cell: ({ watermark }) => delayText(watermark, metrics.at) },
         { title: 'Parked', kind: 'number', cell: ({ parked }) => count(parked.records) },
-        { title: 'State size', kind: 'number', cell: ({ name }) => bytes(sizes.get(name) ?? 0) },
+        { title: 'State size on disk', kind: 'number', cell: ({ name }) => bytes(sizes.get(name) ?? 0) },
       ],
       rows,
       number > 1 ? 'No more pipelines.' : 'There are no pipelines. millrace pipelines deploy FILE runs one.',
