@@ -141,7 +141,9 @@ export class ParkedRows {
 
   async list(filter: ParkedFilter): Promise<ParkedList> {
     // In an order that does not change as queues come and go, so that whoever reads page by page passes over none.
-    const queues = this.#chosen(filter).toSorted(byName).slice(filter.skip ?? 0)
+    const queues = this.#chosen(filter)
+      .toSorted(byName)
+      .slice(filter.skip ?? 0)
     const listed = queues.slice(0, filter.limit ?? queuesMax)
     const records: ParkedRecord[] = []
     for (const queue of listed) {
