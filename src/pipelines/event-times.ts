@@ -9,15 +9,18 @@ import {
 } from '../operators/task/index.js'
 import { nowKey, nowValue, type StoredTimes, type TimeOwner, timeKey, timeValue } from './time-rows.js'
 
+/** How far event time is in a source shard, or in a keyed stage. */
+export interface OwnedTimes {
+  readonly owner: TimeOwner
+  readonly watermarks: readonly NodeWatermark[]
+}
+
 type Restored = StageTaskOptions['restored']
 
 /** How far event time is in each source shard and each keyed stage, as the last barrier said it. */
 export class EventTimes {
   readonly #pipeline: number
-  readonly #times = new Map<
-    string,
-    { readonly owner: TimeOwner; readonly value: Buffer; readonly watermarks: readonly NodeWatermark[] }
-  >()
+  readonly #times = new Map<string, OwnedTimes & { readonly value: Buffer }>()
   #now: number
 
   constructor(pipeline: number, { times, now }: StoredTimes) {
@@ -44,6 +47,10 @@ export class EventTimes {
       watermarks.filter(({ watermark, isIdle }) => !isIdle && Number.isFinite(watermark)),
     )
     return known.length === 0 ? undefined : Math.min(...known.map(({ watermark }) => watermark))
+  }
+
+  all(): readonly OwnedTimes[] {
+    return [...this.#times.values()]
   }
 
   ofStage(stage: StageId): Restored {

@@ -20,6 +20,8 @@ export interface ParkedFilter {
   readonly rowsMax?: number | undefined
   /** Queues that are read. */
   readonly limit?: number | undefined
+  /** Queues that are left out before those. */
+  readonly skip?: number | undefined
 }
 
 /** A row that waits. */
@@ -46,7 +48,7 @@ export interface ParkedRecord {
 
 export interface ParkedList {
   readonly records: readonly ParkedRecord[]
-  /** Queues that are there beside those that were listed. */
+  /** Queues that follow those that were listed. */
   readonly more: number
 }
 
@@ -138,7 +140,10 @@ export class ParkedRows {
   }
 
   async list(filter: ParkedFilter): Promise<ParkedList> {
+    // In an order that does not change as queues come and go, so that whoever reads page by page passes over none.
     const queues = this.#chosen(filter)
+      .toSorted(byName)
+      .slice(filter.skip ?? 0)
     const listed = queues.slice(0, filter.limit ?? queuesMax)
     const records: ParkedRecord[] = []
     for (const queue of listed) {
@@ -181,6 +186,9 @@ export class ParkedRows {
 
 const nameOf = ({ step, hashHi, hashLo, key }: ParkedQueueInfo): string =>
   `${step} ${hashHi} ${hashLo} ${key.toString('latin1')}`
+
+const byName = (a: ParkedQueueInfo, b: ParkedQueueInfo): number =>
+  a.step - b.step || a.hashHi - b.hashHi || a.hashLo - b.hashLo || Buffer.compare(a.key, b.key)
 
 const numbersOf = ({ rows }: ParkedQueueInfo): number[] => [...rows.keys()].sort((a, b) => a - b)
 

@@ -58,13 +58,17 @@ export interface PipelineView {
   readonly source: string
   readonly sources: readonly string[]
   readonly state: PipelineState
+  /** That of the first of its sources. */
   readonly group: string
+  readonly groups: readonly string[]
   readonly attempts: number
   readonly createdAt: number
   /** How many modules it has had. */
   readonly revision: number
   /** Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed. */
   readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
+  /** Records of all sources, over the last ten seconds. */
+  readonly recordsPerSecond: number
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number

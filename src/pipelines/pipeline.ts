@@ -1,11 +1,12 @@
 import type { RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
-import { type NodeId, withoutSecrets } from '../operators/index.js'
+import type { NodeId } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { FileSink, type Outbox } from '../sinks/index.js'
 import type { TaskWork } from '../workers/index.js'
 import { DroppedRemoval } from './dropped-removal.js'
+import type { OwnedTimes } from './event-times.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
@@ -18,11 +19,14 @@ import {
   storedState,
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { fileShape, sourceName, stepOf, stepsOf } from './plan-steps.js'
+import { pipelineView } from './pipeline-view.js'
+import { fileShape, stepOf } from './plan-steps.js'
+import { RateMeter } from './rate-meter.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
 import { storedState as runState } from './run-state.js'
+import type { RunSource } from './run-tasks.js'
 import { type StepCount, stepCountsOf } from './step-counts.js'
 import { Suspects } from './suspects.js'
 
@@ -63,6 +67,7 @@ export class Pipeline {
   #secondsLast = 0
   /** By node. */
   readonly rowsIn: number[]
+  readonly #rates: RateMeter
   /** What steps counted, such as `late`, by node and event. */
   readonly events = new Map<NodeId, Map<string, number>>()
   /** Seconds of worker time. */
@@ -79,6 +84,7 @@ export class Pipeline {
     this.#suspects = new Suspects(around.limits.attemptsMax)
     this.#parked = new ParkedIndex(around.limits)
     this.rowsIn = row.plan.nodes.map(() => 0)
+    this.#rates = new RateMeter(around.clock)
     this.failuresOf = row.plan.nodes.map(() => 0)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
@@ -344,6 +350,7 @@ export class Pipeline {
 
   #worked({ counters, seconds }: TaskWork): void {
     this.seconds += seconds
+    this.#rates.willGrow(this.rowsIn)
     // Nodes that were put in between to send rows are behind those of the plan.
     for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
     for (const { node, event, by } of counters.events) {
@@ -564,9 +571,14 @@ export class Pipeline {
     return this.#parked.isFull
   }
 
+  /** In the order of their nodes. */
+  get sources(): readonly RunSource[] {
+    return this.#parts.sources
+  }
+
   /** The groups of its sources. */
   get groups(): readonly Group[] {
-    return this.#parts.sources.map(({ group }) => group)
+    return this.sources.map(({ group }) => group)
   }
 
   /** How far event time is, milliseconds since 1970; undefined where nothing asks for it, or nothing is known yet. */
@@ -574,42 +586,31 @@ export class Pipeline {
     return this.#run?.watermark
   }
 
+  /** How far event time is in each part of the run that goes on; undefined while none does. */
+  get eventTimes(): readonly OwnedTimes[] | undefined {
+    return this.#run?.eventTimes
+  }
+
+  /** Rows that enter each node, per second. */
+  get rates(): readonly number[] {
+    return this.#rates.rates(this.rowsIn)
+  }
+
   view(): PipelineView {
-    const { plan, createdAt, sources, revision = 1, bounded } = this.#row
-    const names = sources.map(({ node }) => sourceName(plan, node))
-    return {
-      name: plan.name,
-      source: names[0] as string,
-      sources: names,
+    return pipelineView({
+      row: this.#row,
       state: this.#state,
-      group: this.#parts.sources[0]?.group.name as string,
+      parts: this.#parts,
+      run: this.#run,
       attempts: this.#attempts,
-      createdAt,
-      revision,
-      ...(bounded ? { bounded: { ...bounded, ...this.#parts.passed() } } : {}),
-      steps: stepsOf(plan).map((node, i) => ({
-        kind: node.kind === 'keyed' ? node.operator : node.kind,
-        ...(node.kind === 'keyed' ? { name: node.name } : {}),
-        rowsIn: this.rowsIn[i + 1] as number,
-      })),
-      barrier: {
-        inFlight: this.#run?.barrierInFlight ?? false,
-        committed: this.#committed,
-        secondsLast: this.#secondsLast,
-      },
-      tasks: this.#run?.taskCount ?? 0,
-      ...(this.watermark === undefined ? {} : { watermark: this.watermark }),
-      error: this.#lastFailure,
-      ...(this.#openOutboxes.size === 0
-        ? {}
-        : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
+      committed: this.#committed,
+      secondsLast: this.#secondsLast,
+      rowsIn: this.rowsIn,
+      rates: this.rates,
+      failure: this.#lastFailure,
+      outboxes: this.outboxes(),
       onError: this.#parks ? 'park' : 'stop',
-      parked: {
-        records: this.#parked.count,
-        keys: this.#parked.queues().length,
-        isFull: this.#parked.isFull,
-      },
-      plan: withoutSecrets(plan),
-    }
+      parked: this.#parked,
+    })
   }
 }

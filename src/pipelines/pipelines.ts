@@ -9,6 +9,7 @@ import { type CommittedFile, FileSink, rowsOfOutbox, sinkPath, tableGone } from 
 import type { KeySchema, TableKeys } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
+import { inspect, type PipelineInspection, stateBytesOf } from './inspection.js'
 import { ModuleFiles } from './module-files.js'
 import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
 import { numberedPlaces, placesOf } from './park-places.js'
@@ -128,23 +129,16 @@ export class Pipelines {
     return this.#pipelines.values()
   }
 
-  /** Throws NOT_FOUND. */
-  show(name: string): PipelineView {
-    return this.#pipeline(name).view()
+  /** One of them, with everything that has to be looked up. Throws NOT_FOUND. */
+  inspect(name: string): Promise<PipelineInspection> {
+    return inspect(this.#pipeline(name), this.#options)
   }
 
   /** About how many bytes of the store the state and timers of each pipeline take; what was written last may not count. */
   async stateBytes(): Promise<ReadonlyMap<string, number>> {
     const { storage } = this.#options
     const sizes = new Map<string, number>()
-    for (const { row } of this.#pipelines.values()) {
-      let bytes = 0
-      for (const family of [Family.state, Family.timer]) {
-        const { gte, lt } = rowsWith(family, row.id)
-        bytes += await storage.approximateSize(gte, lt)
-      }
-      sizes.set(row.plan.name, bytes)
-    }
+    for (const { row } of this.#pipelines.values()) sizes.set(row.plan.name, await stateBytesOf(row.id, storage))
     return sizes
   }
 

@@ -26,7 +26,7 @@ import {
   rowsOfPipeline,
   workOf,
 } from './barrier-commit.js'
-import { EventTimes } from './event-times.js'
+import { EventTimes, type OwnedTimes } from './event-times.js'
 import type { PipelineRow } from './rows.js'
 import type { RunParking } from './run-parking.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
@@ -205,6 +205,13 @@ export class PipelineRun {
   /** How far the event time of the slowest task is, milliseconds since 1970; undefined where nothing asks for it. */
   get watermark(): number | undefined {
     return this.#times.lowest((root, shard) => this.#tasks.isReading(root, shard))
+  }
+
+  /** How far event time is in each shard that is read and each keyed stage; empty where nothing asks for it. */
+  get eventTimes(): readonly OwnedTimes[] {
+    return this.#times
+      .all()
+      .filter(({ owner }) => owner.kind === 'stage' || this.#tasks.isReading(owner.root, owner.shard))
   }
 
   /** Tasks come and go only between a commit and the next barrier. */

@@ -16,6 +16,7 @@ export const alarmMetrics: readonly string[] = [
   'listen_insecure',
   'clock_alarm',
   'pipeline_failed',
+  'parked_records',
   'bridge_running',
   'bridge_failed',
   'bridge_paused',
@@ -55,6 +56,12 @@ export function alarmsOf(status: Status, metrics: MetricsAnswer | undefined): re
       'critical',
       `The pipeline ${name} has stopped as failed.`,
       `millrace pipelines show ${name} says at which record and why.`,
+    )
+  for (const name of new Set(named(metrics, 'parked_records', 'pipeline')))
+    add(
+      'warning',
+      `Records of the pipeline ${name} are parked: their keys wait, others go on.`,
+      'Its page says at which step and why.',
     )
   for (const name of named(metrics, 'bridge_failed', 'bridge'))
     add('critical', `The bridge ${name} has failed.`, `millrace bridges show ${name} says why.`)

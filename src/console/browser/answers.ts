@@ -94,3 +94,117 @@ export interface TableIndex {
   readonly projection: string
   readonly state: 'active' | 'filling'
 }
+
+export interface Pipeline {
+  readonly name: string
+  readonly sources: readonly string[]
+  readonly groups: readonly string[]
+  readonly state: string
+  readonly attempts: number
+  readonly createdAt: number
+  readonly revision: number
+  readonly bounded?: { readonly passed: number; readonly all: number }
+  readonly recordsPerSecond: number
+  readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
+  readonly tasks: number
+  /** Milliseconds since 1970. */
+  readonly watermark?: number
+  readonly error?: PipelineError
+  readonly outboxes?: readonly Outbox[]
+  readonly parked: { readonly records: number; readonly keys: number; readonly isFull: boolean }
+}
+
+export interface PipelineError {
+  readonly code: string
+  readonly message: string
+  readonly stack?: string
+  /** Counted from 0; people count from 1. */
+  readonly step?: number
+  readonly sequence?: number
+  readonly shard?: number
+  readonly at: number
+}
+
+export interface Outbox {
+  readonly sink: string
+  readonly records: number
+  readonly bytes: number
+  readonly isFull: boolean
+  readonly breaker: 'closed' | 'open' | 'halfOpen'
+  readonly delivered: number
+  readonly attempts: number
+  readonly failures: number
+  readonly deadLetters: number
+  readonly error?: string
+}
+
+/** One pipeline, with what only its own path answers. */
+export interface InspectedPipeline extends Pipeline {
+  /** The daemon's clock, milliseconds since 1970. */
+  readonly at: number
+  readonly inputs: readonly PipelineInput[]
+  readonly stages: readonly PipelineStage[]
+  readonly graph: readonly GraphNode[]
+  readonly heldBy?: { readonly source: string; readonly shard: number; readonly hasTime: boolean }
+  readonly stateBytes: number
+  readonly timers: { readonly count: number; readonly isMore: boolean }
+}
+
+export interface PipelineInput {
+  readonly source: string
+  readonly node: number
+  readonly group: string
+  readonly lagRecords: number
+  readonly lagSeconds: number
+  readonly shards?: readonly ShardTime[]
+  readonly moreShards?: number
+}
+
+export interface ShardTime {
+  readonly shard: number
+  readonly watermark?: number
+  readonly isIdle: boolean
+}
+
+export interface PipelineStage {
+  readonly stage: number
+  readonly kind: 'source' | 'keyed'
+  readonly label: string
+  readonly watermark?: number
+  readonly isIdle?: boolean
+}
+
+export interface GraphNode {
+  readonly node: number
+  readonly kind: string
+  readonly label: string
+  readonly detail: string
+  readonly inputs: readonly number[]
+  readonly stages: readonly number[]
+  readonly guarantee?: string
+  readonly rowsIn: number
+  readonly rowsPerSecond: number
+  readonly failures: number
+  readonly parked: number
+}
+
+export interface ParkedRecord {
+  readonly pipeline: string
+  readonly step: string
+  readonly key: string
+  readonly number: number
+  readonly kind: 'row' | 'timer'
+  readonly value?: unknown
+  readonly sequence?: number
+  readonly time: number
+  readonly parkedAt: number
+  /** 0: it only waits behind another. */
+  readonly attempts: number
+  readonly error?: { readonly code: string; readonly message: string; readonly stack?: string }
+  readonly behind: number
+}
+
+export interface ParkedAnswer {
+  readonly parked: readonly ParkedRecord[]
+  readonly more: number
+}

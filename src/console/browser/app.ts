@@ -11,22 +11,26 @@ const connection = document.querySelector('#connection') as HTMLElement
 interface Place {
   readonly page: Page
   readonly names: readonly string[]
+  readonly query: URLSearchParams
 }
 
 /** Where the address points; an address that nobody made leads to the first page. */
 function placeOf(hash: string): Place {
-  const [name = '', ...parts] = hash.replace(/^#\/?/, '').split('/')
+  // Names are encoded: a question mark of theirs is not one of the address.
+  const [path = '', asked = ''] = hash.replace(/^#\/?/, '').split('?')
+  const [name = '', ...parts] = path.split('/')
   const page = pages.find((each) => each.name === name)
+  const query = new URLSearchParams(asked)
   try {
-    return { page: page ?? pages[0], names: page ? parts.map(decodeURIComponent) : [] }
+    return { page: page ?? pages[0], names: page ? parts.map(decodeURIComponent) : [], query }
   } catch {
-    return { page: pages[0], names: [] }
+    return { page: pages[0], names: [], query }
   }
 }
 
 let leaving = new AbortController()
 
-async function goTo({ page, names }: Place, isFirst: boolean): Promise<void> {
+async function goTo({ page, names, query }: Place, isFirst: boolean): Promise<void> {
   leaving.abort()
   const left = new AbortController()
   leaving = left
@@ -37,7 +41,7 @@ async function goTo({ page, names }: Place, isFirst: boolean): Promise<void> {
   )
   if (!isFirst) main.focus()
   while (!left.signal.aborted) {
-    await show({ page, names }, left.signal)
+    await show({ page, names, query }, left.signal)
     await pause(page.everyMs, left.signal)
   }
 }
@@ -47,9 +51,9 @@ function navigationItem(page: Page, isCurrent: boolean): HTMLLIElement {
   return element('li', {}, element('a', attributes, page.title))
 }
 
-async function show({ page, names }: Place, signal: AbortSignal): Promise<void> {
+async function show({ page, names, query }: Place, signal: AbortSignal): Promise<void> {
   try {
-    const content = await page.show({ names, signal })
+    const content = await page.show({ names, query, signal })
     if (signal.aborted) return
     say('')
     patch(main, content)

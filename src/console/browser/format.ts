@@ -36,3 +36,10 @@ export function seconds(value: number): string {
 }
 
 export const percent = (share: number): string => `${tenths.format(share * 100)} %`
+
+/** The beginning of a text that may be of any length. */
+export function shortened(text: string, lettersMax: number): string {
+  if (text.length <= lettersMax) return text
+  // No letter is cut through.
+  return `${[...text.slice(0, lettersMax)].slice(0, -1).join('')}…`
+}

@@ -79,7 +79,7 @@ function contents(status: Status) {
     ['Tables', linked(status.tables, 'tables')],
     ['Streams', linked(status.streams, 'shards')],
     ['Groups', linked(status.groups, 'groups')],
-    ['Pipelines', many(status.pipelines)],
+    ['Pipelines', linked(status.pipelines, 'pipelines')],
     ['Bridges', many(status.bridges)],
   ] as const
 }

@@ -2,6 +2,8 @@
 export interface Showing {
   /** The names behind the page's own in the address, decoded. */
   readonly names: readonly string[]
+  /** What stands behind the question mark of the address, such as the page of a list. */
+  readonly query: URLSearchParams
   /** Aborted when somebody goes to another page. */
   readonly signal: AbortSignal
 }

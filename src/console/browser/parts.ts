@@ -1,7 +1,7 @@
 import { type Child, element, svgElement } from './element.js'
 
 /** Rows that one table shows; a daemon may have thousands, and a page must not. */
-const rowsMax = 200
+export const rowsMax = 200
 
 export interface Column<Row> {
   readonly title: string
@@ -41,6 +41,32 @@ export function table<Row>(
     more > 0 ? element('p', { class: 'quiet' }, `and ${more} more, which the command line lists`) : undefined,
   )
 }
+
+/** The number of a list's page in the address: from 1 on, and 1 for what is no number. */
+export function pageNumber(text: string | null): number {
+  const number = Number(text)
+  return Number.isSafeInteger(number) && number > 0 ? number : 1
+}
+
+/** Links to the page of a list before and the one behind; nothing where there is only one. */
+export function pager(
+  number: number,
+  hasMore: boolean,
+  addressOf: (number: number) => string,
+): HTMLElement | undefined {
+  if (number === 1 && !hasMore) return undefined
+  return element(
+    'nav',
+    { class: 'pager', 'aria-label': 'Pages of the list' },
+    number > 1 ? element('a', { href: addressOf(number - 1) }, 'Before') : undefined,
+    ` page ${number} `,
+    hasMore ? element('a', { href: addressOf(number + 1) }, 'More') : undefined,
+  )
+}
+
+/** Text that keeps its lines, such as a stack; of any length, so it scrolls. */
+export const verbatim = (label: string, text: string): HTMLElement =>
+  element('pre', { role: 'region', 'aria-label': label, tabindex: 0 }, text)
 
 export interface Figure {
   readonly title: string
@@ -91,8 +117,9 @@ export function facts(list: readonly (readonly [string, Child])[]): HTMLElement 
 
 export const heading = (text: string): HTMLElement => element('h2', {}, text)
 
-/** A moment, in the reader's own time and language. */
+/** A moment, in the reader's own time and language. Event time may be any number: what is no date is shown as it is. */
 export function moment(ms: number): HTMLElement {
   const date = new Date(ms)
+  if (Number.isNaN(date.getTime())) return element('span', {}, `${ms} ms`)
   return element('time', { datetime: date.toISOString() }, date.toLocaleString())
 }

@@ -21,9 +21,28 @@ export function nodeDetail(node: NodeDescription): string {
       return parts.filter((part) => part !== undefined).join('; ')
     }
     case 'sink':
-      return node.sink.format === 'csv' ? 'csv' : ''
+      return [node.sink.format === 'csv' ? 'csv' : undefined, guaranteeOf(node)]
+        .filter((part) => part !== undefined)
+        .join('; ')
     default:
       return ''
+  }
+}
+
+/** How often a result comes to where a sink brings it; undefined where nothing is brought anywhere. */
+export function guaranteeOf(node: NodeDescription): string | undefined {
+  if (node.kind === 'through') return 'exactly once'
+  if (node.kind !== 'sink') return undefined
+  switch (node.sink.kind) {
+    case 'table':
+    case 'stream':
+    case 'file':
+      return 'exactly once'
+    case 'http':
+    case 'user':
+      return 'at least once, with an idempotency key'
+    case 'kafka':
+      return 'at least once'
   }
 }
 
@@ -51,7 +70,7 @@ export function topologyText({ nodes }: PlanDescription): string {
   const draw = (id: NodeId, first: string, rest: string): void => {
     const node = nodes[id] as NodeDescription
     const isAgain = drawn.has(id)
-    lines.push(`${first}${isAgain ? `→ ${id} ${labelOf(nodes, id)}` : lineOf(nodes, id)}`)
+    lines.push(`${first}${isAgain ? `→ ${id} ${placedLabel(nodes, id)}` : lineOf(nodes, id)}`)
     if (isAgain) return
     drawn.add(id)
     const next = followers[id] as NodeId[]
@@ -70,11 +89,11 @@ export function topologyText({ nodes }: PlanDescription): string {
 
 function lineOf(nodes: readonly NodeDescription[], id: NodeId): string {
   const detail = nodeDetail(nodes[id] as NodeDescription)
-  return `${id} ${labelOf(nodes, id)}${detail === '' ? '' : `  (${detail})`}`
+  return `${id} ${placedLabel(nodes, id)}${detail === '' ? '' : `  (${detail})`}`
 }
 
-/** The last output of a branch is the rest; others are counted from 1. */
-function labelOf(nodes: readonly NodeDescription[], id: NodeId): string {
+/** What a node is called in pictures. The last output of a branch is the rest; others are counted from 1. */
+export function placedLabel(nodes: readonly NodeDescription[], id: NodeId): string {
   const node = nodes[id] as NodeDescription
   const before = isEdge(node) ? nodes[node.inputs[0] as NodeId] : undefined
   if (node.kind !== 'output' || before?.kind !== 'branch') return nodeLabel(node)

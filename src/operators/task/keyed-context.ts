@@ -92,7 +92,12 @@ export class StepContext implements KeyedContext {
   }
 
   get watermark(): number {
-    return this.floors.all.length === 0 ? this.fired : Math.max(this.fired, this.floors.of(this.#entry))
+    return this.watermarkOf(this.#entry)
+  }
+
+  /** The same for a key whose call has not begun. */
+  watermarkOf(entry: KeyEntry): number {
+    return this.floors.all.length === 0 ? this.fired : Math.max(this.fired, this.floors.of(entry))
   }
 
   get now(): number {

@@ -256,7 +256,13 @@ export class KeyedStep {
     if (parking) {
       const { time, tag, domain, entry } = timer
       const sequence = timerMark(time)
-      const at = Object.assign(this.#parkAt, { time, stamp: context.watermark, sequence, entry, key: entry.shown })
+      const at = Object.assign(this.#parkAt, {
+        time,
+        stamp: context.watermarkOf(entry),
+        sequence,
+        entry,
+        key: entry.shown,
+      })
       const item: ParkItem = { kind: 'timer', value: undefined, input: 0, tag, domain }
       if (parking.waits(this.id, at)) return void parking.join(this.id, at, item)
       if (parking.isCareful)

@@ -9,6 +9,7 @@ import { Parking } from './parking.js'
 import { StageRuntime } from './stage-runtime.js'
 import { type KeyedMember, StageSteps } from './stage-steps.js'
 import type { NodeWatermark, StageBarrier, StageTaskOptions, TaskCounters, TimerChange } from './stage-task.js'
+import type { StageId, Stages } from './stages.js'
 import { newAt } from './step.js'
 import { StepTimers } from './step-timers.js'
 
@@ -27,6 +28,8 @@ export class StageCore {
   readonly #idles: boolean[]
   readonly #state: KeyedState
   readonly #timers: StepTimers[] = []
+  /** What event time comes from at each node: of a merge of sources, those that another stage reads are no inputs here. */
+  readonly #inputs: ReadonlyMap<NodeId, readonly NodeId[]>
   /** Keyed steps and exits by their place in `nodes`. */
   readonly #keyed: readonly (KeyedStep | undefined)[]
 
@@ -34,6 +37,7 @@ export class StageCore {
     this.options = options
     const { plan, stages, stage, host, isNew, bounds, sinkKeys, hashKeyName, restored, parking } = options
     this.nodes = stages.stages[stage]?.nodes ?? []
+    this.#inputs = inputsOf(stages, stage)
     const members = membersOf(this.nodes, plan.nodes)
     const directory = new KeyDirectory(space, members.length)
     this.#state = new KeyedState({
@@ -216,7 +220,7 @@ export class StageCore {
   /** Behind a node: the lowest of its inputs that are not idle; the highest when all are. */
   #combine(id: NodeId): void {
     const eventTime = this.steps.eventTimes.get(id)
-    const inputs = this.options.stages.nodes[id]?.inputs ?? []
+    const inputs = this.#inputs.get(id) ?? []
     if (inputs.length === 0) return
     let lowest = Number.POSITIVE_INFINITY
     let highest = Number.NEGATIVE_INFINITY
@@ -304,4 +308,12 @@ function membersOf(ids: readonly NodeId[], nodes: readonly PlanNode[]) {
     const node = nodes[id]
     return node?.kind === 'keyed' ? [{ id, node, operator: node.make() }] : []
   })
+}
+
+/** The inputs of each node that are in the stage, or where rows come into it. */
+function inputsOf({ stages, nodes }: Stages, stage: StageId): ReadonlyMap<NodeId, readonly NodeId[]> {
+  const own = stages[stage]
+  if (!own) return new Map()
+  const known = new Set([...own.nodes, ...(own.kind === 'source' ? [own.root] : own.entries)])
+  return new Map(own.nodes.map((id) => [id, (nodes[id]?.inputs ?? []).filter((input) => known.has(input))]))
 }

@@ -1,6 +1,6 @@
 import type { Rooms } from '../../daemon/index.js'
 import { MillraceError } from '../../runtime/index.js'
-import { ok, only, type Route } from './route.js'
+import { numberOf, ok, only, type Route } from './route.js'
 
 const shape =
   '{pipeline, step, key, number, kind: "row" or "timer", value?, sequence?, time, parkedAt, attempts: 0 for what only waits behind another, error?: {code, message, stack?}, behind: rows of the key that wait behind it}'
@@ -18,8 +18,9 @@ export const parkedRoutes: readonly Route[] = [
       key: 'only of this key, as it is shown',
       rows: 'so many rows of each key (1)',
       limit: 'so many keys of each pipeline (100)',
+      skip: 'so many keys of each pipeline are left out before (0)',
     },
-    answer: `{parked: [${shape}], more: keys that were not listed}`,
+    answer: `{parked: [${shape}], more: keys that follow those that were listed}`,
     errors: ['NOT_FOUND'],
     run: async ({ daemon, query }) => {
       const filter = {
@@ -27,6 +28,7 @@ export const parkedRoutes: readonly Route[] = [
         key: query.get('key') ?? undefined,
         rowsMax: countOf(query, 'rows'),
         limit: countOf(query, 'limit'),
+        skip: query.has('skip') ? numberOf(query, 'skip') : 0,
       }
       const { pipelines } = daemon.rooms
       const name = query.get('pipeline') ?? undefined

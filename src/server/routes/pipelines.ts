@@ -2,7 +2,10 @@ import { MillraceError } from '../../runtime/index.js'
 import { type Answer, type Call, created, ok, only, type Route, wholeNumberOf } from './route.js'
 
 const shape =
-  '{name, source, sources, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, outboxes?: [{sink, records, bytes, isFull, breaker: "closed", "open" or "halfOpen", delivered, attempts, failures, deadLetters, error?}], onError: "park" or "stop", parked: {records, keys, isFull}, plan: {version, name, onError?, nodes: [{kind, inputs, ...}]}}'
+  '{name, source, sources, state: "starting", "running", "retrying", "pausing", "paused", "failed", "finished", "sourceDeleted" or "stopped", group, groups, attempts, createdAt, revision, bounded?: {from, until, passed, all: sequence numbers}, recordsPerSecond, steps: [{kind, name?, rowsIn}], barrier: {inFlight, committed, secondsLast}, tasks, watermark?, error?: {code, message, stack?, step?, sequence?, shard?, at}, outboxes?: [{sink, records, bytes, isFull, breaker: "closed", "open" or "halfOpen", delivered, attempts, failures, deadLetters, error?}], onError: "park" or "stop", parked: {records, keys, isFull}, plan: {version, name, onError?, nodes: [{kind, inputs, ...}]}}'
+
+const inspectedShape =
+  '{at, inputs: [{source, node, group, lagRecords, lagSeconds, shards?: [{shard, watermark?, isIdle}], moreShards?}], stages: [{stage, kind: "source" or "keyed", label, watermark?, isIdle?}], graph: [{node, kind, label, detail, inputs: [node], stages: [stage], guarantee?, rowsIn, rowsPerSecond, failures, parked}], heldBy?: {source, shard, hasTime: whether it has given a record}, stateBytes, timers: {count, isMore}}'
 
 const stateShape = '{step, operator, cells: [{name: text, number or null, value}], more}'
 
@@ -45,10 +48,11 @@ export const pipelineRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: 'pipelines/{name}',
-    summary: 'One pipeline.',
-    answer: `pipeline: ${shape}`,
+    summary:
+      'One pipeline, with its graph, what was counted at each node, and how far its sources and stages are. Rates are per second over the last ten, counts since the daemon began; of each source at most 100 shards are listed, those that hold event time back first; timers are counted up to 1000.',
+    answer: `pipeline, and ${inspectedShape}; pipeline: ${shape}`,
     errors: ['NOT_FOUND'],
-    run: ({ daemon, names }) => ok(daemon.rooms.pipelines.show(names[0] as string)),
+    run: async ({ daemon, names }) => ok(await daemon.rooms.pipelines.inspect(names[0] as string)),
   },
   {
     method: 'POST',

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { NewRecord } from '../../../src/log/types.js'
+import { file, pipeline, stream, tumbling } from '../../../src/operators/index.js'
 import type { NodeId } from '../../../src/operators/plan/nodes.js'
 import type { KeyedOperator } from '../../../src/operators/task/keyed-operator.js'
+import { testPipeline } from '../../../src/testing/index.js'
 import type { MemoryLog, MemoryShard } from '../../../src/testing/memory-log.js'
 import { check, end, type History, levelBefore, live, type Pushed, pushedIn } from './histories.js'
 import { linesOf, PlanBuilder, pipelineOf, push, windowSum } from './plans.js'
@@ -158,6 +160,29 @@ const later: () => KeyedOperator = () => ({
     expect(timer.time).toBeLessThanOrEqual(context.now)
     context.emit(timer.tag)
   },
+})
+
+describe('sources that are merged before a keyBy', () => {
+  it('fire windows as far as the slower one is', async () => {
+    const of = (name: string) =>
+      pipeline('both')
+        .from(stream<{ readonly at: number }>(name))
+        .eventTime(({ value }) => value.at, { outOfOrder: '1s', idleAfter: '1h' })
+    const counted = of('a')
+      .merge(of('b'))
+      .keyBy(({ key }) => key)
+      .window(tumbling('10s'))
+      .count('n')
+      .to(file('out', ({ start, value }) => `${start} ${value}`))
+    const test = await testPipeline(counted, { shards: 1 })
+    const at = (time: number) => ({ key: 'k', value: { at: time } })
+    await test.push(stream<{ readonly at: number }>('a'), at(1_000), at(2_000), at(50_000))
+    expect(test.results('out')).toEqual([])
+    await test.push(stream<{ readonly at: number }>('b'), at(3_000), at(10_999))
+    expect(test.results('out')).toEqual([])
+    await test.push(stream<{ readonly at: number }>('b'), at(11_000))
+    expect(test.results('out')).toEqual(['0 3'])
+  })
 })
 
 describe('timers of processing time', () => {

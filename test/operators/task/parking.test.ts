@@ -142,6 +142,26 @@ async function play(history: History, list: readonly Fault[], isInPlace: boolean
   return { lines, failures, waited }
 }
 
+/** A timer that was parked before two shards were merged, and is tried again before anything else in the task of their child. */
+const timerBehindMerge: [History, Fault[]] = [
+  {
+    seed: 0,
+    events: [
+      { kind: 'push', key: 0, value: 5, source: 0, time: 0 },
+      { kind: 'push', key: 0, value: 0, source: 0, time: 0 },
+      { kind: 'steps', steps: 2 },
+      { kind: 'merge' },
+    ],
+    shards: 2,
+    tasks: 1,
+    stateBytes: 0,
+  },
+  [
+    { step: 'timer', value: 5 },
+    { step: 'map', value: 0 },
+  ],
+]
+
 describe('whatever fails', () => {
   it.each([
     ['behind a keyBy', false],
@@ -171,7 +191,7 @@ describe('whatever fails', () => {
           places.set(owner, place)
         }
       }),
-      { numRuns: runs },
+      { numRuns: runs, examples: [timerBehindMerge] },
     )
     expect(seen).toBeGreaterThan(runs)
   })
