@@ -18,7 +18,7 @@ const nobodysKey = Buffer.from([0xff])
 const noOptions = {}
 
 export const openStorage: OpenStorage = async (options) => {
-  const { path, createIfMissing, writeBufferBytes, blockCacheBytes, nativeCachePath } = options
+  const { path, createIfMissing, writeBufferBytes, blockCacheBytes, compression = true, nativeCachePath } = options
   for (const bytes of [writeBufferBytes, blockCacheBytes]) {
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > bufferBytesMax) {
       throw new MillraceError(
@@ -37,7 +37,7 @@ export const openStorage: OpenStorage = async (options) => {
       {
         createIfMissing,
         errorIfExists: false,
-        compression: true,
+        compression,
         writeBufferSize: writeBufferBytes,
         cacheSize: blockCacheBytes,
       },
@@ -119,9 +119,10 @@ class RocksdbStorage implements Storage {
   }
 
   async #page(range: RangeOptions): Promise<Page> {
-    // One more than asked for says whether the range goes on.
     const limit = Math.max(1, Math.min(range.limit, 0x7ffffffe))
-    const reader = new RangeReader(this.#binding, this.#database, { ...range, limit: limit + 1 })
+    // One more than asked for says whether the range goes on.
+    const read = range.isLoose ? limit : limit + 1
+    const reader = new RangeReader(this.#binding, this.#database, { ...range, limit: read })
     try {
       return await reader.page(limit)
     } catch (error) {

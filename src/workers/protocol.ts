@@ -95,21 +95,25 @@ export interface SinkRecords {
   readonly attempt: number
 }
 
-/** What the main thread says to a worker. Chunks go as transferred buffers of our own, which come back with `done`. */
+/** Chunks on their way to a source task. */
+export interface Handover {
+  /** One with all chunks one after the other, or one for each. They are transferred. */
+  readonly buffers: readonly ArrayBuffer[]
+  readonly lengths: readonly number[]
+  /** The worker keeps the buffers and frees them; otherwise the one that there is comes back with `done`. */
+  readonly isKept: boolean
+  readonly from: number
+  /** The first sequence number that is not to be processed; undefined: everything is. */
+  readonly to: number | undefined
+  /** Shapes of the source's rows that the task does not know yet. */
+  readonly shapes: readonly Shape[]
+}
+
+/** What the main thread says to a worker. */
 export type ToWorker =
   | { readonly kind: 'describe'; readonly request: number; readonly file: string }
   | ({ readonly kind: 'open'; readonly task: number } & OpenTaskOptions)
-  | {
-      readonly kind: 'chunks'
-      readonly task: number
-      readonly buffer: ArrayBuffer
-      readonly lengths: readonly number[]
-      readonly from: number
-      /** The first sequence number that is not to be processed; undefined: everything is. */
-      readonly to: number | undefined
-      /** Shapes of the source's rows that the task does not know yet. */
-      readonly shapes: readonly Shape[]
-    }
+  | ({ readonly kind: 'chunks'; readonly task: number } & Handover)
   /** A source task has nothing to read for longer than it may hold event time back. */
   | { readonly kind: 'idle'; readonly task: number }
   /** A source task has read everything that there will ever be. */
@@ -158,7 +162,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'described'; readonly request: number; readonly plan: PlanDescription }
   | { readonly kind: 'refused'; readonly request: number; readonly error: WireError }
-  | ({ readonly kind: 'done'; readonly task: number; readonly buffer: ArrayBuffer } & TaskWork)
+  | ({ readonly kind: 'done'; readonly task: number; readonly buffer: ArrayBuffer | undefined } & TaskWork)
   | ({
       readonly kind: 'barrier'
       readonly task: number
@@ -261,7 +265,7 @@ export class Trace {
   }
 
   leave(): void {
-    Atomics.store(this.#words, 1, idle)
+    this.#words[1] = idle
   }
 
   /** Answers a ping, and says how much memory the thread has. */
@@ -280,11 +284,13 @@ export class Trace {
     this.#words[0] = ((this.#words[0] as number) + 1) | 0
   }
 
+  /** Written for each record and step: an atomic store would cost as much as the step. It is read when the thread is gone. */
   #write(state: number, task: number, node: number, sequence: number): void {
-    this.#words[2] = task
-    this.#words[3] = node
+    const words = this.#words
+    words[1] = state
+    words[2] = task
+    words[3] = node
     this.#sequence[0] = sequence
-    Atomics.store(this.#words, 1, state)
   }
 
   read(): {

@@ -52,7 +52,7 @@ export type {
 } from './sink-plan.js'
 export { targetOf } from './sink-plan.js'
 export type { FileFormat, SourcePlan } from './source-plan.js'
-export type { StateOptions } from './state-plan.js'
+export type { CombinedOptions, StateOptions } from './state-plan.js'
 export type { AsyncMapOptions, EventTimeOptions } from './steps.js'
 export { type Item, type StreamKey, stream, type TableSourceOptions, table } from './tables.js'
 export { guaranteeOf, nodeDetail, placedLabel, topologyText } from './topology.js'
