@@ -1,6 +1,7 @@
 import type { RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
-import { type NodeId, withoutSecrets } from '../operators/index.js'
+import type { Sequence } from '../log/index.js'
+import type { NodeId } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { FileSink, type Outbox } from '../sinks/index.js'
@@ -18,7 +19,8 @@ import {
   storedState,
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { fileShape, sourceName, stepOf, stepsOf } from './plan-steps.js'
+import { pipelineView } from './pipeline-view.js'
+import { fileShape, stepOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
@@ -31,6 +33,9 @@ const retryMsMax = 30_000
 const epochBytesLeast = 64 * 1024
 /** Rows that are given up in one commit. */
 const dropRowsMax = 1000
+
+/** How a run ends by itself. */
+type End = 'drained' | 'finished' | 'arrived'
 
 /** The life of one pipeline: its runs, its attempts, its end. */
 export class Pipeline {
@@ -59,6 +64,10 @@ export class Pipeline {
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
   readonly #removal: DroppedRemoval
+  /** Where it is to come to a stand by itself, and who waits for that: whether it has. */
+  #cut: { readonly until: Sequence; readonly over: (hasArrived: boolean) => void } | undefined
+  /** Results that were dropped, by sink. */
+  readonly #held = new Map<NodeId, number>()
   #committed = 0
   #secondsLast = 0
   /** By node. */
@@ -142,6 +151,7 @@ export class Pipeline {
   async #begin(): Promise<void> {
     const { log, commit, storage, workers, load, sinks, clock, logger, limits } = this.#around
     try {
+      if (!(await this.#isPrepared())) return void this.#met('prepared')
       const moduleFile = await this.#parts.moduleFile()
       const outboxes = await this.#deliver()
       await this.#numberPlaces()
@@ -159,11 +169,12 @@ export class Pipeline {
           )
       }
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
-      let ended: 'drained' | 'finished' | undefined
-      const end = (event: 'drained' | 'finished') => {
+      let ended: End | undefined
+      const end = (event: End) => {
         ended = event
-        if (this.#run) this.#work(this.#end(event))
+        if (this.#run) this.#work(this.#over(event))
       }
+      const cut = this.#cut
       const stages = stagesOf(this.#row.plan.nodes)
       const run = new PipelineRun({
         row: this.#row,
@@ -194,11 +205,13 @@ export class Pipeline {
         onFailure: (failure) => this.#work(this.#failed(failure)),
         onCommitted: (positions, seconds) => this.#passed(positions, seconds),
         onDrained: () => end('drained'),
-        onFinished: () => end('finished'),
+        onFinished: () => end(cut ? 'arrived' : 'finished'),
         onWork: (work) => this.#worked(work),
+        onHeld: (sink, records) => this.#held.set(sink, (this.#held.get(sink) ?? 0) + records),
+        until: cut?.until,
       })
       this.#run = run
-      if (ended) await this.#end(ended)
+      if (ended) await this.#over(ended)
     } catch (error) {
       const known = asMillraceError(error)
       await this.#failed({
@@ -210,6 +223,16 @@ export class Pipeline {
         isCounted: true,
       })
     }
+  }
+
+  /** Makes the targets of a shadow, or takes over those of one: false where the pipeline was told otherwise meanwhile. */
+  async #isPrepared(): Promise<boolean> {
+    const isWanted = () => this.#state === 'starting'
+    if (!this.#row.shadow && !this.#row.takeOver) return true
+    const isDone = await this.#parts.prepare(this.#row, isWanted)
+    if (!isDone || !isWanted()) return false
+    if (this.#row.takeOver) await this.store({ takeOver: undefined })
+    return isWanted()
   }
 
   /** Gives numbers to places that have none: before anything of them is stored. */
@@ -426,9 +449,47 @@ export class Pipeline {
     }, wait)
   }
 
+  async #over(event: End): Promise<void> {
+    return event === 'arrived' ? this.#arrived() : this.#end(event)
+  }
+
+  /** It stands where it was to stand. */
+  async #arrived(): Promise<void> {
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+    if (this.#state !== 'running') return
+    this.#met('pause')
+    this.#met('passed')
+    this.#cut?.over(true)
+  }
+
+  /**
+   * From a quiet pause: reads up to a sequence number, commits that, and stands still again. Throws CONFLICT when it does
+   * not come so far within a time, ms; it then stands somewhere before, or has failed.
+   */
+  async runTo(until: Sequence, withinMs: number): Promise<void> {
+    const { name } = this.#row.plan
+    let timer: Timer | undefined
+    const arrived = new Promise<boolean>((resolve) => {
+      this.#cut = { until, over: resolve }
+      timer = this.#around.clock.setTimeout(() => resolve(false), withinMs)
+    })
+    this.resumeQuietly()
+    const hasArrived = this.#state === 'starting' && (await arrived)
+    timer?.cancel()
+    this.#cut = undefined
+    if (hasArrived) return
+    if (pipelineLifecycle[this.#state].pause !== undefined) await this.pause({ quietly: true })
+    throw new MillraceError('CONFLICT', `The pipeline ${name} did not come to ${until} within ${withinMs} ms.`, {
+      remedy: `Look at it: millrace pipelines show ${name}. Then ask again.`,
+    })
+  }
+
   /** Stops for good, and remembers it. */
   async #end(event: 'failedForGood' | 'drained' | 'finished', failure?: Failure): Promise<void> {
     const state = storedState[this.#met(event)]
+    this.#cut?.over(false)
     if (state === undefined) return
     this.#lastFailure = failure ?? this.#lastFailure
     await this.#run?.ended()
@@ -559,40 +620,20 @@ export class Pipeline {
   }
 
   view(): PipelineView {
-    const { plan, createdAt, sources, revision = 1, bounded } = this.#row
-    const names = sources.map(({ node }) => sourceName(plan, node))
-    return {
-      name: plan.name,
-      source: names[0] as string,
-      sources: names,
+    return pipelineView({
+      row: this.#row,
       state: this.#state,
-      group: this.#parts.sources[0]?.group.name as string,
       attempts: this.#attempts,
-      createdAt,
-      revision,
-      ...(bounded ? { bounded: { ...bounded, ...this.#parts.passed() } } : {}),
-      steps: stepsOf(plan).map((node, i) => ({
-        kind: node.kind === 'keyed' ? node.operator : node.kind,
-        ...(node.kind === 'keyed' ? { name: node.name } : {}),
-        rowsIn: this.rowsIn[i + 1] as number,
-      })),
-      barrier: {
-        inFlight: this.#run?.barrierInFlight ?? false,
-        committed: this.#committed,
-        secondsLast: this.#secondsLast,
-      },
-      tasks: this.#run?.taskCount ?? 0,
-      ...(this.watermark === undefined ? {} : { watermark: this.watermark }),
+      group: this.#parts.sources[0]?.group.name as string,
+      passed: this.#parts.passed,
+      rowsIn: this.rowsIn,
+      run: this.#run,
+      committed: this.#committed,
+      secondsLast: this.#secondsLast,
       error: this.#lastFailure,
-      ...(this.#openOutboxes.size === 0
-        ? {}
-        : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
-      parked: {
-        records: this.#parked.count,
-        keys: this.#parked.queues().length,
-        isFull: this.#parked.isFull,
-      },
-      plan: withoutSecrets(plan),
-    }
+      outboxes: this.outboxes(),
+      parked: this.#parked,
+      held: this.#held,
+    })
   }
 }

@@ -20,6 +20,8 @@ export interface SinkDescription {
   /** How results leave the outbox of an HTTP sink or a user's own. */
   readonly delivery?: DeliveryPlan
   readonly http?: Pick<HttpSinkPlan, 'method' | 'headers' | 'format'>
+  /** Of a shadow: what goes into it is counted and dropped. */
+  readonly isHeld?: true
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
