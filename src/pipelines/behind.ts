@@ -1,7 +1,7 @@
 import { type Group, type Groups, lagSeconds, type Position } from '../groups/index.js'
 import type { Sequence, ShardedLog } from '../log/index.js'
 import type { Behind } from './pipeline-parts.js'
-import type { PipelineRow } from './rows.js'
+import type { PipelineRow, SourceRow } from './rows.js'
 
 export interface BehindRooms {
   readonly log: ShardedLog
@@ -86,7 +86,7 @@ export function furthest(rows: readonly PipelineRow[], { groups }: BehindRooms):
 }
 
 /** Whether nothing of the sources that are there now was ever trimmed. */
-export function isWhole({ sources }: Pick<PipelineRow, 'sources'>, { log }: Pick<BehindRooms, 'log'>): boolean {
+export function isWhole(sources: readonly SourceRow[], { log }: Pick<BehindRooms, 'log'>): boolean {
   return sources.every(({ stream }) => {
     const shards = log.shards(stream)
     const there = new Set(shards.map(({ id }) => id))

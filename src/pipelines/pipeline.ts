@@ -4,9 +4,13 @@ import type { Sequence } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtime/index.js'
-import { FileSink, type Outbox } from '../sinks/index.js'
+import type { FileSink, Outbox } from '../sinks/index.js'
 import type { TaskWork } from '../workers/index.js'
+import { Cut } from './cut.js'
+import { Delivering } from './delivering.js'
 import { DroppedRemoval } from './dropped-removal.js'
+import { failureOf } from './failure-of.js'
+import { openFiles } from './open-files.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
@@ -20,12 +24,12 @@ import {
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
 import { pipelineView } from './pipeline-view.js'
-import { fileShape, stepOf } from './plan-steps.js'
+import { stepOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
 import { storedState as runState } from './run-state.js'
-import { type StepCount, stepCountsOf } from './step-counts.js'
+import { NodeMeter, type StepCount, stepCountsOf } from './step-counts.js'
 import { Suspects } from './suspects.js'
 
 /** Longest wait before another attempt. */
@@ -45,9 +49,7 @@ export class Pipeline {
   #state: PipelineState
   #run: PipelineRun | undefined
   #files = new Map<NodeId, FileSink>()
-  /** Undefined until they are open; what lies in them is delivered also while the pipeline itself has failed. */
-  #outboxes: Promise<ReadonlyMap<NodeId, Outbox>> | undefined
-  #openOutboxes: ReadonlyMap<NodeId, Outbox> = new Map()
+  readonly #delivering: Delivering
   #retry: Timer | undefined
   #attempts = 0
   #lastFailure: Failure | undefined
@@ -64,21 +66,16 @@ export class Pipeline {
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
   readonly #removal: DroppedRemoval
-  /** Where it is to come to a stand by itself, and who waits for that: whether it has. */
-  #cut: { readonly until: Sequence; readonly over: (hasArrived: boolean) => void } | undefined
+  /** Where it is to come to a stand by itself. */
+  #cut: Cut | undefined
   /** Results that were dropped, by sink. */
   readonly #held = new Map<NodeId, number>()
   #committed = 0
   #secondsLast = 0
-  /** By node. */
-  readonly rowsIn: number[]
-  /** What steps counted, such as `late`, by node and event. */
-  readonly events = new Map<NodeId, Map<string, number>>()
+  readonly #meter: NodeMeter
   /** Seconds of worker time. */
   seconds = 0
   failures = 0
-  /** The same by node, where it is known. */
-  readonly failuresOf: number[]
 
   constructor(row: PipelineRow, parts: PipelineParts, around: PipelineSurroundings) {
     this.#row = row
@@ -87,11 +84,11 @@ export class Pipeline {
     this.#epochBytesMax = around.limits.epochBytesMax
     this.#suspects = new Suspects(around.limits.attemptsMax)
     this.#parked = new ParkedIndex(around.limits)
-    this.rowsIn = row.plan.nodes.map(() => 0)
-    this.failuresOf = row.plan.nodes.map(() => 0)
+    this.#meter = new NodeMeter(row.plan)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
     this.#removal = new DroppedRemoval(this, parts, around)
+    this.#delivering = new Delivering(async () => parts.outboxes(await parts.moduleFile(), () => this.#run?.roomMade()))
   }
 
   get row(): PipelineRow {
@@ -118,24 +115,13 @@ export class Pipeline {
   }
 
   /** Opens the outboxes and has them deliver. */
-  async #deliver(): Promise<ReadonlyMap<NodeId, Outbox>> {
-    this.#outboxes ??= this.#parts.moduleFile().then((file) => this.#parts.outboxes(file, () => this.#run?.roomMade()))
-    try {
-      this.#openOutboxes = await this.#outboxes
-    } catch (error) {
-      this.#outboxes = undefined
-      throw error
-    }
-    if (this.#state !== 'stopped') for (const outbox of this.#openOutboxes.values()) outbox.start()
-    return this.#openOutboxes
+  #deliver(): Promise<ReadonlyMap<NodeId, Outbox>> {
+    return this.#delivering.begin(() => this.#state !== 'stopped')
   }
 
   /** The names of the sinks that go outside, with their outboxes. */
   outboxes(): readonly { readonly sink: string; readonly outbox: Outbox }[] {
-    return [...this.#openOutboxes].map(([id, outbox]) => {
-      const node = this.#row.plan.nodes[id]
-      return { sink: node?.kind === 'sink' ? node.name : '', outbox }
-    })
+    return this.#delivering.named(this.#row.plan)
   }
 
   #work(work: Promise<unknown>): void {
@@ -158,16 +144,7 @@ export class Pipeline {
       const state = await runState(storage, this.#row.id)
       this.#parked = await ParkedIndex.load(storage, this.#row.id, limits)
       const careful = await this.#careful()
-      for (const [node, file] of await this.#parts.files()) {
-        const sink = await FileSink.open(file, fileShape(this.#row.plan, node))
-        this.#files.set(node, sink)
-        const { cutBytes } = sink
-        if (cutBytes > 0)
-          logger.info(
-            { pipeline: this.#row.plan.name, path: file.path, cutBytes },
-            'a barrier was in flight at the last stop: what it wrote to the file and did not commit is cut off',
-          )
-      }
+      await openFiles(this.#row.plan, await this.#parts.files(), this.#files, logger)
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
       let ended: End | undefined
       const end = (event: End) => {
@@ -366,12 +343,7 @@ export class Pipeline {
 
   #worked({ counters, seconds }: TaskWork): void {
     this.seconds += seconds
-    // Nodes that were put in between to send rows are behind those of the plan.
-    for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
-    for (const { node, event, by } of counters.events) {
-      const events = this.events.get(node) ?? new Map<string, number>()
-      this.events.set(node, events.set(event, (events.get(event) ?? 0) + by))
-    }
+    this.#meter.worked(counters)
   }
 
   /** Attempts are forgotten once the position has passed the record that failed. */
@@ -400,16 +372,7 @@ export class Pipeline {
     if (this.#state === 'stopped') return
     const { node } = place
     const step = node === undefined ? undefined : stepOf(node)
-    const failure: Failure = {
-      code: error.code,
-      message: error.message,
-      stack,
-      step,
-      // A timer has none.
-      sequence: (place.sequence ?? -1) < 0 ? undefined : place.sequence,
-      shard,
-      at: clock.now(),
-    }
+    const failure = failureOf({ error, stack, place, shard }, clock.now())
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
@@ -420,7 +383,7 @@ export class Pipeline {
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++
       this.failures++
-      if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
+      this.#meter.failed(node)
       this.#lastFailure = failure
       logger.warn(
         { pipeline: name, attempt: this.#attempts, step, sequence: place.sequence, code: error.code },
@@ -470,14 +433,11 @@ export class Pipeline {
    */
   async runTo(until: Sequence, withinMs: number): Promise<void> {
     const { name } = this.#row.plan
-    let timer: Timer | undefined
-    const arrived = new Promise<boolean>((resolve) => {
-      this.#cut = { until, over: resolve }
-      timer = this.#around.clock.setTimeout(() => resolve(false), withinMs)
-    })
+    const cut = new Cut(until, withinMs, this.#around.clock)
+    this.#cut = cut
     this.resumeQuietly()
-    const hasArrived = this.#state === 'starting' && (await arrived)
-    timer?.cancel()
+    if (this.#state !== 'starting') cut.over(false)
+    const hasArrived = await cut.arrived
     this.#cut = undefined
     if (hasArrived) return
     if (pipelineLifecycle[this.#state].pause !== undefined) await this.pause({ quietly: true })
@@ -591,12 +551,12 @@ export class Pipeline {
     await this.#run?.ended()
     this.#run = undefined
     await this.#closeFiles()
-    await Promise.all([...this.#openOutboxes.values()].map((outbox) => outbox.stop()))
+    await this.#delivering.stop()
   }
 
   /** What its steps have seen, for the metrics. */
   stepCounts(): readonly StepCount[] {
-    return stepCountsOf(this.#row.plan, this)
+    return stepCountsOf(this.#row.plan, this.#meter)
   }
 
   /** How many records wait at each place. */
@@ -626,7 +586,7 @@ export class Pipeline {
       attempts: this.#attempts,
       group: this.#parts.sources[0]?.group.name as string,
       passed: this.#parts.passed,
-      rowsIn: this.rowsIn,
+      rowsIn: this.#meter.rowsIn,
       run: this.#run,
       committed: this.#committed,
       secondsLast: this.#secondsLast,

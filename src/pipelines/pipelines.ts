@@ -5,23 +5,22 @@ import type { PlanDescription } from '../operators/index.js'
 import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
-import { rowsOfOutbox } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { behindOf, isWhole } from './behind.js'
-import { attached, boundsOf, passedOf, type RunBound, type RunBounds, runPlan } from './bounded-run.js'
+import { attached, boundsOf, type RunBound, type RunBounds, runPlan } from './bounded-run.js'
 import { forget } from './forget.js'
 import { ModuleFiles } from './module-files.js'
-import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
+import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings } from './outboxes.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
+import { partsOf } from './parts-of.js'
 import { Pipeline } from './pipeline.js'
-import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { checkRunnable, sinksOf } from './plan-steps.js'
+import type { PipelineSurroundings, PipelineView } from './pipeline-parts.js'
+import { checkRunnable, sinksOf, writesToItsSource } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
 import { checkParkedPlaces } from './redeploy-parked.js'
-import { removeRows } from './removal.js'
 import { checkNotReserved } from './reserved-names.js'
 import {
   decodePipeline,
@@ -30,17 +29,14 @@ import {
   type OutboxRow,
   type PipelineRow,
   pipelineRow,
-  rowsWith,
-  type SourceRow,
   sinkFileRow,
 } from './rows.js'
 import { storedState } from './run-state.js'
-import type { RunSource } from './run-tasks.js'
 import { shadowName, shadowPlan } from './shadow-plan.js'
 import { type ShadowRooms, ShadowTargets } from './shadow-targets.js'
 import { SinkTargets } from './sink-targets.js'
 import { sourcesOf } from './sources.js'
-import { type ShownState, stateOfKey } from './state-query.js'
+import { bytesOfState, type ShownState, stateOfKey } from './state-query.js'
 import { checkSwap } from './swap.js'
 import { type SwapRequest, swapPipelines } from './swap-run.js'
 
@@ -153,14 +149,7 @@ export class Pipelines {
   async stateBytes(): Promise<ReadonlyMap<string, number>> {
     const { storage } = this.#options
     const sizes = new Map<string, number>()
-    for (const { row } of this.#pipelines.values()) {
-      let bytes = 0
-      for (const family of [Family.state, Family.timer]) {
-        const { gte, lt } = rowsWith(family, row.id)
-        bytes += await storage.approximateSize(gte, lt)
-      }
-      sizes.set(row.plan.name, bytes)
-    }
+    for (const { row } of this.#pipelines.values()) sizes.set(row.plan.name, await bytesOfState(storage, row.id))
     return sizes
   }
 
@@ -176,13 +165,12 @@ export class Pipelines {
    * refused: MODULE_INVALID, PIPELINE_INVALID, ALREADY_EXISTS, NOT_FOUND, SINK_FILE_TAKEN.
    */
   async deploy({ bundle, start: place = 'oldest', isShadow = false }: DeployRequest): Promise<PipelineView> {
-    const { workers } = this.#options
     const start = place as StartPosition
     this.#checkBundle(bundle)
     const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
     this.#deploys.add(deploy)
     try {
-      const own = await workers.describe(this.#modules.put(deploy.module, bundle))
+      const own = await this.#options.workers.describe(this.#modules.put(deploy.module, bundle))
       checkNotReserved(own.name)
       const plan = isShadow ? shadowPlan(own) : own
       const present = this.#pipelines.get(plan.name)
@@ -193,8 +181,8 @@ export class Pipelines {
       if (isShadow) {
         this.#checkShadow(own, plan)
         deploy.plan = plan
-        const sources = await sourcesOf(plan, this.#options)
-        const shadow = { of: own.name, plan: own, isWhole: start === 'oldest' && isWhole({ sources }, this.#options) }
+        const isAll = start === 'oldest' && isWhole(await sourcesOf(plan, this.#options), this.#options)
+        const shadow = { of: own.name, plan: own, isWhole: isAll }
         return await this.#deploy(plan, deploy.module, bundle, start, { shadow })
       }
       if (present) {
@@ -212,11 +200,7 @@ export class Pipelines {
 
   /** Throws TOO_BUSY, NOT_FOUND, SINK_FILE_TAKEN. */
   #checkRoom(plan: PlanDescription): void {
-    this.#checkCount()
     this.#checkTargets(plan)
-  }
-
-  #checkCount(): void {
     const { pipelinesMax } = this.#options
     if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
       throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
@@ -238,8 +222,7 @@ export class Pipelines {
         remedy: `Wait until millrace pipelines show ${own.name} says nothing of it any more.`,
       })
     checkSwap(older.row.plan, own)
-    this.#checkCount()
-    this.#checkTargets(own)
+    this.#checkRoom(own)
     this.#checkFiles(plan)
     this.#shadows.checkFree(own)
   }
@@ -537,41 +520,9 @@ export class Pipelines {
   }
 
   #make(row: PipelineRow): Pipeline {
-    const parts: PipelineParts = {
-      sources: row.sources.map((source) => this.#runSource(row.plan, source)),
-      prepare: async ({ shadow, takeOver }, isWanted) => {
-        if (shadow) await this.#shadows.make(shadow.plan)
-        return takeOver ? this.#shadows.takeOver(takeOver, isWanted) : true
-      },
-      moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
-      passed: () => passedOf(row, this.#options),
-      dropGroup: async (name) => {
-        const { groups } = this.#options
-        if (groups.group(name)) await groups.delete(name)
-      },
-      dropOutbox: async (outbox) => {
-        const { groups, log } = this.#options
-        if (groups.group(outbox.group)) await groups.delete(outbox.group)
-        await closeOutboxes(log, [outbox])
-        await removeRows(rowsOfOutbox(row.id, outbox.number), this.#options)
-      },
-      sinkKeys: () => this.#targets.keys(row.plan),
-      files: () => this.#targets.committedFiles(row),
-      outboxes: (moduleFile, onRoom) => openOutboxes(row, this.#options, moduleFile, onRoom),
-    }
-    return new Pipeline(row, parts, this.#options)
-  }
-
-  #runSource(plan: PlanDescription, source: SourceRow): RunSource {
-    const { groups, tables } = this.#options
-    const group = groups.group(source.group)
-    if (!group)
-      throw new MillraceError('STORE_CORRUPT', `The pipeline ${plan.name} is stored without its group ${source.group}.`)
-    const node = plan.nodes[source.node]
-    if (node?.kind !== 'source' || node.source.kind !== 'table') return { row: source, group }
-    // A pipeline of an earlier version has it not: the source may be deleted by now, and its key is shown as `key` then.
-    const hashKeyName = source.hashKeyName ?? tables.schema(node.source.name)?.hash.name ?? 'key'
-    return { row: { ...source, hashKeyName }, group }
+    const rooms = { ...this.#options, targets: this.#targets, shadows: this.#shadows }
+    const moduleFile = async () => this.#modules.put(row.module, await this.#storedModule(row.module))
+    return new Pipeline(row, partsOf(row, moduleFile, rooms), this.#options)
   }
 
   async #storedModule(hash: string): Promise<string> {
@@ -644,13 +595,6 @@ export class Pipelines {
 const numbersOf = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, i) => [name, i]))
 
-/** The groups that deliver outboxes, as they are made. */
+/** The groups of outboxes, as they are made. */
 const groupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
   Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))
-
-function writesToItsSource(plan: PlanDescription): boolean {
-  const sources = plan.nodes.flatMap((node) =>
-    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
-  )
-  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
-}

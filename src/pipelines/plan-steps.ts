@@ -104,3 +104,11 @@ function notRun(node: NodeDescription): string | undefined {
   if (kind === 'kafka') return 'Kafka sinks are'
   return undefined
 }
+
+/** Whether a pipeline reads what it writes. */
+export function writesToItsSource(plan: PlanDescription): boolean {
+  const sources = plan.nodes.flatMap((node) =>
+    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
+  )
+  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
+}

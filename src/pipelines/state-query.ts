@@ -1,4 +1,4 @@
-import type { Commit } from '../commit/index.js'
+import { type Commit, Family } from '../commit/index.js'
 import type { NodeDescription, NodeId } from '../operators/index.js'
 import { encodeKey, hashOfKey, opened, type Stages, unpackState } from '../operators/task/index.js'
 import { hashKey, MillraceError } from '../runtime/index.js'
@@ -6,7 +6,7 @@ import type { Storage } from '../storage/index.js'
 import { encodeKeyValue, normaliseNumber } from '../tables/index.js'
 import { cellOfState, namedCellsOf, nameOfCell, type StoredCellKey, stateKey } from '../workers/index.js'
 import { rowsOfPipeline } from './barrier-commit.js'
-import type { PipelineRow } from './rows.js'
+import { type PipelineRow, rowsWith } from './rows.js'
 
 /** Named cells of one step and key that are shown. */
 const cellsMax = 1000
@@ -155,4 +155,14 @@ function parsed(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** About how many bytes of the store the state and timers of a pipeline take; what was written last may not count. */
+export async function bytesOfState(storage: Pick<Storage, 'approximateSize'>, pipeline: number): Promise<number> {
+  let bytes = 0
+  for (const family of [Family.state, Family.timer]) {
+    const { gte, lt } = rowsWith(family, pipeline)
+    bytes += await storage.approximateSize(gte, lt)
+  }
+  return bytes
 }

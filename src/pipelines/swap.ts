@@ -1,6 +1,7 @@
 import { type Commit, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
+import { checkFileForms } from '../operators/plan/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { CommittedFile } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
@@ -167,4 +168,5 @@ export function asShadow(row: PipelineRow): RowOfShadow {
 export function checkSwap(older: PlanDescription, newer: PlanDescription): void {
   checkNoThrough(older)
   checkOutboxKinds(older, newer)
+  checkFileForms(older, newer)
 }
