@@ -223,7 +223,7 @@ describe('a shadow', () => {
     const { shards } = await daemon.v1<{ shards: object[] }>('GET', 'streams/d-out.shadow/shards')
     expect(shards).toHaveLength(3)
     expect(files().filter((name) => name.startsWith('lines.shadow.0')).length).toBeGreaterThan(0)
-    expect((await show('d.shadow')).shadow?.held).toEqual([{ sink: 'own', records: 70 }])
+    expect((await show('d.shadow')).shadow?.held).toEqual([{ sink: 'user:own', records: 70 }])
     await remove('d.shadow')
     expect(files()).toEqual(before)
     expect(await tablesThere()).not.toContain('d-sums.shadow')

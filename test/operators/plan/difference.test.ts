@@ -241,7 +241,7 @@ describe('a redeploy that could not go on with what is there', () => {
     }
     for (const spec of [hopping('10m', '5m'), session('10m')])
       expect(refused(older, windowed(spec)).message).toContain('n')
-    checkRedeploy(older, windowed(tumbling('10 minutes'), { allowedLateness: '1m' }))
+    checkRedeploy(older, windowed(tumbling(600_000), { allowedLateness: '1m' }))
     checkRedeploy(older, windowed(tumbling('1h'), {}, 'another'))
     // What an earlier version stored says nothing of its windows.
     const before = older.nodes.map((node) => {
