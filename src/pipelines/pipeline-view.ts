@@ -66,6 +66,4 @@ export function pipelineView(status: PipelineStatus): PipelineView {
 }
 
 const heldOf = ({ row: { plan }, held }: PipelineStatus) =>
-  sinksOf(withoutSecrets(plan)).flatMap(({ node, name, isHeld }) =>
-    isHeld ? [{ sink: name, records: held.get(node) ?? 0 }] : [],
-  )
+  sinksOf(plan).flatMap(({ node, name, isHeld }) => (isHeld ? [{ sink: name, records: held.get(node) ?? 0 }] : []))

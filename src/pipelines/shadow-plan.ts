@@ -46,7 +46,9 @@ function shadowNode(node: NodeDescription): NodeDescription {
   return { ...node, sink: shadowSink(node.sink) }
 }
 
-function shadowSink({ delivery, ...sink }: SinkDescription): SinkDescription {
-  if (delivery) return { ...sink, isHeld: true }
-  return { ...sink, target: shadowTarget(sink.kind, sink.target) }
+/** What is written within the daemon can be written beside; everything else is held back. */
+function shadowSink({ delivery: _delivery, ...sink }: SinkDescription): SinkDescription {
+  const { kind, target } = sink
+  if (kind === 'table' || kind === 'stream' || kind === 'file') return { ...sink, target: shadowTarget(kind, target) }
+  return { ...sink, isHeld: true }
 }

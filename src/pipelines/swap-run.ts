@@ -53,6 +53,7 @@ export async function swapPipelines(run: SwapRun, rooms: SwapRooms): Promise<Swa
   checkSwap(older.row.plan, plan)
   if (!isForced) checkBehind(run, rooms)
   targets.checkThere(plan)
+  targets.checkFiles(plan, others)
   await Promise.all([older, shadow].map(stand))
   if (!isForced) await meet(run, rooms)
   await Promise.all([older.haltRemoval(), shadow.haltRemoval()])
