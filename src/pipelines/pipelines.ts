@@ -200,10 +200,10 @@ export class Pipelines {
 
   /** Throws TOO_BUSY, NOT_FOUND, SINK_FILE_TAKEN. */
   #checkRoom(plan: PlanDescription): void {
-    this.#checkTargets(plan)
     const { pipelinesMax } = this.#options
     if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
       throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
+    this.#checkTargets(plan)
   }
 
   /** Whether a module may run as a shadow; `plan` is that of the shadow. Throws CONFLICT, and what `deploy` throws. */
