@@ -64,9 +64,7 @@ async function forPeople(pipeline: Pipeline): Promise<object> {
           parked: `${parked.records} records of ${parked.keys} keys${parked.isFull ? '; the sources wait (pipelines.parkedMax)' : ''}`,
         }),
     ...(shadow ? { shadow: shadowText(shadow) } : {}),
-    ...(takeOver
-      ? { takingOver: takeOver.tables.map(({ from, into, items }) => `${from} → ${into} (${items})`).join(', ') }
-      : {}),
+    ...(takeOver ? { takingOver: takingOverText(takeOver) } : {}),
     topology: topologyText(plan),
     barriers: `${barrier.committed} committed${barrier.inFlight ? ', one in flight' : ''}`,
     ...(outboxes ? { outboxes: outboxes.map(outboxText).join('\n') } : {}),
@@ -93,6 +91,11 @@ function outboxText({ sink, records, bytes, isFull, breaker, delivered, deadLett
     error === undefined ? '' : `last attempt: ${error}`,
   ]
   return `${sink}: ${parts.filter((part) => part !== '').join(', ')}`
+}
+
+function takingOverText({ tables }: NonNullable<Pipeline['takeOver']>): string {
+  const moves = tables.map(({ from, into, items }) => `${from} → ${into} (${items})`)
+  return moves.length > 0 ? moves.join(', ') : 'the streams and files of the shadow are removed'
 }
 
 function shadowText({ of, isWhole, held, behind }: NonNullable<Pipeline['shadow']>): string {

@@ -177,7 +177,21 @@ describe('a shadow', () => {
     expect(shown.shadow?.held).toEqual([{ sink: expect.stringContaining('/s'), records: 70 }])
     expect(shown.outboxes).toBeUndefined()
     expect(await streamsThere()).toEqual(expect.arrayContaining(['s-out', 's-out.shadow']))
-    const [swapped] = await Promise.all([swap('s'), load.more(700)])
+    const split = async () => {
+      const { shards } = await daemon.v1<{ shards: { id: number; state: string }[] }>('GET', 'streams/s-in/shards')
+      const open = shards.find(({ state }) => state === 'open')!
+      await daemon.v1('POST', `streams/s-in/shards/${open.id}/split`, {})
+    }
+    await split()
+    await load.more(70)
+    // Shards split while the two come to the same record.
+    const [swapped] = await Promise.all([
+      swap('s'),
+      load
+        .more(700)
+        .then(split)
+        .then(() => load.more(70)),
+    ])
     expect(swapped).toMatchObject({ name: 's', revision: 2 })
     await settled('s')
     await load.more(70)
