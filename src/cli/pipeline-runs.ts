@@ -63,7 +63,7 @@ async function moduleOf(module: string): Promise<{ bundle: string } | { pipeline
 }
 
 /** A whole number is a sequence number, everything else a time. Throws USAGE. */
-function placeOf(text: string | undefined, name: 'from' | 'until'): Record<string, number> {
+export function placeOf(text: string | undefined, name: 'from' | 'until'): Record<string, number> {
   if (text === undefined) return {}
   if (/^\d+$/.test(text)) return { [name]: Number(text) }
   const time = Date.parse(text)

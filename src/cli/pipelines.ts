@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import type { PlanDescription } from '../operators/plan/index.js'
+import { MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
 import { printList, printOne } from './output.js'
 import { registerPlanCommands } from './pipeline-plans.js'
-import { registerRun } from './pipeline-runs.js'
+import { placeOf, registerRun } from './pipeline-runs.js'
 
 interface Pipeline {
   readonly name: string
@@ -21,6 +22,15 @@ interface Pipeline {
     readonly deadLetters: number
     readonly error?: string
   }[]
+  readonly shadow?: {
+    readonly of: string
+    readonly isWhole: boolean
+    readonly held: readonly { readonly sink: string; readonly records: number }[]
+    readonly behind?: { readonly records: number; readonly seconds: number }
+  }
+  readonly takeOver?: {
+    readonly tables: readonly { readonly from: string; readonly into: string; readonly items: string }[]
+  }
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly parked: { readonly records: number; readonly keys: number; readonly isFull: boolean }
   readonly error?: {
@@ -41,7 +51,8 @@ interface ShownState {
 }
 
 /** A pipeline for people: its error with place and stack, as one reads it. Steps are counted from 1, as errors do. */
-async function forPeople({ steps, barrier, error, plan, outboxes, parked, ...rest }: Pipeline): Promise<object> {
+async function forPeople(pipeline: Pipeline): Promise<object> {
+  const { steps, barrier, error, plan, outboxes, parked, shadow, takeOver, ...rest } = pipeline
   const { topologyText } = await import('../operators/plan/index.js')
   const named = steps.map(({ kind, name }, i) => `${i + 1} ${kind}${name === undefined ? '' : ` ${name}`}`)
   return {
@@ -52,6 +63,8 @@ async function forPeople({ steps, barrier, error, plan, outboxes, parked, ...res
       : {
           parked: `${parked.records} records of ${parked.keys} keys${parked.isFull ? '; the sources wait (pipelines.parkedMax)' : ''}`,
         }),
+    ...(shadow ? { shadow: shadowText(shadow) } : {}),
+    ...(takeOver ? { takingOver: takingOverText(takeOver) } : {}),
     topology: topologyText(plan),
     barriers: `${barrier.committed} committed${barrier.inFlight ? ', one in flight' : ''}`,
     ...(outboxes ? { outboxes: outboxes.map(outboxText).join('\n') } : {}),
@@ -80,6 +93,35 @@ function outboxText({ sink, records, bytes, isFull, breaker, delivered, deadLett
   return `${sink}: ${parts.filter((part) => part !== '').join(', ')}`
 }
 
+function takingOverText({ tables }: NonNullable<Pipeline['takeOver']>): string {
+  const moves = tables.map(({ from, into, items }) => `${from} → ${into} (${items})`)
+  return moves.length > 0 ? moves.join(', ') : 'the streams and files of the shadow are removed'
+}
+
+function shadowText({ of, isWhole, held, behind }: NonNullable<Pipeline['shadow']>): string {
+  const parts = [
+    `of ${of}`,
+    behind ? `${behind.records} records and ${behind.seconds.toFixed(1)} s behind it` : '',
+    isWhole ? '' : 'began later than the first record',
+    ...held.map(({ sink, records }) => `${records} results of ${sink} dropped (they would go outside)`),
+  ]
+  return parts.filter((part) => part !== '').join(', ')
+}
+
+interface DeployOptions {
+  readonly start?: string
+  readonly shadow?: true
+  readonly from?: string
+}
+
+function placesOf({ start, shadow, from }: DeployOptions): Record<string, unknown> {
+  if (from !== undefined && !shadow)
+    throw new MillraceError('USAGE', 'Only a shadow begins at a place of its own.', { remedy: 'Add --shadow.' })
+  const isNamed = from === 'oldest' || from === 'newest'
+  const place = isNamed ? { start: from } : placeOf(from, 'from')
+  return { ...(start === undefined ? {} : { start }), ...(shadow ? { shadow } : {}), ...place }
+}
+
 type OutboxOf<View> = View extends { readonly outboxes?: readonly (infer Outbox)[] } ? Outbox : never
 
 export function registerPipelines(program: Command): void {
@@ -90,15 +132,37 @@ export function registerPipelines(program: Command): void {
       'bundle a TypeScript or JavaScript module and run the pipeline that it exports, in the place of an older one',
     )
     .option('--start <where>', 'oldest or newest: where sources begin that were not read before')
-    .action(async (file: string, options: { start?: string }, command: Command) => {
+    .option(
+      '--shadow',
+      'beside the running one, as NAME.shadow with state and targets of its own, to be swapped with it',
+    )
+    .option(
+      '--from <place>',
+      'where a shadow begins: oldest (the default), a sequence number, or a commit time like 2026-01-31T12:00:00Z',
+    )
+    .action(async (file: string, options: DeployOptions, command: Command) => {
       const { bundleModule } = await import('../workers/index.js')
-      const bundle = await bundleModule(file)
+      const body = { bundle: await bundleModule(file), ...placesOf(options) }
       const { json } = globals(command)
-      const view = await new Client(globals(command)).call<Pipeline>('POST', 'pipelines', { bundle, ...options })
+      const view = await new Client(globals(command)).call<Pipeline>('POST', 'pipelines', body)
       printOne(json ? view : await forPeople(view), json)
     })
   registerPlanCommands(pipelines)
   registerRun(pipelines)
+  pipelines
+    .command('swap <name>')
+    .description('put the shadow NAME.shadow in the place of a pipeline, with its state, positions and results')
+    .option('--force', 'where they stand, though the shadow is far behind or one of them does not run')
+    .option(
+      '--items <how>',
+      'replace: items that the shadow does not have go from the tables; merge: they stay (default: replace where the shadow has seen everything and nothing else writes to the table)',
+    )
+    .action(async (name: string, options: { force?: true; items?: string }, command: Command) => {
+      const { json } = globals(command)
+      const path = `pipelines/${encodeURIComponent(name)}/swap`
+      const view = await new Client(globals(command)).call<Pipeline>('POST', path, options)
+      printOne(json ? view : await forPeople(view), json)
+    })
   pipelines
     .command('list', { isDefault: true })
     .description('all pipelines')
@@ -156,7 +220,7 @@ export function registerPipelines(program: Command): void {
     })
   pipelines
     .command('delete <name>')
-    .description('stop a pipeline and forget its state and positions')
+    .description('stop a pipeline and forget its state and positions; a shadow goes with its tables, streams and files')
     .action(async (name: string, _options: object, command: Command) => {
       printOne(
         await new Client(globals(command)).call('DELETE', `pipelines/${encodeURIComponent(name)}`),

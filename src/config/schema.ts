@@ -374,6 +374,10 @@ export const configSchema = z.strictObject({
         GiB,
         'Results of one sink that wait to be delivered outside; past it the sources of the pipeline wait.',
       ),
+      swapBehindMax: count(
+        100_000,
+        'Sequence numbers by which a shadow may be behind its pipeline when they are swapped.',
+      ),
       moduleBytesMax: bytes(8 * MiB, 'Largest bundle of a user module.'),
       filesOutside: z
         .boolean()

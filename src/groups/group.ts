@@ -10,7 +10,7 @@ type ReadLayout = Pick<Log, 'shards' | 'shard'>
  * is packed) and as they are durable (what members and readers are told).
  */
 export class DurableGroup implements Group {
-  readonly row: GroupRow
+  #row: GroupRow
   /** Set at packing: nothing of a deleted group is written any more. */
   isDeleted = false
   /** Number of its newest start or seek, set when that is packed; 0 for none since the opening. */
@@ -25,8 +25,17 @@ export class DurableGroup implements Group {
   readonly #listeners = new Set<() => void>()
 
   constructor(row: GroupRow, log: ReadLayout) {
-    this.row = row
+    this.#row = row
     this.#log = log
+  }
+
+  get row(): GroupRow {
+    return this.#row
+  }
+
+  /** The commit of its new name has returned. */
+  renamed(row: GroupRow): void {
+    this.#row = row
   }
 
   get name(): string {

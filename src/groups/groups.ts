@@ -5,7 +5,7 @@ import type { Storage } from '../storage/index.js'
 import { DurableGroup } from './group.js'
 import { decodeGroup, decodePosition, type GroupRow, groupKey, groupRow } from './rows.js'
 import { isTime, joinPositions } from './start.js'
-import type { CreateGroup, Groups, NewGroup, Position } from './types.js'
+import type { CreateGroup, Groups, NewGroup, Position, ReplaceGroups } from './types.js'
 
 export interface GroupsOptions {
   readonly storage: Storage
@@ -13,6 +13,11 @@ export interface GroupsOptions {
   readonly counters: Counters
   readonly log: Log & Pick<ShardedLog, 'packedLowWatermark'>
   readonly groupsMax: number
+}
+
+interface MakeGroup extends CreateGroup {
+  /** Further rows, made while the commit is packed. */
+  readonly atPack?: () => readonly RowEffect[]
 }
 
 /** Groups and their positions. Those of pipelines and bridges are moved by these, the others by their members. */
@@ -98,7 +103,8 @@ export class DurableGroups implements Groups {
 
   async #make(
     wanted: readonly NewGroup[],
-    { kind = 'client', hold = kind !== 'client', rows = [] }: CreateGroup,
+    { kind = 'client', hold = kind !== 'client', rows = [], atPack = () => [] }: MakeGroup,
+    returned: () => void = () => {},
   ): Promise<readonly DurableGroup[]> {
     const { commit, counters, log } = this.#options
     const made: { readonly group: DurableGroup; readonly first: Sequence | undefined }[] = []
@@ -116,10 +122,11 @@ export class DurableGroups implements Groups {
             this.#starting.add(group)
             return this.changed(group, this.#startAt(group, first ?? context.takeSequence(), 0))
           })
-          killPoint('group:joined')
-          return [...positions, counters.row()]
+          if (made.length > 0) killPoint('group:joined')
+          return [...positions, ...(made.length > 0 ? [counters.row()] : []), ...atPack()]
         },
       })
+      returned()
       for (const { group } of made) this.#groups.set(group.name, group)
     } finally {
       for (const { group } of made) this.#starting.delete(group)
@@ -146,21 +153,53 @@ export class DurableGroups implements Groups {
   }
 
   async delete(name: string, rows: readonly RowEffect[] = []): Promise<void> {
-    const group = this.#groups.get(name)
-    if (!group) throw new MillraceError('NOT_FOUND', `There is no group named ${name}.`)
+    const group = this.#known(name)
     await this.#options.commit.submit({
       essential: true,
       rows: [{ key: groupKey(group.row.id), value: undefined }, ...rows],
-      atPack: () => {
-        group.isDeleted = true
-        const shards = [...group.packedPositions()].map((position) => position.shard)
-        return this.changed(
-          group,
-          shards.map((shard) => group.drop(shard)),
-        )
-      },
+      atPack: () => this.#leave(group),
     })
     this.#groups.delete(name)
+  }
+
+  async replace({ gone, renamed, made = [], kind, rows }: ReplaceGroups): Promise<void> {
+    const leaving = gone.map((name) => this.#known(name))
+    const moving = [...renamed].map(([from, to]) => ({ from, group: this.#known(from), to }))
+    const names = [...moving.map(({ to }) => to), ...made.map(({ name }) => name)]
+    const taken = names.find((name) => this.#groups.has(name) && !gone.includes(name) && !renamed.has(name))
+    if (taken !== undefined) throw new MillraceError('ALREADY_EXISTS', `A group named ${taken} exists.`)
+    const replaced = {
+      rows: [
+        ...leaving.map(({ row }) => ({ key: groupKey(row.id), value: undefined })),
+        ...moving.map(({ group, to }) => groupRow({ ...group.row, name: to })),
+        ...rows,
+      ],
+      atPack: () => leaving.flatMap((group) => this.#leave(group)),
+    }
+    await this.#make(made, { kind, ...replaced }, () => {
+      for (const { name } of leaving) this.#groups.delete(name)
+      for (const { from } of moving) this.#groups.delete(from)
+      for (const { group, to } of moving) {
+        group.renamed({ ...group.row, name: to })
+        this.#groups.set(to, group)
+      }
+    })
+  }
+
+  #known(name: string): DurableGroup {
+    const group = this.#groups.get(name)
+    if (!group) throw new MillraceError('NOT_FOUND', `There is no group named ${name}.`)
+    return group
+  }
+
+  /** At packing: nothing of a group is written any more. */
+  #leave(group: DurableGroup): RowEffect[] {
+    group.isDeleted = true
+    const shards = [...group.packedPositions()].map((position) => position.shard)
+    return this.changed(
+      group,
+      shards.map((shard) => group.drop(shard)),
+    )
   }
 
   /**

@@ -61,4 +61,18 @@ export interface Groups {
   createAll(groups: readonly NewGroup[], options?: CreateGroup): Promise<readonly Group[]>
   /** With `rows`, these go into the same commit (a pipeline's own row, a bridge's). */
   delete(name: string, rows?: readonly RowEffect[]): Promise<void>
+  /** In one commit: groups go, and others, with their positions, get new names; those that go give theirs away. */
+  replace(change: ReplaceGroups): Promise<void>
+}
+
+export interface ReplaceGroups {
+  readonly gone: readonly string[]
+  /** The names that groups have, and those that they get. */
+  readonly renamed: ReadonlyMap<string, string>
+  /** Groups that are made in that commit, too. */
+  readonly made?: readonly NewGroup[]
+  /** Of those that are made. */
+  readonly kind: GroupKind
+  /** Rows for the same commit. */
+  readonly rows: readonly RowEffect[]
 }

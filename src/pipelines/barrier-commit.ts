@@ -75,12 +75,18 @@ export interface SinkParts {
   readonly outboxes: ReadonlyMap<NodeId, Outbox>
 }
 
+/** What the sinks of a barrier are to write, and how many results are dropped of those that are held back. */
+export interface BarrierWork {
+  readonly work: readonly SinkWork[]
+  readonly held: readonly { readonly sink: NodeId; readonly records: number }[]
+}
+
 /** What the sinks are to write, task by task. Files that are due are there without any line, too. */
 export function workOf(
   parts: readonly BarrierPart[],
   { row, sinkKeys, files, outboxes }: SinkParts,
   now: number,
-): SinkWork[] {
+): BarrierWork {
   const gathered = new Map<NodeId, { readonly entries: string[]; readonly batches: SinkBatch[] }>()
   for (const { result } of parts)
     for (const { sink, entries, batch } of result.outputs) {
@@ -92,18 +98,24 @@ export function workOf(
   for (const [node, { dueAt }] of files)
     if (dueAt !== undefined && dueAt <= now && !gathered.has(node)) gathered.set(node, { entries: [], batches: [] })
   const sinks = new Map(sinksOf(row.plan).map((sink) => [sink.node, sink]))
-  return [...gathered].map(([node, { entries, batches }]): SinkWork => {
+  const held: { sink: NodeId; records: number }[] = []
+  const work = [...gathered].flatMap(([node, { entries, batches }]): SinkWork[] => {
     const sink = sinks.get(node)
     if (!sink) throw new MillraceError('INTERNAL', `Node ${node} is no sink.`)
-    if (sink.kind === 'stream') return { kind: 'stream', name: sink.target, batches }
+    if (sink.isHeld) {
+      held.push({ sink: node, records: entries.length })
+      return []
+    }
+    if (sink.kind === 'stream') return [{ kind: 'stream', name: sink.target, batches }]
     if (sink.kind === 'table') {
       const { indexes: _, ...schema } = sinkKeys[node] as TableKeys
-      return { kind: 'table', name: sink.target, schema, entries }
+      return [{ kind: 'table', name: sink.target, schema, entries }]
     }
     const outbox = outboxes.get(node)
-    if (outbox) return { kind: 'outbox', outbox, entries }
-    return { kind: 'file', index: node, file: files.get(node) as FileSink, entries }
+    if (outbox) return [{ kind: 'outbox', outbox, entries }]
+    return [{ kind: 'file', index: node, file: files.get(node) as FileSink, entries }]
   })
+  return { work, held }
 }
 
 /** Everything of a barrier as one effect set. */

@@ -3,6 +3,7 @@ import type { Sequence, ShardedLog, StreamId } from '../log/index.js'
 import type { PlanDescription } from '../operators/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Pipeline } from './pipeline.js'
+import { checkNotReserved, runSuffix } from './reserved-names.js'
 import type { Bounded, PipelineRow } from './rows.js'
 
 /** A place in the sources: a sequence number, or a commit time in milliseconds since 1970. */
@@ -15,16 +16,7 @@ export interface RunBounds {
   readonly until: RunBound
 }
 
-const runSuffix = '.run'
 const nameMax = 128
-
-/** Names that bounded runs have. Throws PIPELINE_INVALID. */
-export function checkNotReserved(name: string): void {
-  if (name.endsWith(runSuffix))
-    throw new MillraceError('PIPELINE_INVALID', `${name} is the name of a bounded run.`, {
-      remedy: `Give the pipeline a name that does not end with ${runSuffix}.`,
-    })
-}
 
 /** The plan as that of a bounded run. Throws PIPELINE_INVALID where it cannot be one. */
 export function runPlan(plan: PlanDescription): PlanDescription {

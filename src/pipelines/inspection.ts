@@ -194,7 +194,8 @@ function stagesOfView(
 }
 
 function graphOf(pipeline: Pipeline): readonly GraphNode[] {
-  const { row, rates, rowsIn, failuresOf } = pipeline
+  const { row, meter } = pipeline
+  const { rates, rowsIn, failuresOf } = meter
   const { plan } = row
   const stages = stagesOf(plan.nodes)
   const parked = parkedByNode(pipeline)

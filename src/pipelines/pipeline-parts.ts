@@ -9,7 +9,7 @@ import type { TableKeys } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import type { ParkedLimits } from './parked-index.js'
 import type { PipelineState } from './pipeline-lifecycle.js'
-import type { Bounded, Failure, OutboxRow } from './rows.js'
+import type { Bounded, Failure, OutboxRow, PipelineRow, TakeOver } from './rows.js'
 import type { RunLimits } from './run.js'
 import type { RunSource } from './run-tasks.js'
 
@@ -18,6 +18,7 @@ export interface PipelineLimits extends RunLimits, ParkedLimits {
   readonly onError: 'park' | 'stop'
   readonly retryMs: number
   readonly outboxBytesMax: number
+  readonly swapBehindMax: number
 }
 
 export interface PipelineSurroundings {
@@ -40,6 +41,8 @@ export interface PipelineParts {
   /** How far a bounded run is. */
   readonly passed: () => { readonly passed: number; readonly all: number }
   readonly moduleFile: () => Promise<string>
+  /** What is to be done before a run, while it `isWanted`: the targets of a shadow, what is left of a swap. Gives whether it is done. */
+  readonly prepare: (row: PipelineRow, isWanted: () => boolean) => Promise<boolean>
   /** Deletes the group of a source that it reads no more. */
   readonly dropGroup: (name: string) => Promise<void>
   /** Removes the outbox of a sink that it has no more. */
@@ -49,6 +52,25 @@ export interface PipelineParts {
   readonly files: () => Promise<ReadonlyMap<NodeId, CommittedFile>>
   /** Outboxes of its sinks that go outside, by their nodes; `onRoom`: one that was full has room again. */
   readonly outboxes: (moduleFile: string, onRoom: () => void) => Promise<ReadonlyMap<NodeId, Outbox>>
+}
+
+/** What is shown of a shadow. */
+export interface ShadowView {
+  /** The pipeline that it may take the place of. */
+  readonly of: string
+  /** Whether it began with the first records of its sources, of which nothing was trimmed. */
+  readonly isWhole: boolean
+  /** Results that were not sent outside since the start of the daemon, by sink. */
+  readonly held: readonly { readonly sink: string; readonly records: number }[]
+  /** How far it is behind that pipeline. Only where one pipeline is shown. */
+  readonly behind?: Behind
+}
+
+export interface Behind {
+  /** Sequence numbers that the other one has passed and it has not: records at most. */
+  readonly records: number
+  /** How much older the oldest record is that it has not passed. */
+  readonly seconds: number
 }
 
 /** What is shown of a pipeline. */
@@ -69,6 +91,9 @@ export interface PipelineView {
   readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
   /** Records of all sources, over the last ten seconds. */
   readonly recordsPerSecond: number
+  readonly shadow?: ShadowView
+  /** Its tables take the items of those of its shadow, before it begins. */
+  readonly takeOver?: Pick<TakeOver, 'tables'>
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number

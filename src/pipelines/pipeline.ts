@@ -1,12 +1,17 @@
 import type { RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
+import type { Sequence } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtime/index.js'
-import { FileSink, type Outbox } from '../sinks/index.js'
+import type { FileSink, Outbox } from '../sinks/index.js'
 import type { TaskWork } from '../workers/index.js'
+import { Cut } from './cut.js'
+import { Delivering } from './delivering.js'
 import { DroppedRemoval } from './dropped-removal.js'
 import type { OwnedTimes } from './event-times.js'
+import { failureOf } from './failure-of.js'
+import { openFiles } from './open-files.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
@@ -20,14 +25,13 @@ import {
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
 import { pipelineView } from './pipeline-view.js'
-import { fileShape, stepOf } from './plan-steps.js'
-import { RateMeter } from './rate-meter.js'
+import { stepOf } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
 import { storedState as runState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
-import { type StepCount, stepCountsOf } from './step-counts.js'
+import { NodeMeter, type StepCount, stepCountsOf } from './step-counts.js'
 import { Suspects } from './suspects.js'
 
 /** Longest wait before another attempt. */
@@ -35,6 +39,9 @@ const retryMsMax = 30_000
 const epochBytesLeast = 64 * 1024
 /** Rows that are given up in one commit. */
 const dropRowsMax = 1000
+
+/** How a run ends by itself. */
+type End = 'drained' | 'finished' | 'arrived'
 
 /** The life of one pipeline: its runs, its attempts, its end. */
 export class Pipeline {
@@ -44,9 +51,7 @@ export class Pipeline {
   #state: PipelineState
   #run: PipelineRun | undefined
   #files = new Map<NodeId, FileSink>()
-  /** Undefined until they are open; what lies in them is delivered also while the pipeline itself has failed. */
-  #outboxes: Promise<ReadonlyMap<NodeId, Outbox>> | undefined
-  #openOutboxes: ReadonlyMap<NodeId, Outbox> = new Map()
+  readonly #delivering: Delivering
   #retry: Timer | undefined
   #attempts = 0
   #lastFailure: Failure | undefined
@@ -63,18 +68,16 @@ export class Pipeline {
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
   readonly #removal: DroppedRemoval
+  /** Where it is to come to a stand by itself. */
+  #cut: Cut | undefined
+  /** Results that were dropped, by sink. */
+  readonly #held = new Map<NodeId, number>()
   #committed = 0
   #secondsLast = 0
-  /** By node. */
-  readonly rowsIn: number[]
-  readonly #rates: RateMeter
-  /** What steps counted, such as `late`, by node and event. */
-  readonly events = new Map<NodeId, Map<string, number>>()
+  readonly #meter: NodeMeter
   /** Seconds of worker time. */
   seconds = 0
   failures = 0
-  /** The same by node, where it is known. */
-  readonly failuresOf: number[]
 
   constructor(row: PipelineRow, parts: PipelineParts, around: PipelineSurroundings) {
     this.#row = row
@@ -83,12 +86,11 @@ export class Pipeline {
     this.#epochBytesMax = around.limits.epochBytesMax
     this.#suspects = new Suspects(around.limits.attemptsMax)
     this.#parked = new ParkedIndex(around.limits)
-    this.rowsIn = row.plan.nodes.map(() => 0)
-    this.#rates = new RateMeter(around.clock)
-    this.failuresOf = row.plan.nodes.map(() => 0)
+    this.#meter = new NodeMeter(row.plan, around.clock)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
     this.#removal = new DroppedRemoval(this, parts, around)
+    this.#delivering = new Delivering(async () => parts.outboxes(await parts.moduleFile(), () => this.#run?.roomMade()))
   }
 
   get row(): PipelineRow {
@@ -115,24 +117,13 @@ export class Pipeline {
   }
 
   /** Opens the outboxes and has them deliver. */
-  async #deliver(): Promise<ReadonlyMap<NodeId, Outbox>> {
-    this.#outboxes ??= this.#parts.moduleFile().then((file) => this.#parts.outboxes(file, () => this.#run?.roomMade()))
-    try {
-      this.#openOutboxes = await this.#outboxes
-    } catch (error) {
-      this.#outboxes = undefined
-      throw error
-    }
-    if (this.#state !== 'stopped') for (const outbox of this.#openOutboxes.values()) outbox.start()
-    return this.#openOutboxes
+  #deliver(): Promise<ReadonlyMap<NodeId, Outbox>> {
+    return this.#delivering.begin(() => this.#state !== 'stopped')
   }
 
   /** The names of the sinks that go outside, with their outboxes. */
   outboxes(): readonly { readonly sink: string; readonly outbox: Outbox }[] {
-    return [...this.#openOutboxes].map(([id, outbox]) => {
-      const node = this.#row.plan.nodes[id]
-      return { sink: node?.kind === 'sink' ? node.name : '', outbox }
-    })
+    return this.#delivering.named(this.#row.plan)
   }
 
   #work(work: Promise<unknown>): void {
@@ -148,28 +139,21 @@ export class Pipeline {
   async #begin(): Promise<void> {
     const { log, commit, storage, workers, load, sinks, clock, logger, limits } = this.#around
     try {
+      if (!(await this.#isPrepared())) return void this.#met('prepared')
       const moduleFile = await this.#parts.moduleFile()
       const outboxes = await this.#deliver()
       await this.#numberPlaces()
       const state = await runState(storage, this.#row.id)
       this.#parked = await ParkedIndex.load(storage, this.#row.id, limits)
       const careful = await this.#careful()
-      for (const [node, file] of await this.#parts.files()) {
-        const sink = await FileSink.open(file, fileShape(this.#row.plan, node))
-        this.#files.set(node, sink)
-        const { cutBytes } = sink
-        if (cutBytes > 0)
-          logger.info(
-            { pipeline: this.#row.plan.name, path: file.path, cutBytes },
-            'a barrier was in flight at the last stop: what it wrote to the file and did not commit is cut off',
-          )
-      }
+      await openFiles(this.#row.plan, await this.#parts.files(), this.#files, logger)
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
-      let ended: 'drained' | 'finished' | undefined
-      const end = (event: 'drained' | 'finished') => {
+      let ended: End | undefined
+      const end = (event: End) => {
         ended = event
-        if (this.#run) this.#work(this.#end(event))
+        if (this.#run) this.#work(this.#over(event))
       }
+      const cut = this.#cut
       const stages = stagesOf(this.#row.plan.nodes)
       const run = new PipelineRun({
         row: this.#row,
@@ -200,11 +184,13 @@ export class Pipeline {
         onFailure: (failure) => this.#work(this.#failed(failure)),
         onCommitted: (positions, seconds) => this.#passed(positions, seconds),
         onDrained: () => end('drained'),
-        onFinished: () => end('finished'),
+        onFinished: () => end(cut ? 'arrived' : 'finished'),
         onWork: (work) => this.#worked(work),
+        onHeld: (sink, records) => this.#held.set(sink, (this.#held.get(sink) ?? 0) + records),
+        until: cut?.until,
       })
       this.#run = run
-      if (ended) await this.#end(ended)
+      if (ended) await this.#over(ended)
     } catch (error) {
       const known = asMillraceError(error)
       await this.#failed({
@@ -216,6 +202,16 @@ export class Pipeline {
         isCounted: true,
       })
     }
+  }
+
+  /** Makes the targets of a shadow, or takes over those of one: false where the pipeline was told otherwise meanwhile. */
+  async #isPrepared(): Promise<boolean> {
+    const isWanted = () => this.#state === 'starting'
+    if (!this.#row.shadow && !this.#row.takeOver) return true
+    const isDone = await this.#parts.prepare(this.#row, isWanted)
+    if (!isDone || !isWanted()) return false
+    if (this.#row.takeOver) await this.store({ takeOver: undefined })
+    return isWanted()
   }
 
   /** Gives numbers to places that have none: before anything of them is stored. */
@@ -350,13 +346,7 @@ export class Pipeline {
 
   #worked({ counters, seconds }: TaskWork): void {
     this.seconds += seconds
-    this.#rates.willGrow(this.rowsIn)
-    // Nodes that were put in between to send rows are behind those of the plan.
-    for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
-    for (const { node, event, by } of counters.events) {
-      const events = this.events.get(node) ?? new Map<string, number>()
-      this.events.set(node, events.set(event, (events.get(event) ?? 0) + by))
-    }
+    this.#meter.worked(counters)
   }
 
   /** Attempts are forgotten once the position has passed the record that failed. */
@@ -390,16 +380,7 @@ export class Pipeline {
     if (this.#state === 'stopped') return
     const { node } = place
     const step = node === undefined ? undefined : stepOf(node)
-    const failure: Failure = {
-      code: error.code,
-      message: error.message,
-      stack,
-      step,
-      // A timer has none.
-      sequence: (place.sequence ?? -1) < 0 ? undefined : place.sequence,
-      shard,
-      at: clock.now(),
-    }
+    const failure = failureOf({ error, stack, place, shard }, clock.now())
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
@@ -415,7 +396,7 @@ export class Pipeline {
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++
       this.failures++
-      if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
+      this.#meter.failed(node)
       this.#lastFailure = failure
       logger.warn(
         { pipeline: name, attempt: this.#attempts, step, sequence: place.sequence, code: error.code },
@@ -444,9 +425,44 @@ export class Pipeline {
     }, wait)
   }
 
+  async #over(event: End): Promise<void> {
+    return event === 'arrived' ? this.#arrived() : this.#end(event)
+  }
+
+  /** It stands where it was to stand. */
+  async #arrived(): Promise<void> {
+    await this.#run?.ended()
+    this.#run = undefined
+    await this.#closeFiles()
+    if (this.#state !== 'running') return
+    this.#met('pause')
+    this.#met('passed')
+    this.#cut?.over(true)
+  }
+
+  /**
+   * From a quiet pause: reads up to a sequence number, commits that, and stands still again. Throws CONFLICT when it does
+   * not come so far within a time, ms; it then stands somewhere before, or has failed.
+   */
+  async runTo(until: Sequence, withinMs: number): Promise<void> {
+    const { name } = this.#row.plan
+    const cut = new Cut(until, withinMs, this.#around.clock)
+    this.#cut = cut
+    this.resumeQuietly()
+    if (this.#state !== 'starting') cut.over(false)
+    const hasArrived = await cut.arrived
+    this.#cut = undefined
+    if (hasArrived) return
+    if (pipelineLifecycle[this.#state].pause !== undefined) await this.pause({ quietly: true })
+    throw new MillraceError('CONFLICT', `The pipeline ${name} did not come to ${until} within ${withinMs} ms.`, {
+      remedy: `Look at it: millrace pipelines show ${name}. Then ask again.`,
+    })
+  }
+
   /** Stops for good, and remembers it. */
   async #end(event: 'failedForGood' | 'drained' | 'finished', failure?: Failure): Promise<void> {
     const state = storedState[this.#met(event)]
+    this.#cut?.over(false)
     if (state === undefined) return
     this.#lastFailure = failure ?? this.#lastFailure
     await this.#run?.ended()
@@ -548,12 +564,12 @@ export class Pipeline {
     await this.#run?.ended()
     this.#run = undefined
     await this.#closeFiles()
-    await Promise.all([...this.#openOutboxes.values()].map((outbox) => outbox.stop()))
+    await this.#delivering.stop()
   }
 
   /** What its steps have seen, for the metrics. */
   stepCounts(): readonly StepCount[] {
-    return stepCountsOf(this.#row.plan, this)
+    return stepCountsOf(this.#row.plan, this.#meter)
   }
 
   /** How many records wait at each place. */
@@ -591,9 +607,9 @@ export class Pipeline {
     return this.#run?.eventTimes
   }
 
-  /** Rows that enter each node, per second. */
-  get rates(): readonly number[] {
-    return this.#rates.rates(this.rowsIn)
+  /** What was counted at its nodes. */
+  get meter(): NodeMeter {
+    return this.#meter
   }
 
   view(): PipelineView {
@@ -605,12 +621,13 @@ export class Pipeline {
       attempts: this.#attempts,
       committed: this.#committed,
       secondsLast: this.#secondsLast,
-      rowsIn: this.rowsIn,
-      rates: this.rates,
+      rowsIn: this.#meter.rowsIn,
+      rates: this.#meter.rates,
       failure: this.#lastFailure,
       outboxes: this.outboxes(),
       onError: this.#parks ? 'park' : 'stop',
       parked: this.#parked,
+      held: this.#held,
     })
   }
 }

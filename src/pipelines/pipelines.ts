@@ -1,45 +1,45 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StartPosition, StreamId } from '../log/index.js'
-import type { NodeId, PlanDescription, StateQuestion } from '../operators/index.js'
+import type { PlanDescription, StateQuestion } from '../operators/index.js'
 import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
-import { type CommittedFile, FileSink, rowsOfOutbox, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema, TableKeys } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
-import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
+import { behindOf, isWhole } from './behind.js'
+import { attached, boundsOf, type RunBound, type RunBounds, runPlan } from './bounded-run.js'
+import { forget } from './forget.js'
 import { inspect, type PipelineInspection, stateBytesOf } from './inspection.js'
 import { ModuleFiles } from './module-files.js'
-import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
+import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings } from './outboxes.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
+import { partsOf } from './parts-of.js'
 import { Pipeline } from './pipeline.js'
-import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { checkRunnable, sinksOf } from './plan-steps.js'
+import type { PipelineSurroundings, PipelineView } from './pipeline-parts.js'
+import { checkRunnable, sinksOf, writesToItsSource } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
 import { checkParkedPlaces } from './redeploy-parked.js'
-import { removeRows } from './removal.js'
+import { checkNotReserved } from './reserved-names.js'
 import {
-  type Bounded,
   decodePipeline,
-  decodeSinkFile,
   moduleHash,
   moduleKey,
   type OutboxRow,
   type PipelineRow,
-  pipelineGone,
   pipelineRow,
-  rowsWith,
-  type SourceRow,
-  sinkFileKey,
   sinkFileRow,
 } from './rows.js'
 import { storedState } from './run-state.js'
-import type { RunSource } from './run-tasks.js'
+import { shadowName, shadowPlan } from './shadow-plan.js'
+import { type ShadowRooms, ShadowTargets } from './shadow-targets.js'
+import { SinkTargets } from './sink-targets.js'
 import { sourcesOf } from './sources.js'
 import { cellOfKey, type ShownState, stateOfKey } from './state-query.js'
+import { checkSwap } from './swap.js'
+import { type SwapRequest, swapPipelines } from './swap-run.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
@@ -51,7 +51,7 @@ export interface PipelinesOptions extends PipelineSurroundings {
     schema(name: string): KeySchema | undefined
     keys(name: string): TableKeys | undefined
     changeLog(name: string): Promise<StreamId>
-  }
+  } & ShadowRooms['tables']
   readonly pipelinesMax: number
   readonly moduleBytesMax: number
   /** Where file sinks write, and whether they may write elsewhere. */
@@ -65,7 +65,9 @@ export interface DeployRequest {
   /** The text of the bundled module. */
   readonly bundle: string
   /** Where in the source it begins; `oldest` by default. */
-  readonly start?: 'oldest' | 'newest'
+  readonly start?: 'oldest' | 'newest' | RunBound
+  /** As a shadow of the pipeline of its name, which goes on. */
+  readonly isShadow?: boolean
 }
 
 /** A bounded run: of a module, or of that which a pipeline has. */
@@ -74,8 +76,10 @@ export interface RunRequest extends Partial<RunBounds> {
 }
 
 /** What a redeploy puts in the place of an older module. */
-interface NewModule extends Required<DeployRequest> {
+interface NewModule {
   readonly module: string
+  readonly bundle: string
+  readonly start: StartPosition
 }
 
 /** A deploy under way; its plan once that is known. */
@@ -93,11 +97,17 @@ export class Pipelines {
   /** Names of those that a request is changing. */
   readonly #changing = new Set<string>()
   readonly #modules: ModuleFiles
+  readonly #targets: SinkTargets
+  readonly #shadows: ShadowTargets
+  /** Removals beside everything else. */
+  readonly #forgetting = new Set<Promise<void>>()
   #isClosed = false
 
   private constructor(options: PipelinesOptions) {
     this.#options = options
     this.#modules = new ModuleFiles(options.modulesFolder)
+    this.#targets = new SinkTargets(options)
+    this.#shadows = new ShadowTargets(options, this.#targets)
   }
 
   static async open(options: PipelinesOptions): Promise<Pipelines> {
@@ -130,8 +140,13 @@ export class Pipelines {
   }
 
   /** One of them, with everything that has to be looked up. Throws NOT_FOUND. */
-  inspect(name: string): Promise<PipelineInspection> {
-    return inspect(this.#pipeline(name), this.#options)
+  async inspect(name: string): Promise<PipelineInspection> {
+    const pipeline = this.#pipeline(name)
+    const { row } = pipeline
+    const older = row.shadow && this.#pipelines.get(row.shadow.of)?.row
+    const behind = older && (await behindOf(row, older, this.#options, this.#options.clock.now()))
+    const { shadow, ...inspected } = await inspect(pipeline, this.#options)
+    return shadow ? { ...inspected, shadow: { ...shadow, ...(behind ? { behind } : {}) } } : inspected
   }
 
   /** About how many bytes of the store the state and timers of each pipeline take; what was written last may not count. */
@@ -160,19 +175,27 @@ export class Pipelines {
    * Reads the module's plan in a worker, checks it against what is there, and runs it. Nothing is left behind when it is
    * refused: MODULE_INVALID, PIPELINE_INVALID, ALREADY_EXISTS, NOT_FOUND, SINK_FILE_TAKEN.
    */
-  async deploy({ bundle, start = 'oldest' }: DeployRequest): Promise<PipelineView> {
-    const { workers } = this.#options
+  async deploy({ bundle, start: place = 'oldest', isShadow = false }: DeployRequest): Promise<PipelineView> {
+    const start = place as StartPosition
     this.#checkBundle(bundle)
     const deploy: Deploy = { module: moduleHash(bundle), plan: undefined }
     this.#deploys.add(deploy)
     try {
-      const plan = await workers.describe(this.#modules.put(deploy.module, bundle))
+      const own = await this.#options.workers.describe(this.#modules.put(deploy.module, bundle))
+      checkNotReserved(own.name)
+      const plan = isShadow ? shadowPlan(own) : own
       const present = this.#pipelines.get(plan.name)
       this.#checkName(plan.name)
-      checkNotReserved(plan.name)
       // The same module again is no change: a deploy whose answer was lost may be repeated.
       if (present?.row.module === deploy.module) return present.view()
       checkRunnable(plan)
+      if (isShadow) {
+        this.#checkShadow(own, plan)
+        deploy.plan = plan
+        const isAll = start === 'oldest' && isWhole(await sourcesOf(plan, this.#options), this.#options)
+        const shadow = { of: own.name, plan: own, isWhole: isAll }
+        return await this.#deploy(plan, deploy.module, bundle, start, { shadow })
+      }
       if (present) {
         deploy.plan = plan
         return await this.#redeploy(present, plan, { module: deploy.module, bundle, start })
@@ -192,6 +215,27 @@ export class Pipelines {
     if (this.#pipelines.size + this.#planned().length >= pipelinesMax)
       throw new MillraceError('TOO_BUSY', `There are ${pipelinesMax} pipelines already (pipelines.pipelinesMax).`)
     this.#checkTargets(plan)
+  }
+
+  /** Whether a module may run as a shadow; `plan` is that of the shadow. Throws CONFLICT, and what `deploy` throws. */
+  #checkShadow(own: PlanDescription, plan: PlanDescription): void {
+    if (this.#pipelines.has(plan.name))
+      throw new MillraceError('CONFLICT', `${plan.name} is there with another module.`, {
+        remedy: `Delete it first: millrace pipelines delete ${plan.name}`,
+      })
+    const older = this.#pipelines.get(own.name)
+    if (!older)
+      throw new MillraceError('NOT_FOUND', `There is no pipeline named ${own.name} to be the shadow of.`, {
+        remedy: 'Deploy it without --shadow.',
+      })
+    if (older.row.takeOver)
+      throw new MillraceError('CONFLICT', `${own.name} is still taking over the tables of its last shadow.`, {
+        remedy: `Wait until millrace pipelines show ${own.name} says nothing of it any more.`,
+      })
+    checkSwap(older.row.plan, own)
+    this.#checkRoom(own)
+    this.#checkFiles(plan)
+    this.#shadows.checkFree(own)
   }
 
   /**
@@ -220,7 +264,7 @@ export class Pipelines {
         sources.map(({ stream }) => stream),
         this.#options.log,
       )
-      return await this.#deploy(plan, deploy.module, bundle, { sequence: bounded.from }, bounded)
+      return await this.#deploy(plan, deploy.module, bundle, { sequence: bounded.from }, { bounded })
     } finally {
       this.#deploys.delete(deploy)
       if (!this.#uses(deploy.module)) this.#modules.drop(deploy.module)
@@ -317,11 +361,8 @@ export class Pipelines {
       await this.#storeRedeploy(older.row, row, newer, outboxes)
       killPoint('pipeline:redeployed')
       await older.stop()
-      const pipeline = this.#make(row)
-      this.#pipelines.set(name, pipeline)
+      const pipeline = this.#reopen(row)
       if (!this.#uses(older.row.module)) this.#modules.drop(older.row.module)
-      if (!this.#isClosed) pipeline.start()
-      pipeline.forgetDropped()
       return pipeline.view()
     } catch (error) {
       if (this.#pipelines.get(name) === older) {
@@ -332,6 +373,54 @@ export class Pipelines {
     } finally {
       this.#changing.delete(name)
     }
+  }
+
+  /** Puts the shadow of a pipeline in its place, see swap-run.ts. Throws NOT_FOUND, CONFLICT, PIPELINE_INVALID. */
+  async swap(name: string, request: SwapRequest = {}): Promise<PipelineView> {
+    const older = this.#pipeline(name)
+    const shadow = this.#shadowOf(name)
+    return this.#change(name, () =>
+      this.#change(shadow.row.plan.name, async () => {
+        const rows = [...this.#pipelines.values()].map(({ row }) => row)
+        const others = rows.filter(({ id }) => id !== older.row.id && id !== shadow.row.id).map(({ plan }) => plan)
+        try {
+          const run = { older, shadow, others, request, targets: this.#targets }
+          const { row, gone } = await swapPipelines(run, this.#options)
+          this.#pipelines.delete(shadow.row.plan.name)
+          const pipeline = this.#reopen(row)
+          this.#forgetLater(gone)
+          return pipeline.view()
+        } catch (error) {
+          for (const pipeline of [older, shadow]) this.#goOn(pipeline)
+          throw error
+        }
+      }),
+    )
+  }
+
+  /** Has a pipeline that was to be changed be as it was before. */
+  #goOn(pipeline: Pipeline): void {
+    if (pipeline.state === 'stopped') return void this.#reopen(pipeline.row)
+    if (pipeline.row.state === 'running') pipeline.resumeQuietly()
+    pipeline.forgetDropped()
+  }
+
+  /** Throws NOT_FOUND. */
+  #shadowOf(name: string): Pipeline {
+    const shadow = this.#pipelines.get(shadowName(name))
+    if (shadow) return shadow
+    throw new MillraceError('NOT_FOUND', `The pipeline ${name} has no shadow.`, {
+      remedy: 'Deploy one: millrace pipelines deploy FILE --shadow',
+    })
+  }
+
+  /** A pipeline anew, as its row says. */
+  #reopen(row: PipelineRow): Pipeline {
+    const pipeline = this.#make(row)
+    this.#pipelines.set(row.plan.name, pipeline)
+    if (!this.#isClosed) pipeline.start()
+    pipeline.forgetDropped()
+    return pipeline
   }
 
   /** The store is asked: an index may not be there yet. Throws CONFLICT. */
@@ -349,7 +438,7 @@ export class Pipelines {
   ): Promise<void> {
     const { groups, commit, storage, log } = this.#options
     const known = new Set(Object.values(older.files))
-    const files = await this.#createFiles(newer.plan, (node) => !known.has(fileNumber(newer, node)))
+    const files = await this.#targets.createFiles(newer.plan, (node) => !known.has(fileNumber(newer, node)))
     const { times } = await storedState(storage, newer.id)
     const isOldUsed = [...this.#pipelines.values()].some(
       ({ row }) => row.id !== older.id && row.module === older.module,
@@ -380,12 +469,12 @@ export class Pipelines {
     module: string,
     bundle: string,
     start: StartPosition,
-    bounded?: Bounded,
+    more: Pick<PipelineRow, 'bounded' | 'shadow'> = {},
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger, log } = this.#options
     const sources = await sourcesOf(plan, this.#options)
     const id = counters.take('pipeline')
-    const files = await this.#createFiles(plan)
+    const files = await this.#targets.createFiles(plan)
     const outboxes = await createOutboxes(log, plan)
     const row: PipelineRow = {
       id,
@@ -397,7 +486,7 @@ export class Pipelines {
       ...(Object.keys(outboxes).length === 0 ? {} : { outboxes }),
       steps: numberedPlaces(placesOf(plan, stagesOf(plan.nodes))),
       createdAt: commit.time.next(),
-      ...(bounded ? { bounded } : {}),
+      ...more,
       state: 'running',
     }
     const rows: RowEffect[] = [
@@ -412,8 +501,11 @@ export class Pipelines {
       await closeOutboxes(log, Object.values(outboxes))
       throw error
     }
+    if (row.shadow) killPoint('pipeline:shadowed')
     const pipeline = this.#make(row)
     this.#pipelines.set(plan.name, pipeline)
+    // What cannot be made now is tried again by the pipeline itself, and shown with it.
+    if (row.shadow) await this.#shadows.make(row.shadow.plan).catch(() => {})
     if (writesToItsSource(plan))
       logger.warn(
         { pipeline: plan.name },
@@ -425,105 +517,23 @@ export class Pipelines {
   }
 
   #checkTargets(plan: PlanDescription): void {
-    const { tables, log } = this.#options
-    const others = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()].filter(
-      // Its own older version.
-      ({ name }) => name !== plan.name,
+    this.#targets.checkThere(plan)
+    this.#checkFiles(plan)
+  }
+
+  /** `but`: the pipelines that may have them. */
+  #checkFiles(plan: PlanDescription, but: readonly string[] = [plan.name]): void {
+    const plans = [...[...this.#pipelines.values()].map(({ row }) => row.plan), ...this.#planned()]
+    this.#targets.checkFiles(
+      plan,
+      plans.filter(({ name }) => !but.includes(name)),
     )
-    for (const { kind, target, path } of this.#sinksOf(plan)) {
-      if (kind === 'table' && !tables.schema(target))
-        throw new MillraceError(
-          'NOT_FOUND',
-          `The pipeline ${plan.name} writes to the table ${target}, which is not there.`,
-          { remedy: 'Create the table first.' },
-        )
-      if (kind === 'stream' && log.streamNamed(target)?.kind !== 'plain')
-        throw new MillraceError(
-          'NOT_FOUND',
-          `The pipeline ${plan.name} writes to the stream ${target}, which is not there.`,
-          { remedy: `Make it with: millrace streams create ${target}` },
-        )
-      if (path === undefined) continue
-      const taken = others.find((other) => this.#sinksOf(other).some((sink) => sink.path === path))
-      if (taken) throw new MillraceError('SINK_FILE_TAKEN', `The file ${path} belongs to the pipeline ${taken.name}.`)
-    }
-    const paths = this.#sinksOf(plan).flatMap(({ path }) => (path === undefined ? [] : [path]))
-    if (new Set(paths).size !== paths.length)
-      throw new MillraceError('SINK_FILE_TAKEN', `Two sinks of ${plan.name} write to one file.`)
-  }
-
-  #sinksOf(plan: PlanDescription): { node: NodeId; kind: string; target: string; path: string | undefined }[] {
-    const { filesFolder, filesOutside } = this.#options
-    return sinksOf(plan).map(({ node, kind, target }) => {
-      const path = kind === 'file' ? sinkPath(target, filesFolder, filesOutside) : undefined
-      return { node, kind, target, path }
-    })
-  }
-
-  async #createFiles(
-    plan: PlanDescription,
-    isNew: (node: NodeId) => boolean = () => true,
-  ): Promise<Map<NodeId, CommittedFile>> {
-    const files = new Map<NodeId, CommittedFile>()
-    for (const { node, path } of this.#sinksOf(plan))
-      if (path !== undefined && isNew(node)) files.set(node, await FileSink.create(path))
-    return files
   }
 
   #make(row: PipelineRow): Pipeline {
-    const parts: PipelineParts = {
-      sources: row.sources.map((source) => this.#runSource(row.plan, source)),
-      moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
-      passed: () => passedOf(row, this.#options),
-      dropGroup: async (name) => {
-        const { groups } = this.#options
-        if (groups.group(name)) await groups.delete(name)
-      },
-      dropOutbox: async (outbox) => {
-        const { groups, log } = this.#options
-        if (groups.group(outbox.group)) await groups.delete(outbox.group)
-        await closeOutboxes(log, [outbox])
-        await removeRows(rowsOfOutbox(row.id, outbox.number), this.#options)
-      },
-      sinkKeys: () => this.#sinkKeys(row.plan),
-      files: () => this.#committedFiles(row),
-      outboxes: (moduleFile, onRoom) => openOutboxes(row, this.#options, moduleFile, onRoom),
-    }
-    return new Pipeline(row, parts, this.#options)
-  }
-
-  #runSource(plan: PlanDescription, source: SourceRow): RunSource {
-    const { groups, tables } = this.#options
-    const group = groups.group(source.group)
-    if (!group)
-      throw new MillraceError('STORE_CORRUPT', `The pipeline ${plan.name} is stored without its group ${source.group}.`)
-    const node = plan.nodes[source.node]
-    if (node?.kind !== 'source' || node.source.kind !== 'table') return { row: source, group }
-    // A pipeline of an earlier version has it not: the source may be deleted by now, and its key is shown as `key` then.
-    const hashKeyName = source.hashKeyName ?? tables.schema(node.source.name)?.hash.name ?? 'key'
-    return { row: { ...source, hashKeyName }, group }
-  }
-
-  #sinkKeys(plan: PlanDescription): Record<NodeId, TableKeys> {
-    const keys: Record<NodeId, TableKeys> = {}
-    for (const { node, kind, target } of this.#sinksOf(plan)) {
-      if (kind !== 'table') continue
-      const found = this.#options.tables.keys(target)
-      if (!found) throw tableGone(target)
-      keys[node] = found
-    }
-    return keys
-  }
-
-  async #committedFiles(row: PipelineRow): Promise<Map<NodeId, CommittedFile>> {
-    const files = new Map<NodeId, CommittedFile>()
-    for (const { node, path } of this.#sinksOf(row.plan)) {
-      if (path === undefined) continue
-      const value = await this.#options.commit.readDurable(sinkFileKey(row.id, fileNumber(row, node)))
-      // The path of today: a data directory may have been moved.
-      files.set(node, value ? { ...decodeSinkFile(value), path } : { path, length: 0, checksum: 0 })
-    }
-    return files
+    const rooms = { ...this.#options, targets: this.#targets, shadows: this.#shadows }
+    const moduleFile = async () => this.#modules.put(row.module, await this.#storedModule(row.module))
+    return new Pipeline(row, partsOf(row, moduleFile, rooms), this.#options)
   }
 
   async #storedModule(hash: string): Promise<string> {
@@ -546,20 +556,24 @@ export class Pipelines {
     })
   }
 
-  /** Removes the state of a deleted pipeline in bounded commits, then its row; begun again at a start when cut off. */
+  /** Removes what a deleted pipeline has; begun again at a start when cut off. */
   async #forget(row: PipelineRow): Promise<void> {
-    const { storage, commit, groups, log } = this.#options
-    const outboxes = [...Object.values(row.outboxes ?? {}), ...(row.dropped?.outboxes ?? [])]
-    const names = [...[...row.sources, ...outboxes].map(({ group }) => group), ...(row.dropped?.groups ?? [])]
-    for (const group of names) if (groups.group(group)) await groups.delete(group)
-    await closeOutboxes(log, outboxes)
-    for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked])
-      await removeRows(rowsWith(family, row.id), { storage, commit })
-    const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))
-    const isUsed = this.#uses(row.module)
-    const module = isUsed ? [] : [{ key: moduleKey(row.module), value: undefined }]
-    await commit.submit({ rows: [pipelineGone(row.id), ...files, ...module], essential: true })
+    const isUsed = (module: string) => this.#uses(module)
+    await forget(row, { ...this.#options, shadows: this.#shadows, isUsed }, () => !this.#isClosed)
     if (!this.#uses(row.module)) this.#modules.drop(row.module)
+  }
+
+  /** The same beside everything else. */
+  #forgetLater(row: PipelineRow): void {
+    const { logger } = this.#options
+    const work = this.#forget(row).catch((error: unknown) =>
+      logger.warn(
+        { pipeline: row.plan.name },
+        `what a pipeline left stays until the next start: ${asMillraceError(error).message}`,
+      ),
+    )
+    this.#forgetting.add(work)
+    void work.then(() => this.#forgetting.delete(work))
   }
 
   /** A pipeline by its name. Throws NOT_FOUND. */
@@ -576,6 +590,7 @@ export class Pipelines {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#options.workers.answerState = undefined
+    await Promise.all(this.#forgetting)
     await Promise.all(
       [...this.#pipelines.values()].map((pipeline) =>
         pipeline
@@ -592,13 +607,6 @@ export class Pipelines {
 const numbersOf = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, i) => [name, i]))
 
-/** The groups that deliver outboxes, as they are made. */
+/** The groups of outboxes, as they are made. */
 const groupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
   Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))
-
-function writesToItsSource(plan: PlanDescription): boolean {
-  const sources = plan.nodes.flatMap((node) =>
-    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
-  )
-  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
-}

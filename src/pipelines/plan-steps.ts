@@ -38,14 +38,17 @@ export interface PlanSink {
   readonly name: string
   readonly kind: string
   readonly target: string
+  /** Its results are dropped: it is a shadow's, and goes outside. */
+  readonly isHeld: boolean
 }
 
 export function sinksOf({ nodes }: PlanDescription): readonly PlanSink[] {
-  return nodes.flatMap((node, id) => {
+  return nodes.flatMap((node, id): PlanSink[] => {
     if (node.kind === 'through')
-      return [{ node: id, name: `through:${node.stream}`, kind: 'stream', target: node.stream }]
+      return [{ node: id, name: `through:${node.stream}`, kind: 'stream', target: node.stream, isHeld: false }]
     if (node.kind !== 'sink') return []
-    return [{ node: id, name: node.name, kind: node.sink.kind, target: node.sink.target }]
+    const { kind, target, isHeld = false } = node.sink
+    return [{ node: id, name: node.name, kind, target, isHeld }]
   })
 }
 
@@ -100,4 +103,12 @@ function notRun(node: NodeDescription): string | undefined {
   const { kind } = node.sink
   if (kind === 'kafka') return 'Kafka sinks are'
   return undefined
+}
+
+/** Whether a pipeline reads what it writes. */
+export function writesToItsSource(plan: PlanDescription): boolean {
+  const sources = plan.nodes.flatMap((node) =>
+    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
+  )
+  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
 }

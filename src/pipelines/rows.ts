@@ -53,6 +53,30 @@ export interface Dropped {
   readonly outboxes?: readonly OutboxRow[]
 }
 
+/** A pipeline beside another one whose place it may take. */
+export interface ShadowRow {
+  /** The pipeline that it is a shadow of. */
+  readonly of: string
+  /** Its plan with the targets that it gets when it takes the place. */
+  readonly plan: PlanDescription
+  /** Whether it began with the first records of its sources, of which nothing was trimmed. */
+  readonly isWhole: boolean
+}
+
+/** What is left to be done of a swap before the pipeline begins: its tables take the items of those of the shadow. */
+export interface TakeOver {
+  /** `replace`: items go that the shadow has not. */
+  readonly tables: readonly { readonly from: string; readonly into: string; readonly items: 'replace' | 'merge' }[]
+  readonly gone: GoneTargets
+}
+
+/** Targets that nobody needs any more, by their names; a file with the names of those that it was rolled into. */
+export interface GoneTargets {
+  readonly tables: readonly string[]
+  readonly streams: readonly string[]
+  readonly files: readonly { readonly target: string; readonly rolled: number }[]
+}
+
 /** What a pipeline's row says. */
 export interface PipelineRow {
   readonly id: number
@@ -71,6 +95,8 @@ export interface PipelineRow {
   readonly createdAt: number
   /** A run over a part of its sources, which ends. */
   readonly bounded?: Bounded
+  readonly shadow?: ShadowRow
+  readonly takeOver?: TakeOver
   /** How many modules it has had; 1 where nothing is said. */
   readonly revision?: number
   /** What steps and sources of earlier modules left behind, and is still being removed. */

@@ -1,5 +1,5 @@
 import type { Group, Position } from '../groups/index.js'
-import type { ShardedLog, ShardId } from '../log/index.js'
+import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import { groupsOfTask, type KeyedStage, type NodeId, type SourceStage, type Stages } from '../operators/task/index.js'
 import type { Clock } from '../runtime/index.js'
 import type { TableKeys } from '../tables/index.js'
@@ -44,6 +44,8 @@ export interface RunTasksOptions {
   readonly row: PipelineRow
   readonly stages: Stages
   readonly sources: readonly RunSource[]
+  /** The first sequence number that is read no more; undefined: it reads all that comes. */
+  readonly until: Sequence | undefined
   readonly log: ShardedLog
   readonly workers: WorkerPool
   readonly clock: Clock
@@ -128,9 +130,9 @@ export class RunTasks {
     })
   }
 
-  /** Whether a bounded run has committed all that it was to read, and what its end made. */
+  /** Whether a run that ends has committed all that it was to read, and what its end made. */
   get isFinished(): boolean {
-    if (!this.#options.row.bounded) return false
+    if (this.#options.until === undefined) return false
     for (const { source } of this.#sources.values()) {
       if (!source) continue
       // One that has ended and only holds event time back is followed by children that are read before the run is over.
@@ -177,7 +179,7 @@ export class RunTasks {
     restored: OpenTaskOptions['restored'],
     range: HashRange,
   ): OpenTaskOptions {
-    const { moduleFile, row, rows, stages, sinkKeys, limits, workers, isNew, parking } = this.#options
+    const { moduleFile, row, rows, stages, sinkKeys, until, limits, workers, isNew, parking } = this.#options
     const tasks = stages.stages.map(({ kind }) => (kind === 'keyed' ? workers.size : 1))
     return {
       file: moduleFile,
@@ -189,7 +191,7 @@ export class RunTasks {
       sinkKeys,
       restored,
       isEnded: false,
-      until: row.bounded?.until,
+      until,
       isNew: isNew(),
       rows,
       exits,
@@ -310,7 +312,8 @@ export class RunTasks {
   #openSource(source: RunSource, position: Position): void {
     const name = nameOf(source, position.shard)
     if (this.#sources.has(name)) return
-    const { log, clock, limits, workers, times, listen, row, mayRead, onRead, onError, onCaughtUp } = this.#options
+    const { log, clock, limits, workers, times, listen, row, until, mayRead, onRead, onError, onCaughtUp } =
+      this.#options
     const { node: root, hashKeyName } = source.row
     const stage = this.#stageOf(source)
     const shard = log.shard(position.shard)
@@ -333,12 +336,13 @@ export class RunTasks {
       isIdle:
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
-      until: row.bounded?.until,
+      until,
       recordsMax: this.#options.parking.careful?.recordsMax,
+      endsTime: row.bounded !== undefined,
       isChildless: () => {
-        const { until = Number.POSITIVE_INFINITY } = row.bounded ?? {}
+        const end = until ?? Number.POSITIVE_INFINITY
         const children = log.shard(position.shard)?.children ?? []
-        return children.every((child) => (log.shard(child)?.firstSequence ?? until) >= until)
+        return children.every((child) => (log.shard(child)?.firstSequence ?? end) >= end)
       },
       isLast: () =>
         log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,

@@ -1,7 +1,7 @@
 import type { LoadSink } from '../balance/index.js'
 import type { Commit } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
-import type { ShardedLog, ShardId } from '../log/index.js'
+import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
 import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
@@ -74,6 +74,8 @@ export interface RunOptions {
   readonly stages: Stages
   readonly state: RunState
   readonly sources: readonly RunSource[]
+  /** The first sequence number that it reads no more, where it is to come to an end though it is no bounded run. */
+  readonly until: Sequence | undefined
   readonly commit: Commit
   readonly storage: Pick<Storage, 'page'>
   readonly log: ShardedLog
@@ -98,9 +100,11 @@ export interface RunOptions {
   readonly onCommitted: (positions: readonly Position[], seconds: number) => void
   /** The sources are gone and everything of them has been delivered. */
   readonly onDrained: () => void
-  /** A bounded run has come to its end. */
+  /** A run that ends has come to its end. */
   readonly onFinished: () => void
   readonly onWork: (work: TaskWork) => void
+  /** Results of a sink that is held back were dropped. */
+  readonly onHeld: (sink: NodeId, records: number) => void
 }
 
 interface Barrier {
@@ -143,14 +147,17 @@ export class PipelineRun {
   #isFinishing = false
   #hasSentLast = false
   #onOver: (() => void) | undefined
+  readonly #until: Sequence | undefined
 
   constructor(options: RunOptions) {
     this.#options = options
     this.#isNew = options.state.isNew
     this.#times = new EventTimes(options.row.id, options.state.times)
     this.#rows = rowsOfPipeline(options.row)
+    this.#until = options.row.bounded?.until ?? options.until
     this.#tasks = new RunTasks({
       ...options,
+      until: this.#until,
       times: this.#times,
       rows: this.#rows,
       isNew: () => this.#isNew,
@@ -217,10 +224,11 @@ export class PipelineRun {
   /** Tasks come and go only between a commit and the next barrier. */
   #follow(): void {
     this.#tasks.follow()
-    const { row, onFinished, onDrained } = this.#options
-    if (row.bounded ? this.#tasks.isFinished : this.#tasks.isDrained) {
+    const { onFinished, onDrained } = this.#options
+    const isEnding = this.#until !== undefined
+    if (isEnding ? this.#tasks.isFinished : this.#tasks.isDrained) {
       this.stop()
-      return row.bounded ? onFinished() : onDrained()
+      return isEnding ? onFinished() : onDrained()
     }
     this.#pump()
   }
@@ -420,7 +428,8 @@ export class PipelineRun {
     const parts = this.#tasks.all().map((task) => barrier.parts.get(task) as BarrierPart)
     killPoint('pipeline:barrier')
     const now = clock.now()
-    const effects = await barrierEffects(workOf(parts, { row, sinkKeys, files, outboxes }, now), sinks, now)
+    const { work, held } = workOf(parts, { row, sinkKeys, files, outboxes }, now)
+    const effects = await barrierEffects(work, sinks, now)
     killPoint('pipeline:effects')
     let submitted: Promise<unknown>
     const positions = positionsOf(parts)
@@ -439,6 +448,7 @@ export class PipelineRun {
     const isClean = parking.committed(parts)
     this.#lastBarrier = clock.monotonic()
     this.#barrierTookMs = this.#lastBarrier - this.#sentAt
+    for (const { sink, records } of held) this.#options.onHeld(sink, records)
     this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
     if (this.#isOver) return
     if (parking.careful && isClean && this.#tasks.hasPassed(parking.careful.until)) {

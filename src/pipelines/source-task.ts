@@ -30,10 +30,12 @@ export interface SourceTaskOptions {
   readonly idleMs: () => number | undefined
   /** Whether the shard was idle at the last commit. */
   readonly isIdle: boolean
-  /** In a bounded run: the first sequence number that it takes no more. */
+  /** The first sequence number that it takes no more; undefined: it takes all that comes. */
   readonly until: Sequence | undefined
   /** In quarantine: records between two barriers. */
   readonly recordsMax: number | undefined
+  /** Whether event time is over there, as in a bounded run. */
+  readonly endsTime: boolean
   /** Whether nothing that a bounded run reads follows the end of the shard. */
   readonly isChildless: () => boolean
   /** Whether nothing will ever follow the end of the shard. */
@@ -158,8 +160,9 @@ export class SourceTask {
     const hasRead = page.ended ? this.#options.isChildless() : page.chunks.length === 0
     const isOver = until !== undefined && (isPast || hasRead)
     if (page.chunks.length > 0) this.#handOver(page, from, page === read ? undefined : page.next)
-    if (isOver || (page.ended && this.#options.isLast())) {
-      this.handle?.end()
+    const isLast = page.ended && this.#options.isLast()
+    if (isOver || isLast) {
+      if (isLast || this.#options.endsTime) this.handle?.end()
       this.#hasTold = true
       this.#isOver = isOver
     }

@@ -1,5 +1,8 @@
 import type { NodeId, PlanDescription } from '../operators/index.js'
+import type { Clock } from '../runtime/index.js'
+import type { TaskWork } from '../workers/index.js'
 import { consumersOf, stepLabel, stepsOf } from './plan-steps.js'
+import { RateMeter } from './rate-meter.js'
 
 /** What a step has seen. */
 export interface StepCount {
@@ -18,6 +21,41 @@ export interface NodeCounts {
   readonly rowsIn: readonly number[]
   readonly failuresOf: readonly number[]
   readonly events: ReadonlyMap<NodeId, ReadonlyMap<string, number>>
+}
+
+/** Counts at the nodes of a plan since the start of the daemon. */
+export class NodeMeter implements NodeCounts {
+  readonly rowsIn: number[]
+  readonly failuresOf: number[]
+  /** What steps counted, such as `late`. */
+  readonly events = new Map<NodeId, Map<string, number>>()
+
+  readonly #rates: RateMeter
+
+  constructor({ nodes }: PlanDescription, clock: Pick<Clock, 'monotonic'>) {
+    this.#rates = new RateMeter(clock)
+    this.rowsIn = nodes.map(() => 0)
+    this.failuresOf = nodes.map(() => 0)
+  }
+
+  /** Rows that enter each node, per second. */
+  get rates(): readonly number[] {
+    return this.#rates.rates(this.rowsIn)
+  }
+
+  worked({ rowsIn, events }: TaskWork['counters']): void {
+    this.#rates.willGrow(this.rowsIn)
+    // Nodes that were put in between to send rows are behind those of the plan.
+    for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (rowsIn[i] ?? 0)
+    for (const { node, event, by } of events) {
+      const known = this.events.get(node) ?? new Map<string, number>()
+      this.events.set(node, known.set(event, (known.get(event) ?? 0) + by))
+    }
+  }
+
+  failed(node: NodeId | undefined): void {
+    if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
+  }
 }
 
 export function stepCountsOf(plan: PlanDescription, { rowsIn, failuresOf, events }: NodeCounts): readonly StepCount[] {

@@ -55,7 +55,17 @@ export const lifePoints = [
   'pipeline:forgetting',
 ] as const
 
-export type KillPoint = (typeof killPoints)[number] | (typeof lifePoints)[number]
+/** Places that are passed only when a shadow is made, takes the place of its pipeline, or goes. */
+export const shadowPoints = [
+  'pipeline:shadowed',
+  'pipeline:swapping',
+  'pipeline:swapped',
+  'pipeline:taking',
+  'pipeline:taken',
+  'pipeline:dropped',
+] as const
+
+export type KillPoint = (typeof killPoints)[number] | (typeof lifePoints)[number] | (typeof shadowPoints)[number]
 
 const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
 const wanted = `${room}:${place}`

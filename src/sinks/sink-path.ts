@@ -1,4 +1,4 @@
-import { isAbsolute, parse, relative, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, parse, relative, resolve, sep } from 'node:path'
 import { MillraceError } from '../runtime/index.js'
 
 /** The path of a file of a pipeline. Relative ones lie in `folder`; others are refused unless `isOutsideAllowed`. */
@@ -21,3 +21,6 @@ export function rolledName(path: string, number: number): string {
   const { name, ext } = parse(path)
   return `${name}.${String(number).padStart(numberDigits, '0')}${ext}`
 }
+
+/** The same in its folder. */
+export const rolledPath = (path: string, number: number): string => join(dirname(path), rolledName(path, number))

@@ -20,6 +20,7 @@ import { BatchReads } from './items/batch-get.js'
 import { BatchWrites } from './items/batch-write.js'
 import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
+import { type TakeOptions, takeItems } from './items/take-items.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
 import type { PageCache } from './reads/page-cache.js'
@@ -77,6 +78,7 @@ export class Tables {
   /** Answers of Query in memory. */
   readonly queryCache: Pick<PageCache, 'reads' | 'bytes'>
   readonly #now: () => number
+  readonly #take: Pick<TablesOptions, 'storage' | 'commit'>
   readonly #home: { readonly region: string; readonly accountId: string }
   /** Deletes items whose time to live is over. */
   readonly sweeper: Sweeper
@@ -84,6 +86,7 @@ export class Tables {
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
+    this.#take = options
     this.#home = { region: options.region, accountId: options.accountId }
     const { clock } = options
     const now = () => clock.now()
@@ -256,6 +259,36 @@ export class Tables {
     }
   }
 
+  /** Makes a table with the key of another one, on demand and without indexes, where there is none of the name. Throws NOT_FOUND. */
+  async createLike(name: string, other: string): Promise<void> {
+    const like = this.#catalogue.get(other)
+    if (!like) throw tableNotFound(other)
+    if (this.#catalogue.get(name)) return
+    const { schema } = like.row
+    const throughput = { read: 0, write: 0 }
+    await asMillrace(
+      this.#catalogue.create(
+        { name, schema, billing: 'PAY_PER_REQUEST', throughput, deletionProtection: false },
+        undefined,
+      ),
+    )
+  }
+
+  /** Deletes a table with all of its items; nothing happens where there is none. */
+  async drop(name: string): Promise<void> {
+    if (this.#catalogue.find(name)) await asMillrace(this.#catalogue.delete(name))
+  }
+
+  /**
+   * Makes the items of a table those of another one of the same key, in small commits, each with its change records; the
+   * same again goes on. See `takeItems`. Throws NOT_FOUND, CONFLICT.
+   */
+  async take(from: string, into: string, options: TakeOptions): Promise<boolean> {
+    const [source, target] = [this.#catalogue.find(from), this.#catalogue.find(into)]
+    if (!source || !target) throw tableNotFound(source ? into : from)
+    return asMillrace(takeItems(source.row, target, options, { ...this.#take, writer: this.#writer }))
+  }
+
   /** Whether an AWS stream over a change log can still be read. */
   hasWindow(stream: StreamId): boolean {
     return this.#catalogue.awsStreams().some((window) => window.stream === stream)
@@ -299,6 +332,16 @@ function failureOf(thrown: unknown, operation: string, body: Buffer): unknown {
 
 const tableNotFound = (name: string): MillraceError =>
   new MillraceError('NOT_FOUND', `There is no table named ${name}.`)
+
+/** What is refused in AWS's words is said in ours. */
+async function asMillrace<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error
+    throw new MillraceError('CONFLICT', error.message, { cause: error })
+  }
+}
 
 /** Of several puts of one item the last one counts: they would otherwise decide on the same old row. */
 function putTargets(table: Table, items: readonly Item[]): Iterable<Target> {

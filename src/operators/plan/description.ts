@@ -20,6 +20,8 @@ export interface SinkDescription {
   /** How results leave the outbox of an HTTP sink or a user's own. */
   readonly delivery?: DeliveryPlan
   readonly http?: Pick<HttpSinkPlan, 'method' | 'headers' | 'format'>
+  /** Of a shadow: what goes into it is counted and dropped. */
+  readonly isHeld?: true
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
@@ -42,6 +44,8 @@ export type NodeDescription = { readonly inputs: readonly NodeId[] } & (
       readonly sides: readonly string[]
       readonly state: StateDescription
       readonly bound?: string
+      /** Which windows it has; absent also where an earlier version stored it. */
+      readonly windows?: string
     }
   | { readonly kind: 'sink'; readonly name: string; readonly sink: SinkDescription }
   | { readonly kind: 'through'; readonly stream: string }
@@ -77,7 +81,7 @@ function described(node: PlanNode): NodeDescription {
     case 'output':
       return { kind: node.kind, inputs, output: node.output }
     case 'keyed': {
-      const { operator, sides, bound, state } = node
+      const { operator, sides, bound, windows, state } = node
       const { version, migrate, ttlMs } = state
       return {
         kind: node.kind,
@@ -87,6 +91,7 @@ function described(node: PlanNode): NodeDescription {
         sides,
         state: { version, canMigrate: migrate !== undefined, ...(ttlMs === undefined ? {} : { ttlMs }) },
         ...(bound === undefined ? {} : { bound }),
+        ...(windows === undefined ? {} : { windows }),
       }
     }
     case 'sink':

@@ -1,4 +1,4 @@
-import { type NodeDescription, nodeLabel, type PlanDescription } from './description.js'
+import { type NodeDescription, nodeLabel, type PlanDescription, type SinkDescription } from './description.js'
 import { invalid } from './invalid.js'
 import { checkKeptKeys } from './kept-keys.js'
 import type { NodeId } from './nodes.js'
@@ -144,14 +144,37 @@ export function checkRedeploy(older: PlanDescription, newer: PlanDescription): v
     if (node.kind === 'keyed' && old) checkState(newer.name, id, old, node)
   })
   checkKeptKeys(older, newer)
+  checkFileForms(older, newer)
 }
 
-function checkState(pipeline: string, id: number, before: Keyed, { name, operator, state }: Keyed): void {
+/** Throws PIPELINE_INVALID where a file that stays would get lines of another form behind those that it has. */
+export function checkFileForms(older: PlanDescription, newer: PlanDescription): void {
+  const before = new Map(older.nodes.flatMap((node) => (node.kind === 'sink' ? [[node.sink.target, node.sink]] : [])))
+  newer.nodes.forEach((node, id) => {
+    if (node.kind !== 'sink' || node.sink.kind !== 'file') return
+    const old = before.get(node.sink.target)
+    if (old?.kind !== 'file' || formOf(old) === formOf(node.sink)) return
+    throw invalid(
+      `Step ${id} of ${newer.name} (sink): the file ${node.sink.target} has ${formOf(old)}, and would go on with ${formOf(node.sink)}.`,
+      'Give the newer sink a file of its own.',
+    )
+  })
+}
+
+const formOf = ({ format, columns }: SinkDescription): string =>
+  columns ? `the columns ${columns.join(', ')}` : `${format ?? 'ndjson'} lines`
+
+function checkState(pipeline: string, id: number, before: Keyed, { name, operator, state, windows }: Keyed): void {
   const where = `Step ${id} of ${pipeline} (${operator})`
   if (before.operator !== operator)
     throw invalid(
       `${where} has the name ${name}, under which ${before.operator} has kept its state, which means something else.`,
       'Give the step another name: it then begins anew, and the old state goes.',
+    )
+  if (before.windows !== undefined && windows !== undefined && before.windows !== windows)
+    throw invalid(
+      `${where} has ${windows}, and ${before.windows} have kept their state under the name ${name}.`,
+      'Give the step another name: it then begins anew, and the old state goes. Or deploy a shadow, which reads everything again: millrace pipelines deploy FILE --shadow.',
     )
   if (state.version < before.state.version)
     throw invalid(

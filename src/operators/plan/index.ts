@@ -8,7 +8,15 @@ export {
   type StateDescription,
   withoutSecrets,
 } from './description.js'
-export { checkRedeploy, differenceText, diffPlans, type PlanChange, type StateFate, sameSteps } from './difference.js'
+export {
+  checkFileForms,
+  checkRedeploy,
+  differenceText,
+  diffPlans,
+  type PlanChange,
+  type StateFate,
+  sameSteps,
+} from './difference.js'
 export { type Duration, durationMs, durationText } from './duration.js'
 export type { Sink, Source } from './ends.js'
 export { type FileRecord, type FileSinkOptions, file, files } from './files.js'

@@ -274,6 +274,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     this.#function('process', definition?.onRow)
     const { state = {}, sides = {} } = definition
     if (definition.onTimer !== undefined) this.#function('process', definition.onTimer)
+    checkDeclarations(state, this.#where('process'))
     const untyped = {
       state,
       sides: Object.keys(sides),
@@ -389,6 +390,29 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
   #function<Wanted>(kind: string, given: unknown): Wanted {
     return functionOf(given, this.#where(kind)) as Wanted
   }
+}
+
+/** Plain JavaScript may give anything. Throws PIPELINE_INVALID, which names the step and the piece. */
+function checkDeclarations(state: StateDeclarations, where: string): void {
+  for (const [name, piece] of Object.entries(state)) {
+    const { kind } = (piece ?? {}) as Partial<StateDeclarations[string]>
+    if (kind !== 'value' && kind !== 'list' && kind !== 'map')
+      throw invalid(
+        `${where} declares the state ${name} as something that is no piece of state.`,
+        'Declare it as valueState(), listState() or mapState().',
+      )
+    if (piece?.kind === 'value' && piece.initial !== undefined && typeof piece.initial !== 'function')
+      throw invalid(
+        `${where} gives the state ${name} an initial value that is no function.`,
+        `Give it a function that makes one for each key: valueState(() => ${shownValue(piece.initial)}).`,
+      )
+  }
+}
+
+/** A value in a sentence. */
+const shownValue = (value: unknown): string => {
+  const isShort = typeof value === 'number' || typeof value === 'boolean' || value === null
+  return isShort ? String(value) : '...'
 }
 
 function boundOf(state: StateDeclarations): string {

@@ -14,12 +14,14 @@ export interface KeyedStep {
   readonly sides?: readonly string[]
   /** What bounds its state, for people. */
   readonly bound?: string
+  /** Which windows it has, for people. */
+  readonly windows?: string
   readonly options?: StateOptions | undefined
 }
 
 /** Adds a step that keeps state per key behind one flow, or several that meet in it (a join: left, right). */
 export function withKeyedStep(trails: readonly [Trail, ...Trail[]], step: KeyedStep): Trail {
-  const { operator, name, make, sides = [], bound, options } = step
+  const { operator, name, make, sides = [], bound, windows, options } = step
   const state = statePlan(options, nextStep(trails[0], operator))
   const node: Omit<KeyedNode, 'inputs'> = {
     kind: 'keyed',
@@ -28,6 +30,7 @@ export function withKeyedStep(trails: readonly [Trail, ...Trail[]], step: KeyedS
     sides,
     state,
     ...(bound === undefined ? {} : { bound }),
+    ...(windows === undefined ? {} : { windows }),
     make: () => withState(make(), state),
   }
   return joined(trails, node)

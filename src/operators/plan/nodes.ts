@@ -41,6 +41,8 @@ export interface KeyedNode {
   readonly state: StatePlan
   /** What bounds its state, for people: `10 minutes`, `per key: one number`. */
   readonly bound?: string
+  /** Which windows it has, for people: those of another text cannot go on with its state. */
+  readonly windows?: string
   readonly make: () => KeyedOperator
 }
 

@@ -21,6 +21,7 @@ export function nodeDetail(node: NodeDescription): string {
       return parts.filter((part) => part !== undefined).join('; ')
     }
     case 'sink':
+      if (node.sink.isHeld) return 'held back'
       return [node.sink.format === 'csv' ? 'csv' : undefined, guaranteeOf(node)]
         .filter((part) => part !== undefined)
         .join('; ')

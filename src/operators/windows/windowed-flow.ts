@@ -176,17 +176,17 @@ export class WindowedFlow<Value, Key> {
   ): Windowed<Result, Value, Key> {
     const { version, migrate } = options
     const where = this.#where(kind)
-    const windows = windowOperator(this.#spec, this.#options, aggregate, where)
+    const run = windowOperator(this.#spec, this.#options, aggregate, where)
     const state: StateOptions = {
       ...(version !== undefined && { version }),
       ...(migrate && {
-        migrate: (cell, from) => windows.mapAccumulators(cell, (accumulator) => migrate(accumulator, from)),
+        migrate: (cell, from) => run.mapAccumulators(cell, (accumulator) => migrate(accumulator, from)),
       }),
     }
     const operator = `${this.#spec.kind}.${kind}`
-    const { make, bound } = windows
+    const { make, bound, windows } = run
     return new KeyedFlow(
-      withKeyedStep([this.#trail], { operator, name, make, sides: [lateOutput], bound, options: state }),
+      withKeyedStep([this.#trail], { operator, name, make, sides: [lateOutput], bound, windows, options: state }),
     )
   }
 

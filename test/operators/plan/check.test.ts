@@ -69,6 +69,18 @@ describe('a pipeline that cannot run is refused with a sentence that names the s
       /Give/,
     ],
     [
+      'a piece of state that begins with a value',
+      () => keyed().process('n', { state: { n: valueState(odd(0)) }, onRow: () => {} }),
+      /Step 2 of p \(process\) gives the state n an initial value that is no function/,
+      /valueState\(\(\) => 0\)/,
+    ],
+    [
+      'a piece of state that is none',
+      () => keyed().process('n', { state: { n: odd(0) }, onRow: () => {} }),
+      /Step 2 of p \(process\) declares the state n as something that is no piece of state/,
+      /valueState\(\), listState\(\) or mapState\(\)/,
+    ],
+    [
       'a count without a key',
       () =>
         odd(from() as unknown as { count(name: string): unknown }) &&

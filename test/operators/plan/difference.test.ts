@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { file, type KeyedFlow, pipeline, stream } from '../../../src/index.js'
+import {
+  file,
+  hopping,
+  type KeyedFlow,
+  pipeline,
+  session,
+  stream,
+  tumbling,
+  type WindowOptions,
+} from '../../../src/index.js'
 import {
   checkRedeploy,
   describePlan,
@@ -200,5 +209,61 @@ describe('the keys of state that is kept', () => {
     expect(() => checkRedeploy(counts, more)).not.toThrow()
     const renamed = sunk(record('t').keyByPartition().count('other') as never)
     expect(() => checkRedeploy(counts, renamed)).not.toThrow()
+  })
+})
+
+describe('a redeploy that could not go on with what is there', () => {
+  const windowed = (spec: ReturnType<typeof tumbling>, options: WindowOptions = {}, name = 'n') =>
+    described(keyed().window(spec, options).count(name).to(file('f')))
+  const refused = (older: PlanDescription, newer: PlanDescription): MillraceError => {
+    try {
+      checkRedeploy(older, newer)
+    } catch (error) {
+      return error as MillraceError
+    }
+    throw new Error('It was not refused.')
+  }
+
+  it('has other windows under the name of a step: it is told to rename it or to deploy a shadow', () => {
+    const older = windowed(tumbling('10m'))
+    const cases = [
+      [tumbling('1h'), 'tumbling windows of 1h', {}],
+      [tumbling('10m', { offset: '5m' }), 'with an offset of 5m', {}],
+      [tumbling('10m', { time: 'processing' }), 'of processing time', {}],
+      [tumbling('10m'), 'with early results', { early: { count: 2 } }],
+    ] as const
+    for (const [spec, text, options] of cases) {
+      const error = refused(older, windowed(spec, options))
+      expect(error.code).toBe('PIPELINE_INVALID')
+      expect(error.message).toContain(text)
+      expect(error.message).toContain('tumbling windows of 10m have kept their state under the name n')
+      expect(error.remedy).toMatch(/another name.*--shadow/)
+    }
+    for (const spec of [hopping('10m', '5m'), session('10m')])
+      expect(refused(older, windowed(spec)).message).toContain('n')
+    checkRedeploy(older, windowed(tumbling(600_000), { allowedLateness: '1m' }))
+    checkRedeploy(older, windowed(tumbling('1h'), {}, 'another'))
+    // What an earlier version stored says nothing of its windows.
+    const before = older.nodes.map((node) => {
+      const { windows: _, ...rest } = node as typeof node & { windows?: string }
+      return rest as typeof node
+    })
+    checkRedeploy({ ...older, nodes: before }, windowed(tumbling('1h')))
+  })
+
+  it('writes lines of another form into a file that stays', () => {
+    const csv = (...columns: string[]) =>
+      described(
+        keyed()
+          .count('n')
+          .to(file('f', undefined, { format: 'csv', columns })),
+      )
+    const error = refused(csv('a', 'b'), csv('a', 'c'))
+    expect(error.message).toBe(
+      'Step 3 of p (sink): the file f has the columns a, b, and would go on with the columns a, c.',
+    )
+    expect(error.remedy).toBe('Give the newer sink a file of its own.')
+    expect(refused(csv('a'), counted()).message).toContain('would go on with ndjson lines')
+    checkRedeploy(csv('a'), csv('a'))
   })
 })
