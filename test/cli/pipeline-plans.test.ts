@@ -42,7 +42,7 @@ test('check draws a pipeline without a daemon, whatever its module prints', asyn
     '0 stream s',
     '1 keyBy',
     '2 count n  (per key: one number; ttl 1h)',
-    '3 to file out.ndjson',
+    '3 to file out.ndjson  (exactly once)',
     '',
   ])
   const json = await millrace(['pipelines', 'check', file, '--json'])
