@@ -122,8 +122,8 @@ export class ItemOperations {
     const { schema } = row
     const key = keyOf(given, schema, true)
     refuseKeyUpdates(update, schema)
-    refuseKeyPathsOfWrite(row, { condition, update })
     if (update) checkIndexKeysOfUpdate(row, update)
+    refuseKeyPathsOfWrite(row, { condition, update })
     let touched: PathList | undefined
     const decide = (before: Present): Decision => {
       if (condition && !evaluateCondition(condition, before.item() ?? empty))

@@ -55,8 +55,8 @@ function keyOrReason({ table: { row }, action }: Named): KeyOrReason {
     if (action.kind === 'get') refusePathsInKeys(action.projection?.paths ?? [], row)
     else if (action.kind === 'update' && action.update) {
       refuseKeyUpdates(action.update, row.schema)
-      refuseKeyPathsOfWrite(row, action)
       checkIndexKeysOfUpdate(row, action.update)
+      refuseKeyPathsOfWrite(row, action)
     } else refuseKeyPathsOfWrite(row, action)
     return { key }
   } catch (error) {

@@ -87,6 +87,16 @@ describe('a write', () => {
         "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: b",
       ],
       [
+        'SET e = b[1], b = :v',
+        { ':v': { N: '1' } },
+        invalid('Type mismatch for Index Key b Expected: S Actual: N IndexName: global'),
+      ],
+      [
+        'SET e = if_not_exists(b.c, :v)',
+        { ':v': S('x') },
+        "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: b",
+      ],
+      [
         'SET b = #number',
         undefined,
         'The update expression attempted to update the secondary index key to unsupported type',
