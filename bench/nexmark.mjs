@@ -2,7 +2,8 @@
 // an ordinary pipeline over all of it, in a daemon that was started anew, state and results committed with sync. Counts and
 // checksums must be those of the plain queries, and of bench/nexmark/expected.mjs where it has that many events.
 //   npm run bench -- nexmark [--events 1000000] [--queries q0,q1] [--rounds 1] [--codec row] [--plain] [--profile FOLDER]
-import { writeFileSync } from 'node:fs'
+//     [--data FOLDER]
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -28,6 +29,8 @@ const { values: flags } = parseArgs({
     plain: { type: 'boolean', default: false },
     /** A folder for CPU profiles of the daemon's threads. */
     profile: { type: 'string' },
+    /** A data directory that is kept: filled when it is not there yet, and used again by the next run. */
+    data: { type: 'string' },
   },
 })
 const total = Number(flags.events)
@@ -65,18 +68,15 @@ function fail(message) {
   process.exit(1)
 }
 
-const data = join(folder, 'data')
-const filling = await BenchDaemon.start(data)
-await fill(filling)
-await filling.stop()
+const data = flags.data ?? join(folder, 'data')
+if (!flags.data || !existsSync(data)) {
+  const filling = await BenchDaemon.start(data)
+  await createTable(filling)
+  await fill(filling)
+  await filling.stop()
+}
 const profiling = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`] : []
 const daemon = await BenchDaemon.start(data, {}, profiling)
-await aws('CreateTable', {
-  TableName: tableName,
-  AttributeDefinitions: [{ AttributeName: 'query', AttributeType: 'S' }],
-  KeySchema: [{ AttributeName: 'query', KeyType: 'HASH' }],
-  BillingMode: 'PAY_PER_REQUEST',
-})
 
 const rows = {}
 for (const name of names) {
@@ -98,6 +98,16 @@ for (const name of names) {
 console.table(rows)
 console.log(`${total} events as ${flags.codec}: all counts and checksums are right`)
 await daemon.stop()
+
+/** The table that shows the totals of each query. */
+function createTable(daemon) {
+  return aws(daemon, 'CreateTable', {
+    TableName: tableName,
+    AttributeDefinitions: [{ AttributeName: 'query', AttributeType: 'S' }],
+    KeySchema: [{ AttributeName: 'query', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+  })
+}
 
 /** Appends all events, and behind them to each shard one that ends it. */
 async function fill({ port }) {
@@ -133,10 +143,10 @@ async function fill({ port }) {
   await producer.close()
 }
 
-async function aws(operation, body) {
+async function aws({ port }, operation, body) {
   const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `DynamoDB_20120810.${operation}` }
   // One of its own each time: the daemon closes a connection that is idle for as long as a query may take.
-  const client = new RawClient(daemon.port)
+  const client = new RawClient(port)
   const answer = await client.request('POST', '/', headers, Buffer.from(JSON.stringify(body)))
   client.close()
   if (answer.status !== 200) throw new Error(`${operation}: ${answer.status} ${answer.body}`)
@@ -160,12 +170,16 @@ async function measure(name) {
   const seconds = (performance.now() - began) / 1000
   const after = processorTime(daemon.pid)
   const { barrier } = await daemon.v1('GET', `pipelines/${name}`)
-  const { Item } = await aws('GetItem', { TableName: tableName, Key: { query: { S: name } }, ConsistentRead: true })
+  const { Item } = await aws(daemon, 'GetItem', {
+    TableName: tableName,
+    Key: { query: { S: name } },
+    ConsistentRead: true,
+  })
   const found = [Number(Item?.count.N), Number(Item?.checksum.N)]
   if (found[0] !== count || found[1] !== checksum)
     fail(`${name}: ${found[0]} results, sum ${found[1]}; they should be ${count}, ${checksum}`)
   await daemon.v1('DELETE', `pipelines/${name}`)
-  await aws('DeleteItem', { TableName: tableName, Key: { query: { S: name } } })
+  await aws(daemon, 'DeleteItem', { TableName: tableName, Key: { query: { S: name } } })
   return {
     seconds,
     cpuSeconds: (after.all - before.all) / 1e6,
