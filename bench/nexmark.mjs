@@ -87,6 +87,7 @@ for (const name of names) {
     results: plain.get(name).count,
     'M/s': millions(total / median(runs.map(({ seconds }) => seconds))),
     'M/CPU-s': millions(total / median(runs.map(({ cpuSeconds }) => cpuSeconds))),
+    'best round': millions(total / Math.min(...runs.map(({ cpuSeconds }) => cpuSeconds))),
     'of it main thread': Number(
       (median(runs.map(({ mainSeconds, cpuSeconds }) => mainSeconds / cpuSeconds)) || 0).toFixed(2),
     ),

@@ -44,6 +44,7 @@ export class ChunkReader {
         lte: chunkKey(row.segment, id, sequenceMax),
         limit: pageChunksMax,
         bytesMax: bytesMax - bytes,
+        isLoose: true,
       })
       for (const chunk of page.values) {
         const last = this.#check(id, chunk, next, chunks.length > 0)

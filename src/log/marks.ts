@@ -77,6 +77,7 @@ export class MarkReader {
       reverse: true,
       limit: 1,
       bytesMax: 1,
+      isLoose: true,
     })
     return keys[0] && values[0] ? decode(keys[0], values[0]) : undefined
   }

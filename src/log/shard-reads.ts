@@ -57,7 +57,8 @@ export class ShardReads {
   async #readStored(state: ShardState, from: Sequence, until: Sequence, bytesMax: number) {
     const shard = state.visible as Shard
     try {
-      return await this.#reader.read({ id: shard.id, indexFrom: indexFromOf(shard) }, from, until, bytesMax)
+      const page = await this.#reader.read({ id: shard.id, indexFrom: indexFromOf(shard) }, from, until, bytesMax)
+      return { ...page, isOwned: true }
     } catch (error) {
       // What was there when the read began may have been trimmed under it: that is no damage.
       this.#checkKept(state, from)

@@ -136,4 +136,6 @@ export interface LogPage {
    * be left. A reader that does not call it leaves them to the garbage collector.
    */
   readonly release?: () => void
+  /** The memory of the chunks is the reader's own, each has one for itself: it may be handed over to another thread. */
+  readonly isOwned?: boolean
 }

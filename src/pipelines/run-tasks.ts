@@ -68,6 +68,9 @@ export interface RunTasksOptions {
 const rowsInFlightMax = 65_536
 const creditRowsLeast = 256
 const creditRowsMost = 4096
+/** Bytes that are read from the store ahead of what is handed over: by all source tasks, and by one at most. */
+const readAheadMax = 16 * 1024 * 1024
+const readAheadMost = 1024 * 1024
 /** Timers of one step and domain that a task keeps in memory. */
 const timersMax = 100_000
 
@@ -194,6 +197,11 @@ export class RunTasks {
     return Math.min(creditRowsMost, Math.max(creditRowsLeast, share))
   }
 
+  /** Shared by the shards. */
+  #readAheadBytes(): number {
+    return Math.min(readAheadMost, Math.floor(readAheadMax / Math.max(1, this.#sources.size)))
+  }
+
   #exitsOf(nodes: readonly NodeId[]): readonly Exit[] {
     const { stages, workers } = this.#options
     return nodes.map((node) => {
@@ -306,6 +314,7 @@ export class RunTasks {
       clock,
       handoverBytes: Math.min(limits.handoverBytes, limits.epochBytesMax),
       handoversInFlightMax: limits.handoversInFlightMax,
+      readAheadBytes: () => this.#readAheadBytes(),
       mayRead,
       onRead,
       onError: (error) => onError(error, position.shard),

@@ -1,5 +1,5 @@
 import type { Position } from '../groups/index.js'
-import type { LogPage, Sequence, ShardedLog, ShardId, StreamId } from '../log/index.js'
+import { type LogPage, readChunkHeader, type Sequence, type ShardedLog, type ShardId, type StreamId } from '../log/index.js'
 import type { Clock, Timer } from '../runtime/index.js'
 import type { TaskHandle } from '../workers/index.js'
 
@@ -10,6 +10,8 @@ export interface SourceTaskOptions {
   readonly clock: Clock
   readonly handoverBytes: number
   readonly handoversInFlightMax: number
+  /** Bytes of the store that are read at once, and handed over piece by piece. */
+  readonly readAheadBytes: () => number
   /** Whether the epoch has room for more. */
   readonly mayRead: () => boolean
   readonly onRead: (bytes: number) => void
@@ -28,6 +30,9 @@ export interface SourceTaskOptions {
   readonly isLast: () => boolean
 }
 
+/** Of smaller chunks a copy costs less than handing over each. */
+const movedBytesMin = 16 * 1024
+
 /** Reads one shard and hands its chunks to a worker, a few in flight; buffers come back and are used again. */
 export class SourceTask {
   readonly shard: ShardId
@@ -38,6 +43,8 @@ export class SourceTask {
   #isReading = false
   #wasWoken = false
   #isStopped = false
+  /** What was read and is not handed over yet. */
+  #ahead: LogPage[] = []
   #inFlight = 0
   /** How many of the stream's shapes the worker has been told. */
   #shapesTold = 0
@@ -97,11 +104,17 @@ export class SourceTask {
       !this.#options.mayRead()
     )
       return
+    const ahead = this.#ahead.shift()
+    if (ahead) return this.#take(ahead)
+    const { log, handoverBytes, readAheadBytes } = this.#options
     this.#isReading = true
-    this.#options.log.read(this.shard, this.#next, { bytesMax: this.#options.handoverBytes }).then(
+    log.read(this.shard, this.#next, { bytesMax: Math.max(handoverBytes, readAheadBytes()) }).then(
       (page) => {
         this.#isReading = false
-        if (!this.#isStopped) this.#take(page)
+        if (this.#isStopped) return
+        const [first, ...ahead] = page.isOwned ? piecesOf(page, handoverBytes) : [page]
+        this.#ahead = ahead
+        this.#take(first)
       },
       (error: unknown) => {
         this.#isReading = false
@@ -160,27 +173,38 @@ export class SourceTask {
     }, idleMs)
   }
 
-  /** The tail cache owns its chunks, for all readers: the worker gets a copy. */
+  /**
+   * Large chunks that nobody else has are handed over as they are. The tail cache owns its own, for all readers: of those the
+   * worker gets a copy.
+   */
   #handOver(page: LogPage, from: Sequence): void {
     this.#idleTimer?.cancel()
     this.#idleTimer = undefined
     this.#isIdle = false
     this.#isCaughtUp = false
-    const lengths = page.chunks.map((chunk) => chunk.length)
+    const { chunks } = page
+    const lengths = chunks.map((chunk) => chunk.length)
     const bytes = lengths.reduce((sum, length) => sum + length, 0)
-    const buffer = this.#buffer(bytes)
-    const target = new Uint8Array(buffer)
-    let at = 0
-    for (const chunk of page.chunks) {
-      target.set(chunk, at)
-      at += chunk.length
-    }
+    const isMoved = page.isOwned === true && bytes >= chunks.length * movedBytesMin
+    const buffers = isMoved ? chunks.map(({ buffer }) => buffer as ArrayBuffer) : [this.#copy(chunks, bytes)]
     page.release?.()
     this.#inFlight++
     const shapes = this.#options.log.shapes.of(this.#options.stream)
-    this.handle?.send(buffer, lengths, from, shapes.slice(this.#shapesTold))
+    const handover = { buffers, lengths, isKept: isMoved, from, shapes: shapes.slice(this.#shapesTold) }
+    this.handle?.send(handover)
     this.#shapesTold = shapes.length
     this.#options.onRead(bytes)
+  }
+
+  #copy(chunks: readonly Buffer[], bytes: number): ArrayBuffer {
+    const buffer = this.#buffer(bytes)
+    const target = new Uint8Array(buffer)
+    let at = 0
+    for (const chunk of chunks) {
+      target.set(chunk, at)
+      at += chunk.length
+    }
+    return buffer
   }
 
   #buffer(bytes: number): ArrayBuffer {
@@ -189,10 +213,10 @@ export class SourceTask {
     return new ArrayBuffer(Math.max(bytes, this.#options.handoverBytes * 2))
   }
 
-  /** The worker is through with a handover. */
-  done(buffer: ArrayBuffer): void {
+  /** The worker is through with a handover; a copy's buffer comes back. */
+  done(buffer: ArrayBuffer | undefined): void {
     this.#inFlight--
-    if (this.#buffers.length < this.#options.handoversInFlightMax) this.#buffers.push(buffer)
+    if (buffer && this.#buffers.length < this.#options.handoversInFlightMax) this.#buffers.push(buffer)
     this.pump()
   }
 
@@ -217,4 +241,23 @@ export class SourceTask {
     this.#idleTimer?.cancel()
     this.handle?.close()
   }
+}
+
+/** A page in pieces of so many bytes, each of whole chunks. */
+function piecesOf(page: LogPage, bytesMax: number): [LogPage, ...LogPage[]] {
+  const pieces: LogPage[] = []
+  let chunks: Buffer[] = []
+  let bytes = 0
+  for (const chunk of page.chunks) {
+    if (bytes > 0 && bytes + chunk.length > bytesMax) {
+      const { last } = readChunkHeader(chunks.at(-1) as Buffer)
+      pieces.push({ chunks, next: (last + 1) as Sequence, ended: false, isOwned: true })
+      chunks = []
+      bytes = 0
+    }
+    chunks.push(chunk)
+    bytes += chunk.length
+  }
+  const [first, ...others] = [...pieces, { ...page, chunks }]
+  return [first as LogPage, ...others]
 }

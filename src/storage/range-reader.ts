@@ -11,6 +11,7 @@ export class RangeReader {
   readonly #binding: Binding
   readonly #bytesMax: number
   readonly #values: boolean
+  readonly #isLoose: boolean
   #iterator: NativeIterator | undefined
   /** As the binding gives it: value, key, value, key, ... with the next entry at the end. */
   #cache: (Buffer | string)[] = []
@@ -21,6 +22,7 @@ export class RangeReader {
     this.#binding = binding
     this.#bytesMax = range.bytesMax
     this.#values = range.values !== false
+    this.#isLoose = range.isLoose === true
     // The binding reads an empty bound as none: right for gte and gt of nothing, and below nothing is nothing.
     const below = range.lt ?? range.lte
     if (below && below.length === 0) {
@@ -38,8 +40,8 @@ export class RangeReader {
       keyAsBuffer: !asText,
       valueAsBuffer: this.#values && !asText,
       limit: range.limit,
-      // A page of `bytesMax` comes with as few calls as can be and is seldom read too far.
-      highWaterMark: Math.max(0, Math.min(range.bytesMax, readAheadBytesMax)),
+      // A page of `bytesMax` comes with as few calls as can be and is seldom read too far. The first call gives one entry.
+      highWaterMark: Math.max(0, Math.min(range.bytesMax, readAheadBytesMax) >> (this.#isLoose ? 1 : 0)),
       fillCache: false,
     })
   }
@@ -59,6 +61,7 @@ export class RangeReader {
         bytes += key.length + value.length
       }
       if (cache.length > 0) return { keys, values, more: true }
+      if (this.#isLoose && (keys.length >= limit || bytes > this.#bytesMax)) return { keys, values, more: true }
       if (this.#finished) return { keys, values, more: false }
       await this.#next()
     }

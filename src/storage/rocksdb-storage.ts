@@ -119,9 +119,10 @@ class RocksdbStorage implements Storage {
   }
 
   async #page(range: RangeOptions): Promise<Page> {
-    // One more than asked for says whether the range goes on.
     const limit = Math.max(1, Math.min(range.limit, 0x7ffffffe))
-    const reader = new RangeReader(this.#binding, this.#database, { ...range, limit: limit + 1 })
+    // One more than asked for says whether the range goes on.
+    const read = range.isLoose ? limit : limit + 1
+    const reader = new RangeReader(this.#binding, this.#database, { ...range, limit: read })
     try {
       return await reader.page(limit)
     } catch (error) {

@@ -17,6 +17,8 @@ export interface RangeOptions {
   readonly bytesMax: number
   /** False skips the values (they come as empty buffers). */
   readonly values?: boolean
+  /** `more` may be true where nothing follows a full page: to know it, the next entry would be read too, for nothing. */
+  readonly isLoose?: boolean
 }
 
 /** The batch of one write; `put` and `delete` copy nothing until `write`. */

@@ -19,14 +19,15 @@ import {
   type TimerRequest,
   unpackState,
 } from '../operators/task/index.js'
+import { freeBuffers } from './free-buffers.js'
 import type {
   ChannelEnd,
   ChannelStart,
   FromWorker,
+  Handover,
   OpenTaskOptions,
   TaskAddress,
   TaskWork,
-  ToWorker,
 } from './protocol.js'
 import { TaskRows } from './rows/task-rows.js'
 
@@ -270,16 +271,23 @@ export class HostedTask {
 
   // What the main thread says.
 
-  chunks({ buffer, lengths, from, shapes }: Extract<ToWorker, { kind: 'chunks' }>): void {
+  chunks({ buffers, lengths, isKept, from, shapes }: Handover): void {
     this.do(async () => {
       this.#bodies.learn(shapes)
+      const [packed] = buffers
+      const isPacked = buffers.length < lengths.length
       let at = 0
-      for (const length of lengths) {
-        await this.#source.process(Buffer.from(buffer, at, length), from)
+      for (const [i, length] of lengths.entries()) {
+        const chunk = isPacked
+          ? Buffer.from(packed as ArrayBuffer, at, length)
+          : Buffer.from(buffers[i] as ArrayBuffer, 0, length)
+        await this.#source.process(chunk, from)
         if (this.isClosed) return
         at += length
       }
-      this.#thread.say({ kind: 'done', task: this.number, buffer, ...this.work() }, [buffer])
+      if (isKept) freeBuffers(buffers)
+      const buffer = isKept ? undefined : (packed as ArrayBuffer)
+      this.#thread.say({ kind: 'done', task: this.number, buffer, ...this.work() }, buffer && [buffer])
     })
   }
 

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
-import type { Shape } from '../log/bodies.js'
 import type { NodeId, PlanDescription } from '../operators/index.js'
 import type { ChannelId, ParkAt, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { type Logger, MillraceError } from '../runtime/index.js'
@@ -10,6 +9,7 @@ import {
   type ChannelStart,
   describingTask,
   type FromWorker,
+  type Handover,
   type OpenTaskOptions,
   type SinkRecords,
   type TaskAddress,
@@ -38,7 +38,7 @@ export interface Place {
 
 /** What a task hears of its worker. */
 export interface TaskListener {
-  done(buffer: ArrayBuffer, work: TaskWork): void
+  done(buffer: ArrayBuffer | undefined, work: TaskWork): void
   barrier(number: number, result: PackedBarrier, work: TaskWork): void
   /** Timers of processing time have fired: there is something to commit. */
   ticked(): void
@@ -67,8 +67,7 @@ export interface SinkHandle {
 /** A task in a worker, as the main thread holds it. What is said to it arrives in order. */
 export interface TaskHandle {
   readonly address: TaskAddress
-  /** `shapes` are those of the source's rows that the task does not know yet. */
-  send(buffer: ArrayBuffer, lengths: readonly number[], from: number, shapes: readonly Shape[]): void
+  send(handover: Handover): void
   idle(): void
   end(): void
   channels(opened: readonly ChannelStart[], closed: readonly ChannelId[]): void
@@ -179,8 +178,7 @@ export class WorkerPool {
     thread.say({ kind: 'open', task, ...options })
     return {
       address: { thread: thread.number, task },
-      send: (buffer, lengths, from, shapes) =>
-        thread.say({ kind: 'chunks', task, buffer, lengths, from, shapes }, [buffer]),
+      send: (handover) => thread.say({ kind: 'chunks', task, ...handover }, handover.buffers),
       idle: () => thread.say({ kind: 'idle', task }),
       end: () => thread.say({ kind: 'end', task }),
       channels: (opened, closed) => thread.say({ kind: 'channels', task, opened, closed }),

@@ -95,19 +95,23 @@ export interface SinkRecords {
   readonly attempt: number
 }
 
-/** What the main thread says to a worker. Chunks go as transferred buffers of our own, which come back with `done`. */
+/** Chunks on their way to a source task. */
+export interface Handover {
+  /** One with all chunks one after the other, or one for each. They are transferred. */
+  readonly buffers: readonly ArrayBuffer[]
+  readonly lengths: readonly number[]
+  /** The worker keeps the buffers and frees them; otherwise the one that there is comes back with `done`. */
+  readonly isKept: boolean
+  readonly from: number
+  /** Shapes of the source's rows that the task does not know yet. */
+  readonly shapes: readonly Shape[]
+}
+
+/** What the main thread says to a worker. */
 export type ToWorker =
   | { readonly kind: 'describe'; readonly request: number; readonly file: string }
   | ({ readonly kind: 'open'; readonly task: number } & OpenTaskOptions)
-  | {
-      readonly kind: 'chunks'
-      readonly task: number
-      readonly buffer: ArrayBuffer
-      readonly lengths: readonly number[]
-      readonly from: number
-      /** Shapes of the source's rows that the task does not know yet. */
-      readonly shapes: readonly Shape[]
-    }
+  | ({ readonly kind: 'chunks'; readonly task: number } & Handover)
   /** A source task has nothing to read for longer than it may hold event time back. */
   | { readonly kind: 'idle'; readonly task: number }
   /** A source task has read everything that there will ever be. */
@@ -149,7 +153,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'described'; readonly request: number; readonly plan: PlanDescription }
   | { readonly kind: 'refused'; readonly request: number; readonly error: WireError }
-  | ({ readonly kind: 'done'; readonly task: number; readonly buffer: ArrayBuffer } & TaskWork)
+  | ({ readonly kind: 'done'; readonly task: number; readonly buffer: ArrayBuffer | undefined } & TaskWork)
   | ({
       readonly kind: 'barrier'
       readonly task: number
