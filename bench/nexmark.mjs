@@ -170,6 +170,13 @@ async function measure(name) {
   await untilRead(name)
   const seconds = (performance.now() - began) / 1000
   const after = processorTime(daemon.pid)
+    console.log(
+      Object.entries(after.each)
+        .map(([t, us]) => [t, Math.round((us - (before.each[t] ?? 0)) / 1000)])
+        .filter(([, ms]) => ms > 5)
+        .map(([t, ms]) => `${t}:${ms}`)
+        .join(' '),
+    )
   const { barrier } = await daemon.v1('GET', `pipelines/${name}`)
   const { Item } = await aws(daemon, 'GetItem', {
     TableName: tableName,
@@ -195,6 +202,6 @@ async function untilRead(name) {
     if (lag === 0) return
     const { state, error } = await daemon.v1('GET', `pipelines/${name}`)
     if (state === 'failed') fail(`${name} failed: ${JSON.stringify(error)}`)
-    await new Promise((resolve) => setTimeout(resolve, 25))
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }

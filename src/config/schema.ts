@@ -196,6 +196,10 @@ export const configSchema = z.strictObject({
     .strictObject({
       writeBufferBytes: bytes(64 * MiB, 'Write buffer of RocksDB; two may be in memory.', MiB),
       blockCacheBytes: bytes(64 * MiB, 'Block cache of RocksDB.', 0),
+      compression: z
+        .boolean()
+        .default(true)
+        .describe('Whether new table files are compressed: less disk, and more CPU for whatever is read from it.'),
     })
     .prefault({})
     .describe('The embedded store.'),

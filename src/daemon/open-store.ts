@@ -10,6 +10,7 @@ export interface StoreOptions {
   readonly synced: boolean
   readonly writeBufferBytes: number
   readonly blockCacheBytes: number
+  readonly compression: boolean
   readonly limits: CommitLimits
   readonly clock: Clock
   readonly logger: Logger
@@ -38,6 +39,7 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       createIfMissing: true,
       writeBufferBytes: options.writeBufferBytes,
       blockCacheBytes: options.blockCacheBytes,
+      compression: options.compression,
       nativeCachePath: directory.native,
     })
     directory.raiseFormat()

@@ -45,6 +45,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     synced: config.durability === 'synced',
     writeBufferBytes: config.store.writeBufferBytes,
     blockCacheBytes: config.store.blockCacheBytes,
+    compression: config.store.compression,
     limits: config.commit,
     clock,
     logger,

@@ -18,6 +18,7 @@ export async function withStore<T>(
     synced: true,
     writeBufferBytes: config.store.writeBufferBytes,
     blockCacheBytes: config.store.blockCacheBytes,
+    compression: config.store.compression,
     limits: config.commit,
     clock: systemClock,
     logger,

@@ -224,11 +224,12 @@ export function chunkIsWhole(chunk: Buffer): boolean {
   )
 }
 
-/** As `Buffer.readUInt32LE`, without its checks: whoever walks a chunk knows where it ends, and walks it for many. */
-function u32(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16)
-  return low + (bytes[at + 3] as number) * 0x1_00_00_00
-}
+/** What the header of a record says, wherever it lies. */
+export const codecOf = (chunk: DataView, header: number): Codec => chunk.getUint8(header + 10) as Codec
+export const keyBytesOf = (chunk: DataView, header: number): number => chunk.getUint16(header + 12, true)
+export const shapeIdOf = (chunk: DataView, header: number): number => chunk.getUint32(header + 24, true)
+export const keyStartOf = (chunk: DataView, header: number, bodies: number): number =>
+  bodies + chunk.getUint32(header + 28, true)
 
 /**
  * Walks the records of a chunk without allocating: after `next` returned true, the fields say where the record lies in
@@ -237,6 +238,8 @@ function u32(bytes: Uint8Array, at: number): number {
  */
 export class ChunkCursor {
   readonly chunk: Buffer
+  /** A number read through it is one load; of single bytes it would be four, each with its check. */
+  readonly #view: DataView
   sequence = 0 as Sequence
   commitTime = 0
   /** Start of the record's header. */
@@ -247,6 +250,7 @@ export class ChunkCursor {
 
   constructor(chunk: Buffer) {
     this.chunk = chunk
+    this.#view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length)
   }
 
   next(): boolean {
@@ -261,23 +265,27 @@ export class ChunkCursor {
     const at = this.#batchEnd
     const { chunk } = this
     if (at >= chunk.length) return false
-    this.#batchEnd = at + u32(chunk, at + 8)
-    this.#left = u32(chunk, at + 12)
-    this.#bodies = at + batchHeaderBytes + this.#left * recordHeaderBytes
     // What was cut must neither be walked beyond its end nor for ever.
-    if (!(this.#batchEnd <= chunk.length && this.#bodies <= this.#batchEnd))
-      throw new MillraceError('FORMAT_INVALID', 'A chunk ends within a batch.')
+    if (at + batchHeaderBytes > chunk.length) throw cutOff()
+    this.#batchEnd = at + this.#view.getUint32(at + 8, true)
+    this.#left = this.#view.getUint32(at + 12, true)
+    this.#bodies = at + batchHeaderBytes + this.#left * recordHeaderBytes
+    if (this.#batchEnd > chunk.length || this.#bodies > this.#batchEnd) throw cutOff()
     this.sequence = (readU64(chunk, at + 48) - 1) as Sequence
     this.commitTime = readU64(chunk, at + 56)
     this.header = at + batchHeaderBytes - recordHeaderBytes
     return true
   }
 
+  /** Where the bodies of the record's batch begin: what its header says counts from there. */
+  get bodies(): number {
+    return this.#bodies
+  }
   get hashHi(): number {
-    return u32(this.chunk, this.header)
+    return this.#view.getUint32(this.header, true)
   }
   get hashLo(): number {
-    return u32(this.chunk, this.header + 4)
+    return this.#view.getUint32(this.header + 4, true)
   }
   get kind(): RecordKind {
     return this.chunk[this.header + 8] as RecordKind
@@ -286,25 +294,26 @@ export class ChunkCursor {
     return this.chunk[this.header + 9] as number
   }
   get codec(): Codec {
-    return this.chunk[this.header + 10] as Codec
+    return codecOf(this.#view, this.header)
   }
   get time(): number {
-    return u32(this.chunk, this.header + 20) * 0x1_0000_0000 + u32(this.chunk, this.header + 16)
+    const view = this.#view
+    return view.getUint32(this.header + 20, true) * 0x1_0000_0000 + view.getUint32(this.header + 16, true)
   }
   /** Id of the row's shape; 0 when it is no row. */
   get shape(): number {
-    return u32(this.chunk, this.header + 24)
+    return shapeIdOf(this.#view, this.header)
   }
   get keyStart(): number {
-    return this.#bodies + u32(this.chunk, this.header + 28)
+    return keyStartOf(this.#view, this.header, this.#bodies)
   }
   get bodyStart(): number {
-    const { chunk, header } = this
-    return this.keyStart + (chunk[header + 12] as number) + ((chunk[header + 13] as number) << 8)
+    return this.keyStart + keyBytesOf(this.#view, this.header)
   }
   get bodyEnd(): number {
     // Where the next record begins, this one ends.
-    return this.#left === 0 ? this.#batchEnd : this.#bodies + u32(this.chunk, this.header + recordHeaderBytes + 28)
+    if (this.#left === 0) return this.#batchEnd
+    return this.#bodies + this.#view.getUint32(this.header + recordHeaderBytes + 28, true)
   }
   get key(): Buffer {
     return this.chunk.subarray(this.keyStart, this.bodyStart)
@@ -328,6 +337,8 @@ export class ChunkCursor {
     }
   }
 }
+
+const cutOff = (): MillraceError => new MillraceError('FORMAT_INVALID', 'A chunk ends within a batch.')
 
 /** Visits the records of a chunk from a sequence number on; stops early when `visit` returns false. */
 export function forEachRecord(chunk: Buffer, from: Sequence, visit: (record: LogRecord) => boolean | undefined): void {

@@ -1,5 +1,5 @@
 import { type BodyReader, type RowBytes, rowBytes } from '../log/bodies.js'
-import type { ChunkCursor } from '../log/format.js'
+import { type ChunkCursor, codecOf, keyBytesOf, keyStartOf, shapeIdOf } from '../log/format.js'
 import { Codec, RecordFlag, RecordKind } from '../log/types.js'
 import { decodeChange } from '../tables/streams/change.js'
 import { decodeKeyValue } from '../tables/values/index.js'
@@ -93,10 +93,9 @@ class LazyRecord implements StreamRecord {
   readonly time: number
   readonly sequence: number
   readonly #source: RecordSource
-  readonly #codec: Codec
-  readonly #shape: number
-  readonly #keyStart: number
-  readonly #bodyStart: number
+  /** Where its header lies, which says the rest. */
+  readonly #header: number
+  readonly #bodies: number
   readonly #bodyEnd: number
   #key: string | undefined
   #value: unknown = undecoded
@@ -105,18 +104,17 @@ class LazyRecord implements StreamRecord {
     this.time = cursor.time
     this.sequence = cursor.sequence
     this.#source = source
-    this.#codec = cursor.codec
-    this.#shape = cursor.shape
-    this.#keyStart = cursor.keyStart
-    this.#bodyStart = cursor.bodyStart
+    this.#header = cursor.header
+    this.#bodies = cursor.bodies
     this.#bodyEnd = cursor.bodyEnd
   }
 
   get key(): string {
     if (this.#key === undefined) {
-      const { bytes } = this.#source.bytes
+      const { bytes, view } = this.#source.bytes
       if (bytes.length === 0) throw staleRecord()
-      this.#key = bytes.utf8Slice(this.#keyStart, this.#bodyStart)
+      const start = keyStartOf(view, this.#header, this.#bodies)
+      this.#key = bytes.utf8Slice(start, start + keyBytesOf(view, this.#header))
     }
     return this.#key
   }
@@ -128,10 +126,12 @@ class LazyRecord implements StreamRecord {
 
   #decoded(): unknown {
     const { bytes, bodies } = this.#source
+    const { view } = bytes
     if (bytes.bytes.length === 0) throw staleRecord()
-    if (this.#codec === Codec.row) return bodies.row(bytes, this.#shape, this.#bodyStart, this.#bodyEnd)
-    const body = bytes.bytes.subarray(this.#bodyStart, this.#bodyEnd)
-    return bodies.value({ codec: this.#codec, shape: 0, body })
+    const start = keyStartOf(view, this.#header, this.#bodies) + keyBytesOf(view, this.#header)
+    const codec = codecOf(view, this.#header)
+    if (codec === Codec.row) return bodies.row(bytes, shapeIdOf(view, this.#header), start, this.#bodyEnd)
+    return bodies.value({ codec, shape: 0, body: bytes.bytes.subarray(start, this.#bodyEnd) })
   }
 
   [keptMark](): object {

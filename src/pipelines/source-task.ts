@@ -1,5 +1,12 @@
 import type { Position } from '../groups/index.js'
-import { type LogPage, readChunkHeader, type Sequence, type ShardedLog, type ShardId, type StreamId } from '../log/index.js'
+import {
+  type LogPage,
+  readChunkHeader,
+  type Sequence,
+  type ShardedLog,
+  type ShardId,
+  type StreamId,
+} from '../log/index.js'
 import type { Clock, Timer } from '../runtime/index.js'
 import type { TaskHandle } from '../workers/index.js'
 

@@ -18,7 +18,7 @@ const nobodysKey = Buffer.from([0xff])
 const noOptions = {}
 
 export const openStorage: OpenStorage = async (options) => {
-  const { path, createIfMissing, writeBufferBytes, blockCacheBytes, nativeCachePath } = options
+  const { path, createIfMissing, writeBufferBytes, blockCacheBytes, compression = true, nativeCachePath } = options
   for (const bytes of [writeBufferBytes, blockCacheBytes]) {
     if (!Number.isInteger(bytes) || bytes < 0 || bytes > bufferBytesMax) {
       throw new MillraceError(
@@ -37,7 +37,7 @@ export const openStorage: OpenStorage = async (options) => {
       {
         createIfMissing,
         errorIfExists: false,
-        compression: true,
+        compression,
         writeBufferSize: writeBufferBytes,
         cacheSize: blockCacheBytes,
       },

@@ -60,6 +60,8 @@ export interface StorageOptions {
   readonly createIfMissing: boolean
   readonly writeBufferBytes: number
   readonly blockCacheBytes: number
+  /** Whether new table files are compressed; true by default. */
+  readonly compression?: boolean
   /** Where a copy of the native module may be kept, when it has to be mended before it loads. */
   readonly nativeCachePath: string
 }

@@ -252,7 +252,7 @@ export class Trace {
   }
 
   leave(): void {
-    Atomics.store(this.#words, 1, idle)
+    this.#words[1] = idle
   }
 
   answer(): void {
@@ -263,11 +263,13 @@ export class Trace {
     this.#words[0] = ((this.#words[0] as number) + 1) | 0
   }
 
+  /** Written for each record and step: an atomic store would cost as much as the step. It is read when the thread is gone. */
   #write(state: number, task: number, node: number, sequence: number): void {
-    this.#words[2] = task
-    this.#words[3] = node
+    const words = this.#words
+    words[1] = state
+    words[2] = task
+    words[3] = node
     this.#sequence[0] = sequence
-    Atomics.store(this.#words, 1, state)
   }
 
   read(): {

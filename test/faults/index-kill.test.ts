@@ -127,6 +127,7 @@ async function entriesIn(data: string): Promise<number> {
     path: join(data, 'store'),
     createIfMissing: false,
     writeBufferBytes: 1 << 20,
+    compression: true,
     blockCacheBytes: 1 << 20,
     nativeCachePath: join(data, 'native'),
   })

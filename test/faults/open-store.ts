@@ -21,6 +21,7 @@ export async function openStore(folder: string, nativeCachePath: string): Promis
     path: join(folder, 'store'),
     createIfMissing: true,
     writeBufferBytes: 1 << 20,
+    compression: true,
     blockCacheBytes: 1 << 20,
     nativeCachePath,
   })

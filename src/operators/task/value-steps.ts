@@ -3,6 +3,7 @@ import type { SinkPlan } from '../plan/sink-plan.js'
 import type { EventTime } from './event-time.js'
 import type { StageRuntime } from './stage-runtime.js'
 import { type At, isThenable, type Push } from './step.js'
+import { isThenableCode, stepCode } from './step-code.js'
 
 /** Steps that keep nothing. Each is compiled once a task, and gives a promise only when user code did. */
 
@@ -14,29 +15,51 @@ export function passStep(runtime: StageRuntime, id: NodeId, next: Push): Push {
   }
 }
 
+const enterCode = `
+  rowsIn[id]++
+  runtime.mark(id, at)`
+
+/** A row comes in, and the user's function gives its result. */
+const resultCode = `${enterCode}
+  const result = run(value, at.key)
+  if (${isThenableCode('result')}) return runtime.later(result, id, at, (given) => settled(given, value, at))`
+
+interface SimpleStep {
+  /** What follows a result, as code, and the same as a function where the result was a promise. */
+  readonly code: string
+  readonly settled: (given: unknown, value: unknown, at: At) => Promise<void> | undefined
+}
+
+function simpleStep(
+  runtime: StageRuntime,
+  id: NodeId,
+  run: UserFunction,
+  next: Push,
+  { code, settled }: SimpleStep,
+): Push {
+  const { rowsIn } = runtime
+  return stepCode(run, `${resultCode}\n${code}`, { runtime, rowsIn, id, next, settled })
+}
+
 export function filterStep(runtime: StageRuntime, id: NodeId, run: UserFunction, next: Push): Push {
-  return (value, at) => {
-    runtime.enter(id, at)
-    const result = run(value as never, at.key as never)
-    if (isThenable(result)) return runtime.later(result, id, at, (keeps) => (keeps ? next(value, at) : undefined))
-    return result ? next(value, at) : undefined
-  }
+  return simpleStep(runtime, id, run, next, {
+    code: 'return result ? next(value, at) : undefined',
+    settled: (keeps, value, at) => (keeps ? next(value, at) : undefined),
+  })
 }
 
 export function mapStep(runtime: StageRuntime, id: NodeId, run: UserFunction, next: Push): Push {
-  return (value, at) => {
-    runtime.enter(id, at)
-    const result = run(value as never, at.key as never)
-    return isThenable(result) ? runtime.later(result, id, at, (made) => next(made, at)) : next(result, at)
-  }
+  return simpleStep(runtime, id, run, next, {
+    code: 'return next(result, at)',
+    settled: (made, _value, at) => next(made, at),
+  })
 }
 
 export function peekStep(runtime: StageRuntime, id: NodeId, run: UserFunction, next: Push): Push {
-  return (value, at) => {
-    runtime.enter(id, at)
-    const result = run(value as never, at.key as never)
-    return isThenable(result) ? runtime.later(result, id, at, () => next(value, at)) : next(value, at)
-  }
+  return simpleStep(runtime, id, run, next, {
+    code: 'return next(value, at)',
+    settled: (_, value, at) => next(value, at),
+  })
 }
 
 export function flatMapStep(runtime: StageRuntime, id: NodeId, run: UserFunction, next: Push): Push {
@@ -110,23 +133,25 @@ export function eventTimeStep(
   eventTime: EventTime,
   next: Push,
 ): Push {
-  return (value, at) => {
-    runtime.enter(id, at)
-    const { time, stamp } = at
-    const found = run ? run(value as never, undefined as never) : time
-    at.time = eventTimeOf(found)
-    at.stamp = eventTime.watermark
-    eventTime.observe(at.time)
-    const restore = (): void => {
-      at.time = time
-      at.stamp = stamp
-    }
-    const pending = next(value, at)
-    if (pending) return pending.then(restore)
-    restore()
-    return undefined
-  }
+  const { rowsIn } = runtime
+  const given = { runtime, rowsIn, id, eventTime, eventTimeOf, next }
+  return run
+    ? stepCode(run, `${enterCode}\nconst found = run(value)\n${eventTimeCode}`, given)
+    : stepCode(ownTime, `${enterCode}\nconst found = at.time\n${eventTimeCode}`, given)
 }
+
+const ownTime: UserFunction = () => undefined
+
+const eventTimeCode = `
+  const { time, stamp } = at
+  at.time = eventTimeOf(found)
+  at.stamp = eventTime.watermark
+  eventTime.observe(at.time)
+  const pending = next(value, at)
+  if (pending) return pending.then(() => { at.time = time; at.stamp = stamp })
+  at.time = time
+  at.stamp = stamp
+  return undefined`
 
 /** Behind it rows belong to the source's partition key, and stay where they are. */
 export function partitionStep(runtime: StageRuntime, id: NodeId, next: Push): Push {
