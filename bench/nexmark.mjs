@@ -170,13 +170,6 @@ async function measure(name) {
   await untilRead(name)
   const seconds = (performance.now() - began) / 1000
   const after = processorTime(daemon.pid)
-    console.log(
-      Object.entries(after.each)
-        .map(([t, us]) => [t, Math.round((us - (before.each[t] ?? 0)) / 1000)])
-        .filter(([, ms]) => ms > 5)
-        .map(([t, ms]) => `${t}:${ms}`)
-        .join(' '),
-    )
   const { barrier } = await daemon.v1('GET', `pipelines/${name}`)
   const { Item } = await aws(daemon, 'GetItem', {
     TableName: tableName,

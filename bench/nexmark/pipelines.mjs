@@ -18,17 +18,9 @@ const bids = (name, from) => timed(name, from).filter((event) => event.type === 
 /** @param wanted count from which on the totals are shown */
 const totals = (flow, { query, wanted, into }, amountOf) =>
   flow
-    .map(amountOf)
+    .map((result) => ({ count: 1, checksum: amountOf(result) }))
     .keyBy(() => query)
-    .aggregate(
-      'totals',
-      () => ({ count: 0, checksum: 0 }),
-      (sums, amount) => {
-        sums.count++
-        sums.checksum += amount
-        return sums
-      },
-    )
+    .reduce('totals', (a, b) => ({ count: a.count + b.count, checksum: a.checksum + b.checksum }), { combine: true })
     .filter(({ count }) => count >= wanted)
     .to(table(into, ({ count, checksum }) => ({ query, count, checksum })))
 

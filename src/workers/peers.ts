@@ -9,12 +9,14 @@ export type PeerMessage =
   /** To the sender: so many of its rows have been worked off. */
   | { readonly kind: 'credit'; readonly task: number; readonly channel: ChannelId; readonly rows: number }
 
-/** Rows between threads: keys and values as MessagePack, and for each row its time, stamp and sequence number. */
+/** Rows between threads: keys and values as MessagePack, and for each row its time, stamp, sequence number and `parts`. */
 interface PackedRows {
   readonly kind: 'packed'
   readonly values: Uint8Array
   readonly numbers: Float64Array
 }
+
+const numbersOfRow = 4
 
 type PackedMessage = Exclude<ChannelMessage, { kind: 'rows' }> | PackedRows
 
@@ -75,11 +77,12 @@ function packedRows(
   readonly values: Uint8Array<ArrayBuffer>
   readonly numbers: Float64Array<ArrayBuffer>
 } {
-  const numbers = new Float64Array(3 * rows.length)
-  rows.forEach(({ time, stamp, sequence }, i) => {
-    numbers[3 * i] = time
-    numbers[3 * i + 1] = stamp
-    numbers[3 * i + 2] = sequence
+  const numbers = new Float64Array(numbersOfRow * rows.length)
+  rows.forEach(({ time, stamp, sequence, parts = 0 }, i) => {
+    numbers[numbersOfRow * i] = time
+    numbers[numbersOfRow * i + 1] = stamp
+    numbers[numbersOfRow * i + 2] = sequence
+    numbers[numbersOfRow * i + 3] = parts
   })
   const values = rows.map(({ value }) => packable(value))
   // A copy: what the packer gives lies in memory that it writes again.
@@ -93,9 +96,10 @@ function unpacked(message: PackedMessage): ChannelMessage {
   const rows = values.map(
     (value, i): Row => ({
       value,
-      time: numbers[3 * i] as number,
-      stamp: numbers[3 * i + 1] as number,
-      sequence: numbers[3 * i + 2] as number,
+      time: numbers[numbersOfRow * i] as number,
+      stamp: numbers[numbersOfRow * i + 1] as number,
+      sequence: numbers[numbersOfRow * i + 2] as number,
+      parts: numbers[numbersOfRow * i + 3] as number,
     }),
   )
   return { kind: 'rows', keys, rows }

@@ -1,6 +1,7 @@
 import { kept } from '../kept.js'
-import type { KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'
+import type { KeyedContext, KeyedOperator, Row, RowCombiner } from '../task/keyed-operator.js'
 import { stateIn } from './envelope.js'
+import { runningCombiner } from './running-combiner.js'
 import { isThenable } from './thenable.js'
 import type { Fold } from './user-run.js'
 
@@ -9,11 +10,16 @@ export class Folding implements KeyedOperator {
   readonly #step: string
   readonly #initial: (() => unknown) | undefined
   readonly #fold: Fold
+  /** A part of a reduce is a value like another. */
+  readonly combiner: RowCombiner | undefined
 
-  constructor(name: string, initial: (() => unknown) | undefined, fold: Fold) {
+  constructor(name: string, initial: (() => unknown) | undefined, fold: Fold, combines = false) {
     this.#step = `${initial ? 'aggregate' : 'reduce'}('${name}')`
     this.#initial = initial
     this.#fold = fold
+    this.combiner = combines
+      ? runningCombiner((before, value, _row, key) => (before === undefined ? value : fold(before, value, key)))
+      : undefined
   }
 
   onRow(row: Row, _input: number, context: KeyedContext): void | Promise<void> {

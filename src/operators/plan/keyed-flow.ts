@@ -37,7 +37,7 @@ import { Flow, type ThroughRecord } from './flow.js'
 import { atLeast, functionOf, invalid } from './invalid.js'
 import { type KeyedStep, withKeyedStep } from './keyed-step.js'
 import type { RowKey } from './keys.js'
-import type { StateOptions } from './state-plan.js'
+import type { CombinedOptions, StateOptions } from './state-plan.js'
 import { type AsyncMapOptions, branched, merged, withAsyncMap, withFunction, withSink, withThrough } from './steps.js'
 import type { StreamKey } from './tables.js'
 import { extended, nextStep, type Trail, trailOf } from './trail.js'
@@ -145,18 +145,20 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
   }
 
   /** How many values the key has had. The name keeps the state across deploys, as for every step that keeps some. */
-  count(name: string, options?: StateOptions<number>): KeyedFlow<number, Key> {
-    return this.#keyed({ operator: 'count', name, options, bound: 'per key: one number', make: () => new Count() })
+  count(name: string, options?: CombinedOptions<number>): KeyedFlow<number, Key> {
+    const make = () => new Count(options?.combine)
+    return this.#keyed({ operator: 'count', name, options, bound: 'per key: one number', make })
   }
 
   /** The sum of what the function gives. */
   sum(
     name: string,
     amount: (value: Value, key: Key) => Awaitable<number>,
-    options?: StateOptions<number>,
+    options?: CombinedOptions<number>,
   ): KeyedFlow<number, Key> {
     const run = this.#function<Run>('sum', amount)
-    return this.#keyed({ operator: 'sum', name, options, bound: 'per key: one number', make: () => new Sum(name, run) })
+    const make = () => new Sum(name, run, options?.combine)
+    return this.#keyed({ operator: 'sum', name, options, bound: 'per key: one number', make })
   }
 
   /** The least of the key's values, or of what the function gives of them. */
@@ -219,10 +221,10 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
   reduce(
     name: string,
     fold: (state: Value, value: Value, key: Key) => Awaitable<Value>,
-    options?: StateOptions<Value>,
+    options?: CombinedOptions<Value>,
   ): KeyedFlow<Value, Key> {
     const run = this.#function<Fold>('reduce', fold)
-    const make = () => new Folding(name, undefined, run)
+    const make = () => new Folding(name, undefined, run, options?.combine)
     return this.#keyed({ operator: 'reduce', name, options, bound: 'per key: one value', make })
   }
 

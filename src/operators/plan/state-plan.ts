@@ -12,6 +12,16 @@ export interface StateOptions<State = unknown> {
   readonly ttl?: Duration
 }
 
+/** What a step may be told that can do with values which were put together. */
+export interface CombinedOptions<State = unknown> extends StateOptions<State> {
+  /**
+   * Puts the values of a key together where they are read, before they are sent: up to a barrier, so that many values cost as
+   * much as one. The step then gives a result for each such part instead of each value; for `reduce` it must not matter how
+   * values are grouped.
+   */
+  readonly combine?: boolean
+}
+
 export function statePlan(options: StateOptions | undefined, where: string): StatePlan {
   const { version = 1, migrate, ttl } = options ?? {}
   if (!Number.isSafeInteger(version) || version < 1)

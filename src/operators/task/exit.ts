@@ -1,11 +1,12 @@
 import { kept } from '../kept.js'
 import type { NodeId, UserFunction } from '../plan/nodes.js'
 import { packable } from '../state-value.js'
+import { type Combining, type Part, rowOfPart } from './combining.js'
 import { checkKey, hashOfKey } from './key-codec.js'
 import { taskOfGroup } from './key-groups.js'
 import type { Row } from './keyed-operator.js'
 import type { StageRuntime } from './stage-runtime.js'
-import { type At, isThenable, type Push } from './step.js'
+import { type At, afterwards, isThenable, type Push } from './step.js'
 
 /** Where rows leave a task: each goes to the task that owns its key, a few hundred to a message. */
 export class Exit {
@@ -18,13 +19,22 @@ export class Exit {
   readonly #rows: Row[][]
   #watermark = Number.NEGATIVE_INFINITY
   #isIdle = false
+  readonly #combining: Combining | undefined
 
   /** Without a function, the key is the source's partition key, or the one that rows have (`keepsKey`). */
-  constructor(runtime: StageRuntime, id: NodeId, run: UserFunction | undefined, tasks: number, rowsMax: number) {
+  constructor(
+    runtime: StageRuntime,
+    id: NodeId,
+    run: UserFunction | undefined,
+    tasks: number,
+    rowsMax: number,
+    combining?: Combining,
+  ) {
     this.id = id
     this.#runtime = runtime
     this.#run = run
     this.#rowsMax = rowsMax
+    this.#combining = combining
     this.#keys = Array.from({ length: tasks }, () => [])
     this.#rows = Array.from({ length: tasks }, () => [])
   }
@@ -54,15 +64,44 @@ export class Exit {
   }
 
   #take(key: unknown, value: unknown, at: At): Promise<void> | undefined {
+    const combining = this.#combining
+    if (combining === undefined) return this.#takeRow(key, value, at)
+    const taken = combining.take(key, value, at)
+    if (taken === true) return combining.isFull ? this.#sendParts() : undefined
+    if (taken !== false) return taken.then(() => (combining.isFull ? this.#sendParts() : undefined))
+    // What was put together of its key came before it. The row must not be another's when that is sent.
+    const left = typeof value === 'object' ? kept(value) : value
+    const row = { value: left, time: at.time, stamp: at.stamp, sequence: at.sequence, parts: 0 }
+    return afterwards(this.#sendParts(), () => this.#add(key, row))
+  }
+
+  #takeRow(key: unknown, value: unknown, at: At): Promise<void> | undefined {
+    const left = typeof value === 'object' ? kept(value) : value
+    return this.#add(key, { value: left, time: at.time, stamp: at.stamp, sequence: at.sequence, parts: 0 })
+  }
+
+  #add(key: unknown, row: Row): Promise<void> | undefined {
     let task = 0
     const tasks = this.#rows.length
     if (tasks === 1) checkKey(key)
     else task = taskOfGroup(hashOfKey(key).hi >>> 24, tasks)
     const rows = this.#rows[task] as Row[]
     ;(this.#keys[task] as unknown[]).push(key)
-    const left = typeof value === 'object' ? kept(value) : value
-    const length = rows.push({ value: left, time: at.time, stamp: at.stamp, sequence: at.sequence })
-    return length >= this.#rowsMax ? this.#send(task) : undefined
+    return rows.push(row) >= this.#rowsMax ? this.#send(task) : undefined
+  }
+
+  #sendParts(): Promise<void> | undefined {
+    const { isEmpty } = this.#combining as Combining
+    return isEmpty ? undefined : this.#sendPartsFrom((this.#combining as Combining).drain(), 0)
+  }
+
+  #sendPartsFrom(parts: readonly Part[], from: number): Promise<void> | undefined {
+    for (let i = from; i < parts.length; i++) {
+      const part = parts[i] as Part
+      const pending = this.#add(part.key, rowOfPart(part))
+      if (pending) return pending.then(() => this.#sendPartsFrom(parts, i + 1))
+    }
+    return undefined
   }
 
   #send(task: number): Promise<void> | undefined {
@@ -75,12 +114,18 @@ export class Exit {
     return pending && this.#runtime.fromHost(pending)
   }
 
-  /** Sends what is left of a batch. */
-  flush(): Promise<void> | undefined {
+  /** Sends what is left of a batch, and what is held back if event time comes to where it must be there. */
+  flush(watermark = Number.NEGATIVE_INFINITY): Promise<void> | undefined {
+    const combining = this.#combining
+    if (combining === undefined || watermark < combining.heldUntil) return this.#flush()
+    return afterwards(this.#sendParts(), () => this.#flush())
+  }
+
+  #flush(): Promise<void> | undefined {
     for (let task = 0; task < this.#rows.length; task++) {
       if ((this.#rows[task] as Row[]).length === 0) continue
       const pending = this.#send(task)
-      if (pending) return pending.then(() => this.flush())
+      if (pending) return pending.then(() => this.#flush())
     }
     return undefined
   }
@@ -94,7 +139,13 @@ export class Exit {
     this.#isIdle = isIdle
   }
 
+  /** What is held back goes before it. It is sent at once, whether there is credit or not: its bound is its own. */
   barrier(number: number): void {
+    const parts = this.#combining?.drain() ?? []
+    for (const part of parts) void this.#add(part.key, rowOfPart(part))
+    if (parts.length > 0)
+      for (let task = 0; task < this.#rows.length; task++)
+        if ((this.#rows[task] as Row[]).length > 0) void this.#send(task)
     this.#all({ kind: 'barrier', number })
   }
 

@@ -10,6 +10,21 @@ export interface Row {
   readonly stamp: number
   /** Sequence number of the record that it was made of. */
   readonly sequence: number
+  /** How many rows were put together in it by the operator's combiner; 0 or absent: it is one as it came. */
+  readonly parts?: number
+}
+
+/**
+ * Puts rows of one key together before they are sent to the operator, which then gets a row whose value is the accumulator and
+ * whose `parts` says of how many. It may only do what leaves the operator's results as they are.
+ */
+export interface RowCombiner {
+  /** Which rows of a key may be put together: those with the same number. undefined: this one may not. */
+  partOf(row: Pick<Row, 'time' | 'stamp'>): number | undefined
+  /** The accumulator with one more value, or a promise of it; undefined is the one of none. */
+  add(accumulator: unknown, value: unknown, row: Pick<Row, 'time' | 'stamp' | 'sequence'>, key: unknown): unknown
+  /** Event time that must not pass before the rows of that number are there. */
+  heldUntil(part: number): number
 }
 
 /** Names a cell of a key: a window's start, a bucket of time. The main cell has no name. */
@@ -61,6 +76,8 @@ export interface KeyedOperator {
    * records that were read are made whole before.
    */
   readonly keepsNoValue?: boolean
+  /** Absent: each row is wanted as it is. */
+  readonly combiner?: RowCombiner | undefined
   /** Cells that a row will touch, so that those of a whole batch are fetched in one go. Without it: the main cell. */
   cellsOf?(row: Row, input: number): readonly (CellName | undefined)[]
   /** The same for a timer. Without it: the main cell. */

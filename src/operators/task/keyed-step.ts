@@ -76,13 +76,14 @@ export class KeyedStep {
     const { floors } = this.#context
     const isKept = operator.keepsNoValue !== true
     return (given, at) => {
-      rowsIn[id] = (rowsIn[id] as number) + 1
-      const value = isKept && typeof given === 'object' ? kept(given) : given
       const { row: came } = at
-      let row =
+      // Rows that were put together have been counted where that was done.
+      if (!came?.parts) rowsIn[id] = (rowsIn[id] as number) + 1
+      const value = isKept && typeof given === 'object' ? kept(given) : given
+      let row: Row =
         came !== undefined && came.value === value
           ? came
-          : { value, time: at.time, stamp: at.stamp, sequence: at.sequence }
+          : { value, time: at.time, stamp: at.stamp, sequence: at.sequence, parts: 0 }
       const entry = at.entry as KeyEntry
       // Late by what has fired of its key in a shard before.
       if (floors.all.length > 0) row = { ...row, stamp: Math.max(row.stamp, floors.of(entry)) }

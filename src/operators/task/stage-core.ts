@@ -196,7 +196,9 @@ export class StageCore {
       const id = this.nodes[i] as NodeId
       this.#combine(id)
       const exit = this.steps.exits.get(id)
-      const pending = exit ? exit.flush() : this.#advanceStep(i, id)
+      const pending = exit
+        ? exit.flush(this.#idles[id] ? Number.POSITIVE_INFINITY : this.mark(id))
+        : this.#advanceStep(i, id)
       if (pending) {
         return pending.then(() => {
           exit?.advance(this.mark(id), this.#idles[id] as boolean)

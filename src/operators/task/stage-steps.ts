@@ -1,6 +1,7 @@
 import { MillraceError } from '../../runtime/errors.js'
 import type { KeyedNode, NodeId, PlanNode, UserFunction } from '../plan/nodes.js'
 import { AsyncMap } from './async-map.js'
+import { Combining } from './combining.js'
 import { EventTime } from './event-time.js'
 import { Exit } from './exit.js'
 import { guardedBranch, guardedEventTime, guardedExit, guardedSink, guardedStep, ledAside } from './guarded-steps.js'
@@ -133,7 +134,7 @@ export class StageSteps {
     const node = plan.nodes[id]
     const run = node === undefined ? ownKey : node.kind === 'keyBy' ? node.run : undefined
     const tasks = tasksOf(stages.stageOfExit.get(id) as number)
-    const exit = new Exit(this.#runtime, id, run, tasks, bounds.messageRowsMax)
+    const exit = new Exit(this.#runtime, id, run, tasks, bounds.messageRowsMax, this.#combiningAt(id))
     this.exits.set(id, exit)
     const parking = this.#parking
     const push = parking?.isCareful
@@ -142,6 +143,20 @@ export class StageSteps {
         ? ledAside(parking, id, exit.push)
         : exit.push
     this.#pushes.set(id, () => push)
+  }
+
+  /** Where rows go to one step alone, which wants to know only what they come to. Rows that may be parked stay single. */
+  #combiningAt(exit: NodeId): Combining | undefined {
+    const { stages, plan } = this.#options
+    if (this.#parking) return undefined
+    const behind = stages.nodes.flatMap(({ inputs }, id) => (inputs.includes(exit) ? [id] : []))
+    const [id] = behind
+    const node = id === undefined ? undefined : plan.nodes[id]
+    if (behind.length !== 1 || id === undefined || node?.kind !== 'keyed' || node.inputs.length !== 1) return undefined
+    // What comes too late is wanted row by row.
+    const hasSides = plan.nodes.some((other) => other.kind === 'output' && other.inputs[0] === id)
+    const operator = node.make()
+    return hasSides || !operator.combiner ? undefined : new Combining(this.#runtime, id, operator, operator.combiner)
   }
 
   #compileKeyed(id: NodeId, node: KeyedNode): void {

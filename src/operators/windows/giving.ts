@@ -11,7 +11,7 @@ export const overTag = 'over'
 
 export function giveLate(row: Row, context: KeyedContext): void {
   context.side(lateOutput, row.value, row.time)
-  context.count('late')
+  context.count('late', row.parts || 1)
 }
 
 export interface Giving {

@@ -1,8 +1,9 @@
 import { isThenable } from '../keyed/thenable.js'
-import type { CellName, DueTimer, KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'
+import type { CellName, DueTimer, KeyedContext, KeyedOperator, Row, RowCombiner } from '../task/keyed-operator.js'
 import { after, inOrder } from './after.js'
 import type { WindowAggregate } from './aggregates/aggregate.js'
 import { type AlignedShape, firstOpenAt, firstStartOf, lastStartAt } from './aligned.js'
+import { partAdder, takesParts } from './combined.js'
 import { give, giveLate, mergedOf, overTag } from './giving.js'
 import {
   addPane,
@@ -31,6 +32,7 @@ export class PaneWindows implements KeyedOperator {
   readonly cellsOf?: (row: Row) => readonly (CellName | undefined)[]
   readonly cellsOfTimer?: (timer: DueTimer) => readonly (CellName | undefined)[]
   readonly keepsNoValue: boolean
+  readonly combiner: RowCombiner | undefined
   readonly #shape: AlignedShape
   readonly #aggregate: WindowAggregate
   /** Where in a step windows end that began before it; 0: where the step begins. */
@@ -39,7 +41,8 @@ export class PaneWindows implements KeyedOperator {
 
   constructor(shape: AlignedShape, aggregate: WindowAggregate) {
     this.#shape = shape
-    this.#aggregate = aggregate
+    this.combiner = this.#combinerOf(aggregate)
+    this.#aggregate = takesParts(aggregate)
     this.keepsNoValue = !aggregate.keepsValues
     this.#cut = shape.sizeMs % shape.stepMs
     this.#inMainMax = aggregate.isSmall ? panesInMainCellMax : 0
@@ -48,6 +51,17 @@ export class PaneWindows implements KeyedOperator {
     if (shape.stepMs === shape.sizeMs)
       this.cellsOfTimer = (timer) =>
         timer.tag === undefined ? [undefined, shape.clock.momentOf(timer) + 1 - shape.sizeMs] : [undefined]
+  }
+
+  /** Rows of one pane, which all count for the same windows; the first of these is given when event time is at its end. */
+  #combinerOf(aggregate: WindowAggregate): RowCombiner | undefined {
+    const shape = this.#shape
+    if (!aggregate.isCombined || shape.clock.domain !== 'event') return undefined
+    return {
+      partOf: ({ time, stamp }) => (time > stamp ? this.#paneOf(time) : undefined),
+      add: partAdder(aggregate),
+      heldUntil: (pane) => firstStartOf(pane, shape) + shape.sizeMs - 1,
+    }
   }
 
   onRow(row: Row, _input: number, context: KeyedContext): void | Promise<void> {

@@ -8,6 +8,8 @@ import type { OpenResult } from '../result.js'
 export interface WindowAggregate {
   /** Whether an accumulator is a few numbers, so that many of them may lie in one cell. */
   readonly isSmall: boolean
+  /** Whether rows may be put together before they are sent: needs a merge, and nothing that depends on a bound. */
+  readonly isCombined?: boolean
   /** Whether accumulators hold values of rows, or parts of them. */
   readonly keepsValues: boolean
   /** The accumulator with one more row, or a promise of it; undefined is the one of no row. */

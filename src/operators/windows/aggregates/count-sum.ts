@@ -6,6 +6,7 @@ import type { WindowAggregate } from './aggregate.js'
 export function countAggregate(): WindowAggregate {
   return {
     isSmall: true,
+    isCombined: true,
     keepsValues: false,
     add: (count) => ((count as number | undefined) ?? 0) + 1,
     merge: (into, from) => ((into as number | undefined) ?? 0) + (from as number),
@@ -19,6 +20,7 @@ export function sumAggregate(name: string, of: Run): WindowAggregate {
     added(step, (sum as number | undefined) ?? 0, finite(step, amount))
   return {
     isSmall: true,
+    isCombined: true,
     keepsValues: false,
     add: (sum, row, context) => {
       const amount = of(row.value, context.key)
@@ -44,6 +46,7 @@ export function averageAggregate(name: string, of: Run): WindowAggregate {
   }
   return {
     isSmall: true,
+    isCombined: true,
     keepsValues: false,
     add: (mean, row, context) => {
       const amount = of(row.value, context.key)

@@ -13,6 +13,7 @@ export function extremeAggregate(kind: 'min' | 'max', name: string, of: Run | un
   }
   return {
     isSmall: true,
+    isCombined: true,
     keepsValues: false,
     add: (best, row, context) => after(of ? of(row.value, context.key) : row.value, (given) => better(best, given)),
     merge: better,

@@ -9,6 +9,7 @@ export function reduceAggregate(name: string, fold: Fold): WindowAggregate {
   const step = `reduce('${name}')`
   return {
     isSmall: false,
+    isCombined: true,
     keepsValues: true,
     add: (state, row, context) =>
       state === undefined
@@ -32,6 +33,7 @@ export function foldAggregate(name: string, { initial, fold, merge }: WindowFold
   const step = `aggregate('${name}')`
   return {
     isSmall: false,
+    isCombined: merge !== undefined,
     keepsValues: true,
     add: (state, row, context) =>
       after(fold(state === undefined ? initial() : state, row.value, context.key), (next) => stateOf(step, next)),
