@@ -1,4 +1,5 @@
 import type { KeyedContext, Row, RowCombiner } from '../task/keyed-operator.js'
+import { after } from './after.js'
 import type { WindowAggregate } from './aggregates/aggregate.js'
 
 /** The aggregate, which also takes rows that were put together before: their accumulators. */
@@ -24,6 +25,40 @@ export function partAdder({ add }: WindowAggregate): RowCombiner['add'] {
     row.sequence = sequence
     context.key = key
     return add(accumulator, row, context as KeyedContext)
+  }
+}
+
+/** Times of the first and the last of some rows of which each is at most a gap behind the one before. */
+export interface Stretch {
+  readonly start: number
+  readonly last: number
+}
+
+/** Rows of a session that were put together. */
+export interface SessionPart extends Stretch {
+  readonly accumulator: unknown
+}
+
+/**
+ * Rows of one key in a stretch of a quarter of the gap: they are of one session. A session that ends without them would have
+ * ended where they begin, at the earliest, so they are there before event time is.
+ */
+export function sessionCombiner(gapMs: number, aggregate: WindowAggregate): RowCombiner {
+  const stretchMs = Math.max(1, Math.floor(gapMs / 4))
+  const add = partAdder(aggregate)
+  return {
+    partOf: ({ time, stamp }) => (time > stamp ? Math.floor(time / stretchMs) : undefined),
+    add: (before, value, row, key) => {
+      const part = before as Mutable<SessionPart> | undefined
+      return after(add(part?.accumulator, value, row, key), (accumulator) => {
+        if (!part) return { start: row.time, last: row.time, accumulator }
+        part.accumulator = accumulator
+        if (row.time < part.start) part.start = row.time
+        if (row.time > part.last) part.last = row.time
+        return part
+      })
+    },
+    heldUntil: (stretch) => stretch * stretchMs,
   }
 }
 

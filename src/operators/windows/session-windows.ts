@@ -1,6 +1,7 @@
-import type { DueTimer, KeyedContext, KeyedOperator, Row } from '../task/keyed-operator.js'
+import type { DueTimer, KeyedContext, KeyedOperator, Row, RowCombiner } from '../task/keyed-operator.js'
 import { after, inOrder } from './after.js'
 import type { WindowAggregate } from './aggregates/aggregate.js'
+import { type SessionPart, type Stretch, sessionCombiner } from './combined.js'
 import { armEarly, type EarlyState, type EarlyTrigger, isEarlyDue, takeEarly } from './early.js'
 import { give, giveLate, overTag } from './giving.js'
 import type { ResultKind } from './result.js'
@@ -39,6 +40,7 @@ interface Session extends EarlyState {
  */
 export class SessionWindows implements KeyedOperator {
   readonly keepsNoValue: boolean
+  readonly combiner: RowCombiner | undefined
   readonly #shape: SessionShape
   readonly #aggregate: WindowAggregate
   readonly #early: EarlyTrigger
@@ -48,24 +50,39 @@ export class SessionWindows implements KeyedOperator {
     this.#aggregate = aggregate
     this.keepsNoValue = !aggregate.keepsValues
     this.#early = early
+    const isPlain = shape.clock.domain === 'event' && early.everyMs === undefined && early.count === undefined
+    this.combiner = aggregate.isCombined && isPlain ? sessionCombiner(shape.gapMs, aggregate) : undefined
   }
 
   onRow(row: Row, _input: number, context: KeyedContext): void | Promise<void> {
     const { clock, gapMs, latenessMs } = this.#shape
     const time = clock.timeOf(row, context)
-    if (clock.stampOf(row, context) >= time + gapMs + latenessMs) return giveLate(row, context)
+    const stretch: Stretch = row.parts ? (row.value as SessionPart) : { start: time, last: time }
+    if (clock.stampOf(row, context) >= stretch.last + gapMs + latenessMs) return giveLate(row, context)
     const sessions = (context.get() as Session[] | undefined) ?? []
     let i = sessions.length - 1
-    while (i >= 0 && (sessions[i] as Session).start > time + gapMs) i--
+    while (i >= 0 && (sessions[i] as Session).start > stretch.last + gapMs) i--
     const session = sessions[i]
-    if (!session || session.last < time - gapMs) return this.#begin(i + 1, time, row, sessions, context)
+    if (!session || session.last < stretch.start - gapMs) return this.#begin(i + 1, stretch, row, sessions, context)
+    return this.#connect(i, stretch, row, sessions, context)
+  }
+
+  /** Adds to a session, after those before it that the row connects with it. */
+  #connect(i: number, stretch: Stretch, row: Row, sessions: Session[], context: KeyedContext): void | Promise<void> {
+    const session = sessions[i] as Session
     const before = sessions[i - 1]
-    if (before && before.last >= time - gapMs)
-      return after(this.#join(before, session, context), () => {
-        sessions.splice(i, 1)
-        return this.#add(before, time, row, sessions, context)
-      })
-    return this.#add(session, time, row, sessions, context)
+    if (!before || before.last < stretch.start - this.#shape.gapMs)
+      return this.#add(session, stretch, row, sessions, context)
+    return after(this.#join(before, session, context), () => {
+      sessions.splice(i, 1)
+      return this.#connect(i - 1, stretch, row, sessions, context)
+    })
+  }
+
+  #added(accumulator: unknown, row: Row, context: KeyedContext): unknown {
+    const { add, merge } = this.#aggregate
+    if (!row.parts || !merge) return add(accumulator, row, context)
+    return merge(accumulator, (row.value as SessionPart).accumulator, context)
   }
 
   onTimer(timer: DueTimer, context: KeyedContext): void | Promise<void> {
@@ -83,11 +100,11 @@ export class SessionWindows implements KeyedOperator {
     )
   }
 
-  #begin(at: number, time: number, row: Row, sessions: Session[], context: KeyedContext): void | Promise<void> {
-    return after(this.#aggregate.add(undefined, row, context), (accumulator) => {
+  #begin(at: number, stretch: Stretch, row: Row, sessions: Session[], context: KeyedContext): void | Promise<void> {
+    return after(this.#added(undefined, row, context), (accumulator) => {
       const session: Session = {
-        start: time,
-        last: time,
+        start: stretch.start,
+        last: stretch.last,
         accumulator,
         timer: undefined,
         isGiven: false,
@@ -102,11 +119,17 @@ export class SessionWindows implements KeyedOperator {
     })
   }
 
-  #add(session: Session, time: number, row: Row, sessions: Session[], context: KeyedContext): void | Promise<void> {
-    return after(this.#aggregate.add(session.accumulator, row, context), (accumulator) => {
+  #add(
+    session: Session,
+    { start, last }: Stretch,
+    row: Row,
+    sessions: Session[],
+    context: KeyedContext,
+  ): void | Promise<void> {
+    return after(this.#added(session.accumulator, row, context), (accumulator) => {
       session.accumulator = accumulator
-      if (time < session.start) session.start = time
-      if (time > session.last) session.last = time
+      if (start < session.start) session.start = start
+      if (last > session.last) session.last = last
       return this.#afterAdd(session, sessions, context)
     })
   }

@@ -5,6 +5,7 @@ import { Sum } from '../../../src/operators/keyed/sum.js'
 import { averageAggregate, countAggregate, sumAggregate } from '../../../src/operators/windows/aggregates/count-sum.js'
 import { reduceAggregate } from '../../../src/operators/windows/aggregates/fold.js'
 import { PaneWindows } from '../../../src/operators/windows/pane-windows.js'
+import { SessionWindows } from '../../../src/operators/windows/session-windows.js'
 import { eventClock } from '../../../src/operators/windows/window-clock.js'
 import { byKey, check, end, live, type Pushed, pushed, pushedIn, stamped } from './histories.js'
 import { linesOf, PlanBuilder, pipelineOf, push } from './plans.js'
@@ -76,6 +77,43 @@ describe('rows that are put together before a keyBy', () => {
         expect(new Map(lines.map(([key, { start, value }]) => [`${key} ${start}`, value]))).toEqual(expected)
         expect(pipeline.store.cells.size).toBe(0)
       }
+    }))
+
+  it('come to the same sessions of event time', () =>
+    check(async (given) => {
+      const history = { ...given, events: given.events.filter(({ kind }) => kind !== 'time') }
+      const gapMs = 8
+      const builder = new PlanBuilder()
+      const source = builder.source()
+      const timed = builder.eventTime(source, (record: never) => pushedIn(record).time, 200)
+      const keyed = builder.step('keyBy', timed, (record: never) => pushedIn(record).value % 4)
+      const make = () =>
+        new SessionWindows({ gapMs, latenessMs: 0, clock: eventClock }, sumAggregate('s', amountOf), {
+          everyMs: undefined,
+          count: undefined,
+        })
+      expect(make().combiner).toBeDefined()
+      const sink = builder.sink(builder.keyed('window', [keyed], make, ['late']))
+      const pipeline = await live(builder.plan, [source], history)
+      await end(pipeline)
+      const expected: unknown[] = []
+      for (const key of [0, 1, 2, 3]) {
+        const rows = pushed(history).filter(({ value }) => value % 4 === key)
+        let open: { key: number; start: number; end: number; value: number } | undefined
+        for (const { time, value } of rows.sort((a, b) => a.time - b.time)) {
+          if (!open || time > open.end) {
+            open = { key, start: time, end: time, value: 0 }
+            expected.push(open)
+          }
+          open.end = time + gapMs
+          open.value += value
+        }
+      }
+      const found = linesOf(pipeline, sink).map(([, session]) => session)
+      const sorted = (all: unknown[]) =>
+        all.map((each) => JSON.stringify(each, ['key', 'start', 'end', 'value'])).sort()
+      expect(sorted(found)).toEqual(sorted(expected))
+      expect(pipeline.store.cells.size).toBe(0)
     }))
 
   it('are sent once for each key and barrier', async () => {
