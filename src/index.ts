@@ -19,6 +19,7 @@ export {
   type AsyncMapOptions,
   type Awaitable,
   type Change,
+  type CombinedOptions,
   type DeduplicateOptions,
   type DeliveredRecord,
   type DistinctOptions,

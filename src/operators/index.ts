@@ -37,6 +37,7 @@ export {
 export { attributesOf, plainItem, plainKey, plainNumber, plainValue } from './plain.js'
 export {
   type AsyncMapOptions,
+  type CombinedOptions,
   type DeduplicateOptions,
   type DeliveredRecord,
   type DeliveryOptions,

@@ -43,7 +43,7 @@ export type {
 } from './sink-plan.js'
 export { targetOf } from './sink-plan.js'
 export type { FileFormat, SourcePlan } from './source-plan.js'
-export type { StateOptions } from './state-plan.js'
+export type { CombinedOptions, StateOptions } from './state-plan.js'
 export type { AsyncMapOptions, EventTimeOptions } from './steps.js'
 export { type Item, type StreamKey, stream, type TableSourceOptions, table } from './tables.js'
 export { nodeDetail, topologyText } from './topology.js'
