@@ -68,14 +68,19 @@ export async function createOutboxes(
   for (const name of names) {
     const label = labels.get(name) as string
     const group = outboxName(plan.name, label)
-    const stream = await createStream(log, group, { retention: outboxRetention, policy: { enabled: false } })
-    const dead = await createStream(log, deadLettersName(plan.name, label), {})
+    const stream = await createInternal(log, group, { retention: outboxRetention, policy: { enabled: false } })
+    const dead = await createInternal(log, deadLettersName(plan.name, label), {})
     rows[name] = { number: number++, group, stream: stream.id, deadLetters: dead.id }
   }
   return rows
 }
 
-async function createStream(log: ShardedLog, name: string, own: Pick<Stream, 'policy' | 'retention'>): Promise<Stream> {
+/** A stream that the daemon keeps for itself. */
+export async function createInternal(
+  log: ShardedLog,
+  name: string,
+  own: Pick<Stream, 'policy' | 'retention'>,
+): Promise<Stream> {
   const left = log.streamNamed(name)
   if (left) await log.closeStream(left.id)
   return log.createStream({ name, kind: 'plain', shards: 1, images: { old: false, new: false }, own })
@@ -91,7 +96,10 @@ export async function closeOutboxes(log: ShardedLog, outboxes: readonly OutboxRo
 /** Closes what no pipeline has: a deploy was cut off between its streams and its own row. */
 export async function closeOrphans(log: ShardedLog, rows: readonly PipelineRow[]): Promise<void> {
   const used = new Set(
-    rows.flatMap(({ outboxes }) => Object.values(outboxes ?? {}).flatMap((each) => [each.stream, each.deadLetters])),
+    rows.flatMap(({ outboxes, sources }) => [
+      ...Object.values(outboxes ?? {}).flatMap((each) => [each.stream, each.deadLetters]),
+      ...sources.map(({ stream }) => stream),
+    ]),
   )
   for (const stream of log.streams())
     if (isInternal(stream) && stream.closedAt === undefined && !used.has(stream.id)) await log.closeStream(stream.id)
@@ -154,3 +162,7 @@ function delivererOf(
   if (http) return new HttpDeliverer({ ...http, url: target, isSingle: batchMax === 1, timeoutMs }, clock)
   return new UserDeliverer({ workers, clock, timeoutMs, sink: { file, label: pipeline, node } })
 }
+
+/** The groups that deliver outboxes, as they are made. */
+export const outboxGroupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
+  Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))

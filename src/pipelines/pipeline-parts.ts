@@ -7,6 +7,7 @@ import type { CommittedFile, Outbox, OutboxView, SinkSurroundings } from '../sin
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
+import type { Feeder } from './feeds/index.js'
 import type { ParkedLimits } from './parked-index.js'
 import type { PipelineState } from './pipeline-lifecycle.js'
 import type { Bounded, Failure, OutboxRow } from './rows.js'
@@ -37,6 +38,8 @@ export interface PipelineSurroundings {
 export interface PipelineParts {
   /** In the order of their nodes. */
   readonly sources: readonly RunSource[]
+  /** What fills the streams of some of them, for one run. */
+  readonly feeders: () => readonly Feeder[]
   /** How far a bounded run is. */
   readonly passed: () => { readonly passed: number; readonly all: number }
   readonly moduleFile: () => Promise<string>

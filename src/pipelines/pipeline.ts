@@ -179,6 +179,7 @@ export class Pipeline {
         }),
         onMended: () => this.#work(this.#mended()),
         sources: this.#parts.sources,
+        feeders: this.#parts.feeders(),
         commit,
         storage,
         log,
@@ -560,7 +561,7 @@ export class Pipeline {
 
   view(): PipelineView {
     const { plan, createdAt, sources, revision = 1, bounded } = this.#row
-    const names = sources.map(({ node }) => sourceName(plan, node))
+    const names = sources.filter(({ feed }) => feed !== 'snapshot').map(({ node }) => sourceName(plan, node))
     return {
       name: plan.name,
       source: names[0] as string,

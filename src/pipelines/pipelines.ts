@@ -9,13 +9,21 @@ import { type CommittedFile, FileSink, rowsOfOutbox, sinkPath, tableGone } from 
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
+import { closeFeeds, createFeeds, type FeedRooms, feedersOf, feedGone, newGroupsOf } from './feeds/index.js'
 import { ModuleFiles } from './module-files.js'
-import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, openOutboxes } from './outboxes.js'
+import {
+  closeOrphans,
+  closeOutboxes,
+  createOutboxes,
+  type OutboxSurroundings,
+  openOutboxes,
+  outboxGroupsOf,
+} from './outboxes.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { Pipeline } from './pipeline.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { checkRunnable, sinksOf } from './plan-steps.js'
+import { checkRunnable, sinksOf, writesToItsSource } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
 import { checkParkedPlaces } from './redeploy-parked.js'
@@ -26,17 +34,15 @@ import {
   decodeSinkFile,
   moduleHash,
   moduleKey,
-  type OutboxRow,
   type PipelineRow,
   pipelineGone,
   pipelineRow,
   rowsWith,
-  type SourceRow,
   sinkFileKey,
   sinkFileRow,
 } from './rows.js'
+import { runSourcesOf } from './run-sources.js'
 import { storedState } from './run-state.js'
-import type { RunSource } from './run-tasks.js'
 import { sourcesOf } from './sources.js'
 import { type ShownState, stateOfKey } from './state-query.js'
 
@@ -49,7 +55,7 @@ export interface PipelinesOptions extends PipelineSurroundings {
   readonly tables: {
     schema(name: string): KeySchema | undefined
     changeLog(name: string): Promise<StreamId>
-  }
+  } & FeedRooms['tables']
   readonly pipelinesMax: number
   readonly moduleBytesMax: number
   /** Where file sinks write, and whether they may write elsewhere. */
@@ -301,7 +307,7 @@ export class Pipelines {
     checkRedeploy(older.row.plan, plan)
     checkOutboxKinds(older.row.plan, plan)
     this.#checkTargets(plan)
-    const sources = await sourcesOf(plan, this.#options, older.row)
+    const carried = await sourcesOf(plan, this.#options, older.row)
     const isRunning = older.state !== 'paused' && older.state !== 'failed'
     this.#changing.add(name)
     try {
@@ -310,7 +316,8 @@ export class Pipelines {
       killPoint('pipeline:redeploying')
       await this.#checkParked(older.row, plan)
       const outboxes = await redeployOutboxes(older.row, plan, this.#options)
-      const row = redeployedRow(older.row, plan, newer.module, sources, outboxes)
+      const feeds = await createFeeds(this.#options.log, plan, carried, older.row)
+      const row = redeployedRow(older.row, plan, newer.module, [...carried, ...feeds], outboxes)
       await this.#storeRedeploy(older.row, row, newer, outboxes)
       killPoint('pipeline:redeployed')
       await older.stop()
@@ -362,12 +369,16 @@ export class Pipelines {
     ]
     const before = new Set(older.sources.map(({ group }) => group))
     const newSources = newer.sources.filter(({ group }) => !before.has(group))
-    const wanted = [...newSources.map(({ group, stream }) => ({ name: group, stream, start })), ...groupsOf(added)]
+    const wanted = [...newGroupsOf(newSources, start), ...outboxGroupsOf(added)]
     try {
       if (wanted.length > 0) await groups.createAll(wanted, { kind: 'pipeline', rows })
       else await commit.submit({ rows, essential: true })
     } catch (error) {
       await closeOutboxes(log, Object.values(added))
+      await closeFeeds(
+        log,
+        newSources.map(({ stream }) => stream),
+      )
       throw error
     }
   }
@@ -380,10 +391,12 @@ export class Pipelines {
     bounded?: Bounded,
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger, log } = this.#options
-    const sources = await sourcesOf(plan, this.#options)
+    const read = await sourcesOf(plan, this.#options)
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
     const outboxes = await createOutboxes(log, plan)
+    const feeds = await createFeeds(log, plan, read)
+    const sources = [...read, ...feeds]
     const row: PipelineRow = {
       id,
       plan,
@@ -402,11 +415,15 @@ export class Pipelines {
       pipelineRow(row),
       ...[...files].map(([node, file]) => sinkFileRow(id, fileNumber(row, node), file)),
     ]
-    const wanted = [...sources.map(({ group, stream }) => ({ name: group, stream, start })), ...groupsOf(outboxes)]
+    const wanted = [...newGroupsOf(sources, start), ...outboxGroupsOf(outboxes)]
     try {
       await groups.createAll(wanted, { kind: 'pipeline', rows })
     } catch (error) {
       await closeOutboxes(log, Object.values(outboxes))
+      await closeFeeds(
+        log,
+        feeds.map(({ stream }) => stream),
+      )
       throw error
     }
     const pipeline = this.#make(row)
@@ -468,13 +485,19 @@ export class Pipelines {
   }
 
   #make(row: PipelineRow): Pipeline {
+    const { commit } = this.#options
     const parts: PipelineParts = {
-      sources: row.sources.map((source) => this.#runSource(row.plan, source)),
+      sources: runSourcesOf(row, this.#options),
+      feeders: () => feedersOf(row, this.#options),
       moduleFile: async () => this.#modules.put(row.module, await this.#storedModule(row.module)),
       passed: () => passedOf(row, this.#options),
       dropGroup: async (name) => {
-        const { groups } = this.#options
-        if (groups.group(name)) await groups.delete(name)
+        const { groups, log } = this.#options
+        const group = groups.group(name)
+        if (!group) return
+        await groups.delete(name)
+        await closeFeeds(log, [group.stream])
+        await commit.submit({ rows: [feedGone(row.id, group.stream)], essential: true })
       },
       dropOutbox: async (outbox) => {
         const { groups, log } = this.#options
@@ -487,18 +510,6 @@ export class Pipelines {
       outboxes: (moduleFile, onRoom) => openOutboxes(row, this.#options, moduleFile, onRoom),
     }
     return new Pipeline(row, parts, this.#options)
-  }
-
-  #runSource(plan: PlanDescription, source: SourceRow): RunSource {
-    const { groups, tables } = this.#options
-    const group = groups.group(source.group)
-    if (!group)
-      throw new MillraceError('STORE_CORRUPT', `The pipeline ${plan.name} is stored without its group ${source.group}.`)
-    const node = plan.nodes[source.node]
-    if (node?.kind !== 'source' || node.source.kind !== 'table') return { row: source, group }
-    // A pipeline of an earlier version has it not: the source may be deleted by now, and its key is shown as `key` then.
-    const hashKeyName = source.hashKeyName ?? tables.schema(node.source.name)?.hash.name ?? 'key'
-    return { row: { ...source, hashKeyName }, group }
   }
 
   #sinkKeys(plan: PlanDescription): Record<NodeId, KeySchema> {
@@ -550,7 +561,11 @@ export class Pipelines {
     const names = [...[...row.sources, ...outboxes].map(({ group }) => group), ...(row.dropped?.groups ?? [])]
     for (const group of names) if (groups.group(group)) await groups.delete(group)
     await closeOutboxes(log, outboxes)
-    for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked])
+    await closeFeeds(
+      log,
+      row.sources.map(({ stream }) => stream),
+    )
+    for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked, Family.feed])
       await removeRows(rowsWith(family, row.id), { storage, commit })
     const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))
     const isUsed = this.#uses(row.module)
@@ -587,14 +602,3 @@ export class Pipelines {
 /** Numbers under which rows of these names are kept. */
 const numbersOf = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, i) => [name, i]))
-
-/** The groups that deliver outboxes, as they are made. */
-const groupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
-  Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))
-
-function writesToItsSource(plan: PlanDescription): boolean {
-  const sources = plan.nodes.flatMap((node) =>
-    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
-  )
-  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
-}

@@ -93,11 +93,18 @@ export function checkRunnable(plan: PlanDescription): void {
 
 function notRun(node: NodeDescription): string | undefined {
   if (node.kind === 'source') {
-    if (node.source.kind === 'files') return 'files as a source are'
-    return node.source.kind === 'table' && node.source.snapshot ? 'snapshots of tables are' : undefined
+    return node.source.kind === 'files' ? 'files as a source are' : undefined
   }
   if (node.kind !== 'sink') return undefined
   const { kind } = node.sink
   if (kind === 'kafka') return 'Kafka sinks are'
   return undefined
+}
+
+/** Whether a pipeline writes to what it reads. */
+export function writesToItsSource(plan: PlanDescription): boolean {
+  const sources = plan.nodes.flatMap((node) =>
+    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
+  )
+  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
 }

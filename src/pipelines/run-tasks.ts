@@ -1,5 +1,5 @@
 import type { Group, Position } from '../groups/index.js'
-import type { ShardedLog, ShardId } from '../log/index.js'
+import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import { groupsOfTask, type KeyedStage, type NodeId, type SourceStage, type Stages } from '../operators/task/index.js'
 import type { Clock } from '../runtime/index.js'
 import type { KeySchema } from '../tables/index.js'
@@ -25,6 +25,8 @@ import type { HashRange } from './timer-pages.js'
 export interface RunSource {
   readonly row: SourceRow
   readonly group: Group
+  /** What must have been read to its end before: the snapshot of the table whose changes this source gives. */
+  readonly behind?: RunSource
 }
 
 /** A task of a run. */
@@ -226,7 +228,7 @@ export class RunTasks {
    */
   follow(): void {
     for (const source of this.#options.sources)
-      for (const position of source.group.readable()) this.#openSource(source, position)
+      if (isOpen(source)) for (const position of source.group.readable()) this.#openSource(source, position)
     if (!this.#isFollowing) for (const source of this.#options.sources) this.#hold(source)
     this.#isFollowing = true
     for (const [name, { source }] of this.#sources) {
@@ -284,8 +286,11 @@ export class RunTasks {
 
   /** Whether a shard has ended and its children have times of their own in the store. */
   hasHeirs(root: NodeId, shard: ShardId): boolean {
-    const source = this.#options.sources.find(({ row }) => row.node === root)
-    if (!source) return true
+    const sources = this.#options.sources.filter(({ row }) => row.node === root)
+    if (sources.length === 0) return true
+    const source = sources.find(({ group }) => group.position(shard))
+    // The shards of the table's changes begin at the time of its snapshot, also those that open much later.
+    if (!source || source.row.feed !== undefined) return false
     return source.group.position(shard)?.ended === true && !this.#hasChild(source, shard, () => true)
   }
 
@@ -297,7 +302,9 @@ export class RunTasks {
     const stage = this.#stageOf(source)
     const shard = log.shard(position.shard)
     const owner: TimeOwner = { kind: 'shard', root, shard: position.shard }
-    const restored = times.ofShard(root, shard ?? { id: position.shard, parents: [] }, (parent) => log.shard(parent))
+    const parents = this.#parentsOf(source, shard?.parents ?? [])
+    const restored = times.ofShard(root, { id: position.shard, parents }, (parent) => log.shard(parent))
+    const { until, isFed, endsTime } = this.#endOf(source)
     const idleMs = idleMsOf(row.plan, stage)
     const task = new SourceTask({
       position,
@@ -314,19 +321,22 @@ export class RunTasks {
       isIdle:
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
-      until: row.bounded?.until,
+      until,
+      isFed,
       isChildless: () => {
-        const { until = Number.POSITIVE_INFINITY } = row.bounded ?? {}
+        const bound = until ?? Number.POSITIVE_INFINITY
         const children = log.shard(position.shard)?.children ?? []
-        return children.every((child) => (log.shard(child)?.firstSequence ?? until) >= until)
+        return children.every((child) => (log.shard(child)?.firstSequence ?? bound) >= bound)
       },
       isLast: () =>
-        log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
+        endsTime &&
+        log.stream(source.row.stream)?.closedAt !== undefined &&
+        log.shard(position.shard)?.children.length === 0,
     })
     const exits = this.#exitsOf(stage.exits)
     const listener = listen(() => entry)
     const range = { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } }
-    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored, range), isEnded: position.ended }
+    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored, range), until, isEnded: position.ended }
     const handle = workers.open(opened, listener)
     const entry: RunTask = {
       label: `the task of shard ${position.shard}`,
@@ -340,6 +350,28 @@ export class RunTasks {
     this.#sources.set(name, entry)
     this.#exits.set(name, exits)
     this.#connect(handle, exits)
+  }
+
+  /** Where a source's shards are over. */
+  #endOf({ row: { feed } }: RunSource): {
+    readonly until: Sequence | undefined
+    readonly isFed: boolean
+    /** Whether nothing comes behind the end of the source's stream, so that event time may come to its end. */
+    readonly endsTime: boolean
+  } {
+    const until = this.#options.row.bounded?.until
+    if (feed === undefined) return { until, isFed: false, endsTime: true }
+    // What is fed comes while the run reads: its end is that of the stream. The changes of the table follow a snapshot.
+    if (feed === 'snapshot') return { until: undefined, isFed: true, endsTime: false }
+    return { until: until && sequenceMax, isFed: true, endsTime: true }
+  }
+
+  /** Where event time comes from: shards of a table's changes that nothing was read before follow its snapshot. */
+  #parentsOf({ row, behind }: RunSource, parents: readonly ShardId[]): readonly ShardId[] {
+    if (!behind) return parents
+    const snapshot = behind.group.positions().map(({ shard }) => shard)
+    if (parents.length === 0) return snapshot
+    return parents.flatMap((parent) => (this.#options.times.hasShard(row.node, parent) ? [parent] : snapshot))
   }
 
   /** Whether every source has read past a sequence number by the last barrier, or has nothing more to read. */
@@ -366,3 +398,11 @@ export class RunTasks {
 }
 
 const nameOf = ({ row }: RunSource, shard: ShardId): string => `${row.node} ${shard}`
+
+/** The highest number that a record can have. */
+const sequenceMax = Number.MAX_SAFE_INTEGER as Sequence
+
+/** Whether a source may be read: what it follows was read to its end, and that is committed. */
+function isOpen({ behind }: RunSource): boolean {
+  return behind?.group.positions().every(({ ended }) => ended) ?? true
+}

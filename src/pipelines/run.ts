@@ -27,6 +27,7 @@ import {
   workOf,
 } from './barrier-commit.js'
 import { EventTimes } from './event-times.js'
+import type { Feeder } from './feeds/index.js'
 import type { PipelineRow } from './rows.js'
 import type { RunParking } from './run-parking.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
@@ -72,6 +73,8 @@ export interface RunOptions {
   readonly stages: Stages
   readonly state: RunState
   readonly sources: readonly RunSource[]
+  /** What fills the streams of some of them. */
+  readonly feeders: readonly Feeder[]
   readonly commit: Commit
   readonly storage: Pick<Storage, 'page'>
   readonly log: ShardedLog
@@ -159,6 +162,7 @@ export class PipelineRun {
     this.#stopListening = options.sources.map(({ row }) => options.log.onChange(row.stream, () => this.#pump()))
     this.#follow()
     void this.#awaitFiles()
+    for (const feeder of options.feeders) feeder.start((error) => this.#failAs(asMillraceError(error), undefined))
   }
 
   /** The barrier that is under way: sent, or being committed. */
@@ -402,6 +406,7 @@ export class PipelineRun {
     killPoint('pipeline:committed')
     effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
+    for (const feeder of this.#options.feeders) feeder.moved()
     const { parking } = this.#options
     const isClean = parking.committed(parts)
     this.#lastBarrier = clock.monotonic()
@@ -455,12 +460,14 @@ export class PipelineRun {
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
     this.#tasks.stop()
+    for (const feeder of this.#options.feeders) feeder.stop()
     this.#onOver?.()
   }
 
   /** Resolves when nothing of this run is on its way into the store or a file any more. */
   async ended(): Promise<void> {
     await this.#committing
+    for (const feeder of this.#options.feeders) await feeder.ended()
   }
 }
 

@@ -55,7 +55,10 @@ export const lifePoints = [
   'pipeline:forgetting',
 ] as const
 
-export type KillPoint = (typeof killPoints)[number] | (typeof lifePoints)[number]
+/** Places that are passed only while a source brings items of a table, or lines of files (test/pipelines/snapshot.test.ts). */
+export const feedPoints = ['feed:part', 'feed:committed', 'feed:closed'] as const
+
+export type KillPoint = (typeof killPoints)[number] | (typeof lifePoints)[number] | (typeof feedPoints)[number]
 
 const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
 const wanted = `${room}:${place}`

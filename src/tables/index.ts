@@ -1,3 +1,4 @@
+export type { ItemPage, ItemPageRequest, ItemPlace } from './reads/item-page.js'
 export { AwsError } from './requests/aws-error.js'
 export { type DecodedChange, decodeChange, encodeChange } from './streams/change.js'
 export type { IndexInfo, TableInfo } from './table-info.js'

@@ -21,6 +21,7 @@ import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
+import { type ItemPage, type ItemPageRequest, itemPage } from './reads/item-page.js'
 import { RangeOperations } from './reads/range-operations.js'
 import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
@@ -73,6 +74,7 @@ export class Tables {
   readonly #backfills: Backfills
   readonly #counts: ItemCounts
   readonly #now: () => number
+  readonly #options: TablesOptions
   readonly #home: { readonly region: string; readonly accountId: string }
   /** Deletes items whose time to live is over. */
   readonly sweeper: Sweeper
@@ -80,6 +82,7 @@ export class Tables {
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
+    this.#options = options
     this.#home = { region: options.region, accountId: options.accountId }
     const { clock } = options
     const now = () => clock.now()
@@ -222,6 +225,12 @@ export class Tables {
         throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`, { cause: error })
       throw error
     }
+  }
+
+  /** The next items of a table, see `itemPage`: a pipeline's snapshot of it. */
+  items(request: ItemPageRequest): Promise<ItemPage> {
+    const { storage, commit } = this.#options
+    return itemPage(request, { storage, catalogue: this.#catalogue, time: commit.time })
   }
 
   /**

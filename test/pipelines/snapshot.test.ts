@@ -1,0 +1,228 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { feedPoints } from '../../src/runtime/kill-point.js'
+import { bundleModule } from '../../src/workers/bundle.js'
+import { ensureBuilt } from '../built.js'
+import { DaemonProcess } from '../daemon-process.js'
+
+// A table's items first, then its changes: each write counts once, whatever is written, split and killed meanwhile.
+const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+const data = join(folder, 'data')
+let daemon: DaemonProcess
+
+const start = async (killAt?: string) => {
+  daemon = await DaemonProcess.start({
+    data,
+    env: {
+      MILLRACE_WORKERS_THREADS: '2',
+      MILLRACE_PIPELINES_RETRY_MS: '20',
+      MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',
+      MILLRACE_LOG_LEVEL: 'error',
+      ...(killAt ? { MILLRACE_TEST_KILL_AT: killAt } : {}),
+    },
+  })
+}
+
+beforeAll(async () => {
+  ensureBuilt()
+  await start()
+})
+
+afterAll(async () => {
+  expect(await daemon.stop()).toBe(0)
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const table = (TableName: string, sort = false) =>
+  daemon.aws('CreateTable', {
+    TableName,
+    AttributeDefinitions: [
+      { AttributeName: 'id', AttributeType: 'S' },
+      ...(sort ? [{ AttributeName: 'line', AttributeType: 'N' }] : []),
+    ],
+    KeySchema: [
+      { AttributeName: 'id', KeyType: 'HASH' },
+      ...(sort ? [{ AttributeName: 'line', KeyType: 'RANGE' }] : []),
+    ],
+    BillingMode: 'PAY_PER_REQUEST',
+  })
+
+type Attributes = Readonly<Record<string, Record<string, string>>>
+
+async function itemsOf(TableName: string): Promise<Attributes[]> {
+  const items: Attributes[] = []
+  for (let ExclusiveStartKey: unknown; ; ) {
+    const page = await daemon.aws<{ Items: Attributes[]; LastEvaluatedKey?: unknown }>('Scan', {
+      TableName,
+      ...(ExclusiveStartKey ? { ExclusiveStartKey } : {}),
+    })
+    items.push(...page.Items)
+    ExclusiveStartKey = page.LastEvaluatedKey
+    if (!ExclusiveStartKey) return items
+  }
+}
+
+/** The sums of amounts by `id`, without those that are 0. */
+async function sumsOf(TableName: string, attribute: string): Promise<Record<string, number>> {
+  const sums = new Map<string, number>()
+  for (const item of await itemsOf(TableName))
+    sums.set(item.id!.S!, (sums.get(item.id!.S!) ?? 0) + Number(item[attribute]!.N))
+  return Object.fromEntries([...sums].filter(([, sum]) => sum !== 0).sort())
+}
+
+let number = 0
+async function deploy(source: string): Promise<unknown> {
+  const path = join(folder, `module-${number++}.ts`)
+  writeFileSync(path, `import { pipeline, stream, table } from 'millrace'\n${source}`)
+  return daemon.v1('POST', 'pipelines', { bundle: await bundleModule(path) })
+}
+const lagOf = async (group: string) => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag
+const settled = async (name: string, groups: readonly string[]) => {
+  await expect
+    .poll(async () => (await daemon.v1<{ tasks: number }>('GET', `pipelines/${name}`)).tasks, { timeout: 60_000 })
+    .toBeGreaterThan(0)
+  for (const group of groups) await expect.poll(() => lagOf(group), { timeout: 60_000 }).toBe(0)
+}
+
+/** A generator of numbers that can be repeated. */
+function dice(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return (state >>> 8) % below
+  }
+}
+
+const orders = 120
+const lines = 25
+
+async function fill(TableName: string): Promise<void> {
+  const all = Array.from({ length: orders * lines }, (_, i) => ({
+    id: { S: `order-${Math.floor(i / lines)}` },
+    line: { N: String(i % lines) },
+    amount: { N: String(1 + (i % 7)) },
+    text: { S: 'x'.repeat(600) },
+  }))
+  for (let i = 0; i < all.length; i += 25)
+    await daemon.aws('BatchWriteItem', {
+      RequestItems: { [TableName]: all.slice(i, i + 25).map((Item) => ({ PutRequest: { Item } })) },
+    })
+}
+
+/** Writes at random until told to stop; what a kill answers with an error may have happened or not. */
+async function write(TableName: string, seed: number, isOver: () => boolean): Promise<void> {
+  const roll = dice(seed)
+  while (!isOver()) {
+    const Key = { id: { S: `order-${roll(orders + 10)}` }, line: { N: String(roll(lines + 5)) } }
+    const kind = roll(3)
+    try {
+      if (kind === 0) await daemon.aws('DeleteItem', { TableName, Key })
+      else await daemon.aws('PutItem', { TableName, Item: { ...Key, amount: { N: String(roll(100)) } } })
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+const sumsModule = (name: string) => `
+  interface Line { id: string; line: number; amount: number }
+  const amount = (line: Line | undefined) => line?.amount ?? 0
+  const changes = pipeline('${name}').from(table<Line>('${name}', { snapshot: true }))
+  export default [
+    changes.keyByPartition()
+      .sum('inPlace', (change) => amount(change.new) - amount(change.old))
+      .to(table('${name}-inPlace', (sum, key) => ({ id: key.id, sum }))),
+    changes.keyBy((change) => String(change.keys.id))
+      .sum('moved', (change) => amount(change.new) - amount(change.old))
+      .to(table('${name}-moved', (sum, id) => ({ id, sum }))),
+    changes.keyBy((change) => change.keys.id + ' ' + change.keys.line)
+      .sum('present', (change) => (change.type === 'insert' ? 1 : change.type === 'remove' ? -1 : 0))
+      .to(table('${name}-present', (sum, id) => ({ id, sum }))),
+  ]`
+
+async function expectSums(name: string): Promise<void> {
+  const expected = await sumsOf(name, 'amount')
+  await expect.poll(() => sumsOf(`${name}-moved`, 'sum'), { timeout: 30_000 }).toEqual(expected)
+  await expect.poll(() => sumsOf(`${name}-inPlace`, 'sum'), { timeout: 30_000 }).toEqual(expected)
+  const present = (await itemsOf(name)).map(({ id, line }) => [`${id!.S} ${line!.N}`, 1])
+  expect(await sumsOf(`${name}-present`, 'sum')).toEqual(Object.fromEntries(present.sort()))
+}
+
+async function tables(name: string): Promise<void> {
+  await table(name, true)
+  for (const sink of ['inPlace', 'moved', 'present']) await table(`${name}-${sink}`)
+}
+
+const split = async (name: string) => {
+  const { shards } = await daemon.v1<{ shards: { id: number; state: string }[] }>('GET', `streams/table:${name}/shards`)
+  const open = shards.filter(({ state }) => state === 'open')
+  await daemon.v1('POST', `streams/table:${name}/shards/${open[Math.floor(open.length / 2)]!.id}/split`, {})
+}
+
+const groupsOf = (name: string) => [`pipeline:${name}:snapshot:table:${name}`, `pipeline:${name}`]
+
+describe('a table with its snapshot as a source', () => {
+  it('gives the items that are there as inserts, in a table whose items were never a change', async () => {
+    await table('quiet')
+    await table('quiet-sums')
+    await daemon.aws('PutItem', { TableName: 'quiet', Item: { id: { S: 'a' }, amount: { N: '3' } } })
+    await daemon.aws('PutItem', { TableName: 'quiet', Item: { id: { S: 'b' }, amount: { N: '4' } } })
+    await deploy(`
+      export default pipeline('quiet')
+        .from(table<{ id: string; amount: number }>('quiet', { snapshot: true }))
+        .filter((change) => change.type === 'insert' && change.old === undefined)
+        .keyBy((change) => change.new?.id ?? '')
+        .sum('amount', (change) => change.new?.amount ?? 0)
+        .to(table('quiet-sums', (sum, id) => ({ id, sum })))`)
+    await expect.poll(() => sumsOf('quiet-sums', 'sum')).toEqual({ a: 3, b: 4 })
+    await daemon.aws('PutItem', { TableName: 'quiet', Item: { id: { S: 'c' }, amount: { N: '5' } } })
+    await expect.poll(() => sumsOf('quiet-sums', 'sum')).toEqual({ a: 3, b: 4, c: 5 })
+    // The stream that brought the items is the daemon's own, and closed.
+    const { streams } = await daemon.v1<{ streams: { name: string }[] }>('GET', 'streams')
+    expect(streams.map(({ name }) => name)).not.toContain('feed:quiet:table-quiet')
+  })
+
+  it('counts every write once beside random writes and splits', async () => {
+    await tables('busy')
+    await fill('busy')
+    let isOver = false
+    const writers = [1, 2, 3].map((seed) => write('busy', seed, () => isOver))
+    await deploy(sumsModule('busy'))
+    await split('busy')
+    await split('busy')
+    await expect.poll(() => lagOf(groupsOf('busy')[0]!), { timeout: 60_000 }).toBe(0)
+    await split('busy')
+    isOver = true
+    await Promise.all(writers)
+    await settled('busy', groupsOf('busy'))
+    await expectSums('busy')
+  })
+
+  it.each(feedPoints.flatMap((point) => (point === 'feed:closed' ? [[point, 1]] : [1, 2, 3].map((n) => [point, n]))))(
+    'loses and repeats nothing when the daemon is killed at %s, time %i',
+    async (point, count) => {
+      const name = `killed-${String(point).replace(':', '-')}-${count}`
+      await tables(name)
+      await fill(name)
+      await daemon.stop()
+      await start(`${point}:${count}`)
+      let isOver = false
+      const writer = write(name, 5, () => isOver)
+      await deploy(sumsModule(name)).catch(() => {})
+      await split(name).catch(() => {})
+      await daemon.exited
+      await start()
+      const { pipelines } = await daemon.v1<{ pipelines: { name: string }[] }>('GET', 'pipelines')
+      if (!pipelines.some((each) => each.name === name)) await deploy(sumsModule(name))
+      await split(name)
+      isOver = true
+      await writer
+      await settled(name, groupsOf(name))
+      await expectSums(name)
+      await daemon.v1('DELETE', `pipelines/${name}`)
+    },
+    120_000,
+  )
+})
