@@ -27,6 +27,7 @@ export {
   type FileFormat,
   type FileRecord,
   type FileSinkOptions,
+  type FilesOptions,
   Flow,
   file,
   files,

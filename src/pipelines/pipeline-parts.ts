@@ -7,7 +7,7 @@ import type { CommittedFile, Outbox, OutboxView, SinkSurroundings } from '../sin
 import type { Storage } from '../storage/index.js'
 import type { KeySchema } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
-import type { Feeder } from './feeds/index.js'
+import type { Feeder, FeedProgress } from './feeds/index.js'
 import type { ParkedLimits } from './parked-index.js'
 import type { PipelineState } from './pipeline-lifecycle.js'
 import type { Bounded, Failure, OutboxRow } from './rows.js'
@@ -66,8 +66,11 @@ export interface PipelineView {
   readonly createdAt: number
   /** How many modules it has had. */
   readonly revision: number
-  /** Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed. */
-  readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
+  /**
+   * Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed; of files, while it
+   * runs, the bytes.
+   */
+  readonly bounded?: Bounded & { readonly passed: number; readonly all: number; readonly files?: FeedProgress }
   readonly steps: readonly { readonly kind: string; readonly name?: string; readonly rowsIn: number }[]
   readonly barrier: { readonly inFlight: boolean; readonly committed: number; readonly secondsLast: number }
   readonly tasks: number

@@ -8,7 +8,7 @@ import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
 import { type CommittedFile, FileSink, rowsOfOutbox, sinkPath, tableGone } from '../sinks/index.js'
 import type { KeySchema } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
-import { attached, boundsOf, checkNotReserved, passedOf, type RunBounds, runPlan } from './bounded-run.js'
+import { attached, boundsOf, checkNotReserved, checkRange, passedOf, type RunBounds, runPlan } from './bounded-run.js'
 import { closeFeeds, createFeeds, type FeedRooms, feedersOf, feedGone, newGroupsOf } from './feeds/index.js'
 import { ModuleFiles } from './module-files.js'
 import {
@@ -175,7 +175,7 @@ export class Pipelines {
       checkNotReserved(plan.name)
       // The same module again is no change: a deploy whose answer was lost may be repeated.
       if (present?.row.module === deploy.module) return present.view()
-      checkRunnable(plan)
+      checkRunnable(plan, { isBounded: false })
       if (present) {
         deploy.plan = plan
         return await this.#redeploy(present, plan, { module: deploy.module, bundle, start })
@@ -213,7 +213,8 @@ export class Pipelines {
       this.#checkName(plan.name)
       const present = this.#pipelines.get(plan.name)
       if (present && present.state !== 'finished') return attached(present, deploy.module, bounds).view()
-      checkRunnable(plan)
+      checkRunnable(plan, { isBounded: true })
+      checkRange(plan, bounds)
       if (present) await this.#deleteFinished(present)
       this.#checkRoom(plan)
       deploy.plan = plan
@@ -316,7 +317,7 @@ export class Pipelines {
       killPoint('pipeline:redeploying')
       await this.#checkParked(older.row, plan)
       const outboxes = await redeployOutboxes(older.row, plan, this.#options)
-      const feeds = await createFeeds(this.#options.log, plan, carried, older.row)
+      const feeds = await createFeeds(this.#options, plan, carried, older.row)
       const row = redeployedRow(older.row, plan, newer.module, [...carried, ...feeds], outboxes)
       await this.#storeRedeploy(older.row, row, newer, outboxes)
       killPoint('pipeline:redeployed')
@@ -375,10 +376,7 @@ export class Pipelines {
       else await commit.submit({ rows, essential: true })
     } catch (error) {
       await closeOutboxes(log, Object.values(added))
-      await closeFeeds(
-        log,
-        newSources.map(({ stream }) => stream),
-      )
+      await closeFeeds(log, newSources)
       throw error
     }
   }
@@ -395,7 +393,7 @@ export class Pipelines {
     const id = counters.take('pipeline')
     const files = await this.#createFiles(plan)
     const outboxes = await createOutboxes(log, plan)
-    const feeds = await createFeeds(log, plan, read)
+    const feeds = await createFeeds(this.#options, plan, read)
     const sources = [...read, ...feeds]
     const row: PipelineRow = {
       id,
@@ -420,10 +418,7 @@ export class Pipelines {
       await groups.createAll(wanted, { kind: 'pipeline', rows })
     } catch (error) {
       await closeOutboxes(log, Object.values(outboxes))
-      await closeFeeds(
-        log,
-        feeds.map(({ stream }) => stream),
-      )
+      await closeFeeds(log, feeds)
       throw error
     }
     const pipeline = this.#make(row)
@@ -496,7 +491,7 @@ export class Pipelines {
         const group = groups.group(name)
         if (!group) return
         await groups.delete(name)
-        await closeFeeds(log, [group.stream])
+        await closeFeeds(log, [group])
         await commit.submit({ rows: [feedGone(row.id, group.stream)], essential: true })
       },
       dropOutbox: async (outbox) => {
@@ -561,10 +556,7 @@ export class Pipelines {
     const names = [...[...row.sources, ...outboxes].map(({ group }) => group), ...(row.dropped?.groups ?? [])]
     for (const group of names) if (groups.group(group)) await groups.delete(group)
     await closeOutboxes(log, outboxes)
-    await closeFeeds(
-      log,
-      row.sources.map(({ stream }) => stream),
-    )
+    await closeFeeds(log, row.sources)
     for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked, Family.feed])
       await removeRows(rowsWith(family, row.id), { storage, commit })
     const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))

@@ -30,6 +30,8 @@ export interface SourceRow {
    * source of the same node reads on in the table's change log; or with the lines of files.
    */
   readonly feed?: 'snapshot' | 'files'
+  /** Of files: their paths, in the order in which they are read. */
+  readonly files?: readonly string[]
 }
 
 /** What a sink that goes outside has, see outboxes.ts. */

@@ -27,7 +27,7 @@ import {
   workOf,
 } from './barrier-commit.js'
 import { EventTimes } from './event-times.js'
-import type { Feeder } from './feeds/index.js'
+import type { Feeder, FeedProgress } from './feeds/index.js'
 import type { PipelineRow } from './rows.js'
 import type { RunParking } from './run-parking.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
@@ -193,6 +193,13 @@ export class PipelineRun {
     )
       return false
     return this.#epochBytes < limits.epochBytesMax
+  }
+
+  /** Bytes of its source files that were read, and all; undefined where there are none, or nothing is known yet. */
+  get files(): FeedProgress | undefined {
+    const known = this.#options.feeders.flatMap(({ progress }) => progress ?? [])
+    if (known.length === 0) return undefined
+    return { read: known.reduce((sum, { read }) => sum + read, 0), all: known.reduce((sum, { all }) => sum + all, 0) }
   }
 
   get taskCount(): number {

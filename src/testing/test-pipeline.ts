@@ -1,6 +1,6 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Duration, Source } from '../operators/index.js'
-import { durationMs, type NodeId, type PipelinePlan, planOf, type SourcePlan } from '../operators/plan/index.js'
+import { durationMs, type NodeId, type PipelinePlan, planOf, sourceLabel } from '../operators/plan/index.js'
 import { StepError } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { KeySchema } from '../tables/values/index.js'
@@ -80,7 +80,7 @@ export class TestPipeline {
     source: string | Source<unknown, unknown>,
     ...inputs: readonly (TestRecord | TestChange)[]
   ): Promise<void> {
-    const name = typeof source === 'string' ? source : nameOf(source.source)
+    const name = typeof source === 'string' ? source : sourceLabel(source.source)
     for (const input of inputs) this.#append(name, input)
     await this.#run()
   }
@@ -101,7 +101,7 @@ export class TestPipeline {
   #rootsOf(name: string): readonly NodeId[] {
     const sources = this.#plan.nodes.flatMap((node, id) =>
       node.kind === 'source'
-        ? [{ id, name: nameOf(node.source) }]
+        ? [{ id, name: sourceLabel(node.source) }]
         : node.kind === 'through'
           ? [{ id, name: node.stream }]
           : [],
@@ -257,7 +257,6 @@ export class TestPipeline {
 }
 
 /** A source's name: what `push` calls it. */
-const nameOf = (source: SourcePlan): string => (source.kind === 'files' ? source.path : source.name)
 
 /** For messages: what JSON has no form for as text. */
 const plainText = (_name: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)

@@ -1,6 +1,6 @@
 import type { NodeId, PipelinePlan, PlanNode } from './nodes.js'
 import { type DeliveryPlan, type HttpSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
-import type { SourcePlan } from './source-plan.js'
+import { type SourcePlan, sourceLabel } from './source-plan.js'
 
 /** State of a step as it is stored with a pipeline, to compare a later deploy with. */
 export interface StateDescription {
@@ -126,7 +126,7 @@ function describedSink(sink: SinkPlan): SinkDescription {
 export function nodeLabel(node: NodeDescription): string {
   switch (node.kind) {
     case 'source':
-      return `${node.source.kind} ${node.source.kind === 'files' ? node.source.path : node.source.name}`
+      return `${node.source.kind} ${sourceLabel(node.source)}`
     case 'keyed':
       return `${node.operator} ${node.name}`
     case 'sink':

@@ -11,7 +11,8 @@ export {
 export { checkRedeploy, differenceText, diffPlans, type PlanChange, type StateFate, sameSteps } from './difference.js'
 export { type Duration, durationMs, durationText } from './duration.js'
 export type { Sink, Source } from './ends.js'
-export { type FileRecord, type FileSinkOptions, file, files } from './files.js'
+export { type FileSinkOptions, file } from './files.js'
+export { type FileRecord, type FilesOptions, files } from './files-source.js'
 export { Flow, type PipelineStart, pipeline, type ThroughRecord } from './flow.js'
 export {
   type DeduplicateOptions,
@@ -42,7 +43,7 @@ export type {
   UserSinkPlan,
 } from './sink-plan.js'
 export { targetOf } from './sink-plan.js'
-export type { FileFormat, SourcePlan } from './source-plan.js'
+export { type FileFormat, type FilesPlan, type SourcePlan, sourceLabel } from './source-plan.js'
 export type { StateOptions } from './state-plan.js'
 export type { AsyncMapOptions, EventTimeOptions } from './steps.js'
 export { type Item, type StreamKey, stream, type TableSourceOptions, table } from './tables.js'

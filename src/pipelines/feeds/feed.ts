@@ -14,6 +14,12 @@ export interface FeedPart<Cursor> {
   readonly committed?: () => void
 }
 
+/** In bytes. */
+export interface FeedProgress {
+  readonly read: number
+  readonly all: number
+}
+
 /** Bounds of one part. */
 export interface PartBounds {
   readonly recordsMax: number
@@ -30,6 +36,8 @@ export interface Feed<Cursor> {
   readonly start: Cursor
   /** The next part. Throws what stops the pipeline. */
   next(cursor: Cursor, bounds: PartBounds): Promise<FeedPart<Cursor>>
+  /** How many bytes stand before a cursor, and how many there are, where that is known. */
+  progress?(cursor: Cursor): FeedProgress | undefined
   /** Gives back what it has open. */
   close?(): Promise<void>
 }

@@ -2,7 +2,7 @@ import type { Commit, Placement } from '../../commit/index.js'
 import type { Group } from '../../groups/index.js'
 import type { Sequence, ShardedLog, StreamId } from '../../log/index.js'
 import { asMillraceError, type Clock, killPoint, type Timer } from '../../runtime/index.js'
-import type { Feed, FeedPart, PartBounds } from './feed.js'
+import type { Feed, FeedPart, FeedProgress, PartBounds } from './feed.js'
 import { feedRow, type StoredFeed, storedFeed } from './feed-rows.js'
 
 /** Records of one part. */
@@ -39,6 +39,7 @@ export class Feeder<Cursor = unknown> {
   #wake: (() => void) | undefined
   #timer: Timer | undefined
   #ahead: Ahead[] = []
+  #at: Cursor | undefined
 
   constructor(options: FeederOptions<Cursor>) {
     this.#options = options
@@ -51,6 +52,10 @@ export class Feeder<Cursor = unknown> {
         if (!this.#isStopped) onError(error)
       })
       .finally(() => this.#options.feed.close?.())
+  }
+
+  get progress(): FeedProgress | undefined {
+    return this.#at === undefined ? undefined : this.#options.feed.progress?.(this.#at)
   }
 
   async #run(): Promise<void> {
@@ -88,6 +93,7 @@ export class Feeder<Cursor = unknown> {
       records: records.length > 0 ? [{ stream, records, placed }] : [],
     })
     killPoint('feed:committed')
+    this.#at = cursor
     committed?.()
     const bytes = records.reduce((sum, { body, key }) => sum + body.length + key.length, 0)
     const last = placed.at(-1)

@@ -9,6 +9,8 @@ import { sourceName } from '../plan-steps.js'
 import type { PipelineRow, SourceRow } from '../rows.js'
 import { furtherGroup } from '../sources.js'
 import { Feeder } from './feeder.js'
+import { FileFeed } from './file-feed.js'
+import { type FilesFolder, foundFiles } from './found-files.js'
 import { SnapshotFeed } from './snapshot-feed.js'
 
 /** What was brought is thrown away when nothing more of it is needed. */
@@ -20,6 +22,8 @@ export interface FeedRooms {
   readonly commit: Commit
   readonly clock: Clock
   readonly tables: Pick<Tables, 'items'>
+  readonly filesFolder: string
+  readonly filesOutside: boolean
 }
 
 /** What each source of a plan is to be fed with, where it is. */
@@ -32,10 +36,10 @@ function feedOf({ nodes }: PlanDescription, id: NodeId): SourceRow['feed'] {
 
 /**
  * Makes the streams of the feeds that a pipeline, or a newer version of one, needs and does not have. A source that an older
- * version read goes on where it stands, and its table is not read again.
+ * version read goes on where it stands, and its table is not read again. Throws NOT_FOUND where files are not there.
  */
 export async function createFeeds(
-  log: ShardedLog,
+  { log, ...folder }: Pick<FeedRooms, 'log' | 'filesFolder' | 'filesOutside'>,
   plan: PlanDescription,
   sources: readonly SourceRow[],
   older?: PipelineRow,
@@ -47,13 +51,20 @@ export async function createFeeds(
     const feed = feedOf(plan, node)
     const source = sources.find((each) => each.node === node)
     if (feed === undefined || (source && known.has(source.group))) continue
+    const files = await filesOf(plan, node, folder)
     const group = furtherGroup(plan, node, names, `${feed}:`)
     names.add(group)
     const label = [...outboxLabels([sourceName(plan, node)], (each) => isUsed(log, feedName(plan.name, each))).values()]
     const stream = await createInternal(log, feedName(plan.name, label[0] as string), own)
-    made.push({ node, group, stream: stream.id, hashKeyName: source?.hashKeyName, feed })
+    made.push({ node, group, stream: stream.id, hashKeyName: source?.hashKeyName, feed, ...files })
   }
   return made
+}
+
+async function filesOf({ nodes }: PlanDescription, id: NodeId, folder: FilesFolder): Promise<Pick<SourceRow, 'files'>> {
+  const node = nodes[id]
+  if (node?.kind !== 'source' || node.source.kind !== 'files') return {}
+  return { files: await foundFiles(node.source, folder) }
 }
 
 const isUsed = (log: ShardedLog, name: string): boolean => log.streamNamed(name) !== undefined
@@ -68,10 +79,10 @@ export function newGroupsOf(sources: readonly SourceRow[], start: StartPosition)
 }
 
 /** Closes the streams of feeds: their records go as those of deleted streams do. */
-export async function closeFeeds(log: ShardedLog, streams: readonly StreamId[]): Promise<void> {
-  for (const id of streams) {
-    const stream = log.stream(id)
-    if (stream && isFeed(stream) && stream.closedAt === undefined) await log.closeStream(id)
+export async function closeFeeds(log: ShardedLog, sources: readonly { readonly stream: StreamId }[]): Promise<void> {
+  for (const source of sources) {
+    const stream = log.stream(source.stream)
+    if (stream && isFeed(stream) && stream.closedAt === undefined) await log.closeStream(stream.id)
   }
 }
 
@@ -82,6 +93,11 @@ export function feedersOf({ id, plan, sources }: PipelineRow, rooms: FeedRooms):
     if (source.feed === undefined || node?.kind !== 'source') return []
     const group = groupOf(source, rooms)
     const around = { ...rooms, pipeline: id, stream: source.stream, group }
+    if (node.source.kind === 'files') {
+      const { filesFolder: folder, filesOutside: isOutsideAllowed } = rooms
+      const feed = new FileFeed({ plan: node.source, paths: source.files ?? [], folder, isOutsideAllowed })
+      return [new Feeder({ ...around, feed }) as unknown as Feeder]
+    }
     const changes = sources.find((each) => each.node === source.node && each.feed === undefined)
     if (node.source.kind !== 'table' || !changes)
       throw new MillraceError('STORE_CORRUPT', `The pipeline ${plan.name} is stored without the source of a snapshot.`)
