@@ -40,6 +40,7 @@ export {
   type ItemValue,
   type JoinType,
   type JoinWithin,
+  type KafkaSinkOptions,
   type KafkaSinkRecord,
   KeyedFlow,
   type KeyValue,

@@ -8,8 +8,8 @@ import type {
   ClusterOptions,
   KafkaAdmin,
   KafkaCluster,
-  KafkaMessage,
   KafkaProducerClient,
+  ProducedMessage,
 } from './types.js'
 
 /** Loaded with the first cluster: a daemon without bridges starts without it. */
@@ -82,7 +82,7 @@ class KafkajsProducer implements KafkaProducerClient {
     this.#sockets = sockets
   }
 
-  async send(topic: string, messages: readonly KafkaMessage[], compression: 'none' | 'gzip'): Promise<void> {
+  async send(topic: string, messages: readonly ProducedMessage[], compression: 'none' | 'gzip'): Promise<void> {
     if (!this.#usable)
       throw new MillraceError(
         'INTERNAL',

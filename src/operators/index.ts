@@ -10,6 +10,7 @@ export type {
   TableJoinType,
   TablesJoinOptions,
 } from './joins/index.js'
+export { type KafkaEntry, kafkaMessageOf, kafkaResultOf } from './kafka-entry.js'
 export { kept as plain } from './kept.js'
 export {
   type ListState,
@@ -57,6 +58,7 @@ export {
   type HttpSinkPlan,
   http,
   type Item,
+  type KafkaSinkOptions,
   type KafkaSinkRecord,
   KeyedFlow,
   kafka,

@@ -6,6 +6,7 @@ import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import { type Deliverer, HttpDeliverer, Outbox, storedOutbox } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { WorkerPool } from '../workers/index.js'
+import { type KafkaAccess, KafkaDeliverer } from './kafka-deliverer.js'
 import type { OutboxRow, PipelineRow } from './rows.js'
 import { UserDeliverer } from './user-deliverer.js'
 
@@ -116,6 +117,7 @@ export interface OutboxSurroundings {
   readonly logger: Logger
   readonly idOf: (sequence: number) => string
   readonly limits: { readonly outboxBytesMax: number }
+  readonly kafka: KafkaAccess
 }
 
 /** The outboxes of a pipeline as its last commit left them, by the nodes of their sinks. */
@@ -154,12 +156,18 @@ export async function openOutboxes(
 function delivererOf(
   pipeline: string,
   node: NodeId,
-  { delivery, target, http }: OutsideSink,
-  { clock, workers }: OutboxSurroundings,
+  { delivery, target, http, kafka }: OutsideSink,
+  { clock, workers, kafka: access }: OutboxSurroundings,
   file: string,
 ): Deliverer {
   const { timeoutMs, batchMax } = delivery
   if (http) return new HttpDeliverer({ ...http, url: target, isSingle: batchMax === 1, timeoutMs }, clock)
+  if (kafka) {
+    const { compression } = kafka
+    const brokers = kafka.brokers.length > 0 ? kafka.brokers : access.brokers
+    const topic = access.open({ topic: target, brokers, compression, clientId: `millrace-${pipeline}` })
+    return new KafkaDeliverer(topic, access, clock, timeoutMs)
+  }
   return new UserDeliverer({ workers, clock, timeoutMs, sink: { file, label: pipeline, node } })
 }
 

@@ -51,6 +51,7 @@ export interface PipelinesOptions extends PipelineSurroundings {
   readonly groups: Groups
   /** The event id of a sequence number. */
   readonly idOf: OutboxSurroundings['idOf']
+  readonly kafka: OutboxSurroundings['kafka']
   readonly random: () => number
   readonly tables: {
     schema(name: string): KeySchema | undefined
@@ -175,7 +176,7 @@ export class Pipelines {
       checkNotReserved(plan.name)
       // The same module again is no change: a deploy whose answer was lost may be repeated.
       if (present?.row.module === deploy.module) return present.view()
-      checkRunnable(plan, { isBounded: false })
+      checkRunnable(plan, { isBounded: false, ...this.#options.kafka })
       if (present) {
         deploy.plan = plan
         return await this.#redeploy(present, plan, { module: deploy.module, bundle, start })
@@ -213,7 +214,7 @@ export class Pipelines {
       this.#checkName(plan.name)
       const present = this.#pipelines.get(plan.name)
       if (present && present.state !== 'finished') return attached(present, deploy.module, bounds).view()
-      checkRunnable(plan, { isBounded: true })
+      checkRunnable(plan, { isBounded: true, ...this.#options.kafka })
       checkRange(plan, bounds)
       if (present) await this.#deleteFinished(present)
       this.#checkRoom(plan)

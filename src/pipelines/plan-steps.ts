@@ -78,13 +78,18 @@ export function stageLabel({ nodes }: PlanDescription, stages: Stages, stage: nu
 }
 
 /** Throws PIPELINE_INVALID for a plan that cannot be cut into stages, or cannot be run so. */
-export function checkRunnable(plan: PlanDescription, { isBounded }: { readonly isBounded: boolean }): void {
+export function checkRunnable(
+  plan: PlanDescription,
+  { isBounded, brokers }: { readonly isBounded: boolean; readonly brokers: readonly string[] },
+): void {
   stagesOf(plan.nodes)
   plan.nodes.forEach((node, id) => {
-    if (node.kind === 'sink' && node.sink.kind === 'kafka')
-      throw new MillraceError('PIPELINE_INVALID', `Step ${id} of ${plan.name} (sink): Kafka sinks are not run yet.`, {
-        remedy: 'Send to a stream and bridge it: millrace bridges create.',
-      })
+    if (node.kind === 'sink' && node.sink.kafka && node.sink.kafka.brokers.length + brokers.length === 0)
+      throw new MillraceError(
+        'PIPELINE_INVALID',
+        `Step ${id} of ${plan.name} (sink): no broker is known for the Kafka topic ${node.sink.target}.`,
+        { remedy: "Name them in the configuration (kafka.brokers), or in the sink: { brokers: 'host:9092' }." },
+      )
     if (node.kind === 'source' && node.source.kind === 'files' && !isBounded)
       throw new MillraceError(
         'PIPELINE_INVALID',

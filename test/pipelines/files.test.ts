@@ -163,7 +163,7 @@ describe('files as a source', () => {
     expect(output('bad.ndjson')).toEqual([1, 2, 3, 4])
   })
 
-  it.each([
+  it.each<[string, string | Buffer, RegExp, object?]>([
     ['a field too many', 'id,n\na,1\nb,2,3\n', /^Line 3 of .* it has 3 fields, and the first line names 2/],
     ['a key that is missing', 'id,n\n', /./, { key: 'nothing' }],
     ['a time that is none', 'id,n\na,tomorrow\n', /^Line 2 of .* its n is no time/, { time: 'n' }],

@@ -1,5 +1,5 @@
 import type { NodeId, PipelinePlan, PlanNode } from './nodes.js'
-import { type DeliveryPlan, type HttpSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
+import { type DeliveryPlan, type HttpSinkPlan, type KafkaSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
 import { type SourcePlan, sourceLabel } from './source-plan.js'
 
 /** State of a step as it is stored with a pipeline, to compare a later deploy with. */
@@ -20,6 +20,7 @@ export interface SinkDescription {
   /** How results leave the outbox of an HTTP sink or a user's own. */
   readonly delivery?: DeliveryPlan
   readonly http?: Pick<HttpSinkPlan, 'method' | 'headers' | 'format'>
+  readonly kafka?: Pick<KafkaSinkPlan, 'brokers' | 'compression'>
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
@@ -103,6 +104,10 @@ function describedSink(sink: SinkPlan): SinkDescription {
   if (kind === 'http') {
     const { method, headers, format, delivery } = sink
     return { kind, target, delivery, http: { method, headers, format } }
+  }
+  if (kind === 'kafka') {
+    const { brokers, compression, delivery } = sink
+    return { kind, target, delivery, kafka: { brokers, compression } }
   }
   if (kind !== 'file') return { kind, target }
   const { format, columns, roll } = sink

@@ -14,6 +14,7 @@ export type { Sink, Source } from './ends.js'
 export { type FileSinkOptions, file } from './files.js'
 export { type FileRecord, type FilesOptions, files } from './files-source.js'
 export { Flow, type PipelineStart, pipeline, type ThroughRecord } from './flow.js'
+export { type KafkaSinkOptions, type KafkaSinkRecord, kafka } from './kafka-sink.js'
 export {
   type DeduplicateOptions,
   type DistinctOptions,
@@ -28,8 +29,6 @@ export {
   type DeliveryOptions,
   type HttpSinkOptions,
   http,
-  type KafkaSinkRecord,
-  kafka,
   sink,
   type UserSink,
 } from './outside-sinks.js'

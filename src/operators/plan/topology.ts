@@ -22,7 +22,9 @@ export function nodeDetail(node: NodeDescription): string {
       return parts.filter((part) => part !== undefined).join('; ')
     }
     case 'sink':
-      return node.sink.format === 'csv' ? 'csv' : ''
+      return [node.sink.format === 'csv' ? 'csv' : '', node.sink.delivery ? 'at least once' : '']
+        .filter(Boolean)
+        .join(', ')
     default:
       return ''
   }
