@@ -317,7 +317,8 @@ export class RunTasks {
       onRead,
       onError: (error) => onError(error, position.shard),
       onCaughtUp,
-      idleMs: () => (times.isAsked ? idleMs : undefined),
+      // Where event time stands still, nothing may run ahead of it.
+      idleMs: () => (times.isAsked && endsTime ? idleMs : undefined),
       isIdle:
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
@@ -336,7 +337,12 @@ export class RunTasks {
     const exits = this.#exitsOf(stage.exits)
     const listener = listen(() => entry)
     const range = { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } }
-    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored, range), until, isEnded: position.ended }
+    const opened = {
+      ...this.#open(stage.id, 0, exits, hashKeyName, restored, range),
+      until,
+      holdsTime: !endsTime,
+      isEnded: position.ended,
+    }
     const handle = workers.open(opened, listener)
     const entry: RunTask = {
       label: `the task of shard ${position.shard}`,

@@ -131,6 +131,7 @@ export class HostedTask {
       restored,
       isEnded,
       until,
+      holdsTime,
       isNew,
       timersMax,
       creditRows,
@@ -150,6 +151,7 @@ export class HostedTask {
       restored,
       isEnded,
       until,
+      holdsTime,
       isNew,
       bounds: {
         stateBytesMax: () => this.#stateBytesMax(),

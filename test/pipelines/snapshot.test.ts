@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -75,7 +75,7 @@ async function sumsOf(TableName: string, attribute: string): Promise<Record<stri
 let number = 0
 async function deploy(source: string): Promise<unknown> {
   const path = join(folder, `module-${number++}.ts`)
-  writeFileSync(path, `import { pipeline, stream, table } from 'millrace'\n${source}`)
+  writeFileSync(path, `import { file, pipeline, stream, table, tumbling } from 'millrace'\n${source}`)
   return daemon.v1('POST', 'pipelines', { bundle: await bundleModule(path) })
 }
 const lagOf = async (group: string) => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag
@@ -191,6 +191,65 @@ describe('a table with its snapshot as a source', () => {
     // The stream that brought the items is the daemon's own, and closed.
     const { streams } = await daemon.v1<{ streams: { name: string }[] }>('GET', 'streams')
     expect(streams.map(({ name }) => name)).not.toContain('feed:quiet:table-quiet')
+  })
+
+  it('loses no item to event time: it stands still until the items are read, whatever their order', async () => {
+    await table('timed')
+    const hours = 40
+    for (let i = 0; i < hours; i++)
+      await daemon.aws('PutItem', {
+        TableName: 'timed',
+        Item: { id: { S: `item-${i}` }, at: { N: String(i * 3_600_000) } },
+      })
+    await deploy(`
+      export default pipeline('timed')
+        .from(table<{ id: string; at: number }>('timed', { snapshot: true }))
+        .eventTime((change) => change.new?.at ?? 0)
+        .keyBy(() => 'all')
+        .window(tumbling('1h'))
+        .count('perHour')
+        .to(file('timed.ndjson', ({ start, value }) => ({ start, value })))`)
+    await settled('timed', [groupsOf('timed')[0]!])
+    // The first change behind them lets time go on.
+    await daemon.aws('PutItem', {
+      TableName: 'timed',
+      Item: { id: { S: 'now' }, at: { N: String(hours * 3_600_000) } },
+    })
+    const windows = () =>
+      readFileSync(join(data, 'files', 'timed.ndjson'), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as { start: number; value: number })
+    const expected = Array.from({ length: hours }, (_, i) => ({ start: i * 3_600_000, value: 1 }))
+    await expect.poll(() => windows().sort((a, b) => a.start - b.start), { timeout: 30_000 }).toEqual(expected)
+  })
+
+  it('a bounded run reads the items as they are, to an end', async () => {
+    await table('ended')
+    await table('ended-sums')
+    for (const [id, amount] of [
+      ['a', 1],
+      ['b', 2],
+      ['a', 3],
+    ] as const)
+      await daemon.aws('PutItem', { TableName: 'ended', Item: { id: { S: id }, amount: { N: String(amount) } } })
+    const path = join(folder, 'ended.ts')
+    writeFileSync(
+      path,
+      `import { pipeline, table, tumbling } from 'millrace'
+      export default pipeline('ended')
+        .from(table<{ id: string; amount: number }>('ended', { snapshot: true }))
+        .eventTime((change) => change.new?.amount ?? 0)
+        .keyByPartition().window(tumbling('1s')).sum('amount', (change) => change.new?.amount ?? 0)
+        .to(table('ended-sums', ({ value }, key) => ({ id: key.id, sum: value })))`,
+    )
+    const bundle = await bundleModule(path)
+    await expect(daemon.v1('POST', 'pipeline-runs', { bundle, from: 1 })).rejects.toThrow(/no range/)
+    await daemon.v1('POST', 'pipeline-runs', { bundle })
+    await expect
+      .poll(async () => (await daemon.v1<{ state: string }>('GET', 'pipelines/ended.run')).state, { timeout: 30_000 })
+      .toBe('finished')
+    expect(await sumsOf('ended-sums', 'sum')).toEqual({ a: 3, b: 2 })
   })
 
   it('counts every write once beside random writes and splits', async () => {
