@@ -252,6 +252,70 @@ describe('a table with its snapshot as a source', () => {
     expect(await sumsOf('ended-sums', 'sum')).toEqual({ a: 3, b: 2 })
   })
 
+  it('goes on over a redeploy in its midst, a source that is added brings its items, and one that is left out leaves nothing', async () => {
+    for (const name of ['first', 'second']) {
+      await table(name, true)
+      await fill(name)
+    }
+    await table('both')
+    const module = (sources: readonly string[], step = 'amounts') => `
+      interface Line { id: string; amount: number }
+      const both = pipeline('both')
+      const flows = [${sources.map((name) => `both.from(table<Line>('${name}', { snapshot: true }))`).join(', ')}]
+      const flow = flows.length > 1 ? flows[0].merge(...flows.slice(1)) : flows[0]
+      export default flow.keyBy((change) => String(change.keys.id))
+        .sum('${step}', (change) => (change.new?.amount ?? 0) - (change.old?.amount ?? 0))
+        .to(table('both', (sum, id) => ({ id, sum })))`
+    await deploy(module(['first']))
+    await deploy(module(['first', 'second']))
+    await deploy(module(['second', 'first']))
+    const groups = async () =>
+      (await daemon.v1<{ groups: { name: string; lag: number }[] }>('GET', 'groups')).groups.filter(({ name }) =>
+        name.startsWith('pipeline:both'),
+      )
+    await expect.poll(async () => (await groups()).map(({ lag }) => lag), { timeout: 60_000 }).toEqual([0, 0, 0, 0])
+    const [first, second] = [await sumsOf('first', 'amount'), await sumsOf('second', 'amount')]
+    const sums = Object.fromEntries(Object.entries(first).map(([id, sum]) => [id, sum + second[id]!]))
+    await expect.poll(() => sumsOf('both', 'sum'), { timeout: 30_000 }).toEqual(sums)
+    await deploy(module(['second'], 'ofSecond'))
+    await expect.poll(async () => (await groups()).length, { timeout: 30_000 }).toBe(2)
+    await daemon.aws('PutItem', {
+      TableName: 'second',
+      Item: { id: { S: 'new' }, line: { N: '1' }, amount: { N: '5' } },
+    })
+    await expect.poll(() => sumsOf('both', 'sum'), { timeout: 30_000 }).toEqual({ ...sums, new: 5 })
+    await daemon.v1('DELETE', 'pipelines/both')
+    expect(await groups()).toEqual([])
+    const { streams } = await daemon.v1<{ streams: { name: string; closedAt?: unknown }[] }>(
+      'GET',
+      'streams?internal=true',
+    )
+    expect(streams.filter(({ name, closedAt }) => name.startsWith('feed:both') && closedAt === undefined)).toEqual([])
+  })
+
+  it('parks an item that a step cannot take, and the changes of its key behind it', async () => {
+    await table('poison')
+    await table('poison-sums')
+    for (const id of ['a', 'bad', 'c'])
+      await daemon.aws('PutItem', { TableName: 'poison', Item: { id: { S: id }, amount: { N: '1' } } })
+    await deploy(`
+      export default pipeline('poison')
+        .from(table<{ id: string; amount: number }>('poison', { snapshot: true }))
+        .keyBy((change) => String(change.keys.id))
+        .sum('amount', (change, id) => {
+          if (id === 'bad') throw new Error('cannot')
+          return (change.new?.amount ?? 0) - (change.old?.amount ?? 0)
+        })
+        .to(table('poison-sums', (sum, id) => ({ id, sum })))`)
+    const parked = async () =>
+      (await daemon.v1<{ parked: { records: number } }>('GET', 'pipelines/poison')).parked.records
+    await expect.poll(parked, { timeout: 60_000 }).toBe(1)
+    await daemon.aws('PutItem', { TableName: 'poison', Item: { id: { S: 'bad' }, amount: { N: '2' } } })
+    await daemon.aws('PutItem', { TableName: 'poison', Item: { id: { S: 'a' }, amount: { N: '4' } } })
+    await expect.poll(() => sumsOf('poison-sums', 'sum'), { timeout: 60_000 }).toEqual({ a: 4, c: 1 })
+    await expect.poll(parked, { timeout: 60_000 }).toBe(2)
+  })
+
   it('counts every write once beside random writes and splits', async () => {
     await tables('busy')
     await fill('busy')
