@@ -162,7 +162,7 @@ export class PipelineRun {
     this.#stopListening = options.sources.map(({ row }) => options.log.onChange(row.stream, () => this.#pump()))
     this.#follow()
     void this.#awaitFiles()
-    for (const feeder of options.feeders) feeder.start((error) => this.#failAs(asMillraceError(error), undefined))
+    for (const feeder of options.feeders) feeder.start((error) => this.#failCommit(error))
   }
 
   /** The barrier that is under way: sent, or being committed. */

@@ -1,6 +1,13 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Duration, Source } from '../operators/index.js'
-import { durationMs, type NodeId, type PipelinePlan, planOf, sourceLabel } from '../operators/plan/index.js'
+import {
+  durationMs,
+  type FilesPlan,
+  type NodeId,
+  type PipelinePlan,
+  planOf,
+  sourceLabel,
+} from '../operators/plan/index.js'
 import { StepError } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { KeySchema } from '../tables/values/index.js'
@@ -93,7 +100,9 @@ export class TestPipeline {
         this.#memory.append(root, changeRecord(name, this.#schema(name), input as TestChange, this.now))
         continue
       }
-      const { key = name, value, time = this.now } = input as TestRecord
+      const { value, ...given } = input as TestRecord
+      const found = node?.kind === 'source' && node.source.kind === 'files' ? columnsOf(node.source, value) : {}
+      const { key = name, time = this.now } = { ...found, ...given }
       this.#memory.append(root, streamRecord(key, JSON.stringify(value) ?? 'null', time))
     }
   }
@@ -260,3 +269,13 @@ export class TestPipeline {
 
 /** For messages: what JSON has no form for as text. */
 const plainText = (_name: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)
+
+/** Key and time of a line of a file, where the source names their columns. */
+function columnsOf({ key, time }: FilesPlan, value: unknown): Pick<TestRecord, 'key' | 'time'> {
+  const line = (value ?? {}) as Readonly<Record<string, unknown>>
+  const at = time === undefined ? undefined : line[time]
+  return {
+    ...(key === undefined ? {} : { key: String(line[key]) }),
+    ...(at === undefined ? {} : { time: typeof at === 'number' ? at : Date.parse(String(at)) }),
+  }
+}

@@ -293,26 +293,30 @@ describe('a table with its snapshot as a source', () => {
     expect(streams.filter(({ name, closedAt }) => name.startsWith('feed:both') && closedAt === undefined)).toEqual([])
   })
 
-  it('parks an item that a step cannot take, and the changes of its key behind it', async () => {
-    await table('poison')
-    await table('poison-sums')
+  it.each([
+    ['throws', "throw new Error('cannot')"],
+    ['ends its thread', 'process.exit(3)'],
+  ])('parks an item at which a step %s, and the changes of its key behind it', async (what, fault) => {
+    const name = `poison-${what.slice(0, 4)}`
+    await table(name)
+    await table(`${name}-sums`)
     for (const id of ['a', 'bad', 'c'])
-      await daemon.aws('PutItem', { TableName: 'poison', Item: { id: { S: id }, amount: { N: '1' } } })
+      await daemon.aws('PutItem', { TableName: name, Item: { id: { S: id }, amount: { N: '1' } } })
     await deploy(`
-      export default pipeline('poison')
-        .from(table<{ id: string; amount: number }>('poison', { snapshot: true }))
+      export default pipeline('${name}')
+        .from(table<{ id: string; amount: number }>('${name}', { snapshot: true }))
         .keyBy((change) => String(change.keys.id))
         .sum('amount', (change, id) => {
-          if (id === 'bad') throw new Error('cannot')
+          if (id === 'bad') ${fault}
           return (change.new?.amount ?? 0) - (change.old?.amount ?? 0)
         })
-        .to(table('poison-sums', (sum, id) => ({ id, sum })))`)
+        .to(table('${name}-sums', (sum, id) => ({ id, sum })))`)
     const parked = async () =>
-      (await daemon.v1<{ parked: { records: number } }>('GET', 'pipelines/poison')).parked.records
+      (await daemon.v1<{ parked: { records: number } }>('GET', `pipelines/${name}`)).parked.records
     await expect.poll(parked, { timeout: 60_000 }).toBe(1)
-    await daemon.aws('PutItem', { TableName: 'poison', Item: { id: { S: 'bad' }, amount: { N: '2' } } })
-    await daemon.aws('PutItem', { TableName: 'poison', Item: { id: { S: 'a' }, amount: { N: '4' } } })
-    await expect.poll(() => sumsOf('poison-sums', 'sum'), { timeout: 60_000 }).toEqual({ a: 4, c: 1 })
+    await daemon.aws('PutItem', { TableName: name, Item: { id: { S: 'bad' }, amount: { N: '2' } } })
+    await daemon.aws('PutItem', { TableName: name, Item: { id: { S: 'a' }, amount: { N: '4' } } })
+    await expect.poll(() => sumsOf(`${name}-sums`, 'sum'), { timeout: 60_000 }).toEqual({ a: 4, c: 1 })
     await expect.poll(parked, { timeout: 60_000 }).toBe(2)
   })
 
