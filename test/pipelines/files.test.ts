@@ -53,8 +53,7 @@ function moduleOf(source: string): string {
 const run = async (source: string, bounds: object = {}) =>
   daemon.v1<View>('POST', 'pipeline-runs', { bundle: await bundleModule(moduleOf(source)), ...bounds })
 const show = (name: string) => daemon.v1<View>('GET', `pipelines/${name}`)
-const stateOf = (name: string, state: string) =>
-  expect.poll(async () => (await show(name)).state, { timeout: 60_000 }).toBe(state)
+const stateOf = (name: string, state: string) => expect.poll(async () => (await show(name)).state).toBe(state)
 const write = (name: string, content: string | Buffer) => writeFileSync(join(input, name), content)
 const output = (name: string): unknown[] =>
   readFileSync(join(data, 'files', name), 'utf8')
@@ -144,7 +143,6 @@ describe('files as a source', () => {
       )
       expect([...last.values()].reduce((sum, each) => sum + each, 0)).toBe(n)
     },
-    120_000,
   )
 
   it('stops at a malformed line, names it, and goes on behind the lines before when it is mended', async () => {

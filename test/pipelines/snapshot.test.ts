@@ -81,9 +81,9 @@ async function deploy(source: string): Promise<unknown> {
 const lagOf = async (group: string) => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag
 const settled = async (name: string, groups: readonly string[]) => {
   await expect
-    .poll(async () => (await daemon.v1<{ tasks: number }>('GET', `pipelines/${name}`)).tasks, { timeout: 60_000 })
+    .poll(async () => (await daemon.v1<{ tasks: number }>('GET', `pipelines/${name}`)).tasks)
     .toBeGreaterThan(0)
-  for (const group of groups) await expect.poll(() => lagOf(group), { timeout: 60_000 }).toBe(0)
+  for (const group of groups) await expect.poll(() => lagOf(group)).toBe(0)
 }
 
 /** A generator of numbers that can be repeated. */
@@ -144,8 +144,8 @@ const sumsModule = (name: string) => `
 
 async function expectSums(name: string): Promise<void> {
   const expected = await sumsOf(name, 'amount')
-  await expect.poll(() => sumsOf(`${name}-moved`, 'sum'), { timeout: 30_000 }).toEqual(expected)
-  await expect.poll(() => sumsOf(`${name}-inPlace`, 'sum'), { timeout: 30_000 }).toEqual(expected)
+  await expect.poll(() => sumsOf(`${name}-moved`, 'sum')).toEqual(expected)
+  await expect.poll(() => sumsOf(`${name}-inPlace`, 'sum')).toEqual(expected)
   const present = (await itemsOf(name)).map(({ id, line }) => [`${id!.S} ${line!.N}`, 1])
   expect(await sumsOf(`${name}-present`, 'sum')).toEqual(Object.fromEntries(present.sort()))
 }
@@ -221,7 +221,7 @@ describe('a table with its snapshot as a source', () => {
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as { start: number; value: number })
     const expected = Array.from({ length: hours }, (_, i) => ({ start: i * 3_600_000, value: 1 }))
-    await expect.poll(() => windows().sort((a, b) => a.start - b.start), { timeout: 30_000 }).toEqual(expected)
+    await expect.poll(() => windows().sort((a, b) => a.start - b.start)).toEqual(expected)
   })
 
   it('a bounded run reads the items as they are, to an end', async () => {
@@ -247,7 +247,7 @@ describe('a table with its snapshot as a source', () => {
     await expect(daemon.v1('POST', 'pipeline-runs', { bundle, from: 1 })).rejects.toThrow(/no range/)
     await daemon.v1('POST', 'pipeline-runs', { bundle })
     await expect
-      .poll(async () => (await daemon.v1<{ state: string }>('GET', 'pipelines/ended.run')).state, { timeout: 30_000 })
+      .poll(async () => (await daemon.v1<{ state: string }>('GET', 'pipelines/ended.run')).state)
       .toBe('finished')
     expect(await sumsOf('ended-sums', 'sum')).toEqual({ a: 3, b: 2 })
   })
@@ -273,17 +273,17 @@ describe('a table with its snapshot as a source', () => {
       (await daemon.v1<{ groups: { name: string; lag: number }[] }>('GET', 'groups')).groups.filter(({ name }) =>
         name.startsWith('pipeline:both'),
       )
-    await expect.poll(async () => (await groups()).map(({ lag }) => lag), { timeout: 60_000 }).toEqual([0, 0, 0, 0])
+    await expect.poll(async () => (await groups()).map(({ lag }) => lag)).toEqual([0, 0, 0, 0])
     const [first, second] = [await sumsOf('first', 'amount'), await sumsOf('second', 'amount')]
     const sums = Object.fromEntries(Object.entries(first).map(([id, sum]) => [id, sum + second[id]!]))
-    await expect.poll(() => sumsOf('both', 'sum'), { timeout: 30_000 }).toEqual(sums)
+    await expect.poll(() => sumsOf('both', 'sum')).toEqual(sums)
     await deploy(module(['second'], 'ofSecond'))
-    await expect.poll(async () => (await groups()).length, { timeout: 30_000 }).toBe(2)
+    await expect.poll(async () => (await groups()).length).toBe(2)
     await daemon.aws('PutItem', {
       TableName: 'second',
       Item: { id: { S: 'new' }, line: { N: '1' }, amount: { N: '5' } },
     })
-    await expect.poll(() => sumsOf('both', 'sum'), { timeout: 30_000 }).toEqual({ ...sums, new: 5 })
+    await expect.poll(() => sumsOf('both', 'sum')).toEqual({ ...sums, new: 5 })
     await daemon.v1('DELETE', 'pipelines/both')
     expect(await groups()).toEqual([])
     const { streams } = await daemon.v1<{ streams: { name: string; closedAt?: unknown }[] }>(
@@ -313,11 +313,11 @@ describe('a table with its snapshot as a source', () => {
         .to(table('${name}-sums', (sum, id) => ({ id, sum })))`)
     const parked = async () =>
       (await daemon.v1<{ parked: { records: number } }>('GET', `pipelines/${name}`)).parked.records
-    await expect.poll(parked, { timeout: 60_000 }).toBe(1)
+    await expect.poll(parked).toBe(1)
     await daemon.aws('PutItem', { TableName: name, Item: { id: { S: 'bad' }, amount: { N: '2' } } })
     await daemon.aws('PutItem', { TableName: name, Item: { id: { S: 'a' }, amount: { N: '4' } } })
-    await expect.poll(() => sumsOf(`${name}-sums`, 'sum'), { timeout: 60_000 }).toEqual({ a: 4, c: 1 })
-    await expect.poll(parked, { timeout: 60_000 }).toBe(2)
+    await expect.poll(() => sumsOf(`${name}-sums`, 'sum')).toEqual({ a: 4, c: 1 })
+    await expect.poll(parked).toBe(2)
   })
 
   it('counts every write once beside random writes and splits', async () => {
@@ -328,7 +328,7 @@ describe('a table with its snapshot as a source', () => {
     await deploy(sumsModule('busy'))
     await split('busy')
     await split('busy')
-    await expect.poll(() => lagOf(groupsOf('busy')[0]!), { timeout: 60_000 }).toBe(0)
+    await expect.poll(() => lagOf(groupsOf('busy')[0]!)).toBe(0)
     await split('busy')
     isOver = true
     await Promise.all(writers)
@@ -336,29 +336,25 @@ describe('a table with its snapshot as a source', () => {
     await expectSums('busy')
   })
 
-  it.each(kills)(
-    'loses and repeats nothing when the daemon is killed at %s, time %i',
-    async (point, count) => {
-      const name = `killed-${point.replace(':', '-')}-${count}`
-      await tables(name)
-      await fill(name)
-      await daemon.stop()
-      await start(`${point}:${count}`)
-      let isOver = false
-      const writer = write(name, 5, () => isOver)
-      await deploy(sumsModule(name)).catch(() => {})
-      await split(name).catch(() => {})
-      await daemon.exited
-      await start()
-      const { pipelines } = await daemon.v1<{ pipelines: { name: string }[] }>('GET', 'pipelines')
-      if (!pipelines.some((each) => each.name === name)) await deploy(sumsModule(name))
-      await split(name)
-      isOver = true
-      await writer
-      await settled(name, groupsOf(name))
-      await expectSums(name)
-      await daemon.v1('DELETE', `pipelines/${name}`)
-    },
-    120_000,
-  )
+  it.each(kills)('loses and repeats nothing when the daemon is killed at %s, time %i', async (point, count) => {
+    const name = `killed-${point.replace(':', '-')}-${count}`
+    await tables(name)
+    await fill(name)
+    await daemon.stop()
+    await start(`${point}:${count}`)
+    let isOver = false
+    const writer = write(name, 5, () => isOver)
+    await deploy(sumsModule(name)).catch(() => {})
+    await split(name).catch(() => {})
+    await daemon.exited
+    await start()
+    const { pipelines } = await daemon.v1<{ pipelines: { name: string }[] }>('GET', 'pipelines')
+    if (!pipelines.some((each) => each.name === name)) await deploy(sumsModule(name))
+    await split(name)
+    isOver = true
+    await writer
+    await settled(name, groupsOf(name))
+    await expectSums(name)
+    await daemon.v1('DELETE', `pipelines/${name}`)
+  })
 })
