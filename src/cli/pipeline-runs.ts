@@ -14,12 +14,24 @@ interface Run {
   readonly state: string
   readonly attempts: number
   readonly steps: readonly { readonly kind: string; readonly rowsIn: number }[]
-  readonly bounded: { readonly from: number; readonly until: number; readonly passed: number; readonly all: number }
+  readonly bounded: {
+    readonly from: number
+    readonly until: number
+    readonly passed: number
+    readonly all: number
+    /** Bytes of its source files. */
+    readonly files?: { readonly read: number; readonly all: number }
+  }
   readonly barrier: { readonly committed: number }
   readonly error?: { readonly code: string; readonly message: string }
   readonly parked: { readonly records: number }
   readonly outboxes?: readonly { readonly records: number; readonly deadLetters: number }[]
-  readonly plan: { readonly nodes: readonly { readonly sink?: { readonly delivery?: object } }[] }
+  readonly plan: {
+    readonly nodes: readonly {
+      readonly sink?: { readonly delivery?: object }
+      readonly source?: { readonly kind: string }
+    }[]
+  }
 }
 
 interface RunOptions {
@@ -47,13 +59,20 @@ export function registerRun(pipelines: Command): void {
       if (run.parked.records > 0) throw parkedOf(run)
       const refused = (run.outboxes ?? []).reduce((sum, { deadLetters }) => sum + deadLetters, 0)
       if (refused === 0) await client.call('DELETE', `pipelines/${encodeURIComponent(run.name)}`)
-      const { from, until } = run.bounded
-      const sentence = `${run.name} has read the sequence numbers from ${from} to before ${until}: all of it is committed.`
+      const sentence = `${run.name} has read ${whatOf(run)}: all of it is committed.`
       const left = [
         ...(refused === 0 ? [] : [`${refused} results were refused outside: ${run.name} stays with its dead letters.`]),
       ]
       printDone([sentence, ...left].join('\n'), run, globals(command).json)
     })
+}
+
+function whatOf({ plan, bounded: { from, until } }: Run): string {
+  const sources = plan.nodes.flatMap(({ source }) => source?.kind ?? [])
+  const isFile = (kind: string): boolean => kind === 'files'
+  const range = `the sequence numbers from ${from} to before ${until}`
+  if (!sources.some(isFile)) return range
+  return sources.every(isFile) ? 'its files to their ends' : `its files to their ends, and ${range}`
 }
 
 async function moduleOf(module: string): Promise<{ bundle: string } | { pipeline: string }> {
@@ -76,13 +95,19 @@ export function placeOf(text: string | undefined, name: 'from' | 'until'): Recor
 
 /** Waits for the end. Throws what the run failed with; it then stays, to be looked into. */
 async function ended(client: Client, begun: Run): Promise<Run> {
-  const progress = new Progress('running', begun.bounded.all, 'sequence numbers')
+  const { all } = begun.bounded
+  const isOfFiles = all === 0 && begun.plan.nodes.some(({ source }) => source?.kind === 'files')
+  const progress = isOfFiles
+    ? new Progress('reading', undefined, 'bytes')
+    : new Progress('running', all, 'sequence numbers')
   try {
     for (let run = begun; ; ) {
       if (run.state === 'finished' && isDelivered(run)) return run
       if (run.state !== 'finished' && run.state !== 'starting' && run.state !== 'running' && run.state !== 'retrying')
         throw failureOf(run)
-      progress.update(run.bounded.passed, run.bounded.passed)
+      const { passed, files } = run.bounded
+      const done = isOfFiles ? (files?.read ?? 0) : passed
+      progress.update(done, done)
       await sleep(everyMs)
       run = await client.call<Run>('GET', `pipelines/${encodeURIComponent(run.name)}`)
     }

@@ -39,6 +39,8 @@ export const Family = {
   parked: 0x19,
   /** What the outboxes of pipelines hold, and how far their deliveries are. */
   outbox: 0x1a,
+  /** How far the feeds of pipelines are: the items of a table, or the lines of files. */
+  feed: 0x1b,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

@@ -336,6 +336,15 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Threads that run user code.'),
+  kafka: z
+    .strictObject({
+      brokers: z
+        .array(z.string().regex(/^[^\s:,/]+:\d{1,5}$/, { error: 'must be HOST:PORT' }))
+        .default([])
+        .describe('Brokers, each HOST:PORT, for Kafka sinks of pipelines that name none. Bridges name their own.'),
+    })
+    .prefault({})
+    .describe('Kafka.'),
   pipelines: z
     .strictObject({
       pipelinesMax: count(256, 'How many there may be.', 10_000),

@@ -2,7 +2,7 @@ import { Balancer } from '../balance/index.js'
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
-import { Bridges, openKafkajsCluster } from '../kafka/index.js'
+import { Bridges, isOfContent, openKafkajsCluster, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
@@ -119,6 +119,12 @@ async function buildRooms(
     logger,
     sinks: { tables, log },
     idOf: eventId,
+    kafka: {
+      brokers: config.kafka.brokers,
+      open: ({ topic, compression, ...client }) =>
+        new TopicSender({ cluster: openKafkajsCluster({ ...client, logger }), topic, compression }),
+      isOfContent,
+    },
     random: Math.random,
     limits: config.pipelines,
     pipelinesMax: config.pipelines.pipelinesMax,

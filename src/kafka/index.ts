@@ -12,4 +12,5 @@ export {
   imageStyles,
   messageFormats,
 } from './options.js'
+export { isOfContent, type TopicMessage, TopicSender, type TopicSenderOptions } from './topic-sender.js'
 export type * from './types.js'

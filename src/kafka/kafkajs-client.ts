@@ -11,9 +11,9 @@ import type {
   Compression,
   KafkaAdmin,
   KafkaCluster,
-  KafkaMessage,
   KafkaProducerClient,
   KafkaTransactionalProducer,
+  ProducedMessage,
 } from './types.js'
 
 /** Loaded with the first cluster: a daemon without bridges starts without it. */
@@ -94,7 +94,7 @@ const partitionGiven =
 async function sendTo(
   sender: Pick<Producer, 'sendBatch'>,
   topic: string,
-  messages: readonly KafkaMessage[],
+  messages: readonly ProducedMessage[],
   compression: Compression,
 ): Promise<void> {
   let answers: readonly { partition: number; errorCode: number }[]
@@ -162,7 +162,7 @@ class KafkajsProducer implements KafkaProducerClient {
     this.#sockets = sockets
   }
 
-  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void> {
+  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void> {
     return this.#turns.take(() => sendTo(this.#producer, topic, messages, compression))
   }
 
@@ -200,7 +200,7 @@ class KafkajsTransactionalProducer implements KafkaTransactionalProducer {
     })
   }
 
-  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void> {
+  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void> {
     return this.#turns.take(() => sendTo(this.#begun(), topic, messages, compression))
   }
 

@@ -9,6 +9,9 @@ export interface KafkaMessage {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** The same, of which some have no key. */
+export type ProducedMessage = Omit<KafkaMessage, 'key'> & { readonly key: Buffer | null }
+
 export interface TopicDescription {
   readonly partitions: number
   /** `max.message.bytes` of the topic; undefined when the broker does not let us read it. */
@@ -33,7 +36,7 @@ export interface KafkaProducerClient {
    * Resolves when all replicas in sync have every message, of every partition. Rejects with KAFKA_REFUSED when the same
    * messages would be refused again, and with KAFKA_UNAVAILABLE otherwise.
    */
-  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void>
+  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void>
   /** Closes after what is in flight has been answered. */
   close(): Promise<void>
   /** Cuts the connections: nothing of this producer reaches a broker any more. */

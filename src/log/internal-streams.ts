@@ -1,13 +1,20 @@
 import type { Stream } from './types.js'
 
 /** Plain streams that the daemon keeps for itself: users give no names with a colon. */
-const internal = /^(outbox|dead):/
+const internal = /^(outbox|dead|feed):/
 
-/** Whether the daemon keeps a stream for itself: results on their way out of a pipeline, and those that were refused there. */
+/**
+ * Whether the daemon keeps a stream for itself: results on their way out of a pipeline, those that were refused there, and what
+ * is on its way into one.
+ */
 export const isInternal = ({ name }: Pick<Stream, 'name'>): boolean => internal.test(name)
 
-/** Whether nothing of a stream may go before its group has passed it, whatever it holds: it has a bound of its own. */
+/** Whether a stream holds results on their way out of a pipeline. */
 export const isOutbox = ({ name }: Pick<Stream, 'name'>): boolean => name.startsWith('outbox:')
+
+/** Whether a stream brings the items of a table, or the lines of files, into a pipeline. */
+export const isFeed = ({ name }: Pick<Stream, 'name'>): boolean => name.startsWith('feed:')
 
 export const outboxName = (pipeline: string, step: string): string => `outbox:${pipeline}:${step}`
 export const deadLettersName = (pipeline: string, step: string): string => `dead:${pipeline}:${step}`
+export const feedName = (pipeline: string, label: string): string => `feed:${pipeline}:${label}`

@@ -10,6 +10,7 @@ export type {
   TableJoinType,
   TablesJoinOptions,
 } from './joins/index.js'
+export { type KafkaEntry, kafkaMessageOf, kafkaResultOf } from './kafka-entry.js'
 export { kept as plain } from './kept.js'
 export {
   type ListState,
@@ -49,6 +50,8 @@ export {
   type FileFormat,
   type FileRecord,
   type FileSinkOptions,
+  type FilesOptions,
+  type FilesPlan,
   Flow,
   file,
   files,
@@ -56,6 +59,7 @@ export {
   type HttpSinkPlan,
   http,
   type Item,
+  type KafkaSinkOptions,
   type KafkaSinkRecord,
   KeyedFlow,
   kafka,
@@ -74,6 +78,7 @@ export {
   type StateOptions,
   type StreamKey,
   sink,
+  sourceLabel,
   stream,
   type TableSourceOptions,
   type ThroughRecord,

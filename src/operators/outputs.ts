@@ -5,6 +5,7 @@ import { checkIndexedItem, type TableKeys } from '../tables/indexes/item-check.j
 import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from '../tables/values/index.js'
 import { csvLine } from './csv.js'
 import { jsonOf } from './json-text.js'
+import { kafkaEntry } from './kafka-entry.js'
 import { kept } from './kept.js'
 import { attributesOf } from './plain.js'
 import type { SinkPlan } from './plan/sink-plan.js'
@@ -20,7 +21,7 @@ export const outputTextMax = 64 * 1024 * 1024
 export interface SinkOutput {
   readonly sink: number
   /**
-   * table: DynamoDB JSON items, checked; stream: none; file: lines; http: the key's bytes as hex, a line end, JSON; user: the
+   * table: DynamoDB JSON items, checked; stream: none; file: lines; http and kafka: the key's bytes as hex, a line end, JSON; user: the
    * same, a line end, value and key as MessagePack in latin1.
    */
   readonly entries: readonly string[]
@@ -143,6 +144,8 @@ function entryOf(sink: Exclude<SinkPlan, { kind: 'table' | 'stream' }>, result: 
       return sink.columns ? csvLine(kept(result), sink.columns) : jsonOf(kept(result), 'A file sink')
     case 'user':
       return `${keyText(key)}\n${packState(packable([kept(result), key])).toString('latin1')}`
+    case 'kafka':
+      return `${keyText(key)}\n${kafkaEntry(kept(result))}`
     default:
       return `${keyText(key)}\n${jsonOf(kept(result), `A sink of the kind ${sink.kind}`)}`
   }

@@ -36,6 +36,20 @@ export function runPlan(plan: PlanDescription): PlanDescription {
   return { ...plan, name }
 }
 
+/** Throws BAD_REQUEST where a range is asked for that a source does not have. */
+export function checkRange({ name, nodes }: PlanDescription, { from, until }: Partial<RunBounds>): void {
+  if (from === undefined && until === undefined) return
+  const sources = nodes.flatMap((node) => (node.kind === 'source' ? [node.source] : []))
+  if (sources.some((source) => source.kind === 'table' && source.snapshot))
+    throw new MillraceError('BAD_REQUEST', `${name} reads a table's items as they are: there is no range of them.`, {
+      remedy: 'Leave the range out, or the snapshot of the source.',
+    })
+  if (sources.every(({ kind }) => kind === 'files'))
+    throw new MillraceError('BAD_REQUEST', `${name} reads files from their beginnings to their ends.`, {
+      remedy: 'Leave the range out.',
+    })
+}
+
 /** The run that is there already, when it is the one that is asked for. Throws CONFLICT. */
 export function attached(present: Pipeline, module: string, { from, until }: Partial<RunBounds>): Pipeline {
   const { bounded, plan } = present.row
@@ -80,7 +94,9 @@ export function passedOf(row: PipelineRow, { groups, log }: ReadRooms): { passed
   const { bounded } = row
   let [passed, all] = [0, 0]
   if (!bounded) return { passed, all }
-  for (const { group, stream } of row.sources) {
+  for (const { group, stream, feed } of row.sources) {
+    // How much will be fed is not known before.
+    if (feed !== undefined) continue
     for (const { id, firstSequence, lowWatermark } of log.shards(stream)) {
       const low = Math.max(bounded.from, firstSequence, lowWatermark)
       const high = Math.min(bounded.until, log.lastSequence(id) + 1)

@@ -2,6 +2,7 @@ import { type Commit, Family } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { ShardedLog } from '../log/index.js'
 import type { Storage } from '../storage/index.js'
+import { closeFeeds } from './feeds/index.js'
 import { closeOutboxes } from './outboxes.js'
 import { removeRows } from './removal.js'
 import { moduleKey, type PipelineRow, pipelineGone, rowsWith, sinkFileKey } from './rows.js'
@@ -27,9 +28,10 @@ export async function forget(row: PipelineRow, rooms: ForgetRooms, isWanted: () 
   const names = [...[...row.sources, ...outboxes].map(({ group }) => group), ...(row.dropped?.groups ?? [])]
   for (const group of names) if (groups.group(group)) await groups.delete(group)
   await closeOutboxes(log, outboxes)
+  await closeFeeds(log, row.sources)
   if (row.shadow) await rooms.shadows.remove(await goneTargets(row, commit))
   if (row.takeOver) await rooms.shadows.remove(row.takeOver.gone)
-  for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked])
+  for (const family of [Family.state, Family.timer, Family.eventTime, Family.outbox, Family.parked, Family.feed])
     await removeRows(rowsWith(family, row.id), { storage, commit }, isWanted)
   if (!isWanted()) return
   const files = Object.values(row.files).map((file) => ({ key: sinkFileKey(row.id, file), value: undefined }))

@@ -1,3 +1,4 @@
+export type { KafkaAccess, KafkaTopic, OutgoingMessage } from './kafka-deliverer.js'
 export type { ParkedFilter, ParkedList, ParkedRecord } from './parked-list.js'
 export type { Pipeline } from './pipeline.js'
 export type { PipelineState } from './pipeline-lifecycle.js'

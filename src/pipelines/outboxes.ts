@@ -6,6 +6,7 @@ import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import { type Deliverer, HttpDeliverer, Outbox, storedOutbox } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { WorkerPool } from '../workers/index.js'
+import { type KafkaAccess, KafkaDeliverer } from './kafka-deliverer.js'
 import type { OutboxRow, PipelineRow } from './rows.js'
 import { UserDeliverer } from './user-deliverer.js'
 
@@ -68,14 +69,19 @@ export async function createOutboxes(
   for (const name of names) {
     const label = labels.get(name) as string
     const group = outboxName(plan.name, label)
-    const stream = await createStream(log, group, { retention: outboxRetention, policy: { enabled: false } })
-    const dead = await createStream(log, deadLettersName(plan.name, label), {})
+    const stream = await createInternal(log, group, { retention: outboxRetention, policy: { enabled: false } })
+    const dead = await createInternal(log, deadLettersName(plan.name, label), {})
     rows[name] = { number: number++, group, stream: stream.id, deadLetters: dead.id }
   }
   return rows
 }
 
-async function createStream(log: ShardedLog, name: string, own: Pick<Stream, 'policy' | 'retention'>): Promise<Stream> {
+/** A stream that the daemon keeps for itself. */
+export async function createInternal(
+  log: ShardedLog,
+  name: string,
+  own: Pick<Stream, 'policy' | 'retention'>,
+): Promise<Stream> {
   const left = log.streamNamed(name)
   if (left) await log.closeStream(left.id)
   return log.createStream({ name, kind: 'plain', shards: 1, images: { old: false, new: false }, own })
@@ -91,7 +97,10 @@ export async function closeOutboxes(log: ShardedLog, outboxes: readonly OutboxRo
 /** Closes what no pipeline has: a deploy was cut off between its streams and its own row. */
 export async function closeOrphans(log: ShardedLog, rows: readonly PipelineRow[]): Promise<void> {
   const used = new Set(
-    rows.flatMap(({ outboxes }) => Object.values(outboxes ?? {}).flatMap((each) => [each.stream, each.deadLetters])),
+    rows.flatMap(({ outboxes, sources }) => [
+      ...Object.values(outboxes ?? {}).flatMap((each) => [each.stream, each.deadLetters]),
+      ...sources.map(({ stream }) => stream),
+    ]),
   )
   for (const stream of log.streams())
     if (isInternal(stream) && stream.closedAt === undefined && !used.has(stream.id)) await log.closeStream(stream.id)
@@ -108,6 +117,7 @@ export interface OutboxSurroundings {
   readonly logger: Logger
   readonly idOf: (sequence: number) => string
   readonly limits: { readonly outboxBytesMax: number }
+  readonly kafka: KafkaAccess
 }
 
 /** The outboxes of a pipeline as its last commit left them, by the nodes of their sinks. */
@@ -146,11 +156,21 @@ export async function openOutboxes(
 function delivererOf(
   pipeline: string,
   node: NodeId,
-  { delivery, target, http }: OutsideSink,
-  { clock, workers }: OutboxSurroundings,
+  { delivery, target, http, kafka }: OutsideSink,
+  { clock, workers, kafka: access }: OutboxSurroundings,
   file: string,
 ): Deliverer {
   const { timeoutMs, batchMax } = delivery
   if (http) return new HttpDeliverer({ ...http, url: target, isSingle: batchMax === 1, timeoutMs }, clock)
+  if (kafka) {
+    const { compression } = kafka
+    const brokers = kafka.brokers.length > 0 ? kafka.brokers : access.brokers
+    const topic = access.open({ topic: target, brokers, compression, clientId: `millrace-${pipeline}` })
+    return new KafkaDeliverer(topic, access, clock, timeoutMs)
+  }
   return new UserDeliverer({ workers, clock, timeoutMs, sink: { file, label: pipeline, node } })
 }
+
+/** The groups that deliver outboxes, as they are made. */
+export const outboxGroupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
+  Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))

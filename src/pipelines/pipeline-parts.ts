@@ -7,6 +7,7 @@ import type { CommittedFile, Outbox, OutboxView, SinkSurroundings } from '../sin
 import type { Storage } from '../storage/index.js'
 import type { TableKeys } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
+import type { Feeder, FeedProgress } from './feeds/index.js'
 import type { ParkedLimits } from './parked-index.js'
 import type { PipelineState } from './pipeline-lifecycle.js'
 import type { Bounded, Failure, OutboxRow, PipelineRow, TakeOver } from './rows.js'
@@ -38,6 +39,8 @@ export interface PipelineSurroundings {
 export interface PipelineParts {
   /** In the order of their nodes. */
   readonly sources: readonly RunSource[]
+  /** What fills the streams of some of them, for one run. */
+  readonly feeders: () => readonly Feeder[]
   /** How far a bounded run is. */
   readonly passed: () => { readonly passed: number; readonly all: number }
   readonly moduleFile: () => Promise<string>
@@ -87,8 +90,11 @@ export interface PipelineView {
   readonly createdAt: number
   /** How many modules it has had. */
   readonly revision: number
-  /** Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed. */
-  readonly bounded?: Bounded & { readonly passed: number; readonly all: number }
+  /**
+   * Of a bounded run: what it reads, and how many of these sequence numbers of all shards it has passed; of files, while it
+   * runs, the bytes.
+   */
+  readonly bounded?: Bounded & { readonly passed: number; readonly all: number; readonly files?: FeedProgress }
   /** Records of all sources, over the last ten seconds. */
   readonly recordsPerSecond: number
   readonly shadow?: ShadowView

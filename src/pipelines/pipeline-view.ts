@@ -32,7 +32,7 @@ export interface Viewed {
 export function pipelineView(of: Viewed): PipelineView {
   const { row, parts, run, rowsIn, outboxes, parked } = of
   const { plan, createdAt, sources, revision = 1, bounded, takeOver } = row
-  const names = sources.map(({ node }) => sourceName(plan, node))
+  const names = sources.filter(({ feed }) => feed !== 'snapshot').map(({ node }) => sourceName(plan, node))
   const watermark = run?.watermark
   return {
     name: plan.name,
@@ -44,7 +44,7 @@ export function pipelineView(of: Viewed): PipelineView {
     attempts: of.attempts,
     createdAt,
     revision,
-    ...(bounded ? { bounded: { ...bounded, ...parts.passed() } } : {}),
+    ...(bounded ? { bounded: { ...bounded, ...parts.passed(), ...(run?.files ? { files: run.files } : {}) } } : {}),
     ...(row.shadow ? { shadow: { of: row.shadow.of, isWhole: row.shadow.isWhole, held: heldOf(of) } } : {}),
     ...(takeOver ? { takeOver: { tables: takeOver.tables } } : {}),
     recordsPerSecond: sources.reduce((sum, { node }) => sum + recordsOf(row, node, of.rates), 0),

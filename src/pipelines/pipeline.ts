@@ -37,6 +37,8 @@ import { Suspects } from './suspects.js'
 /** Longest wait before another attempt. */
 const retryMsMax = 30_000
 const epochBytesLeast = 64 * 1024
+/** What another attempt cannot mend; what was trimmed does not come back. */
+const lastingErrors = new Set(['SINK_FILE_CHANGED', 'SOURCE_FILE_CHANGED', 'SOURCE_FILE_INVALID', 'TRIMMED'])
 /** Rows that are given up in one commit. */
 const dropRowsMax = 1000
 
@@ -169,6 +171,7 @@ export class Pipeline {
         }),
         onMended: () => this.#work(this.#mended()),
         sources: this.#parts.sources,
+        feeders: this.#parts.feeders(),
         commit,
         storage,
         log,
@@ -403,11 +406,7 @@ export class Pipeline {
         `a pipeline failed: ${error.message}`,
       )
     }
-    const isFinal =
-      error.code === 'SINK_FILE_CHANGED' ||
-      // What was trimmed does not come back.
-      error.code === 'TRIMMED' ||
-      (isAttempt && !isOfRecord && this.#attempts >= limits.attemptsMax)
+    const isFinal = lastingErrors.has(error.code) || (isAttempt && !isOfRecord && this.#attempts >= limits.attemptsMax)
     if (isFinal) {
       logger.error(
         { pipeline: name, step, sequence: place.sequence, code: error.code },

@@ -8,30 +8,23 @@ import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
 import type { KeySchema, TableKeys } from '../tables/index.js'
 import { fileNumber } from './barrier-commit.js'
 import { behindOf, isWhole } from './behind.js'
-import { attached, boundsOf, type RunBound, type RunBounds, runPlan } from './bounded-run.js'
+import { attached, boundsOf, checkRange, type RunBound, type RunBounds, runPlan } from './bounded-run.js'
+import { closeFeeds, createFeeds, type FeedRooms, newGroupsOf } from './feeds/index.js'
 import { forget } from './forget.js'
 import { inspect, type PipelineInspection, stateBytesOf } from './inspection.js'
 import { ModuleFiles } from './module-files.js'
-import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings } from './outboxes.js'
+import { closeOrphans, closeOutboxes, createOutboxes, type OutboxSurroundings, outboxGroupsOf } from './outboxes.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { partsOf } from './parts-of.js'
 import { Pipeline } from './pipeline.js'
 import type { PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { checkRunnable, sinksOf, writesToItsSource } from './plan-steps.js'
+import { checkRunnable, isFed, sinksOf, writesToItsSource } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
 import { checkParkedPlaces } from './redeploy-parked.js'
 import { checkNotReserved } from './reserved-names.js'
-import {
-  decodePipeline,
-  moduleHash,
-  moduleKey,
-  type OutboxRow,
-  type PipelineRow,
-  pipelineRow,
-  sinkFileRow,
-} from './rows.js'
+import { decodePipeline, moduleHash, moduleKey, type PipelineRow, pipelineRow, sinkFileRow } from './rows.js'
 import { storedState } from './run-state.js'
 import { shadowName, shadowPlan } from './shadow-plan.js'
 import { type ShadowRooms, ShadowTargets } from './shadow-targets.js'
@@ -46,12 +39,14 @@ export interface PipelinesOptions extends PipelineSurroundings {
   readonly groups: Groups
   /** The event id of a sequence number. */
   readonly idOf: OutboxSurroundings['idOf']
+  readonly kafka: OutboxSurroundings['kafka']
   readonly random: () => number
   readonly tables: {
     schema(name: string): KeySchema | undefined
     keys(name: string): TableKeys | undefined
     changeLog(name: string): Promise<StreamId>
-  } & ShadowRooms['tables']
+  } & ShadowRooms['tables'] &
+    FeedRooms['tables']
   readonly pipelinesMax: number
   readonly moduleBytesMax: number
   /** Where file sinks write, and whether they may write elsewhere. */
@@ -188,7 +183,7 @@ export class Pipelines {
       this.#checkName(plan.name)
       // The same module again is no change: a deploy whose answer was lost may be repeated.
       if (present?.row.module === deploy.module) return present.view()
-      checkRunnable(plan)
+      checkRunnable(plan, { isBounded: false, ...this.#options.kafka })
       if (isShadow) {
         this.#checkShadow(own, plan)
         deploy.plan = plan
@@ -232,6 +227,14 @@ export class Pipelines {
       throw new MillraceError('CONFLICT', `${own.name} is still taking over the tables of its last shadow.`, {
         remedy: `Wait until millrace pipelines show ${own.name} says nothing of it any more.`,
       })
+    // What is left of a feed cannot pass from one pipeline to another.
+    for (const { plan: each } of [older.row, { plan: own }])
+      if (isFed(each))
+        throw new MillraceError(
+          'PIPELINE_INVALID',
+          `${each.name} begins with a snapshot of a table, and such a pipeline has no shadow.`,
+          { remedy: 'Leave the snapshot out of both modules, or deploy the newer one under another name.' },
+        )
     checkSwap(older.row.plan, own)
     this.#checkRoom(own)
     this.#checkFiles(plan)
@@ -254,7 +257,8 @@ export class Pipelines {
       this.#checkName(plan.name)
       const present = this.#pipelines.get(plan.name)
       if (present && present.state !== 'finished') return attached(present, deploy.module, bounds).view()
-      checkRunnable(plan)
+      checkRunnable(plan, { isBounded: true, ...this.#options.kafka })
+      checkRange(plan, bounds)
       if (present) await this.#deleteFinished(present)
       this.#checkRoom(plan)
       deploy.plan = plan
@@ -348,7 +352,7 @@ export class Pipelines {
     checkRedeploy(older.row.plan, plan)
     checkOutboxKinds(older.row.plan, plan)
     this.#checkTargets(plan)
-    const sources = await sourcesOf(plan, this.#options, older.row)
+    const carried = await sourcesOf(plan, this.#options, older.row)
     const isRunning = older.state !== 'paused' && older.state !== 'failed'
     this.#changing.add(name)
     try {
@@ -357,7 +361,8 @@ export class Pipelines {
       killPoint('pipeline:redeploying')
       await this.#checkParked(older.row, plan)
       const outboxes = await redeployOutboxes(older.row, plan, this.#options)
-      const row = redeployedRow(older.row, plan, newer.module, sources, outboxes)
+      const feeds = await createFeeds(this.#options, plan, carried, older.row)
+      const row = redeployedRow(older.row, plan, newer.module, [...carried, ...feeds], outboxes)
       await this.#storeRedeploy(older.row, row, newer, outboxes)
       killPoint('pipeline:redeployed')
       await older.stop()
@@ -454,12 +459,13 @@ export class Pipelines {
     ]
     const before = new Set(older.sources.map(({ group }) => group))
     const newSources = newer.sources.filter(({ group }) => !before.has(group))
-    const wanted = [...newSources.map(({ group, stream }) => ({ name: group, stream, start })), ...groupsOf(added)]
+    const wanted = [...newGroupsOf(newSources, start), ...outboxGroupsOf(added)]
     try {
       if (wanted.length > 0) await groups.createAll(wanted, { kind: 'pipeline', rows })
       else await commit.submit({ rows, essential: true })
     } catch (error) {
       await closeOutboxes(log, Object.values(added))
+      await closeFeeds(log, newSources)
       throw error
     }
   }
@@ -472,10 +478,12 @@ export class Pipelines {
     more: Pick<PipelineRow, 'bounded' | 'shadow'> = {},
   ): Promise<PipelineView> {
     const { counters, groups, commit, logger, log } = this.#options
-    const sources = await sourcesOf(plan, this.#options)
+    const read = await sourcesOf(plan, this.#options)
     const id = counters.take('pipeline')
     const files = await this.#targets.createFiles(plan)
     const outboxes = await createOutboxes(log, plan)
+    const feeds = await createFeeds(this.#options, plan, read)
+    const sources = [...read, ...feeds]
     const row: PipelineRow = {
       id,
       plan,
@@ -494,11 +502,12 @@ export class Pipelines {
       pipelineRow(row),
       ...[...files].map(([node, file]) => sinkFileRow(id, fileNumber(row, node), file)),
     ]
-    const wanted = [...sources.map(({ group, stream }) => ({ name: group, stream, start })), ...groupsOf(outboxes)]
+    const wanted = [...newGroupsOf(sources, start), ...outboxGroupsOf(outboxes)]
     try {
       await groups.createAll(wanted, { kind: 'pipeline', rows })
     } catch (error) {
       await closeOutboxes(log, Object.values(outboxes))
+      await closeFeeds(log, feeds)
       throw error
     }
     if (row.shadow) killPoint('pipeline:shadowed')
@@ -606,7 +615,3 @@ export class Pipelines {
 /** Numbers under which rows of these names are kept. */
 const numbersOf = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, i) => [name, i]))
-
-/** The groups of outboxes, as they are made. */
-const groupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
-  Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))

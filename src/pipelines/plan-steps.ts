@@ -1,4 +1,4 @@
-import { csvHeader, type NodeDescription, type NodeId, type PlanDescription } from '../operators/index.js'
+import { csvHeader, type NodeDescription, type NodeId, type PlanDescription, sourceLabel } from '../operators/index.js'
 import { type SourceStage, type Stages, stagesOf } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileShape } from '../sinks/index.js'
@@ -28,8 +28,7 @@ export function sourceName({ nodes }: PlanDescription, id: NodeId): string {
   if (node?.kind === 'through') return node.stream
   if (node?.kind !== 'source') return ''
   const { source } = node
-  if (source.kind === 'files') return source.path
-  return source.kind === 'table' ? `table:${source.name}` : source.name
+  return source.kind === 'table' ? `table:${source.name}` : sourceLabel(source)
 }
 
 /** The sinks of a plan, those of `through` among them. */
@@ -81,34 +80,40 @@ export function stageLabel({ nodes }: PlanDescription, stages: Stages, stage: nu
   return names.length > 0 ? names.join(', ') : `stage ${stage}`
 }
 
-/** Throws PIPELINE_INVALID for a plan that cannot be cut into stages, or has what is not run yet. */
-export function checkRunnable(plan: PlanDescription): void {
+/** Throws PIPELINE_INVALID for a plan that cannot be cut into stages, or cannot be run so. */
+export function checkRunnable(
+  plan: PlanDescription,
+  { isBounded, brokers }: { readonly isBounded: boolean; readonly brokers: readonly string[] },
+): void {
   stagesOf(plan.nodes)
   plan.nodes.forEach((node, id) => {
-    const what = notRun(node)
-    if (what !== undefined)
-      throw new MillraceError('PIPELINE_INVALID', `Step ${id} of ${plan.name} (${node.kind}): ${what} not run yet.`, {
-        remedy:
-          'Use tables and streams as sources; for Kafka, send to a stream and bridge it: millrace bridges create.',
-      })
+    if (node.kind === 'sink' && node.sink.kafka && node.sink.kafka.brokers.length + brokers.length === 0)
+      throw new MillraceError(
+        'PIPELINE_INVALID',
+        `Step ${id} of ${plan.name} (sink): no broker is known for the Kafka topic ${node.sink.target}.`,
+        { remedy: "Name them in the configuration (kafka.brokers), or in the sink: { brokers: 'host:9092' }." },
+      )
+    if (node.kind === 'source' && node.source.kind === 'files' && !isBounded)
+      throw new MillraceError(
+        'PIPELINE_INVALID',
+        `The source of ${plan.name} (step ${id}) is files: they come to an end, and a deployed pipeline has none.`,
+        { remedy: 'Run it to their end: millrace pipelines run FILE. For what goes on coming, append it to a stream.' },
+      )
   })
 }
 
-function notRun(node: NodeDescription): string | undefined {
-  if (node.kind === 'source') {
-    if (node.source.kind === 'files') return 'files as a source are'
-    return node.source.kind === 'table' && node.source.snapshot ? 'snapshots of tables are' : undefined
-  }
-  if (node.kind !== 'sink') return undefined
-  const { kind } = node.sink
-  if (kind === 'kafka') return 'Kafka sinks are'
-  return undefined
-}
-
-/** Whether a pipeline reads what it writes. */
+/** Whether a pipeline writes to what it reads. */
 export function writesToItsSource(plan: PlanDescription): boolean {
   const sources = plan.nodes.flatMap((node) =>
     node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
   )
   return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
 }
+
+/** Whether a source of a plan is brought by a feed. */
+export const isFed = ({ nodes }: PlanDescription): boolean =>
+  nodes.some(
+    (node) =>
+      node.kind === 'source' &&
+      (node.source.kind === 'files' || (node.source.kind === 'table' && node.source.snapshot === true)),
+  )

@@ -25,6 +25,13 @@ export interface SourceRow {
   readonly stream: StreamId
   /** Name of the source table's partition key, kept because the table may be deleted before all of it is delivered. */
   readonly hashKeyName?: string | undefined
+  /**
+   * The stream is an internal one that a feed fills: with a table's items and the changes that were made meanwhile, before the
+   * source of the same node reads on in the table's change log; or with the lines of files.
+   */
+  readonly feed?: 'snapshot' | 'files'
+  /** Of files: their paths, in the order in which they are read. */
+  readonly files?: readonly string[]
 }
 
 /** What a sink that goes outside has, see outboxes.ts. */

@@ -25,6 +25,8 @@ import type { HashRange } from './timer-pages.js'
 export interface RunSource {
   readonly row: SourceRow
   readonly group: Group
+  /** What must have been read to its end before: the snapshot of the table whose changes this source gives. */
+  readonly behind?: RunSource
 }
 
 /** A task of a run. */
@@ -246,7 +248,7 @@ export class RunTasks {
    */
   follow(): void {
     for (const source of this.#options.sources)
-      for (const position of source.group.readable()) this.#openSource(source, position)
+      if (isOpen(source)) for (const position of source.group.readable()) this.#openSource(source, position)
     if (!this.#isFollowing) for (const source of this.#options.sources) this.#hold(source)
     this.#isFollowing = true
     for (const [name, { source }] of this.#sources) {
@@ -304,21 +306,25 @@ export class RunTasks {
 
   /** Whether a shard has ended and its children have times of their own in the store. */
   hasHeirs(root: NodeId, shard: ShardId): boolean {
-    const source = this.#options.sources.find(({ row }) => row.node === root)
-    if (!source) return true
+    const sources = this.#options.sources.filter(({ row }) => row.node === root)
+    if (sources.length === 0) return true
+    const source = sources.find(({ group }) => group.position(shard))
+    // The shards of the table's changes begin at the time of its snapshot, also those that open much later.
+    if (!source || source.row.feed !== undefined) return false
     return source.group.position(shard)?.ended === true && !this.#hasChild(source, shard, () => true)
   }
 
   #openSource(source: RunSource, position: Position): void {
     const name = nameOf(source, position.shard)
     if (this.#sources.has(name)) return
-    const { log, clock, limits, workers, times, listen, row, until, mayRead, onRead, onError, onCaughtUp } =
-      this.#options
+    const { log, clock, limits, workers, times, listen, row, mayRead, onRead, onError, onCaughtUp } = this.#options
     const { node: root, hashKeyName } = source.row
     const stage = this.#stageOf(source)
     const shard = log.shard(position.shard)
     const owner: TimeOwner = { kind: 'shard', root, shard: position.shard }
-    const restored = times.ofShard(root, shard ?? { id: position.shard, parents: [] }, (parent) => log.shard(parent))
+    const parents = this.#parentsOf(source, shard?.parents ?? [])
+    const restored = times.ofShard(root, { id: position.shard, parents }, (parent) => log.shard(parent))
+    const { until, isFed, endsTime } = this.#endOf(source)
     const idleMs = idleMsOf(row.plan, stage)
     const task = new SourceTask({
       position,
@@ -332,25 +338,34 @@ export class RunTasks {
       onRead,
       onError: (error) => onError(error, position.shard),
       onCaughtUp,
-      idleMs: () => (times.isAsked ? idleMs : undefined),
+      // Where event time stands still, nothing may run ahead of it.
+      idleMs: () => (times.isAsked && endsTime ? idleMs : undefined),
       isIdle:
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
       until,
       recordsMax: this.#options.parking.careful?.recordsMax,
       endsTime: row.bounded !== undefined,
+      isFed,
       isChildless: () => {
         const end = until ?? Number.POSITIVE_INFINITY
         const children = log.shard(position.shard)?.children ?? []
         return children.every((child) => (log.shard(child)?.firstSequence ?? end) >= end)
       },
       isLast: () =>
-        log.stream(source.row.stream)?.closedAt !== undefined && log.shard(position.shard)?.children.length === 0,
+        endsTime &&
+        log.stream(source.row.stream)?.closedAt !== undefined &&
+        log.shard(position.shard)?.children.length === 0,
     })
     const exits = this.#exitsOf(stage.exits)
     const listener = listen(() => entry)
     const range = { low: shard?.low ?? { hi: 0, lo: 0 }, high: shard?.high ?? { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } }
-    const opened = { ...this.#open(stage.id, 0, exits, hashKeyName, restored, range), isEnded: position.ended }
+    const opened = {
+      ...this.#open(stage.id, 0, exits, hashKeyName, restored, range),
+      until,
+      holdsTime: !endsTime,
+      isEnded: position.ended,
+    }
     const handle = workers.open(opened, listener, { isAlone: this.#isAlone })
     const entry: RunTask = {
       label: `the task of shard ${position.shard}`,
@@ -364,6 +379,28 @@ export class RunTasks {
     this.#sources.set(name, entry)
     this.#exits.set(name, exits)
     this.#connect(handle, exits)
+  }
+
+  /** Where a source's shards are over. */
+  #endOf({ row: { feed } }: RunSource): {
+    readonly until: Sequence | undefined
+    readonly isFed: boolean
+    /** Whether nothing comes behind the end of the source's stream, so that event time may come to its end. */
+    readonly endsTime: boolean
+  } {
+    const { until } = this.#options
+    if (feed === undefined) return { until, isFed: false, endsTime: true }
+    // What is fed comes while the run reads: its end is that of the stream. The changes of the table follow a snapshot.
+    if (feed === 'snapshot') return { until: undefined, isFed: true, endsTime: false }
+    return { until: until && sequenceMax, isFed: true, endsTime: true }
+  }
+
+  /** Where event time comes from: shards of a table's changes that nothing was read before follow its snapshot. */
+  #parentsOf({ row, behind }: RunSource, parents: readonly ShardId[]): readonly ShardId[] {
+    if (!behind) return parents
+    const snapshot = behind.group.positions().map(({ shard }) => shard)
+    if (parents.length === 0) return snapshot
+    return parents.flatMap((parent) => (this.#options.times.hasShard(row.node, parent) ? [parent] : snapshot))
   }
 
   /** Whether every source has read past a sequence number by the last barrier, or has nothing more to read. */
@@ -390,3 +427,11 @@ export class RunTasks {
 }
 
 const nameOf = ({ row }: RunSource, shard: ShardId): string => `${row.node} ${shard}`
+
+/** The highest number that a record can have. */
+const sequenceMax = Number.MAX_SAFE_INTEGER as Sequence
+
+/** Whether a source may be read: what it follows was read to its end, and that is committed. */
+function isOpen({ behind }: RunSource): boolean {
+  return behind?.group.positions().every(({ ended }) => ended) ?? true
+}

@@ -27,6 +27,7 @@ import {
   workOf,
 } from './barrier-commit.js'
 import { EventTimes, type OwnedTimes } from './event-times.js'
+import type { Feeder, FeedProgress } from './feeds/index.js'
 import type { PipelineRow } from './rows.js'
 import type { RunParking } from './run-parking.js'
 import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
@@ -76,6 +77,8 @@ export interface RunOptions {
   readonly sources: readonly RunSource[]
   /** The first sequence number that it reads no more, where it is to come to an end though it is no bounded run. */
   readonly until: Sequence | undefined
+  /** What fills the streams of some of them. */
+  readonly feeders: readonly Feeder[]
   readonly commit: Commit
   readonly storage: Pick<Storage, 'page'>
   readonly log: ShardedLog
@@ -173,6 +176,7 @@ export class PipelineRun {
     this.#stopListening = options.sources.map(({ row }) => options.log.onChange(row.stream, () => this.#pump()))
     this.#follow()
     void this.#awaitFiles()
+    for (const feeder of options.feeders) feeder.start((error) => this.#failCommit(error))
   }
 
   /** The barrier that is under way: sent, or being committed. */
@@ -203,6 +207,13 @@ export class PipelineRun {
     )
       return false
     return this.#epochBytes < limits.epochBytesMax
+  }
+
+  /** Bytes of its source files that were read, and all; undefined where there are none, or nothing is known yet. */
+  get files(): FeedProgress | undefined {
+    const known = this.#options.feeders.flatMap(({ progress }) => progress ?? [])
+    if (known.length === 0) return undefined
+    return { read: known.reduce((sum, { read }) => sum + read, 0), all: known.reduce((sum, { all }) => sum + all, 0) }
   }
 
   get taskCount(): number {
@@ -444,6 +455,7 @@ export class PipelineRun {
     killPoint('pipeline:committed')
     effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
+    for (const feeder of this.#options.feeders) feeder.moved()
     const { parking } = this.#options
     const isClean = parking.committed(parts)
     this.#lastBarrier = clock.monotonic()
@@ -499,12 +511,14 @@ export class PipelineRun {
     this.#barrier?.timer.cancel()
     this.#barrier = undefined
     this.#tasks.stop()
+    for (const feeder of this.#options.feeders) feeder.stop()
     this.#onOver?.()
   }
 
   /** Resolves when nothing of this run is on its way into the store or a file any more. */
   async ended(): Promise<void> {
     await this.#committing
+    for (const feeder of this.#options.feeders) await feeder.ended()
   }
 }
 

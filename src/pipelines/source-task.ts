@@ -36,6 +36,8 @@ export interface SourceTaskOptions {
   readonly recordsMax: number | undefined
   /** Whether event time is over there, as in a bounded run. */
   readonly endsTime: boolean
+  /** What stands in the shard comes while it is read: having read what is there is not the end of a bounded run. */
+  readonly isFed: boolean
   /** Whether nothing that a bounded run reads follows the end of the shard. */
   readonly isChildless: () => boolean
   /** Whether nothing will ever follow the end of the shard. */
@@ -152,12 +154,12 @@ export class SourceTask {
     this.#wasWoken = false
     const from = this.#next
     // Moved before the handover is counted: what is counted must show as progress, or a full epoch would never end.
-    const { until } = this.#options
+    const { until, isFed } = this.#options
     const isPast = until !== undefined && page.next >= until
     this.#next = isPast ? until : page.next
     if (page.ended && !isPast) this.#isEnded = true
     // Everything before the bound was there when the run began. What follows in children is no end of event time.
-    const hasRead = page.ended ? this.#options.isChildless() : page.chunks.length === 0
+    const hasRead = page.ended ? this.#options.isChildless() : !isFed && page.chunks.length === 0
     const isOver = until !== undefined && (isPast || hasRead)
     if (page.chunks.length > 0) this.#handOver(page, from, page === read ? undefined : page.next)
     const isLast = page.ended && this.#options.isLast()

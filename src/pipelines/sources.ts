@@ -19,10 +19,11 @@ export interface SourceRooms {
  */
 export async function sourcesOf(plan: PlanDescription, rooms: SourceRooms, older?: PipelineRow): Promise<SourceRow[]> {
   const sources: SourceRow[] = []
-  const left = [...(older?.sources ?? [])]
-  const names = new Set([...left.map(({ group }) => group), ...(older?.dropped?.groups ?? [])])
+  const left = (older?.sources ?? []).filter(({ feed }) => feed === undefined)
+  const feeds = (older?.sources ?? []).filter(({ feed }) => feed !== undefined)
+  const names = new Set([...[...left, ...feeds].map(({ group }) => group), ...(older?.dropped?.groups ?? [])])
   for (const [node, { kind }] of plan.nodes.entries()) {
-    if (kind !== 'source' && kind !== 'through') continue
+    if ((kind !== 'source' && kind !== 'through') || readsFiles(plan, node)) continue
     const source = await sourceOf(plan, node, rooms)
     const label = nodeLabel(plan.nodes[node] as NodeDescription)
     const at = left.findIndex((each) => nodeLabel(older?.plan.nodes[each.node] as NodeDescription) === label)
@@ -40,8 +41,16 @@ export async function sourcesOf(plan: PlanDescription, rooms: SourceRooms, older
     const group = before?.group ?? (isFirst ? first : furtherGroup(plan, node, names))
     names.add(group)
     sources.push({ node, group, ...source })
+    // A snapshot that is under way goes on.
+    for (const feed of feeds) if (before && feed.node === before.node) sources.push({ ...feed, node })
   }
   return sources
+}
+
+/** Whether a source reads files: they have no stream of their own. */
+export function readsFiles({ nodes }: PlanDescription, id: NodeId): boolean {
+  const node = nodes[id]
+  return node?.kind === 'source' && node.source.kind === 'files'
 }
 
 async function sourceOf(
@@ -69,8 +78,8 @@ async function sourceOf(
 }
 
 /** The group of a source that is not the pipeline's first; two that read the same have a number, too. */
-function furtherGroup(plan: PlanDescription, node: NodeId, names: ReadonlySet<string>): string {
-  const name = `${groupNameOf(plan.name)}:${sourceName(plan, node)}`
+export function furtherGroup(plan: PlanDescription, node: NodeId, names: ReadonlySet<string>, kind = ''): string {
+  const name = `${groupNameOf(plan.name)}:${kind}${sourceName(plan, node)}`
   for (let i = 2; ; i++) {
     const each = i === 2 && !names.has(name) ? name : `${name}#${i}`
     if (!names.has(each)) return each

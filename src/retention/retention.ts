@@ -9,6 +9,7 @@ import {
   type Position,
 } from '../groups/index.js'
 import {
+  isFeed,
   isOutbox,
   isTrimmedAway,
   type Sequence,
@@ -136,7 +137,8 @@ export class Retention {
       bounds,
       now,
       this.#floorOf(stream.id),
-      isOutbox(stream) ? Number.POSITIVE_INFINITY : heldBytesMax,
+      // Nothing of these goes before their group has passed it, whatever they hold: they have bounds of their own.
+      isOutbox(stream) || isFeed(stream) ? Number.POSITIVE_INFINITY : heldBytesMax,
     )
     this.#heldBytes.set(stream.id, plan.heldBytes)
     if (plan.cuts.length === 0 || this.#isClosed) return

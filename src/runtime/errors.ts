@@ -158,6 +158,16 @@ export const errorKinds = {
     remedy: 'Put the file back as it was, or delete the pipeline and deploy it with another path.',
   },
   SINK_FILE_TAKEN: { status: 409, retryable: false, remedy: 'Give each pipeline a file of its own.' },
+  SOURCE_FILE_INVALID: {
+    status: 400,
+    retryable: false,
+    remedy: 'Mend the line that the message names, then resume the run; or delete it.',
+  },
+  SOURCE_FILE_CHANGED: {
+    status: 409,
+    retryable: false,
+    remedy: 'Put the file back as it was and resume the run; or delete it and run again.',
+  },
   KAFKA_UNAVAILABLE: {
     status: 503,
     retryable: true,

@@ -65,7 +65,14 @@ export const shadowPoints = [
   'pipeline:dropped',
 ] as const
 
-export type KillPoint = (typeof killPoints)[number] | (typeof lifePoints)[number] | (typeof shadowPoints)[number]
+/** Places that are passed only while a source brings items of a table, or lines of files (test/pipelines/snapshot.test.ts). */
+export const feedPoints = ['feed:part', 'feed:committed', 'feed:closed'] as const
+
+export type KillPoint =
+  | (typeof killPoints)[number]
+  | (typeof lifePoints)[number]
+  | (typeof shadowPoints)[number]
+  | (typeof feedPoints)[number]
 
 const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
 const wanted = `${room}:${place}`

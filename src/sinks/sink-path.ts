@@ -2,11 +2,11 @@ import { dirname, isAbsolute, join, parse, relative, resolve, sep } from 'node:p
 import { MillraceError } from '../runtime/index.js'
 
 /** The path of a file of a pipeline. Relative ones lie in `folder`; others are refused unless `isOutsideAllowed`. */
-export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean): string {
+export function sinkPath(path: string, folder: string, isOutsideAllowed: boolean, what = 'The file sink'): string {
   const whole = isAbsolute(path) ? resolve(path) : resolve(folder, path)
   const inside = relative(folder, whole)
   if (!isOutsideAllowed && (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))) {
-    throw new MillraceError('PIPELINE_INVALID', `The file sink ${path} lies outside of ${folder}.`, {
+    throw new MillraceError('PIPELINE_INVALID', `${what} ${path} lies outside of ${folder}.`, {
       remedy: 'Give a relative path, or allow it with pipelines.filesOutside: true.',
     })
   }

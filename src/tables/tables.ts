@@ -23,6 +23,7 @@ import { itemKey } from './items/item-row.js'
 import { type TakeOptions, takeItems } from './items/take-items.js'
 import { type Target, Writer } from './items/writer.js'
 import { statementOperations } from './partiql/index.js'
+import { type ItemPage, type ItemPageRequest, itemPage } from './reads/item-page.js'
 import type { PageCache } from './reads/page-cache.js'
 import { RangeOperations } from './reads/range-operations.js'
 import type { Asked } from './requests/asked.js'
@@ -78,7 +79,7 @@ export class Tables {
   /** Answers of Query in memory. */
   readonly queryCache: Pick<PageCache, 'reads' | 'bytes'>
   readonly #now: () => number
-  readonly #take: Pick<TablesOptions, 'storage' | 'commit'>
+  readonly #options: TablesOptions
   readonly #home: { readonly region: string; readonly accountId: string }
   /** Deletes items whose time to live is over. */
   readonly sweeper: Sweeper
@@ -86,7 +87,7 @@ export class Tables {
 
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
-    this.#take = options
+    this.#options = options
     this.#home = { region: options.region, accountId: options.accountId }
     const { clock } = options
     const now = () => clock.now()
@@ -238,6 +239,12 @@ export class Tables {
     }
   }
 
+  /** The next items of a table, see `itemPage`: a pipeline's snapshot of it. */
+  items(request: ItemPageRequest): Promise<ItemPage> {
+    const { storage, commit } = this.#options
+    return itemPage(request, { storage, catalogue: this.#catalogue, time: commit.time })
+  }
+
   /**
    * Puts into any tables as one effect set, for sinks; the rows are latched until the release, which the caller calls after
    * its submit. Of several items with one key the last one counts. Throws NOT_FOUND.
@@ -286,7 +293,7 @@ export class Tables {
   async take(from: string, into: string, options: TakeOptions): Promise<boolean> {
     const [source, target] = [this.#catalogue.find(from), this.#catalogue.find(into)]
     if (!source || !target) throw tableNotFound(source ? into : from)
-    return asMillrace(takeItems(source.row, target, options, { ...this.#take, writer: this.#writer }))
+    return asMillrace(takeItems(source.row, target, options, { ...this.#options, writer: this.#writer }))
   }
 
   /** Whether an AWS stream over a change log can still be read. */

@@ -1,4 +1,4 @@
-import { plainItem } from '../operators/index.js'
+import { kafkaResultOf, plainItem } from '../operators/index.js'
 import type { PipelinePlan } from '../operators/plan/index.js'
 import { unpackState } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
@@ -45,6 +45,7 @@ export class Results {
     if (sink.kind === 'file') return sink.columns ? entry : (JSON.parse(entry) as unknown)
     const end = entry.indexOf('\n')
     if (sink.kind === 'user') return (unpackState(Buffer.from(entry.slice(end + 1), 'latin1')) as [unknown])[0]
+    if (sink.kind === 'kafka') return kafkaResultOf(entry.slice(end + 1))
     if (sink.kind !== 'stream') return JSON.parse(entry.slice(end + 1)) as unknown
     const [key, time] = JSON.parse(entry.slice(0, end)) as [string, number | null]
     return { key, value: JSON.parse(entry.slice(end + 1)) as unknown, ...(time === null ? {} : { time }) }

@@ -1,6 +1,13 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Duration, Source } from '../operators/index.js'
-import { durationMs, type NodeId, type PipelinePlan, planOf, type SourcePlan } from '../operators/plan/index.js'
+import {
+  durationMs,
+  type FilesPlan,
+  type NodeId,
+  type PipelinePlan,
+  planOf,
+  sourceLabel,
+} from '../operators/plan/index.js'
 import { StepError } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { KeySchema } from '../tables/values/index.js'
@@ -80,7 +87,7 @@ export class TestPipeline {
     source: string | Source<unknown, unknown>,
     ...inputs: readonly (TestRecord | TestChange)[]
   ): Promise<void> {
-    const name = typeof source === 'string' ? source : nameOf(source.source)
+    const name = typeof source === 'string' ? source : sourceLabel(source.source)
     for (const input of inputs) this.#append(name, input)
     await this.#run()
   }
@@ -93,7 +100,9 @@ export class TestPipeline {
         this.#memory.append(root, changeRecord(name, this.#schema(name), input as TestChange, this.now))
         continue
       }
-      const { key = name, value, time = this.now } = input as TestRecord
+      const { value, ...given } = input as TestRecord
+      const found = node?.kind === 'source' && node.source.kind === 'files' ? columnsOf(node.source, value) : {}
+      const { key = name, time = this.now } = { ...found, ...given }
       this.#memory.append(root, streamRecord(key, JSON.stringify(value) ?? 'null', time))
     }
   }
@@ -101,7 +110,7 @@ export class TestPipeline {
   #rootsOf(name: string): readonly NodeId[] {
     const sources = this.#plan.nodes.flatMap((node, id) =>
       node.kind === 'source'
-        ? [{ id, name: nameOf(node.source) }]
+        ? [{ id, name: sourceLabel(node.source) }]
         : node.kind === 'through'
           ? [{ id, name: node.stream }]
           : [],
@@ -257,7 +266,16 @@ export class TestPipeline {
 }
 
 /** A source's name: what `push` calls it. */
-const nameOf = (source: SourcePlan): string => (source.kind === 'files' ? source.path : source.name)
 
 /** For messages: what JSON has no form for as text. */
 const plainText = (_name: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)
+
+/** Key and time of a line of a file, where the source names their columns. */
+function columnsOf({ key, time }: FilesPlan, value: unknown): Pick<TestRecord, 'key' | 'time'> {
+  const line = (value ?? {}) as Readonly<Record<string, unknown>>
+  const at = time === undefined ? undefined : line[time]
+  return {
+    ...(key === undefined ? {} : { key: String(line[key]) }),
+    ...(at === undefined ? {} : { time: typeof at === 'number' ? at : Date.parse(String(at)) }),
+  }
+}

@@ -132,6 +132,7 @@ export class HostedTask {
       restored,
       isEnded,
       until,
+      holdsTime,
       isNew,
       timersMax,
       creditRows,
@@ -151,6 +152,7 @@ export class HostedTask {
       restored,
       isEnded,
       until,
+      holdsTime,
       isNew,
       bounds: {
         stateBytesMax: () => this.#stateBytesMax(),

@@ -61,6 +61,8 @@ export interface OpenTaskOptions {
   readonly isEnded: boolean
   /** Source stages of a bounded run: the first sequence number that it takes no more. */
   readonly until: number | undefined
+  /** Source stages: event time stands still meanwhile. */
+  readonly holdsTime?: boolean
   readonly isNew: boolean
   readonly rows: RowsOfPipeline
   readonly exits: readonly Exit[]

@@ -55,6 +55,7 @@ const otherValues = (): Readonly<Record<string, string>> => ({
   'auth.keysFile': fileOf('# who\nKEY3:secret3\n'),
   'auth.token': 'sixteen-or-more-characters',
   'auth.tokenFile': fileOf('sixteen-or-more-characters\n'),
+  'kafka.brokers': 'a.example:9092, b.example:9092',
 })
 
 describe('where values come from', () => {

@@ -44,7 +44,8 @@ export class PlanRunner {
   async push(source: string, value: unknown, partitionKey: unknown, time: number): Promise<void> {
     const id = this.#plan.nodes.findIndex(
       (node) =>
-        node.kind === 'source' && (node.source.kind === 'files' ? node.source.path : node.source.name) === source,
+        node.kind === 'source' &&
+        (node.source.kind === 'files' ? node.source.paths.join(', ') : node.source.name) === source,
     )
     if (id < 0) throw new Error(`The pipeline has no source ${source}.`)
     await this.#give(id, { value, key: undefined, partitionKey, time, stamp: this.#watermark })

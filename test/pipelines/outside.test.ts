@@ -307,7 +307,10 @@ describe('bad input', () => {
     ["http('ftp://a')", /URL/],
     ["sink({ name: '', write: () => {} })", /no name/],
     ["sink({ name: 'a' } as never)", /write function/],
-    ["kafka('t', () => null, { brokers: 'a:1' })", /Kafka sinks are not run yet/],
+    ["kafka('t', () => null)", /no broker is known for the Kafka topic t/],
+    ["kafka('t', () => null, { brokers: 'a' })", /has no brokers/],
+    ["kafka('a b', () => null)", /has no topic/],
+    ["kafka('t', () => null, { compression: 'zstd' as never })", /compression/],
   ])('%s is refused at the deploy', async (sink, message) => {
     await expect(deploy(`export default pipeline('bad').from(stream('orders')).to(${sink})`)).rejects.toThrow(message)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Change, file, http, pipeline, sink, stream, table } from '../../src/index.js'
+import { type Change, file, files, http, kafka, pipeline, sink, stream, table } from '../../src/index.js'
 import { testPipeline } from '../../src/testing/index.js'
 
 interface Task {
@@ -190,5 +190,67 @@ describe('testPipeline', () => {
     })
     expect(() => test.results('other')).toThrow('The pipeline has no sink other.')
     expect(() => test.state('other', 'x')).toThrow('The pipeline has no step other that keeps state.')
+  })
+})
+
+describe('sources and sinks that a test has without files and brokers', () => {
+  it('gives lines of files their key and time, and what a Kafka sink was given', async () => {
+    const source = files<{ id: string; at: string }>('in/*.ndjson', { key: 'id', time: 'at' })
+    const test = await testPipeline(
+      pipeline('lines')
+        .from(source)
+        .keyByPartition()
+        .count('perId')
+        .to(
+          kafka('out', (count, { key }) => ({
+            key: Buffer.from(key),
+            value: count === 2 ? null : { count },
+            partition: 1,
+          })),
+        ),
+    )
+    await test.push(
+      source,
+      { value: { id: 'a', at: '2026-01-01T00:00:00Z' } },
+      { value: { id: 'a', at: '2026-01-02' } },
+    )
+    expect(test.results('out')).toEqual([
+      { key: new Uint8Array(Buffer.from('a')), value: { count: 1 }, partition: 1 },
+      { key: new Uint8Array(Buffer.from('a')), value: null, partition: 1 },
+    ])
+  })
+
+  it('fails a step that gives a Kafka sink what no message can hold', async () => {
+    for (const record of [
+      { value: undefined },
+      { key: 5, value: 1 },
+      { value: 1, headers: { a: 1 } },
+      { value: 1, partition: -1 },
+    ]) {
+      const test = await testPipeline(
+        pipeline('bad')
+          .from(stream('in'))
+          .to(kafka('out', () => record as never)),
+      )
+      await expect(test.push('in', { key: 'a', value: 1 })).rejects.toThrow(/A Kafka sink/)
+    }
+  })
+
+  it('gives the items of a snapshot as the inserts that a test pushes first', async () => {
+    const orders = table<{ id: string; amount: number }>('orders', { snapshot: true })
+    const test = await testPipeline(
+      pipeline('sums')
+        .from(orders)
+        .keyByPartition()
+        .sum('amount', (change) => (change.new?.amount ?? 0) - (change.old?.amount ?? 0))
+        .to(file('sums', (sum, { id }) => [id, sum])),
+      { tables: { orders: { hash: 'id' } } },
+    )
+    await test.push(orders, { type: 'insert', new: { id: 'a', amount: 3 } })
+    await test.push(orders, { type: 'modify', old: { id: 'a', amount: 3 }, new: { id: 'a', amount: 5 } })
+    expect(test.results('sums')).toEqual([
+      ['a', 3],
+      ['a', 5],
+    ])
   })
 })

@@ -3,7 +3,7 @@ import { fromVersion1 } from '../version-1.js'
 import { invalid } from './invalid.js'
 import type { KeyedNode, NodeId, PipelinePlan, PlanNode } from './nodes.js'
 import { type SinkPlan, targetOf } from './sink-plan.js'
-import type { SourcePlan } from './source-plan.js'
+import { type SourcePlan, sourceLabel } from './source-plan.js'
 import { linksOf, onErrorOf, type Trail } from './trail.js'
 
 /** Steps of one pipeline, sources and sinks among them. */
@@ -120,7 +120,7 @@ function checkInputs(nodes: readonly PlanNode[], node: PlanNode, id: NodeId, whe
 }
 
 function checkSource(source: SourcePlan, pipeline: string): void {
-  if (!isText(source.kind === 'files' ? source.path : source.name))
+  if (!isText(sourceLabel(source)))
     throw invalid(`The source of ${pipeline} has no name.`, 'Name the table, stream or files.')
 }
 

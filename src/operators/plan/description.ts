@@ -1,6 +1,6 @@
 import type { NodeId, OnError, PipelinePlan, PlanNode } from './nodes.js'
-import { type DeliveryPlan, type HttpSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
-import type { SourcePlan } from './source-plan.js'
+import { type DeliveryPlan, type HttpSinkPlan, type KafkaSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
+import { type SourcePlan, sourceLabel } from './source-plan.js'
 
 /** State of a step as it is stored with a pipeline, to compare a later deploy with. */
 export interface StateDescription {
@@ -22,6 +22,7 @@ export interface SinkDescription {
   readonly http?: Pick<HttpSinkPlan, 'method' | 'headers' | 'format'>
   /** Of a shadow: what goes into it is counted and dropped. */
   readonly isHeld?: true
+  readonly kafka?: Pick<KafkaSinkPlan, 'brokers' | 'compression'>
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
@@ -111,6 +112,10 @@ function describedSink(sink: SinkPlan): SinkDescription {
     const { method, headers, format, delivery } = sink
     return { kind, target, delivery, http: { method, headers, format } }
   }
+  if (kind === 'kafka') {
+    const { brokers, compression, delivery } = sink
+    return { kind, target, delivery, kafka: { brokers, compression } }
+  }
   if (kind !== 'file') return { kind, target }
   const { format, columns, roll } = sink
   return {
@@ -133,7 +138,7 @@ function describedSink(sink: SinkPlan): SinkDescription {
 export function nodeLabel(node: NodeDescription): string {
   switch (node.kind) {
     case 'source':
-      return `${node.source.kind} ${node.source.kind === 'files' ? node.source.path : node.source.name}`
+      return `${node.source.kind} ${sourceLabel(node.source)}`
     case 'keyed':
       return `${node.operator} ${node.name}`
     case 'sink':

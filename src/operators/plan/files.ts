@@ -1,32 +1,8 @@
 import { type Duration, durationMs } from './duration.js'
-import type { Sink, Source } from './ends.js'
+import type { Sink } from './ends.js'
 import { invalid } from './invalid.js'
 import type { FileSinkPlan } from './sink-plan.js'
 import type { FileFormat } from './source-plan.js'
-
-/** A line of a file that is read as a source. */
-export interface FileRecord<Value = unknown> {
-  /** The file's path. */
-  readonly key: string
-  /** NDJSON: the line's document; CSV: an object of texts by column. */
-  readonly value: Value
-  /** When the file was written last, milliseconds since 1970. */
-  readonly time: number
-  readonly sequence: number
-}
-
-/**
- * The lines of the files at a path, which may end in a name with `*`: a source for a bounded run. A relative path lies in
- * the folder `files` of the data directory.
- */
-export function files<Value = unknown>(
-  path: string,
-  options: { readonly format?: FileFormat } = {},
-): Source<FileRecord<Value>, { readonly key: string }> {
-  const { format = 'ndjson' } = options
-  checkFormat(format, `The source ${path}`)
-  return { source: { kind: 'files', path, format } }
-}
 
 export interface FileSinkOptions {
   /** `ndjson` by default. */

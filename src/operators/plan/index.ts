@@ -19,8 +19,10 @@ export {
 } from './difference.js'
 export { type Duration, durationMs, durationText } from './duration.js'
 export type { Sink, Source } from './ends.js'
-export { type FileRecord, type FileSinkOptions, file, files } from './files.js'
+export { type FileSinkOptions, file } from './files.js'
+export { type FileRecord, type FilesOptions, files } from './files-source.js'
 export { Flow, type PipelineStart, pipeline, type ThroughRecord } from './flow.js'
+export { type KafkaSinkOptions, type KafkaSinkRecord, kafka } from './kafka-sink.js'
 export {
   type DeduplicateOptions,
   type DistinctOptions,
@@ -44,8 +46,6 @@ export {
   type DeliveryOptions,
   type HttpSinkOptions,
   http,
-  type KafkaSinkRecord,
-  kafka,
   sink,
   type UserSink,
 } from './outside-sinks.js'
@@ -59,7 +59,7 @@ export type {
   UserSinkPlan,
 } from './sink-plan.js'
 export { targetOf } from './sink-plan.js'
-export type { FileFormat, SourcePlan } from './source-plan.js'
+export { type FileFormat, type FilesPlan, type SourcePlan, sourceLabel } from './source-plan.js'
 export type { CombinedOptions, StateOptions } from './state-plan.js'
 export type { AsyncMapOptions, EventTimeOptions } from './steps.js'
 export { type Item, type StreamKey, stream, type TableSourceOptions, table } from './tables.js'

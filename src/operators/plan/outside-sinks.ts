@@ -2,7 +2,7 @@ import type { Awaitable } from '../types.js'
 import { type Duration, durationMs } from './duration.js'
 import type { Sink } from './ends.js'
 import { atLeast, functionOf, invalid } from './invalid.js'
-import type { DeliveryPlan, HttpBodyFormat, HttpSinkPlan, KafkaSinkPlan, UserSinkPlan } from './sink-plan.js'
+import type { DeliveryPlan, HttpBodyFormat, HttpSinkPlan, UserSinkPlan } from './sink-plan.js'
 
 /** How results leave the outbox of a sink. */
 export interface DeliveryOptions {
@@ -34,7 +34,7 @@ export interface HttpSinkOptions<Value, Key> extends DeliveryOptions {
 const batchRecordsMax = 10_000
 const batchBytesMost = 64 * 1024 * 1024
 
-function deliveryOf(options: DeliveryOptions, where: string): DeliveryPlan {
+export function deliveryOf(options: DeliveryOptions, where: string): DeliveryPlan {
   const { batchMax = 100, batchBytesMax = 1024 * 1024, linger = 0, timeout = '10s', retry = {}, breaker = {} } = options
   return {
     batchMax: within(1, batchRecordsMax, batchMax, `batchMax of ${where}`),
@@ -100,27 +100,6 @@ export function http<Value = unknown, Key = unknown>(
     format,
     delivery: deliveryOf(options, where),
   }
-  return { sink: plan }
-}
-
-export interface KafkaSinkRecord {
-  readonly key?: string | Uint8Array | null
-  /** Text and bytes as they are, anything else as JSON; null is a tombstone. */
-  readonly value: unknown
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** A Kafka topic as a sink, through the bridge and with its guarantee. */
-export function kafka<Value, Key>(
-  topic: string,
-  record: (value: Value, key: Key) => KafkaSinkRecord | null | undefined,
-  options: { readonly brokers: string | readonly string[] },
-): Sink<Value, Key> {
-  const where = `The Kafka sink ${topic}`
-  const brokers = typeof options?.brokers === 'string' ? options.brokers.split(',') : [...(options?.brokers ?? [])]
-  if (brokers.length === 0 || !brokers.every((broker) => /^.+:\d+$/.test(broker)))
-    throw invalid(`${where} has no brokers.`, "Name them: { brokers: 'host:9092' }.")
-  const plan: KafkaSinkPlan = { kind: 'kafka', topic, brokers, run: functionOf(record, where) as KafkaSinkPlan['run'] }
   return { sink: plan }
 }
 

@@ -53,8 +53,11 @@ export interface HttpSinkPlan {
 export interface KafkaSinkPlan {
   readonly kind: 'kafka'
   readonly topic: string
+  /** Those of the daemon's configuration where there are none. */
   readonly brokers: readonly string[]
+  readonly compression: 'none' | 'gzip'
   readonly run: UserFunction
+  readonly delivery: DeliveryPlan
 }
 
 /** A sink of the user's own. It is called with the results of a commit until it has taken them. */

@@ -7,8 +7,22 @@ export type SourcePlan =
       readonly snapshot?: boolean
     }
   | { readonly kind: 'stream'; readonly name: string }
-  /** Files of a bounded run, in the order of their names. */
-  | { readonly kind: 'files'; readonly path: string; readonly format: FileFormat }
+  | FilesPlan
+
+/** Files of a bounded run: in the order given, and those of a pattern in the order of their names. */
+export interface FilesPlan {
+  readonly kind: 'files'
+  /** Paths, whose last parts may have `*`. */
+  readonly paths: readonly string[]
+  readonly format: FileFormat
+  /** Columns with the key and the time of a record. */
+  readonly key?: string
+  readonly time?: string
+}
+
+/** What a source is called: its table or stream, or the paths of its files. */
+export const sourceLabel = (source: SourcePlan): string =>
+  source.kind === 'files' ? source.paths.join(', ') : source.name
 
 /** One JSON document a line, or comma-separated values whose first line names the columns. */
 export type FileFormat = 'ndjson' | 'csv'

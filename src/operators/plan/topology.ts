@@ -1,12 +1,13 @@
 import { type NodeDescription, nodeLabel, type PlanDescription } from './description.js'
 import { durationText } from './duration.js'
 import type { NodeId } from './nodes.js'
+import type { SourcePlan } from './source-plan.js'
 
 /** What stands behind a node's label: bounds and settings. */
 export function nodeDetail(node: NodeDescription): string {
   switch (node.kind) {
     case 'source':
-      return node.source.kind === 'table' && node.source.snapshot ? 'snapshot first' : ''
+      return sourceDetail(node.source)
     case 'eventTime':
       return `out of order ${durationText(node.outOfOrderMs)}, idle after ${durationText(node.idleMs)}`
     case 'asyncMap':
@@ -45,6 +46,14 @@ export function guaranteeOf(node: NodeDescription): string | undefined {
     case 'kafka':
       return 'at least once'
   }
+}
+
+function sourceDetail(source: SourcePlan): string {
+  if (source.kind === 'table') return source.snapshot ? 'snapshot first' : ''
+  if (source.kind !== 'files') return ''
+  const { format, key, time } = source
+  const columns = [...(key === undefined ? [] : [`key ${key}`]), ...(time === undefined ? [] : [`time ${time}`])]
+  return [`${format}, to the end`, ...columns].join(', ')
 }
 
 /** Nodes that only stand for an output of the one before: they are shown as the name of the edge. */

@@ -9,6 +9,7 @@ export const idleMsDefault = 60_000
  * never goes back, whatever it is restored with.
  */
 export class EventTime {
+  /** +Infinity: it stands still. */
   readonly #outOfOrderMs: number
   watermark: number
 

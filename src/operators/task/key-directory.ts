@@ -71,7 +71,9 @@ export class KeyDirectory {
   }
 
   /** The entry of a key as it is stored. */
-  ofStored(bytes: Buffer, hashHi: number, hashLo: number): KeyEntry {
+  ofStored(stored: Uint8Array, hashHi: number, hashLo: number): KeyEntry {
+    // What came from another thread is a plain array of bytes: as text it would be their numbers.
+    const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.length)
     return this.#space.kind === 'given'
       ? this.ofKey(decodeKey(bytes))
       : this.ofPartition(bytes, 0, bytes.length, hashHi, hashLo)

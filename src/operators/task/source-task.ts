@@ -38,7 +38,7 @@ class ShardTask implements SourceStageTask {
     this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
     this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
     this.#push = this.#core.steps.entry(this.#root)
-    this.#eventTime = new EventTime(0, this.#core.mark(this.#root))
+    this.#eventTime = new EventTime(options.holdsTime ? Number.POSITIVE_INFINITY : 0, this.#core.mark(this.#root))
     this.#isEnded = options.isEnded ?? false
     this.#isIdle = options.restored?.watermarks.some(({ node, isIdle }) => node === this.#root && isIdle) ?? false
   }

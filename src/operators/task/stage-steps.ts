@@ -72,6 +72,10 @@ export class StageSteps {
     for (const id of [...nodes].reverse()) this.#compile(id)
   }
 
+  #eventTimeOf(outOfOrderMs: number): EventTime {
+    return new EventTime(this.#options.holdsTime ? Number.POSITIVE_INFINITY : outOfOrderMs)
+  }
+
   /** Takes what comes out of a node, or into the stage by a keyBy. */
   behind(id: NodeId): Push {
     return fanOut(this.#pushesTo(id, ({ kind }) => kind !== 'output'))
@@ -176,7 +180,7 @@ export class StageSteps {
       case 'branch':
         return guardedBranch(runtime, parking, id, node, this.#branches(id, node))
       case 'eventTime': {
-        const eventTime = new EventTime(node.time.outOfOrderMs)
+        const eventTime = this.#eventTimeOf(node.time.outOfOrderMs)
         this.eventTimes.set(id, eventTime)
         return guardedEventTime(runtime, parking, id, node, eventTime, this.behind(id))
       }
@@ -213,7 +217,7 @@ export class StageSteps {
       case 'branch':
         return branchStep(runtime, id, node.runs, this.#branches(id, node))
       case 'eventTime': {
-        const eventTime = new EventTime(node.time.outOfOrderMs)
+        const eventTime = this.#eventTimeOf(node.time.outOfOrderMs)
         this.eventTimes.set(id, eventTime)
         return eventTimeStep(runtime, id, node.time.run, eventTime, this.behind(id))
       }

@@ -165,6 +165,8 @@ export interface StageTaskOptions {
   readonly isEnded?: boolean | undefined
   /** Source stages of a bounded run: the first sequence number that it takes no more. */
   readonly until?: number | undefined
+  /** Source stages: event time stands still, since what is read is in no order of time: the items of a table. */
+  readonly holdsTime?: boolean | undefined
   /** Whether the store has no cell and no timer of the task: then nothing is asked of it before something was dropped. */
   readonly isNew: boolean
   readonly bounds: TaskBounds

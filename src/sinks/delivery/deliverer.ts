@@ -5,6 +5,8 @@ export interface OutboxRecord {
   readonly sequence: Sequence
   /** The same at each attempt, and of no other result: the event id of the outbox's record. */
   readonly id: string
+  /** When it came into the outbox, milliseconds since 1970. */
+  readonly time: number
   readonly key: Buffer
   readonly body: Buffer
 }

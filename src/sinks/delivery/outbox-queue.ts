@@ -78,9 +78,9 @@ export class OutboxQueue {
   }
 
   #take(cursor: ChunkCursor): void {
-    const { sequence, key, body } = cursor.record()
+    const { sequence, time, key, body } = cursor.record()
     // Copies: the page's memory is written again.
-    const record = { sequence, id: this.#idOf(sequence), key: Buffer.from(key), body: Buffer.from(body) }
+    const record = { sequence, id: this.#idOf(sequence), time, key: Buffer.from(key), body: Buffer.from(body) }
     this.#records.push(record)
     this.#bytes += body.length
   }

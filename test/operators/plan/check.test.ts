@@ -213,7 +213,7 @@ describe('a pipeline that cannot run is refused with a sentence that names the s
     ['an address that is none', () => from().to(http('example')), /"example" is no URL/, /http:\/\//],
     [
       'Kafka without brokers',
-      () => from().to(kafka('t', () => null, odd({}))),
+      () => from().to(kafka('t', () => null, odd({ brokers: [] }))),
       /Kafka sink t has no brokers/,
       /host:9092/,
     ],
@@ -367,7 +367,17 @@ describe('a plan', () => {
         name: 'http:http://a/b',
         sink: { kind: 'http', target: 'http://a/b', delivery, http: { method: 'POST', headers: {}, format: 'json' } },
       },
-      { kind: 'sink', inputs: [6], name: 'kafka:topic', sink: { kind: 'kafka', target: 'topic' } },
+      {
+        kind: 'sink',
+        inputs: [6],
+        name: 'kafka:topic',
+        sink: {
+          kind: 'kafka',
+          target: 'topic',
+          delivery: { ...delivery, batchMax: 500, batchBytesMax: 512 * 1024, timeoutMs: 30_000 },
+          kafka: { brokers: ['a:1'], compression: 'none' },
+        },
+      },
       { kind: 'sink', inputs: [6], name: 'user:own', sink: { kind: 'user', target: 'own', delivery } },
     ])
     expect(description.nodes[0]).toEqual({

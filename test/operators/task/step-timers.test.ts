@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import type { StageBarrier, StoredTimer } from '../../../src/operators/task/index.js'
 import { KeyDirectory } from '../../../src/operators/task/key-directory.js'
 import { StepTimers } from '../../../src/operators/task/step-timers.js'
+import { hashKey } from '../../../src/runtime/index.js'
+import { encodeKeyValue } from '../../../src/tables/index.js'
 import { MemoryStore, rangeOfTask } from '../../../src/testing/memory-store.js'
 
 type Op =
@@ -133,4 +135,15 @@ describe('the timers of a step', () => {
       }),
       { numRuns: process.env.MILLRACE_LONG ? 100_000 : 600 },
     ))
+})
+
+describe('a stored key', () => {
+  it('is the same when another thread gave its bytes', () => {
+    const directory = new KeyDirectory({ kind: 'partition', hashKeyName: 'id' }, 1)
+    const bytes = encodeKeyValue({ S: 'ann' })
+    const { hi, lo } = hashKey(bytes)
+    expect(directory.ofStored(new Uint8Array(bytes), hi, lo).shown).toEqual({ id: 'ann' })
+    const plain = new KeyDirectory({ kind: 'partition', hashKeyName: undefined }, 1)
+    expect(plain.ofStored(new Uint8Array(Buffer.from('ann')), hi, lo).shown).toEqual({ key: 'ann' })
+  })
 })

@@ -1,0 +1,93 @@
+import { kafkaMessageOf } from '../operators/index.js'
+import { asMillraceError, type Clock, type MillraceError } from '../runtime/index.js'
+import type { Deliverer, DeliveryOutcome, OutboxBatch } from '../sinks/index.js'
+
+/** A message for a topic; `id` is the same at each attempt. */
+export interface OutgoingMessage {
+  readonly id: string
+  readonly key: Buffer | undefined
+  readonly value: Buffer | null
+  readonly headers: Readonly<Record<string, string>>
+  readonly partition: number | undefined
+  readonly timestamp: number
+}
+
+/** Sends to one topic, one batch at a time. */
+export interface KafkaTopic {
+  send(messages: readonly OutgoingMessage[]): Promise<void>
+  /** Cuts what is under way. */
+  discard(): void
+  close(): Promise<void>
+}
+
+/** The way to Kafka, which the daemon lends the pipelines. */
+export interface KafkaAccess {
+  /** `kafka.brokers` of the configuration: where sinks send that name none. */
+  readonly brokers: readonly string[]
+  open(options: {
+    readonly topic: string
+    readonly brokers: readonly string[]
+    readonly clientId: string
+    readonly compression: 'none' | 'gzip'
+  }): KafkaTopic
+  /** Whether it is the messages that are at fault. */
+  isOfContent(error: MillraceError): boolean
+}
+
+/** The header with the id of a message: what arrives twice has the same. */
+const idHeader = 'millrace-id'
+
+/** Brings batches to a Kafka topic. A batch that was not acknowledged is sent again, with the same ids. */
+export class KafkaDeliverer implements Deliverer {
+  readonly #topic: KafkaTopic
+  readonly #isOfContent: KafkaAccess['isOfContent']
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+
+  constructor(topic: KafkaTopic, { isOfContent }: Pick<KafkaAccess, 'isOfContent'>, clock: Clock, timeoutMs: number) {
+    this.#topic = topic
+    this.#isOfContent = isOfContent
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+  }
+
+  async deliver({ records }: OutboxBatch, _attempt: number, stop: AbortSignal): Promise<DeliveryOutcome> {
+    const messages = records.map(({ id, body, time }): OutgoingMessage => {
+      const message = kafkaMessageOf(body.toString())
+      return { ...message, id, timestamp: time, headers: { ...message.headers, [idHeader]: id } }
+    })
+    let giveUp = (_why: string): void => {}
+    const givenUp = new Promise<DeliveryOutcome>((resolve) => {
+      giveUp = (why) => {
+        this.#topic.discard()
+        resolve({ kind: 'failed', why })
+      }
+    })
+    const timer = this.#clock.setTimeout(() => giveUp(`No answer within ${this.#timeoutMs} ms.`), this.#timeoutMs)
+    const onStop = (): void => giveUp('The daemon is stopping.')
+    stop.addEventListener('abort', onStop)
+    try {
+      if (stop.aborted) onStop()
+      return await Promise.race([givenUp, this.#send(messages)])
+    } finally {
+      timer.cancel()
+      stop.removeEventListener('abort', onStop)
+    }
+  }
+
+  async #send(messages: readonly OutgoingMessage[]): Promise<DeliveryOutcome> {
+    try {
+      await this.#topic.send(messages)
+      return { kind: 'delivered' }
+    } catch (thrown) {
+      const error = asMillraceError(thrown)
+      const why = error.message
+      const isRefused = error.code === 'BAD_REQUEST' || this.#isOfContent(error)
+      return isRefused ? { kind: 'refused', why } : { kind: 'failed', why }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#topic.close()
+  }
+}
