@@ -6,6 +6,7 @@ import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtim
 import { FileSink, type Outbox } from '../sinks/index.js'
 import type { TaskWork } from '../workers/index.js'
 import { DroppedRemoval } from './dropped-removal.js'
+import { failureOf } from './failure.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
@@ -18,7 +19,7 @@ import {
   storedState,
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { fileShape, sourceName, stepOf, stepsOf } from './plan-steps.js'
+import { fileShape, shownSteps, sourceName } from './plan-steps.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
@@ -381,34 +382,23 @@ export class Pipeline {
     this.#run = undefined
     await this.#closeFiles()
     if (this.#state === 'stopped') return
-    const { node } = place
-    const step = node === undefined ? undefined : stepOf(node)
-    const failure: Failure = {
-      code: error.code,
-      message: error.message,
-      stack,
-      step,
-      // A timer has none.
-      sequence: (place.sequence ?? -1) < 0 ? undefined : place.sequence,
-      shard,
-      at: clock.now(),
-    }
+    const failure = failureOf({ error, stack, place, shard }, clock.now())
+    const { step } = failure
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
     const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
     if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
     // What took the memory is searched for first, in quarantine.
     const isCertain = !isOfMemory || this.#suspects.recordsMax === 1
     const isSearched = this.#parks && isOfMemory && this.#suspects.narrow()
-    if (isSearched) this.#isCareful = true
     const isAttempt = (isCounted || (isOfMemory && this.#parks)) && !isTooMuch && !isSearched
     // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
     const isOfRecord =
       this.#parks && (isAttempt || isSearched) && this.#suspects.accuse({ error, stack, place, stage, isCertain })
-    if (this.#parks && isAttempt) this.#isCareful = true
+    if (isSearched || (this.#parks && isAttempt)) this.#isCareful = true
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++
       this.failures++
-      if (node !== undefined) this.failuresOf[node] = (this.failuresOf[node] ?? 0) + 1
+      if (place.node !== undefined) this.failuresOf[place.node] = (this.failuresOf[place.node] ?? 0) + 1
       this.#lastFailure = failure
       logger.warn(
         { pipeline: name, attempt: this.#attempts, step, sequence: place.sequence, code: error.code },
@@ -587,11 +577,7 @@ export class Pipeline {
       createdAt,
       revision,
       ...(bounded ? { bounded: { ...bounded, ...this.#parts.passed() } } : {}),
-      steps: stepsOf(plan).map((node, i) => ({
-        kind: node.kind === 'keyed' ? node.operator : node.kind,
-        ...(node.kind === 'keyed' ? { name: node.name } : {}),
-        rowsIn: this.rowsIn[i + 1] as number,
-      })),
+      steps: shownSteps(plan, this.rowsIn),
       barrier: {
         inFlight: this.#run?.barrierInFlight ?? false,
         committed: this.#committed,
@@ -604,11 +590,7 @@ export class Pipeline {
         ? {}
         : { outboxes: this.outboxes().map(({ sink, outbox }) => ({ sink, ...outbox.view() })) }),
       onError: this.#parks ? 'park' : 'stop',
-      parked: {
-        records: this.#parked.count,
-        keys: this.#parked.queues().length,
-        isFull: this.#parked.isFull,
-      },
+      parked: { records: this.#parked.count, keys: this.#parked.queues().length, isFull: this.#parked.isFull },
       plan: withoutSecrets(plan),
     }
   }

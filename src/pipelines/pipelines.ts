@@ -1,7 +1,7 @@
 import { type Counters, Family, type RowEffect } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
 import type { StartPosition, StreamId } from '../log/index.js'
-import type { NodeId, PlanDescription, StateQuestion } from '../operators/index.js'
+import type { NodeId, PlanDescription } from '../operators/index.js'
 import { checkRedeploy } from '../operators/plan/index.js'
 import { stagesOf } from '../operators/task/index.js'
 import { asMillraceError, killPoint, MillraceError } from '../runtime/index.js'
@@ -15,7 +15,7 @@ import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { Pipeline } from './pipeline.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { checkRunnable, sinksOf } from './plan-steps.js'
+import { checkRunnable, sinksOf, writesToItsSource } from './plan-steps.js'
 import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
 import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
 import { checkParkedPlaces } from './redeploy-parked.js'
@@ -38,7 +38,7 @@ import {
 import { storedState } from './run-state.js'
 import type { RunSource } from './run-tasks.js'
 import { sourcesOf } from './sources.js'
-import { cellOfKey, type ShownState, stateOfKey } from './state-query.js'
+import { cellOfKey, type ShownState, type StateQuery, stateOfKey } from './state-query.js'
 
 export interface PipelinesOptions extends PipelineSurroundings {
   readonly counters: Counters
@@ -106,7 +106,8 @@ export class Pipelines {
     for (const row of rows) if (row.state !== 'deleting') pipelines.#pipelines.set(row.plan.name, pipelines.#make(row))
     for (const row of rows) if (row.state === 'deleting') await pipelines.#forget(row)
     await closeOrphans(options.log, rows)
-    options.workers.answerState = (question) => pipelines.#answerState(question)
+    // User code asks with `stateOf`.
+    options.workers.answerState = async (question) => cellOfKey(pipelines.#stateQuery(question.pipeline), question)
     pipelines.#modules.keepOnly(rows.map((row) => row.module))
     return pipelines
   }
@@ -149,16 +150,13 @@ export class Pipelines {
 
   /** What the steps of a pipeline have committed for a key, see `stateOfKey`. Throws NOT_FOUND. */
   state(name: string, key: string, step?: string): Promise<ShownState[]> {
-    const { commit, storage } = this.#options
-    const { row } = this.#pipeline(name)
-    return stateOfKey({ row, stages: stagesOf(row.plan.nodes), commit, storage }, key, step)
+    return stateOfKey(this.#stateQuery(name), key, step)
   }
 
-  /** The same of one cell, for user code that asks (`stateOf`). */
-  async #answerState({ pipeline, ...question }: StateQuestion): Promise<Buffer | undefined> {
+  #stateQuery(name: string): StateQuery {
     const { commit, storage } = this.#options
-    const { row } = this.#pipeline(pipeline)
-    return cellOfKey({ row, stages: stagesOf(row.plan.nodes), commit, storage }, question)
+    const { row } = this.#pipeline(name)
+    return { row, stages: stagesOf(row.plan.nodes), commit, storage }
   }
 
   /**
@@ -600,10 +598,3 @@ const numbersOf = (names: readonly string[]): Record<string, number> =>
 /** The groups that deliver outboxes, as they are made. */
 const groupsOf = (outboxes: Readonly<Record<string, OutboxRow>>) =>
   Object.values(outboxes).map(({ group, stream }) => ({ name: group, stream, start: 'oldest' as const }))
-
-function writesToItsSource(plan: PlanDescription): boolean {
-  const sources = plan.nodes.flatMap((node) =>
-    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
-  )
-  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
-}

@@ -101,3 +101,19 @@ function notRun(node: NodeDescription): string | undefined {
   if (kind === 'kafka') return 'Kafka sinks are'
   return undefined
 }
+
+/** Whether a pipeline reads what it wrote. */
+export function writesToItsSource(plan: PlanDescription): boolean {
+  const sources = plan.nodes.flatMap((node) =>
+    node.kind === 'source' && node.source.kind !== 'files' ? [`${node.source.kind} ${node.source.name}`] : [],
+  )
+  return sinksOf(plan).some(({ kind, target }) => sources.includes(`${kind} ${target}`))
+}
+
+/** The steps behind the source, with the rows that came to each. `rowsIn` is by node. */
+export const shownSteps = (plan: PlanDescription, rowsIn: readonly number[]) =>
+  stepsOf(plan).map((node, i) => ({
+    kind: node.kind === 'keyed' ? node.operator : node.kind,
+    ...(node.kind === 'keyed' ? { name: node.name } : {}),
+    rowsIn: rowsIn[i + 1] as number,
+  }))
