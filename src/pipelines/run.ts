@@ -377,6 +377,8 @@ export class PipelineRun {
       .catch((error: unknown) => this.#failCommit(error))
       .finally(() => {
         this.#committing = undefined
+        // A careful run reads nothing while a barrier is in flight.
+        this.#pump()
         this.#schedule()
         void this.#awaitFiles()
       })
