@@ -238,6 +238,49 @@ describe('a source task', () => {
     expect(values.map(({ value }) => (value as { value: number }).value)).toEqual([1, 2, 3])
   })
 
+  it('has fired what its idleness has fired before it takes the next records', async () => {
+    const plan = new PlanBuilder()
+    const given = (record: never) => (record as { value: { from: string; time: number } }).value
+    const source = plan.source()
+    const of = (from: string) =>
+      plan.eventTime(
+        plan.step('filter', source, (record: never) => given(record).from === from),
+        (record: never) => given(record).time,
+      )
+    const events: string[] = []
+    let goOn: () => void = () => {}
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    plan.sink(
+      plan.keyed('timed', [plan.keyByPartition(plan.merge(of('fast'), of('slow')))], () => ({
+        onRow: (row, _input, context) => {
+          events.push(`row ${row.time}`)
+          context.setTimer(row.time + 1)
+        },
+        onTimer: async (timer) => {
+          events.push(`timer ${timer.time}`)
+          if (timer.time === 1001) await gate
+          events.push(`done ${timer.time}`)
+        },
+      })),
+    )
+    const task = openSourceTask(optionsOf(plan, 0, hostOf([], [])))
+    await task.start()
+    let sequence = 0
+    const one = (from: string, time: number) =>
+      chunkOf([{ sequence: ++sequence, record: streamRecord('k', JSON.stringify({ from, time }), 0) }])
+    await task.process(one('fast', 1000), 0)
+    await task.process(one('slow', 10), 0)
+    await task.process(one('fast', 2000), 0)
+    expect(events).toEqual(['row 1000', 'row 10', 'row 2000'])
+    const idle = task.idle()
+    setImmediate(goOn)
+    await idle
+    await task.process(one('slow', 20), 0)
+    expect(events.slice(3)).toEqual(['timer 11', 'done 11', 'timer 1001', 'done 1001', 'row 20', 'timer 21', 'done 21'])
+  })
+
   it('sends a barrier and event time behind the rows before it', async () => {
     const plan = new PlanBuilder()
     plan.sink(
