@@ -119,7 +119,7 @@ async function buildRooms(
     sinks: { tables, log },
     idOf: eventId,
     random: Math.random,
-    limits: config.pipelines,
+    limits: { ...config.pipelines, effectSetBytesMax: config.commit.effectSetBytesMax },
     pipelinesMax: config.pipelines.pipelinesMax,
     moduleBytesMax: config.pipelines.moduleBytesMax,
     filesFolder: directory.files,

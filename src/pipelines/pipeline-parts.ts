@@ -18,6 +18,8 @@ export interface PipelineLimits extends RunLimits, ParkedLimits {
   readonly onError: 'park' | 'stop'
   readonly retryMs: number
   readonly outboxBytesMax: number
+  /** What one commit may hold, bytes. */
+  readonly effectSetBytesMax: number
 }
 
 export interface PipelineSurroundings {

@@ -19,6 +19,7 @@ import {
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
 import { fileShape, sourceName, stepOf, stepsOf } from './plan-steps.js'
+import { Retries } from './retries.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
@@ -51,10 +52,7 @@ export class Pipeline {
   readonly #suspects: Suspects
   /** The next run is careful. */
   #isCareful = false
-  /** Queues that the next run tries again: their rows begin with these bytes, as text. */
-  #retries: ReadonlySet<string> = new Set()
-  /** Those of them that the run under way tries. */
-  #taken: ReadonlySet<string> = new Set()
+  readonly #retries = new Retries()
   #parked: ParkedIndex
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
@@ -165,18 +163,19 @@ export class Pipeline {
         if (this.#run) this.#work(this.#end(event))
       }
       const stages = stagesOf(this.#row.plan.nodes)
+      const parking = new RunParking({
+        row: this.#row,
+        stages,
+        index: this.#parked,
+        careful,
+        attemptsMax: limits.attemptsMax,
+        awaitMsMax: limits.barrierTimeoutMs / 2,
+      })
       const run = new PipelineRun({
         row: this.#row,
         stages,
         state,
-        parking: new RunParking({
-          row: this.#row,
-          stages,
-          index: this.#parked,
-          careful,
-          attemptsMax: limits.attemptsMax,
-          awaitMsMax: limits.barrierTimeoutMs / 2,
-        }),
+        parking,
         onMended: () => this.#work(this.#mended()),
         sources: this.#parts.sources,
         commit,
@@ -192,7 +191,10 @@ export class Pipeline {
         files: this.#files,
         outboxes,
         onFailure: (failure) => this.#work(this.#failed(failure)),
-        onCommitted: (positions, seconds) => this.#passed(positions, seconds),
+        onCommitted: (positions, seconds) => {
+          this.#retries.tried(parking.takeTried())
+          this.#passed(positions, seconds)
+        },
         onDrained: () => end('drained'),
         onFinished: () => end('finished'),
         onWork: (work) => this.#worked(work),
@@ -221,8 +223,10 @@ export class Pipeline {
 
   /** How careful the next run has to be; undefined: not at all. */
   async #careful(): Promise<CarefulRun | undefined> {
-    this.#taken = this.#retries
-    const retries = await this.#rowsParked().queues(this.#taken)
+    const { effectSetBytesMax, epochBytesMax } = this.#around.limits
+    // What was too much for one commit is tried in smaller parts.
+    const share = this.#epochBytesMax / epochBytesMax
+    const retries = await this.#retries.next(this.#rowsParked(), effectSetBytesMax * share)
     if (!this.#isCareful && retries.length === 0) return undefined
     return { until: this.#suspects.until, poison: this.#suspects.poison(), retries }
   }
@@ -287,7 +291,7 @@ export class Pipeline {
       this.#mustRun()
       const { names, records } = await this.#withIndex(() => this.#rowsParked().choose(filter))
       if (names.size === 0) return 0
-      this.#retries = new Set([...this.#retries, ...names])
+      this.#retries.add(names)
       await this.#restart(async () => {})
       return records
     })
@@ -310,7 +314,7 @@ export class Pipeline {
             essential: true,
           })
         for (const key of keys) this.#parked.take(key, undefined)
-        this.#retries = new Set([...this.#retries, ...names])
+        this.#retries.add(names)
       })
       return dropped
     })
@@ -353,8 +357,6 @@ export class Pipeline {
 
   /** Attempts are forgotten once the position has passed the record that failed. */
   #passed(positions: readonly Position[], seconds: number): void {
-    if (this.#taken.size > 0) this.#retries = new Set([...this.#retries].filter((name) => !this.#taken.has(name)))
-    this.#taken = new Set()
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure
@@ -414,6 +416,8 @@ export class Pipeline {
         { pipeline: name, step, sequence: place.sequence, code: error.code },
         `a pipeline is stopped as failed: ${error.message}`,
       )
+      // It must not fail by them again as soon as it goes on.
+      this.#retries.clear()
       await this.#end('failedForGood', failure)
       return
     }

@@ -3,13 +3,17 @@ import { type ParkedRowKey, rowsIn, type TaskParking } from '../workers/index.js
 import type { BarrierPart } from './barrier-commit.js'
 import { placesOf } from './park-places.js'
 import { isFailed, isWithin, type ParkedIndex } from './parked-index.js'
+import { nameOf } from './parked-list.js'
 import type { PipelineRow } from './rows.js'
 import type { HashRange } from './timer-pages.js'
 
 /** A queue that is to be tried again, by the number of its place. */
 export interface RetriedQueue extends Omit<ParkedRowKey, 'number'> {
+  readonly name: string
   readonly next: number
   readonly rows: ParkedQueue['rows']
+  /** More of it waits behind these rows. */
+  readonly hasMore: boolean
 }
 
 export interface RunParkingOptions {
@@ -36,6 +40,8 @@ export class RunParking {
   /** The places of each stage, by the numbers that the store knows them by. */
   readonly #places = new Map<StageId, Map<number, ParkPlace>>()
   #retries: readonly RetriedQueue[]
+  /** Those that tasks have been given since the last commit: the next one has what became of them. */
+  #given: RetriedQueue[] = []
 
   constructor(options: RunParkingOptions) {
     this.#options = options
@@ -76,10 +82,11 @@ export class RunParking {
     const { length } = this.#options.stages.nodes
     const taken: ParkedQueue[] = []
     this.#retries = this.#retries.filter((queue) => {
-      const { step, ...rest } = queue
+      const { step, name, ...rest } = queue
       const place = places.get(step)
       if (place === undefined || !isWithin(range, queue.hashHi, queue.hashLo)) return true
       taken.push({ ...rest, place })
+      this.#given.push(queue)
       return false
     })
     const depth = (place: ParkPlace): number => (place >= length ? -1 : place)
@@ -97,5 +104,18 @@ export class RunParking {
       }
     }
     return isClean
+  }
+
+  /** The names of the queues that the last commit has the end of: all of their rows are through, or one has failed again. */
+  takeTried(): readonly string[] {
+    const tried = this.#given.filter((queue) => !queue.hasMore || this.#hasFailed(queue))
+    this.#given = []
+    return tried.map(({ name }) => name)
+  }
+
+  #hasFailed({ name, rows }: RetriedQueue): boolean {
+    const queue = this.#options.index.queues().find((each) => nameOf(each) === name)
+    const last = rows.at(-1)?.number ?? Number.POSITIVE_INFINITY
+    return queue === undefined || Math.min(...queue.rows.keys()) <= last
   }
 }

@@ -68,6 +68,8 @@ export interface ParkedKey extends QueueKey {
 
 /** A queue that is to be tried again, in the order of its numbers. */
 export interface ParkedQueue extends ParkedKey {
+  /** More of it waits behind these rows, and goes on waiting. */
+  readonly hasMore?: boolean | undefined
   readonly rows: readonly { readonly number: number; readonly row: ParkedRow }[]
 }
 
