@@ -255,7 +255,8 @@ export class KeyedStep {
     if (!this.#operator.onTimer) return undefined
     if (parking) {
       const { time, tag, domain, entry } = timer
-      const sequence = timerMark(time)
+      this.#options.runtime.options.directory.name(entry)
+      const sequence = timerMark(time, entry.hashHi, entry.hashLo)
       const at = Object.assign(this.#parkAt, { time, stamp: context.watermark, sequence, entry, key: entry.shown })
       const item: ParkItem = { kind: 'timer', value: undefined, input: 0, tag, domain }
       if (parking.waits(this.id, at)) return void parking.join(this.id, at, item)

@@ -5,6 +5,7 @@ import {
   type ChannelMessage,
   openKeyedTask,
   openSourceTask,
+  type Poison,
   packState,
   type Row,
   type StageBarrier,
@@ -14,6 +15,7 @@ import {
   type TaskHost,
   unpackState,
 } from '../../../src/operators/task/index.js'
+import { decodeKey } from '../../../src/operators/task/key-codec.js'
 import { streamRecord } from '../../../src/testing/entries.js'
 import { chunkOf } from '../../../src/testing/memory-log.js'
 import { counting, PlanBuilder, summing } from './plans.js'
@@ -135,6 +137,49 @@ describe('a keyed task', () => {
     await task.receive(1, rowsOf(1, 2))
     expect(task.counters().rowsIn).toEqual([0, 0, 2, 2])
     expect(task.counters().rowsIn).toEqual([0, 0, 0, 0])
+  })
+})
+
+describe('a timer that took its thread down', () => {
+  /** Ten keys whose timers have one time; gives what was marked while each of them ran, and which were parked. */
+  const fired = async (poison: readonly Poison[]) => {
+    const plan = new PlanBuilder()
+    const keyed = plan.step('keyBy', plan.source(), () => 'all')
+    let marked = 0
+    const marks = new Map<unknown, number>()
+    const node = plan.keyed('timed', [keyed], () => ({
+      onRow: (_row, _input, context) => context.setTimer(100),
+      onTimer: (_timer, context) => {
+        marks.set(context.key, marked)
+      },
+    }))
+    plan.sink(node)
+    const passed: [number, StageBarrier][] = []
+    const host = hostOf([], passed, {
+      mark: (_node, sequence) => {
+        marked = sequence
+      },
+    })
+    const parking = { isCareful: true, attemptsMax: 2, awaitMsMax: 1000, keys: [], poison }
+    const task = openKeyedTask({ ...optionsOf(plan, 1, host), parking })
+    task.open(1, keyed)
+    const keys = Array.from({ length: 10 }, (_, i) => `k${i}`)
+    const rows = keys.map((value, sequence) => ({ value, time: 0, stamp: Number.NEGATIVE_INFINITY, sequence }))
+    await task.receive(1, { kind: 'rows', keys, rows })
+    await task.receive(1, { kind: 'watermark', watermark: 200 })
+    await task.receive(1, { kind: 'barrier', number: 1 })
+    const parked = passed[0]?.[1].parked.map(({ key }) => decodeKey(key as Buffer))
+    return { node, keys, marks, parked }
+  }
+
+  it('is parked alone, whatever else was due at its time', async () => {
+    const { node, keys, marks } = await fired([])
+    expect([...marks.keys()]).toEqual(keys)
+    const sequence = marks.get('k3') as number
+    const error = { code: 'STEP_TIMEOUT', message: 'too long' }
+    const after = await fired([{ stage: 1, place: node, sequence, attempts: 2, error }])
+    expect(after.parked).toEqual(['k3'])
+    expect([...after.marks.keys()]).toEqual(keys.filter((key) => key !== 'k3'))
   })
 })
 
