@@ -6,6 +6,8 @@ import { asMillraceError, killPoint, MillraceError, type Timer } from '../runtim
 import { FileSink, type Outbox } from '../sinks/index.js'
 import type { TaskWork } from '../workers/index.js'
 import { DroppedRemoval } from './dropped-removal.js'
+import { EpochSize } from './epoch-size.js'
+import { failureOf } from './failure-of.js'
 import { numberedPlaces, placesOf } from './park-places.js'
 import { ParkedIndex } from './parked-index.js'
 import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
@@ -18,7 +20,7 @@ import {
   storedState,
 } from './pipeline-lifecycle.js'
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
-import { fileShape, sourceName, stepOf, stepsOf } from './plan-steps.js'
+import { fileShape, sourceName, stepsOf } from './plan-steps.js'
 import { Retries } from './retries.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
@@ -29,7 +31,6 @@ import { Suspects } from './suspects.js'
 
 /** Longest wait before another attempt. */
 const retryMsMax = 30_000
-const epochBytesLeast = 64 * 1024
 /** Rows that are given up in one commit. */
 const dropRowsMax = 1000
 
@@ -47,7 +48,7 @@ export class Pipeline {
   #retry: Timer | undefined
   #attempts = 0
   #lastFailure: Failure | undefined
-  #epochBytesMax: number
+  readonly #epoch: EpochSize
   /** Records under which runs ended: while there are any, a run is careful. */
   readonly #suspects: Suspects
   /** The next run is careful. */
@@ -73,7 +74,7 @@ export class Pipeline {
     this.#row = row
     this.#parts = parts
     this.#around = around
-    this.#epochBytesMax = around.limits.epochBytesMax
+    this.#epoch = new EpochSize(around.limits.epochBytesMax)
     this.#suspects = new Suspects(around.limits.attemptsMax)
     this.#parked = new ParkedIndex(around.limits)
     this.rowsIn = row.plan.nodes.map(() => 0)
@@ -185,7 +186,7 @@ export class Pipeline {
         load,
         sinks,
         clock,
-        limits: { ...limits, epochBytesMax: this.#epochBytesMax },
+        limits: this.#epoch.within(limits),
         moduleFile,
         sinkKeys: this.#parts.sinkKeys(),
         files: this.#files,
@@ -223,10 +224,9 @@ export class Pipeline {
 
   /** How careful the next run has to be; undefined: not at all. */
   async #careful(): Promise<CarefulRun | undefined> {
-    const { effectSetBytesMax, epochBytesMax } = this.#around.limits
     // What was too much for one commit is tried in smaller parts.
-    const share = this.#epochBytesMax / epochBytesMax
-    const retries = await this.#retries.next(this.#rowsParked(), effectSetBytesMax * share)
+    const bytesMax = this.#around.limits.effectSetBytesMax * this.#epoch.share
+    const retries = await this.#retries.next(this.#rowsParked(), bytesMax)
     if (!this.#isCareful && retries.length === 0) return undefined
     return { until: this.#suspects.until, poison: this.#suspects.poison(), retries }
   }
@@ -357,6 +357,7 @@ export class Pipeline {
 
   /** Attempts are forgotten once the position has passed the record that failed. */
   #passed(positions: readonly Position[], seconds: number): void {
+    this.#epoch.committed()
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure
@@ -367,10 +368,10 @@ export class Pipeline {
     if (!isPast) return
     this.#attempts = 0
     this.#lastFailure = undefined
-    this.#epochBytesMax = this.#around.limits.epochBytesMax
   }
 
-  async #failed({ error, stack, place, shard, stage, isCounted }: RunFailure): Promise<void> {
+  async #failed(given: RunFailure): Promise<void> {
+    const { error, stack, place, stage, isCounted } = given
     const { clock, logger, limits } = this.#around
     const name = this.#row.plan.name
     await this.#run?.ended()
@@ -378,20 +379,10 @@ export class Pipeline {
     await this.#closeFiles()
     if (this.#state === 'stopped') return
     const { node } = place
-    const step = node === undefined ? undefined : stepOf(node)
-    const failure: Failure = {
-      code: error.code,
-      message: error.message,
-      stack,
-      step,
-      // A timer has none.
-      sequence: (place.sequence ?? -1) < 0 ? undefined : place.sequence,
-      shard,
-      at: clock.now(),
-    }
+    const failure = failureOf(given, clock.now())
+    const { step } = failure
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
-    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
-    if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
+    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epoch.halve()
     const isAttempt = isCounted && !isTooMuch
     // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
     const isOfRecord = limits.onError === 'park' && isAttempt && this.#suspects.accuse({ error, stack, place, stage })

@@ -44,6 +44,7 @@ export interface RunLimits {
   readonly barrierTimeoutMs: number
   readonly handoverBytes: number
   readonly handoversInFlightMax: number
+  /** May change while the run is under way. */
   readonly epochBytesMax: number
   readonly stateBytesMax: number
 }
