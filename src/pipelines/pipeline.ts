@@ -415,10 +415,15 @@ export class Pipeline {
     if (this.#met('failedOnce') !== 'retrying') return
     const wait =
       isAttempt && !isOfRecord ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
-    this.#retry = clock.setTimeout(() => {
-      this.#met('retryDue')
-      this.start()
+    const retry = clock.setTimeout(() => {
+      // Something may be under way that no run must see half done.
+      void this.#alone(async () => {
+        if (this.#retry !== retry || this.#state !== 'retrying') return
+        this.#met('retryDue')
+        this.start()
+      })
     }, wait)
+    this.#retry = retry
   }
 
   /** Stops for good, and remembers it. */
