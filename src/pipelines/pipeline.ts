@@ -171,13 +171,15 @@ export class Pipeline {
         careful,
         attemptsMax: limits.attemptsMax,
         awaitMsMax: limits.barrierTimeoutMs / 2,
+        later: this.#retries,
+        onReached: () => void this.#alone(() => this.#restart(async () => {})),
       })
       const run = new PipelineRun({
         row: this.#row,
         stages,
         state,
         parking,
-        onMended: () => this.#work(this.#mended()),
+        onMended: () => this.#work(this.#mended(parking)),
         sources: this.#parts.sources,
         commit,
         storage,
@@ -192,10 +194,7 @@ export class Pipeline {
         files: this.#files,
         outboxes,
         onFailure: (failure) => this.#work(this.#failed(failure)),
-        onCommitted: (positions, seconds) => {
-          this.#retries.tried(parking.takeTried())
-          this.#passed(positions, seconds)
-        },
+        onCommitted: (positions, seconds) => this.#passed(parking, positions, seconds),
         onDrained: () => end('drained'),
         onFinished: () => end('finished'),
         onWork: (work) => this.#worked(work),
@@ -236,7 +235,8 @@ export class Pipeline {
   }
 
   /** What failed is parked or done: the next run is an ordinary one. */
-  async #mended(): Promise<void> {
+  async #mended(parking: RunParking): Promise<void> {
+    this.#retries.leave(parking.untried)
     this.#isCareful = false
     this.#suspects.clear()
     this.#lastFailure = undefined
@@ -356,7 +356,8 @@ export class Pipeline {
   }
 
   /** Attempts are forgotten once the position has passed the record that failed. */
-  #passed(positions: readonly Position[], seconds: number): void {
+  #passed(parking: RunParking, positions: readonly Position[], seconds: number): void {
+    this.#retries.tried(parking.takeTried())
     this.#epoch.committed()
     this.#committed++
     this.#secondsLast = seconds

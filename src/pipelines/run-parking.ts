@@ -4,6 +4,7 @@ import type { BarrierPart } from './barrier-commit.js'
 import { placesOf } from './park-places.js'
 import { isFailed, isWithin, type ParkedIndex } from './parked-index.js'
 import { nameOf } from './parked-list.js'
+import type { Retries } from './retries.js'
 import type { PipelineRow } from './rows.js'
 import type { HashRange } from './timer-pages.js'
 
@@ -24,6 +25,10 @@ export interface RunParkingOptions {
   readonly careful: CarefulRun | undefined
   readonly attemptsMax: number
   readonly awaitMsMax: number
+  /** The queues that are to be tried again as soon as a task has their keys. */
+  readonly later: Pick<Retries, 'unreached' | 'reached'>
+  /** There is one. */
+  readonly onReached: () => void
 }
 
 /** A run under whose guard user code fails. It is over with a commit in which nothing failed. */
@@ -66,6 +71,7 @@ export class RunParking {
     const { index, careful, attemptsMax, awaitMsMax } = this.#options
     if (!careful && index.count === 0) return undefined
     const places = this.#places.get(stage) ?? new Map<number, ParkPlace>()
+    this.#lookForUnreached(places, range)
     return {
       isCareful: careful !== undefined,
       attemptsMax,
@@ -75,6 +81,21 @@ export class RunParking {
       places: Object.fromEntries([...places].map(([number, place]) => [place, number])),
       retries: this.#takeRetries(places, range),
     }
+  }
+
+  #lookForUnreached(places: ReadonlyMap<number, ParkPlace>, range: HashRange): void {
+    const { index, later, onReached } = this.#options
+    const { unreached } = later
+    if (unreached.size === 0) return
+    const isHere = index
+      .queues()
+      .some(
+        (queue) =>
+          places.has(queue.step) && isWithin(range, queue.hashHi, queue.hashLo) && unreached.has(nameOf(queue)),
+      )
+    if (!isHere) return
+    later.reached()
+    onReached()
   }
 
   /** Deeper steps first: what waits there came before what waits at an earlier step. */
@@ -111,6 +132,11 @@ export class RunParking {
     const tried = this.#given.filter((queue) => !queue.hasMore || this.#hasFailed(queue))
     this.#given = []
     return tried.map(({ name }) => name)
+  }
+
+  /** The names of those that no task has been there for. */
+  get untried(): readonly string[] {
+    return this.#retries.map(({ name }) => name)
   }
 
   #hasFailed({ name, rows }: RetriedQueue): boolean {
