@@ -26,7 +26,7 @@ import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
 import { storedState as runState } from './run-state.js'
-import { type StepCount, stepCountsOf } from './step-counts.js'
+import { countEvents, type StepCount, stepCountsOf } from './step-counts.js'
 import { Suspects } from './suspects.js'
 
 /** Longest wait before another attempt. */
@@ -349,10 +349,7 @@ export class Pipeline {
     this.seconds += seconds
     // Nodes that were put in between to send rows are behind those of the plan.
     for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (counters.rowsIn[i] ?? 0)
-    for (const { node, event, by } of counters.events) {
-      const events = this.events.get(node) ?? new Map<string, number>()
-      this.events.set(node, events.set(event, (events.get(event) ?? 0) + by))
-    }
+    countEvents(this.events, counters.events)
   }
 
   /** Attempts are forgotten once the position has passed the record that failed. */

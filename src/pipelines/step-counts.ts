@@ -1,4 +1,5 @@
 import type { NodeId, PlanDescription } from '../operators/index.js'
+import type { TaskWork } from '../workers/index.js'
 import { consumersOf, stepLabel, stepsOf } from './plan-steps.js'
 
 /** What a step has seen. */
@@ -41,4 +42,19 @@ export function stepCountsOf(plan: PlanDescription, { rowsIn, failuresOf, events
       events: events.get(id) ?? new Map<string, number>(),
     }
   })
+}
+
+/** Names of events of one step that are counted by themselves. */
+const eventsMax = 64
+/** Where all others are counted. */
+const otherEvents = 'other'
+
+/** Adds what a task counted. Names come from user code, so there may be any number of them. */
+export function countEvents(into: Map<NodeId, Map<string, number>>, counted: TaskWork['counters']['events']): void {
+  for (const { node, event, by } of counted) {
+    const events = into.get(node) ?? new Map<string, number>()
+    into.set(node, events)
+    const name = events.has(event) || events.size < eventsMax ? event : otherEvents
+    events.set(name, (events.get(name) ?? 0) + by)
+  }
 }
