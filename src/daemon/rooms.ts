@@ -126,7 +126,7 @@ async function buildRooms(
       isOfContent,
     },
     random: Math.random,
-    limits: config.pipelines,
+    limits: { ...config.pipelines, effectSetBytesMax: config.commit.effectSetBytesMax },
     pipelinesMax: config.pipelines.pipelinesMax,
     moduleBytesMax: config.pipelines.moduleBytesMax,
     filesFolder: directory.files,

@@ -95,15 +95,33 @@ export class ParkedRows {
     }
   }
 
-  /** The rows of queues that are to be tried again. */
-  async queues(names: ReadonlySet<string>): Promise<RetriedQueue[]> {
-    const chosen = names.size === 0 ? [] : this.#index.queues().filter((queue) => names.has(nameOf(queue)))
+  /** Those of the names whose queues are there. */
+  known(names: ReadonlySet<string>): ReadonlySet<string> {
+    if (names.size === 0) return names
+    return new Set(
+      this.#index
+        .queues()
+        .map(nameOf)
+        .filter((name) => names.has(name)),
+    )
+  }
+
+  /** The rows of queues that are to be tried again: of some of them, and of the last one its head alone, past so many bytes. */
+  async queues(names: ReadonlySet<string>, bytesMax: number): Promise<RetriedQueue[]> {
     const queues: RetriedQueue[] = []
-    for (const queue of chosen) {
+    if (names.size === 0) return queues
+    let bytes = 0
+    for (const queue of this.#index.queues()) {
+      if (bytes >= bytesMax) break
+      const name = nameOf(queue)
+      if (!names.has(name)) continue
       const { step, hashHi, hashLo, key } = queue
       const numbers = numbersOf(queue)
-      const rows = await this.#read(queue, numbers)
-      queues.push({ step, hashHi, hashLo, key, rows, next: (numbers.at(-1) as number) + 1 })
+      let count = 0
+      for (; count < numbers.length && bytes < bytesMax; count++) bytes += queue.rows.get(numbers[count] as number) ?? 0
+      const rows = await this.#read(queue, numbers.slice(0, count))
+      const next = (numbers.at(-1) as number) + 1
+      queues.push({ name, step, hashHi, hashLo, key, rows, next, hasMore: count < numbers.length })
     }
     return queues
   }
@@ -184,7 +202,8 @@ export class ParkedRows {
   }
 }
 
-const nameOf = ({ step, hashHi, hashLo, key }: ParkedQueueInfo): string =>
+/** What a queue is known by while the daemon runs. */
+export const nameOf = ({ step, hashHi, hashLo, key }: ParkedQueueInfo): string =>
   `${step} ${hashHi} ${hashLo} ${key.toString('latin1')}`
 
 const byName = (a: ParkedQueueInfo, b: ParkedQueueInfo): number =>

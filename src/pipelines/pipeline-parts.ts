@@ -20,6 +20,8 @@ export interface PipelineLimits extends RunLimits, ParkedLimits {
   readonly retryMs: number
   readonly outboxBytesMax: number
   readonly swapBehindMax: number
+  /** What one commit may hold, bytes. */
+  readonly effectSetBytesMax: number
 }
 
 export interface PipelineSurroundings {

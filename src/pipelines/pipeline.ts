@@ -9,6 +9,7 @@ import type { TaskWork } from '../workers/index.js'
 import { Cut } from './cut.js'
 import { Delivering } from './delivering.js'
 import { DroppedRemoval } from './dropped-removal.js'
+import { EpochSize } from './epoch-size.js'
 import type { OwnedTimes } from './event-times.js'
 import { failureOf } from './failure-of.js'
 import { openFiles } from './open-files.js'
@@ -26,6 +27,7 @@ import {
 import type { PipelineParts, PipelineSurroundings, PipelineView } from './pipeline-parts.js'
 import { pipelineView } from './pipeline-view.js'
 import { stepOf } from './plan-steps.js'
+import { Retries } from './retries.js'
 import { type Failure, type PipelineRow, pipelineRow } from './rows.js'
 import { PipelineRun, type RunFailure } from './run.js'
 import { type CarefulRun, RunParking } from './run-parking.js'
@@ -36,7 +38,6 @@ import { Suspects } from './suspects.js'
 
 /** Longest wait before another attempt. */
 const retryMsMax = 30_000
-const epochBytesLeast = 64 * 1024
 /** What another attempt cannot mend; what was trimmed does not come back. */
 const lastingErrors = new Set(['SINK_FILE_CHANGED', 'SOURCE_FILE_CHANGED', 'SOURCE_FILE_INVALID', 'TRIMMED'])
 /** Rows that are given up in one commit. */
@@ -57,15 +58,12 @@ export class Pipeline {
   #retry: Timer | undefined
   #attempts = 0
   #lastFailure: Failure | undefined
-  #epochBytesMax: number
+  readonly #epoch: EpochSize
   /** Records under which runs ended: while there are any, a run is careful. */
   readonly #suspects: Suspects
   /** The next run is careful. */
   #isCareful = false
-  /** Queues that the next run tries again: their rows begin with these bytes, as text. */
-  #retries: ReadonlySet<string> = new Set()
-  /** Those of them that the run under way tries. */
-  #taken: ReadonlySet<string> = new Set()
+  readonly #retries = new Retries()
   #parked: ParkedIndex
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
@@ -85,7 +83,7 @@ export class Pipeline {
     this.#row = row
     this.#parts = parts
     this.#around = around
-    this.#epochBytesMax = around.limits.epochBytesMax
+    this.#epoch = new EpochSize(around.limits.epochBytesMax)
     this.#suspects = new Suspects(around.limits.attemptsMax)
     this.#parked = new ParkedIndex(around.limits)
     this.#meter = new NodeMeter(row.plan, around.clock)
@@ -157,19 +155,22 @@ export class Pipeline {
       }
       const cut = this.#cut
       const stages = stagesOf(this.#row.plan.nodes)
+      const parking = new RunParking({
+        row: this.#row,
+        stages,
+        index: this.#parked,
+        careful,
+        attemptsMax: limits.attemptsMax,
+        awaitMsMax: limits.barrierTimeoutMs / 2,
+        later: this.#retries,
+        onReached: () => void this.#alone(() => this.#restart(async () => {})),
+      })
       const run = new PipelineRun({
         row: this.#row,
         stages,
         state,
-        parking: new RunParking({
-          row: this.#row,
-          stages,
-          index: this.#parked,
-          careful,
-          attemptsMax: limits.attemptsMax,
-          awaitMsMax: limits.barrierTimeoutMs / 2,
-        }),
-        onMended: () => this.#work(this.#mended()),
+        parking,
+        onMended: () => this.#work(this.#mended(parking)),
         sources: this.#parts.sources,
         feeders: this.#parts.feeders(),
         commit,
@@ -179,13 +180,13 @@ export class Pipeline {
         load,
         sinks,
         clock,
-        limits: { ...limits, epochBytesMax: this.#epochBytesMax },
+        limits: this.#epoch.within(limits),
         moduleFile,
         sinkKeys: this.#parts.sinkKeys(),
         files: this.#files,
         outboxes,
         onFailure: (failure) => this.#work(this.#failed(failure)),
-        onCommitted: (positions, seconds) => this.#passed(positions, seconds),
+        onCommitted: (positions, seconds) => this.#passed(parking, positions, seconds),
         onDrained: () => end('drained'),
         onFinished: () => end(cut ? 'arrived' : 'finished'),
         onWork: (work) => this.#worked(work),
@@ -226,8 +227,9 @@ export class Pipeline {
 
   /** How careful the next run has to be; undefined: not at all. */
   async #careful(): Promise<CarefulRun | undefined> {
-    this.#taken = this.#retries
-    const retries = await this.#rowsParked().queues(this.#taken)
+    // What was too much for one commit is tried in smaller parts.
+    const bytesMax = this.#around.limits.effectSetBytesMax * this.#epoch.share
+    const retries = await this.#retries.next(this.#rowsParked(), bytesMax)
     if (!this.#isCareful && retries.length === 0) return undefined
     const { until, recordsMax } = this.#suspects
     return { until, poison: this.#suspects.poison(), retries, recordsMax }
@@ -238,7 +240,8 @@ export class Pipeline {
   }
 
   /** What failed is parked or done: the next run is an ordinary one. */
-  async #mended(): Promise<void> {
+  async #mended(parking: RunParking): Promise<void> {
+    this.#retries.leave(parking.untried)
     this.#isCareful = false
     this.#suspects.clear()
     this.#lastFailure = undefined
@@ -293,7 +296,7 @@ export class Pipeline {
       this.#mustRun()
       const { names, records } = await this.#withIndex(() => this.#rowsParked().choose(filter))
       if (names.size === 0) return 0
-      this.#retries = new Set([...this.#retries, ...names])
+      this.#retries.add(names)
       await this.#restart(async () => {})
       return records
     })
@@ -316,7 +319,7 @@ export class Pipeline {
             essential: true,
           })
         for (const key of keys) this.#parked.take(key, undefined)
-        this.#retries = new Set([...this.#retries, ...names])
+        this.#retries.add(names)
       })
       return dropped
     })
@@ -353,9 +356,9 @@ export class Pipeline {
   }
 
   /** Attempts are forgotten once the position has passed the record that failed. */
-  #passed(positions: readonly Position[], seconds: number): void {
-    if (this.#taken.size > 0) this.#retries = new Set([...this.#retries].filter((name) => !this.#taken.has(name)))
-    this.#taken = new Set()
+  #passed(parking: RunParking, positions: readonly Position[], seconds: number): void {
+    this.#retries.tried(parking.takeTried())
+    this.#epoch.committed()
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure
@@ -366,7 +369,6 @@ export class Pipeline {
     if (!isPast) return
     this.#attempts = 0
     this.#lastFailure = undefined
-    this.#epochBytesMax = this.#around.limits.epochBytesMax
   }
 
   /** Whether what fails is parked; else it stops the pipeline. */
@@ -385,8 +387,7 @@ export class Pipeline {
     const step = node === undefined ? undefined : stepOf(node)
     const failure = failureOf({ error, stack, place, shard }, clock.now())
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
-    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epochBytesMax > epochBytesLeast
-    if (isTooMuch) this.#epochBytesMax = Math.max(epochBytesLeast, Math.floor(this.#epochBytesMax / 2))
+    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epoch.halve()
     // What took the memory is searched for first, in quarantine.
     const isCertain = !isOfMemory || this.#suspects.recordsMax === 1
     const isSearched = this.#parks && isOfMemory && this.#suspects.narrow()
@@ -412,16 +413,23 @@ export class Pipeline {
         { pipeline: name, step, sequence: place.sequence, code: error.code },
         `a pipeline is stopped as failed: ${error.message}`,
       )
+      // It must not fail by them again as soon as it goes on.
+      this.#retries.clear()
       await this.#end('failedForGood', failure)
       return
     }
     if (this.#met('failedOnce') !== 'retrying') return
     const wait =
       isAttempt && !isOfRecord ? Math.min(retryMsMax, limits.retryMs * 2 ** (this.#attempts - 1)) : limits.retryMs
-    this.#retry = clock.setTimeout(() => {
-      this.#met('retryDue')
-      this.start()
+    const retry = clock.setTimeout(() => {
+      // Something may be under way that no run must see half done.
+      void this.#alone(async () => {
+        if (this.#retry !== retry || this.#state !== 'retrying') return
+        this.#met('retryDue')
+        this.start()
+      })
     }, wait)
+    this.#retry = retry
   }
 
   async #over(event: End): Promise<void> {

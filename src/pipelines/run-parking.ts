@@ -3,13 +3,18 @@ import { type ParkedRowKey, rowsIn, type TaskParking } from '../workers/index.js
 import type { BarrierPart } from './barrier-commit.js'
 import { placesOf } from './park-places.js'
 import { isFailed, isWithin, type ParkedIndex } from './parked-index.js'
+import { nameOf } from './parked-list.js'
+import type { Retries } from './retries.js'
 import type { PipelineRow } from './rows.js'
 import type { HashRange } from './timer-pages.js'
 
 /** A queue that is to be tried again, by the number of its place. */
 export interface RetriedQueue extends Omit<ParkedRowKey, 'number'> {
+  readonly name: string
   readonly next: number
   readonly rows: ParkedQueue['rows']
+  /** More of it waits behind these rows. */
+  readonly hasMore: boolean
 }
 
 export interface RunParkingOptions {
@@ -20,6 +25,10 @@ export interface RunParkingOptions {
   readonly careful: CarefulRun | undefined
   readonly attemptsMax: number
   readonly awaitMsMax: number
+  /** The queues that are to be tried again as soon as a task has their keys. */
+  readonly later: Pick<Retries, 'unreached' | 'reached'>
+  /** There is one. */
+  readonly onReached: () => void
 }
 
 /** A run under whose guard user code fails. It is over with a commit in which nothing failed. */
@@ -41,6 +50,8 @@ export class RunParking {
   /** The places of each stage, by the numbers that the store knows them by. */
   readonly #places = new Map<StageId, Map<number, ParkPlace>>()
   #retries: readonly RetriedQueue[]
+  /** Those that tasks have been given since the last commit: the next one has what became of them. */
+  #given: RetriedQueue[] = []
 
   constructor(options: RunParkingOptions) {
     this.#options = options
@@ -65,6 +76,7 @@ export class RunParking {
     const { index, careful, attemptsMax, awaitMsMax } = this.#options
     if (!careful && index.count === 0) return undefined
     const places = this.#places.get(stage) ?? new Map<number, ParkPlace>()
+    this.#lookForUnreached(places, range)
     return {
       isCareful: careful !== undefined,
       attemptsMax,
@@ -76,15 +88,31 @@ export class RunParking {
     }
   }
 
+  #lookForUnreached(places: ReadonlyMap<number, ParkPlace>, range: HashRange): void {
+    const { index, later, onReached } = this.#options
+    const { unreached } = later
+    if (unreached.size === 0) return
+    const isHere = index
+      .queues()
+      .some(
+        (queue) =>
+          places.has(queue.step) && isWithin(range, queue.hashHi, queue.hashLo) && unreached.has(nameOf(queue)),
+      )
+    if (!isHere) return
+    later.reached()
+    onReached()
+  }
+
   /** Deeper steps first: what waits there came before what waits at an earlier step. */
   #takeRetries(places: ReadonlyMap<number, ParkPlace>, range: HashRange): ParkedQueue[] {
     const { length } = this.#options.stages.nodes
     const taken: ParkedQueue[] = []
     this.#retries = this.#retries.filter((queue) => {
-      const { step, ...rest } = queue
+      const { step, name, ...rest } = queue
       const place = places.get(step)
       if (place === undefined || !isWithin(range, queue.hashHi, queue.hashLo)) return true
       taken.push({ ...rest, place })
+      this.#given.push(queue)
       return false
     })
     const depth = (place: ParkPlace): number => (place >= length ? -1 : place)
@@ -102,5 +130,23 @@ export class RunParking {
       }
     }
     return isClean
+  }
+
+  /** The names of the queues that the last commit has the end of: all of their rows are through, or one has failed again. */
+  takeTried(): readonly string[] {
+    const tried = this.#given.filter((queue) => !queue.hasMore || this.#hasFailed(queue))
+    this.#given = []
+    return tried.map(({ name }) => name)
+  }
+
+  /** The names of those that no task has been there for. */
+  get untried(): readonly string[] {
+    return this.#retries.map(({ name }) => name)
+  }
+
+  #hasFailed({ name, rows }: RetriedQueue): boolean {
+    const queue = this.#options.index.queues().find((each) => nameOf(each) === name)
+    const last = rows.at(-1)?.number ?? Number.POSITIVE_INFINITY
+    return queue === undefined || Math.min(...queue.rows.keys()) <= last
   }
 }

@@ -45,6 +45,7 @@ export interface RunLimits {
   readonly barrierTimeoutMs: number
   readonly handoverBytes: number
   readonly handoversInFlightMax: number
+  /** May change while the run is under way. */
   readonly epochBytesMax: number
   readonly stateBytesMax: number
 }
@@ -427,6 +428,8 @@ export class PipelineRun {
       .catch((error: unknown) => this.#failCommit(error))
       .finally(() => {
         this.#committing = undefined
+        // A careful run reads nothing while a barrier is in flight.
+        this.#pump()
         this.#schedule()
         // A careful run reads nothing while one is in flight.
         this.#pump()

@@ -47,10 +47,7 @@ export class NodeMeter implements NodeCounts {
     this.#rates.willGrow(this.rowsIn)
     // Nodes that were put in between to send rows are behind those of the plan.
     for (let i = 0; i < this.rowsIn.length; i++) this.rowsIn[i] = (this.rowsIn[i] as number) + (rowsIn[i] ?? 0)
-    for (const { node, event, by } of events) {
-      const known = this.events.get(node) ?? new Map<string, number>()
-      this.events.set(node, known.set(event, (known.get(event) ?? 0) + by))
-    }
+    countEvents(this.events, events)
   }
 
   failed(node: NodeId | undefined): void {
@@ -79,4 +76,19 @@ export function stepCountsOf(plan: PlanDescription, { rowsIn, failuresOf, events
       events: events.get(id) ?? new Map<string, number>(),
     }
   })
+}
+
+/** Names of events of one step that are counted by themselves. */
+const eventsMax = 64
+/** Where all others are counted. */
+const otherEvents = 'other'
+
+/** Adds what a task counted. Names come from user code, so there may be any number of them. */
+export function countEvents(into: Map<NodeId, Map<string, number>>, counted: TaskWork['counters']['events']): void {
+  for (const { node, event, by } of counted) {
+    const events = into.get(node) ?? new Map<string, number>()
+    into.set(node, events)
+    const name = events.has(event) || events.size < eventsMax ? event : otherEvents
+    events.set(name, (events.get(name) ?? 0) + by)
+  }
 }

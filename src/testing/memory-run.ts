@@ -45,6 +45,8 @@ export class MemoryRun {
   #number = 0
   #barrier: Barrier | undefined
   #wantsBarrier = false
+  /** Shards that have fallen silent, and whose tasks have not been told. */
+  readonly #silent = new Set<SourceMemoryTask>()
   /** What user code or the engine threw: nothing more can be done. */
   #isBroken = false
   /** Event time ends in every shard that has been read. */
@@ -183,6 +185,7 @@ export class MemoryRun {
     for (const source of this.#sources.values()) {
       if (unread(source) > 0) actions.push(() => this.#read(source))
       else if (this.#isOver && !source.isOver && !source.shard.isSealed) actions.push(() => this.#endSource(source))
+      if (this.#silent.has(source)) actions.push(() => this.#tellIdle(source))
       if (barrier && source.barrier?.number !== barrier.number) actions.push(async () => this.#sendBarrier(source))
     }
     for (const channel of this.#waiting) actions.push(() => this.#deliver(channel))
@@ -202,6 +205,7 @@ export class MemoryRun {
     source.next = (records[count - 1]?.sequence ?? 0) + 1
     source.activeAt = this.#settings.now()
     source.isIdle = false
+    this.#silent.delete(source)
     await source.task.process(chunk, from)
     // The memory of a chunk goes back to whoever read it: what still looks at it finds nothing there.
     structuredClone(chunk.buffer, { transfer: [chunk.buffer as ArrayBuffer] })
@@ -284,8 +288,13 @@ export class MemoryRun {
       if (source.isIdle || source.isOver || now() - source.activeAt < idleMs) continue
       if (unread(source) > 0 || isRead(source)) continue
       source.isIdle = true
-      source.task.idle()
+      this.#silent.add(source)
     }
+  }
+
+  async #tellIdle(source: SourceMemoryTask): Promise<void> {
+    this.#silent.delete(source)
+    await source.task.idle()
   }
 
   /** The end of a bounded run: event time is over wherever everything has been read. */

@@ -294,10 +294,7 @@ export class HostedTask {
   }
 
   idle(): void {
-    this.do(() => {
-      this.#source.idle()
-      return undefined
-    })
+    this.do(() => this.#source.idle())
   }
 
   end(): void {

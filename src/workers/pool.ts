@@ -300,10 +300,9 @@ export class WorkerPool {
   }
 
   #leastLoaded(): Thread {
-    if (!this.#piscina) {
-      if (this.#isClosing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
-      this.#open()
-    }
+    // Its threads end one by one, and are not replaced.
+    if (this.#isClosing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
+    if (!this.#piscina) this.#open()
     return fewestTasks(this.#threads)
   }
 

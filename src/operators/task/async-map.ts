@@ -51,7 +51,7 @@ export class AsyncMap {
     const own: At = {
       ...at,
       row: undefined,
-      partition: runtime.options.wantsPartition ? runtime.partitionOf(at) : undefined,
+      partition: at.entry === undefined && runtime.options.wantsPartition ? runtime.partitionOf(at) : at.partition,
     }
     const call: Call = { at: own, result: undefined, error: undefined, isDone: false }
     runtime.enter(this.#id, at)

@@ -256,7 +256,8 @@ export class KeyedStep {
     if (!this.#operator.onTimer) return undefined
     if (parking) {
       const { time, tag, domain, entry } = timer
-      const sequence = timerMark(time)
+      this.#options.runtime.options.directory.name(entry)
+      const sequence = timerMark(time, entry.hashHi, entry.hashLo)
       const at = Object.assign(this.#parkAt, {
         time,
         stamp: context.watermarkOf(entry),

@@ -68,6 +68,8 @@ export interface ParkedKey extends QueueKey {
 
 /** A queue that is to be tried again, in the order of its numbers. */
 export interface ParkedQueue extends ParkedKey {
+  /** More of it waits behind these rows, and goes on waiting. */
+  readonly hasMore?: boolean | undefined
   readonly rows: readonly { readonly number: number; readonly row: ParkedRow }[]
 }
 
@@ -82,8 +84,15 @@ export interface Poison {
   readonly error: ParkedError
 }
 
-/** What a timer is known by where rows have the sequence numbers of their records: a negative number. */
-export const timerMark = (time: number): number => -1 - Math.abs(time)
+/**
+ * What a timer of a key is known by where rows have the sequence numbers of their records: a negative number, made of its time
+ * and 52 bits of the key's hash, since the timers of many keys may have one time.
+ */
+export function timerMark(time: number, hashHi: number, hashLo: number): number {
+  const low = (hashHi ^ Math.abs(time)) >>> 0
+  const high = (hashLo ^ Math.floor(Math.abs(time) / 2 ** 32)) & 0xfffff
+  return -1 - (high * 2 ** 32 + low)
+}
 
 /** How a task takes what fails. A task without these has nothing parked, and is over with the first error. */
 export interface ParkingOptions {

@@ -242,7 +242,7 @@ export class Parking {
 
   /** Runs the rows of a queue, up to one that fails again. */
   async retry(queue: ParkedQueue, run: (row: ParkedRow, find: () => KeyEntry) => Promise<void>): Promise<void> {
-    const { place, key, hashHi, hashLo, rows, next } = queue
+    const { place, key, hashHi, hashLo, rows, next, hasMore } = queue
     const text = latin1(key)
     // Looked up anew each time: between two rows it may have been forgotten.
     const find = (): KeyEntry => this.#runtime.options.directory.ofStored(Buffer.from(key), hashHi, hashLo)
@@ -255,6 +255,7 @@ export class Parking {
       if (retrying.isParked) return
       this.#change(place, find(), number, undefined)
     }
+    if (hasMore) this.#queuesAt(place).set(text, { next })
   }
 
   /** What was parked, and what is through, since the last barrier. */

@@ -98,11 +98,14 @@ class ShardTask implements SourceStageTask {
     return this.#core.advance()
   }
 
-  idle(): void {
+  async idle(): Promise<void> {
     if (this.#isIdle || this.#isOver || this.#isEnded) return
     this.#isIdle = true
-    // Idleness fires nothing, so nothing is waited for.
-    void this.#advance()
+    // A step that idles holds back no more what others have reached: timers may fire.
+    await this.#guarded(() => {
+      this.#core.begin()
+      return this.#advance()
+    })
   }
 
   end(): Promise<void> {

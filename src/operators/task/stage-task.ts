@@ -199,7 +199,7 @@ export interface SourceStageTask extends StageTask {
   /** Runs the records of a chunk from a sequence number on. The chunk may be used again when the promise resolved. */
   process(chunk: Buffer, from: number, to?: number): Promise<void>
   /** The shard has given nothing for longer than `idleMs`, see `idleMsOf`. Until the next chunk it holds no watermark back. */
-  idle(): void
+  idle(): Promise<void>
   /** The end of a bounded run: the watermark is +Infinity from now on. */
   end(): Promise<void>
   /**

@@ -5,6 +5,7 @@ import {
   type ChannelMessage,
   openKeyedTask,
   openSourceTask,
+  type Poison,
   packState,
   type Row,
   type StageBarrier,
@@ -14,6 +15,7 @@ import {
   type TaskHost,
   unpackState,
 } from '../../../src/operators/task/index.js'
+import { decodeKey } from '../../../src/operators/task/key-codec.js'
 import { streamRecord } from '../../../src/testing/entries.js'
 import { chunkOf } from '../../../src/testing/memory-log.js'
 import { counting, PlanBuilder, summing } from './plans.js'
@@ -138,6 +140,49 @@ describe('a keyed task', () => {
   })
 })
 
+describe('a timer that took its thread down', () => {
+  /** Ten keys whose timers have one time; gives what was marked while each of them ran, and which were parked. */
+  const fired = async (poison: readonly Poison[]) => {
+    const plan = new PlanBuilder()
+    const keyed = plan.step('keyBy', plan.source(), () => 'all')
+    let marked = 0
+    const marks = new Map<unknown, number>()
+    const node = plan.keyed('timed', [keyed], () => ({
+      onRow: (_row, _input, context) => context.setTimer(100),
+      onTimer: (_timer, context) => {
+        marks.set(context.key, marked)
+      },
+    }))
+    plan.sink(node)
+    const passed: [number, StageBarrier][] = []
+    const host = hostOf([], passed, {
+      mark: (_node, sequence) => {
+        marked = sequence
+      },
+    })
+    const parking = { isCareful: true, attemptsMax: 2, awaitMsMax: 1000, keys: [], poison }
+    const task = openKeyedTask({ ...optionsOf(plan, 1, host), parking })
+    task.open(1, keyed)
+    const keys = Array.from({ length: 10 }, (_, i) => `k${i}`)
+    const rows = keys.map((value, sequence) => ({ value, time: 0, stamp: Number.NEGATIVE_INFINITY, sequence }))
+    await task.receive(1, { kind: 'rows', keys, rows })
+    await task.receive(1, { kind: 'watermark', watermark: 200 })
+    await task.receive(1, { kind: 'barrier', number: 1 })
+    const parked = passed[0]?.[1].parked.map(({ key }) => decodeKey(key as Buffer))
+    return { node, keys, marks, parked }
+  }
+
+  it('is parked alone, whatever else was due at its time', async () => {
+    const { node, keys, marks } = await fired([])
+    expect([...marks.keys()]).toEqual(keys)
+    const sequence = marks.get('k3') as number
+    const error = { code: 'STEP_TIMEOUT', message: 'too long' }
+    const after = await fired([{ stage: 1, place: node, sequence, attempts: 2, error }])
+    expect(after.parked).toEqual(['k3'])
+    expect([...after.marks.keys()]).toEqual(keys.filter((key) => key !== 'k3'))
+  })
+})
+
 describe('event time of a keyed task', () => {
   /** Two keyBys meet in a step; channels 0 and 1 come by the first, 2 and 3 by the second. What leaves it is keyed again. */
   const opened = () => {
@@ -257,6 +302,49 @@ describe('a source task', () => {
     expect(await sequences(second, fourth)).toEqual([second, third])
     expect(await sequences(fourth, fourth + 1)).toEqual([fourth])
     expect(await sequences(fourth)).toEqual([fourth])
+  })
+
+  it('has fired what its idleness has fired before it takes the next records', async () => {
+    const plan = new PlanBuilder()
+    const given = (record: never) => (record as { value: { from: string; time: number } }).value
+    const source = plan.source()
+    const of = (from: string) =>
+      plan.eventTime(
+        plan.step('filter', source, (record: never) => given(record).from === from),
+        (record: never) => given(record).time,
+      )
+    const events: string[] = []
+    let goOn: () => void = () => {}
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    plan.sink(
+      plan.keyed('timed', [plan.keyByPartition(plan.merge(of('fast'), of('slow')))], () => ({
+        onRow: (row, _input, context) => {
+          events.push(`row ${row.time}`)
+          context.setTimer(row.time + 1)
+        },
+        onTimer: async (timer) => {
+          events.push(`timer ${timer.time}`)
+          if (timer.time === 1001) await gate
+          events.push(`done ${timer.time}`)
+        },
+      })),
+    )
+    const task = openSourceTask(optionsOf(plan, 0, hostOf([], [])))
+    await task.start()
+    let sequence = 0
+    const one = (from: string, time: number) =>
+      chunkOf([{ sequence: ++sequence, record: streamRecord('k', JSON.stringify({ from, time }), 0) }])
+    await task.process(one('fast', 1000), 0)
+    await task.process(one('slow', 10), 0)
+    await task.process(one('fast', 2000), 0)
+    expect(events).toEqual(['row 1000', 'row 10', 'row 2000'])
+    const idle = task.idle()
+    setImmediate(goOn)
+    await idle
+    await task.process(one('slow', 20), 0)
+    expect(events.slice(3)).toEqual(['timer 11', 'done 11', 'timer 1001', 'done 1001', 'row 20', 'timer 21', 'done 21'])
   })
 
   it('sends a barrier and event time behind the rows before it', async () => {
