@@ -62,6 +62,7 @@ function parked(rowsOfKey: number) {
   const careful = async (bytesMax: number): Promise<CarefulRun> => ({
     until: -1,
     poison: [],
+    recordsMax: undefined,
     retries: await retries.next(rows, bytesMax * 4),
   })
   const rowBytes = index.bytes / index.count
