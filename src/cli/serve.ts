@@ -21,7 +21,6 @@ export function registerServe(program: Command): void {
       // The daemon and all its libraries are loaded for this command alone: the others start in half the time.
       const { Daemon } = await import('../daemon/index.js')
       const { daemonMetrics, Server } = await import('../server/index.js')
-      keepHeapHeadroom(systemClock)
       const logger = createLogger(config.logLevel)
       const metrics = new Metrics(version)
       const observed = daemonMetrics(metrics)
@@ -35,6 +34,8 @@ export function registerServe(program: Command): void {
         await daemon.close()
         throw error
       }
+      // It looks for as long as the process lives: what could not be opened has ended by now.
+      keepHeapHeadroom(systemClock)
       const host = address.host.includes(':') ? `[${address.host}]` : address.host
       if (config.listen.insecure && !isAuthConfigured(config.auth))
         logger.warn('nobody is authenticated, and the daemon may be reached from outside (listen.insecure)')

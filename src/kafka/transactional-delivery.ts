@@ -45,6 +45,8 @@ export class TransactionalDelivery implements Delivery {
   /** Messages of this producer, all transactions together. */
   #messages = 0
   #isOpen = false
+  /** What ended the newest producer. */
+  #failure: Error | undefined
   #timer: Timer | undefined
   #turn: Promise<void> = Promise.resolve()
   #working = 0
@@ -124,13 +126,15 @@ export class TransactionalDelivery implements Delivery {
   #inTurn(work: (producer: KafkaTransactionalProducer) => Promise<void>): Promise<void> {
     const producer = this.#producer
     const turn = this.#turn.then(async () => {
-      if (!producer || producer !== this.#producer) throw new Rewind(new Stopped())
+      // The failure of the turn before is why there is no producer any more.
+      if (!producer || producer !== this.#producer) throw this.#failure ?? new Rewind(new Stopped())
       this.#working++
       try {
         await work(producer)
       } catch (error) {
         this.cut()
-        throw error instanceof MillraceError && error.code === 'KAFKA_REFUSED' ? error : new Rewind(error)
+        this.#failure = error instanceof MillraceError && error.code === 'KAFKA_REFUSED' ? error : new Rewind(error)
+        throw this.#failure
       } finally {
         this.#working--
       }
@@ -209,6 +213,7 @@ export class TransactionalDelivery implements Delivery {
     if (this.#run !== undefined) await this.#look(this.#run)
     const producer = await cluster.connectTransactionalProducer(options.transactionalId)
     this.#producer = producer
+    this.#failure = undefined
     this.#messages = 0
     if (stop.aborted) throw new Stopped()
     const run = randomUUID()

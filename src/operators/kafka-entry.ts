@@ -17,9 +17,9 @@ interface StoredMessage {
 
 /** A message on its way to a topic. */
 export interface KafkaEntry {
-  readonly key: Buffer | undefined
+  readonly key: Uint8Array | undefined
   /** null is a tombstone. */
-  readonly value: Buffer | null
+  readonly value: Uint8Array | null
   readonly headers: Readonly<Record<string, string>>
   /** That of its key where none is said. */
   readonly partition: number | undefined

@@ -53,8 +53,9 @@ export class KafkaDeliverer implements Deliverer {
 
   async deliver({ records }: OutboxBatch, _attempt: number, stop: AbortSignal): Promise<DeliveryOutcome> {
     const messages = records.map(({ id, body, time }): OutgoingMessage => {
-      const message = kafkaMessageOf(body.toString())
-      return { ...message, id, timestamp: time, headers: { ...message.headers, [idHeader]: id } }
+      const { key, value, ...message } = kafkaMessageOf(body.toString())
+      const bytes = { key: key && bufferOf(key), value: value && bufferOf(value) }
+      return { ...message, ...bytes, id, timestamp: time, headers: { ...message.headers, [idHeader]: id } }
     })
     let giveUp = (_why: string): void => {}
     const givenUp = new Promise<DeliveryOutcome>((resolve) => {
@@ -91,3 +92,5 @@ export class KafkaDeliverer implements Deliverer {
     return this.#topic.close()
   }
 }
+
+const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)

@@ -102,6 +102,9 @@ export interface TaskHandle {
   close(): void
 }
 
+/** Threads in which a module is looked at, when they end through the fault of others. */
+const describeAttemptsMax = 5
+
 /**
  * The worker threads. User code runs nowhere else, not even to read a pipeline's plan. They start when the first is asked for:
  * a daemon without pipelines saves the 15 MiB that each takes.
@@ -220,12 +223,14 @@ export class WorkerPool {
 
   /** The plan of a bundled module. Throws MODULE_INVALID or PIPELINE_INVALID; TOO_BUSY when others end its threads. */
   async describe(file: string): Promise<PlanDescription> {
-    try {
-      return await this.#describe(file)
-    } catch (error) {
-      // Whose thread ended through another's fault tries once more, in the thread that came for it.
-      if (!(error instanceof MillraceError) || error.code !== 'TOO_BUSY') throw error
-      return this.#describe(file)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#describe(file)
+      } catch (error) {
+        // Whose thread ended through another's fault tries again, in the thread that came for it.
+        const isOthers = error instanceof MillraceError && error.code === 'TOO_BUSY'
+        if (!isOthers || attempt === describeAttemptsMax) throw error
+      }
     }
   }
 

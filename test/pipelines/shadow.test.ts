@@ -239,7 +239,9 @@ describe('a shadow', () => {
     expect(files().filter((name) => name.startsWith('lines.shadow.0')).length).toBeGreaterThan(0)
     expect((await show('d.shadow')).shadow?.held).toEqual([{ sink: 'user:own', records: 70 }])
     await remove('d.shadow')
-    expect(files()).toEqual(before)
+    // Its pipeline may have closed a file of its own meanwhile.
+    expect(files()).toEqual(expect.arrayContaining(before))
+    expect(files().filter((name) => name.includes('shadow'))).toEqual([])
     expect(await tablesThere()).not.toContain('d-sums.shadow')
     expect(await streamsThere()).not.toContain('d-out.shadow')
     expect((await groupsThere()).filter((name) => name.startsWith('pipeline:d'))).toEqual(['pipeline:d'])
