@@ -28,16 +28,21 @@ export function lagRecords(log: ReadLog, group: Group): number {
 /** Shards that are looked into; the others of a group that lags in more are taken to be no older. */
 const shardsMax = 16
 
-/** Age of the oldest record that the group has not passed, by its commit's time; 0 when there is none. */
+/**
+ * Age of the oldest record that the group has not passed, by its commit's time; 0 when there is none. What was trimmed has no
+ * age any more: the oldest that is kept counts.
+ */
 export async function lagSeconds(log: ReadLog, group: Group, now: number): Promise<number> {
   const behind = group
     .readable()
     .filter((position) => position.next <= log.lastSequence(position.shard))
     .sort((a, b) => a.next - b.next)
     .slice(0, shardsMax)
+  const kept = new Map(log.shards(group.stream).map(({ id, lowWatermark }) => [id, lowWatermark]))
   let oldest = now
   for (const { shard, next } of behind) {
-    const { chunks, release } = await log.read(shard, next, { bytesMax: 1 })
+    const from = Math.max(next, kept.get(shard) ?? 0) as Sequence
+    const { chunks, release } = await log.read(shard, from, { bytesMax: 1 })
     if (chunks[0]) oldest = Math.min(oldest, readChunkHeader(chunks[0]).commitTime)
     release?.()
   }

@@ -158,7 +158,7 @@ describe.skipIf(!here)('against a real broker', () => {
     async (guarantee) => {
       const { log, commit, open, read } = world()
       const bridge = open({ guarantee })
-      const writing = setInterval(() => append(log, 40), 4)
+      const writing = setInterval(() => append(log, 10), 4)
       try {
         await delivered(bridge, 500)
         await broker.kill()

@@ -4,6 +4,7 @@ import type { LogPage, ShardId } from '../../src/log/index.js'
 import { stagesOf } from '../../src/operators/task/index.js'
 import { PipelineRun, type RunOptions } from '../../src/pipelines/run.js'
 import type { CarefulRun } from '../../src/pipelines/run-parking.js'
+import type { Handover } from '../../src/workers/protocol.js'
 import { ManualClock } from '../manual-clock.js'
 import { PlanBuilder } from '../operators/task/plans.js'
 
@@ -65,9 +66,9 @@ function runOf(careful: CarefulRun | undefined, recordsMax: number) {
         listener = listens
         return {
           address: { thread: 1, task: 1 },
-          send: (buffer: ArrayBuffer, _lengths: unknown, from: number) => {
+          send: ({ buffers: [buffer], from }: Handover) => {
             given.push(from)
-            buffers.push(buffer)
+            buffers.push(buffer as ArrayBuffer)
           },
           idle: () => {},
           channels: () => {},
@@ -81,6 +82,7 @@ function runOf(careful: CarefulRun | undefined, recordsMax: number) {
     sinks: {},
     clock,
     limits: { barrierMs: 20, barrierTimeoutMs: 1000, handoverBytes: 1, handoversInFlightMax: 1, epochBytesMax: 100 },
+    feeders: [],
     sinkKeys: {},
     files: new Map(),
     outboxes: new Map(),
