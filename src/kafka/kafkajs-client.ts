@@ -353,7 +353,7 @@ const producerOptions = () => ({
 })
 
 /** Longest that nothing comes of a topic that has more to give. */
-const readMsMax = 60_000
+const readMsMax = 10_000
 
 function readUntil(
   consumer: Consumer,

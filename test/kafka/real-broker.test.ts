@@ -153,7 +153,11 @@ describe.skipIf(!here)('against a real broker', () => {
     expect(new Set(messages.map((message) => message.partition)).size).toBe(1)
   })
 
-  test.each(['exactly-once', 'at-least-once'] as const)(
+  // With exactly once the kills of a broker are long: it finds the transaction that was cut before it goes on.
+  const guarantees = process.env.MILLRACE_LONG
+    ? (['exactly-once', 'at-least-once'] as const)
+    : (['at-least-once'] as const)
+  test.each(guarantees)(
     'nothing is lost over splits, a restart of the broker and a kill -9, and it stays in order per key (%s)',
     async (guarantee) => {
       const { log, commit, open, read } = world()
