@@ -15,8 +15,8 @@ import { GroupLoad } from './group-load.js'
 import { createTable, LedgerOfWrites, tableName } from './ledger-of-writes.js'
 import { LedgerOfAppends, loadUntilGone } from './load.js'
 
-/** Half of the points, other ones with each seed; `npm run test:long` comes to each of them many times. */
-const cyclesShort = Math.ceil(killPoints.length / 2)
+/** A quarter of the points, other ones with each seed; `npm run test:long` comes to each of them many times. */
+const cyclesShort = Math.ceil(killPoints.length / 4)
 const cycles = Number(process.env.MILLRACE_TEST_KILLS ?? (process.env.MILLRACE_LONG ? 500 : cyclesShort))
 const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now())
 /** How long a point may take to be passed; far more than any needs, on a machine that is busy with other work, too. */
