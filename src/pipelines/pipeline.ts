@@ -14,8 +14,7 @@ import type { OwnedTimes } from './event-times.js'
 import { failureOf } from './failure-of.js'
 import { openFiles } from './open-files.js'
 import { numberedPlaces, placesOf } from './park-places.js'
-import { ParkedIndex } from './parked-index.js'
-import { type ParkedFilter, type ParkedList, ParkedRows } from './parked-list.js'
+import { ParkedControl } from './parked-control.js'
 import {
   afterPipelineEvent,
   openedState,
@@ -40,8 +39,6 @@ import { Suspects } from './suspects.js'
 const retryMsMax = 30_000
 /** What another attempt cannot mend; what was trimmed does not come back. */
 const lastingErrors = new Set(['SINK_FILE_CHANGED', 'SOURCE_FILE_CHANGED', 'SOURCE_FILE_INVALID', 'TRIMMED'])
-/** Rows that are given up in one commit. */
-const dropRowsMax = 1000
 
 /** How a run ends by itself. */
 type End = 'drained' | 'finished' | 'arrived'
@@ -64,7 +61,8 @@ export class Pipeline {
   /** The next run is careful. */
   #isCareful = false
   readonly #retries = new Retries()
-  #parked: ParkedIndex
+  /** What waits in it. */
+  readonly parked: ParkedControl
   /** Beginnings, failures and ends under way: a stop waits for them, so that none writes after it. */
   #working: Promise<void> = Promise.resolve()
   readonly #removal: DroppedRemoval
@@ -85,7 +83,16 @@ export class Pipeline {
     this.#around = around
     this.#epoch = new EpochSize(around.limits.epochBytesMax)
     this.#suspects = new Suspects(around.limits.attemptsMax)
-    this.#parked = new ParkedIndex(around.limits)
+    this.parked = new ParkedControl(
+      {
+        pipeline: this,
+        retries: this.#retries,
+        hasRun: () => this.#run !== undefined,
+        alone: (run) => this.#alone(run),
+        restart: (change) => this.#restart(change),
+      },
+      around,
+    )
     this.#meter = new NodeMeter(row.plan, around.clock)
     this.#state = row.state === 'deleting' ? 'stopped' : openedState[row.state]
     this.#lastFailure = row.failure
@@ -112,7 +119,7 @@ export class Pipeline {
     else if (this.#state !== 'stopped') {
       this.#work(this.#deliver())
       // Of one that does not run, what waits is shown and may be given up.
-      this.#work(this.#withIndex(() => {}))
+      this.#work(this.parked.look())
     }
   }
 
@@ -144,7 +151,7 @@ export class Pipeline {
       const outboxes = await this.#deliver()
       await this.#numberPlaces()
       const state = await runState(storage, this.#row.id)
-      this.#parked = await ParkedIndex.load(storage, this.#row.id, limits)
+      await this.parked.load()
       const careful = await this.#careful()
       await openFiles(this.#row.plan, await this.#parts.files(), this.#files, logger)
       if (this.#met('prepared') !== 'running') return await this.#closeFiles()
@@ -158,7 +165,7 @@ export class Pipeline {
       const parking = new RunParking({
         row: this.#row,
         stages,
-        index: this.#parked,
+        index: this.parked.index,
         careful,
         attemptsMax: limits.attemptsMax,
         awaitMsMax: limits.barrierTimeoutMs / 2,
@@ -229,14 +236,10 @@ export class Pipeline {
   async #careful(): Promise<CarefulRun | undefined> {
     // What was too much for one commit is tried in smaller parts.
     const bytesMax = this.#around.limits.effectSetBytesMax * this.#epoch.share
-    const retries = await this.#retries.next(this.#rowsParked(), bytesMax)
+    const retries = await this.#retries.next(this.parked.rows(), bytesMax)
     if (!this.#isCareful && retries.length === 0) return undefined
     const { until, recordsMax } = this.#suspects
     return { until, poison: this.#suspects.poison(), retries, recordsMax }
-  }
-
-  #rowsParked(): ParkedRows {
-    return new ParkedRows(this.#around.storage, this.#row, this.#parts.sources, this.#parked)
   }
 
   /** What failed is parked or done: the next run is an ordinary one. */
@@ -259,21 +262,6 @@ export class Pipeline {
     this.start()
   }
 
-  /** What is parked. Throws BAD_REQUEST for a place that the pipeline does not have. */
-  listParked(filter: ParkedFilter): Promise<ParkedList> {
-    return this.#withIndex(() => this.#rowsParked().list(filter))
-  }
-
-  /** A pipeline that does not run knows what waits from the store alone. */
-  async #withIndex<Result>(run: () => Result | Promise<Result>): Promise<Result> {
-    if (!this.#run) {
-      const { storage, limits } = this.#around
-      const index = await ParkedIndex.load(storage, this.#row.id, limits)
-      if (!this.#run) this.#parked = index
-    }
-    return run()
-  }
-
   /** Runs something when no beginning, failure or end is under way, and lets none begin meanwhile. */
   async #alone<Result>(run: () => Promise<Result>): Promise<Result> {
     for (let before: Promise<void> | undefined; before !== this.#working; ) {
@@ -288,49 +276,6 @@ export class Pipeline {
       ),
     )
     return done
-  }
-
-  /** Tries again what is parked, each key's rows in their order. Gives how many there are. Throws CONFLICT, NOT_FOUND. */
-  retryParked(filter: ParkedFilter): Promise<number> {
-    return this.#alone(async () => {
-      this.#mustRun()
-      const { names, records } = await this.#withIndex(() => this.#rowsParked().choose(filter))
-      if (names.size === 0) return 0
-      this.#retries.add(names)
-      await this.#restart(async () => {})
-      return records
-    })
-  }
-
-  /**
-   * Gives up the first row of each queue, or all of them, and tries those that waited behind it. Gives how many were given up.
-   */
-  dropParked(filter: ParkedFilter, isAll: boolean): Promise<number> {
-    return this.#alone(async () => {
-      let dropped = 0
-      await this.#restart(async () => {
-        const parked = await this.#withIndex(() => this.#rowsParked())
-        const { names } = parked.choose(filter)
-        const keys = parked.rowsToDrop(names, isAll)
-        dropped = keys.length
-        for (let at = 0; at < keys.length; at += dropRowsMax)
-          await this.#around.commit.submit({
-            rows: keys.slice(at, at + dropRowsMax).map((key) => ({ key, value: undefined })),
-            essential: true,
-          })
-        for (const key of keys) this.#parked.take(key, undefined)
-        this.#retries.add(names)
-      })
-      return dropped
-    })
-  }
-
-  #mustRun(): void {
-    if (this.#state === 'running' || this.#state === 'retrying' || this.#state === 'starting') return
-    throw new MillraceError('CONFLICT', `The pipeline ${this.#row.plan.name} does not run: it is ${this.#state}.`, {
-      remedy:
-        'What is parked can be listed and dropped; resume the pipeline, or deploy a corrected module, to try it again.',
-    })
   }
 
   /** Does something while no run writes; then the next run begins. */
@@ -582,7 +527,7 @@ export class Pipeline {
   /** How many records wait at each place. */
   parkedByPlace(): ReadonlyMap<string, number> {
     const labels = new Map(Object.entries(this.#row.steps ?? {}).map(([label, number]) => [number, label]))
-    return new Map([...this.#parked.counts()].map(([step, count]) => [labels.get(step) ?? `${step}`, count]))
+    return new Map([...this.parked.index.counts()].map(([step, count]) => [labels.get(step) ?? `${step}`, count]))
   }
 
   /** Whether it is alone in a thread, since one of its records took too much memory. */
@@ -591,7 +536,7 @@ export class Pipeline {
   }
 
   get isParkedFull(): boolean {
-    return this.#parked.isFull
+    return this.parked.index.isFull
   }
 
   /** In the order of their nodes. */
@@ -633,7 +578,7 @@ export class Pipeline {
       failure: this.#lastFailure,
       outboxes: this.outboxes(),
       onError: this.#parks ? 'park' : 'stop',
-      parked: this.#parked,
+      parked: this.parked.index,
       held: this.#held,
     })
   }

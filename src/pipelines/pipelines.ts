@@ -20,12 +20,12 @@ import { partsOf } from './parts-of.js'
 import { Pipeline } from './pipeline.js'
 import type { PipelineSurroundings, PipelineView } from './pipeline-parts.js'
 import { checkRunnable, isFed, sinksOf, writesToItsSource } from './plan-steps.js'
-import { goneFiles, redeployedRow, timesOf } from './redeploy.js'
-import { checkOutboxKinds, type RedeployedOutboxes, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
+import { redeployedRow } from './redeploy.js'
+import { commitRedeploy, type NewModule } from './redeploy-commit.js'
+import { checkOutboxKinds, redeployOutboxes, undelivered } from './redeploy-outboxes.js'
 import { checkParkedPlaces } from './redeploy-parked.js'
 import { checkNotReserved } from './reserved-names.js'
 import { decodePipeline, moduleHash, moduleKey, type PipelineRow, pipelineRow, sinkFileRow } from './rows.js'
-import { storedState } from './run-state.js'
 import { shadowName, shadowPlan } from './shadow-plan.js'
 import { type ShadowRooms, ShadowTargets } from './shadow-targets.js'
 import { SinkTargets } from './sink-targets.js'
@@ -68,13 +68,6 @@ export interface DeployRequest {
 /** A bounded run: of a module, or of that which a pipeline has. */
 export interface RunRequest extends Partial<RunBounds> {
   readonly module: { readonly bundle: string } | { readonly pipeline: string }
-}
-
-/** What a redeploy puts in the place of an older module. */
-interface NewModule {
-  readonly module: string
-  readonly bundle: string
-  readonly start: StartPosition
 }
 
 /** A deploy under way; its plan once that is known. */
@@ -303,9 +296,10 @@ export class Pipelines {
     return [...this.#deploys].flatMap(({ plan }) => plan ?? [])
   }
 
-  #uses(module: string): boolean {
+  /** Whether a deploy, or a pipeline but one, has a module. */
+  #uses(module: string, but?: number): boolean {
     for (const deploy of this.#deploys) if (deploy.module === module) return true
-    for (const pipeline of this.#pipelines.values()) if (pipeline.row.module === module) return true
+    for (const { row } of this.#pipelines.values()) if (row.module === module && row.id !== but) return true
     return false
   }
 
@@ -363,7 +357,8 @@ export class Pipelines {
       const outboxes = await redeployOutboxes(older.row, plan, this.#options)
       const feeds = await createFeeds(this.#options, plan, carried, older.row)
       const row = redeployedRow(older.row, plan, newer.module, [...carried, ...feeds], outboxes)
-      await this.#storeRedeploy(older.row, row, newer, outboxes)
+      const isUsed = (module: string) => this.#uses(module, older.row.id)
+      await commitRedeploy(older.row, row, newer, outboxes, { ...this.#options, targets: this.#targets, isUsed })
       killPoint('pipeline:redeployed')
       await older.stop()
       const pipeline = this.#reopen(row)
@@ -432,42 +427,6 @@ export class Pipelines {
   async #checkParked(older: PipelineRow, plan: PlanDescription): Promise<void> {
     const { storage, limits } = this.#options
     checkParkedPlaces(older, plan, (await ParkedIndex.load(storage, older.id, limits)).counts())
-  }
-
-  /** The one commit of a redeploy. Files that are new are made before it. */
-  async #storeRedeploy(
-    older: PipelineRow,
-    newer: PipelineRow,
-    { module, bundle, start }: NewModule,
-    { added }: RedeployedOutboxes,
-  ): Promise<void> {
-    const { groups, commit, storage, log } = this.#options
-    const known = new Set(Object.values(older.files))
-    const files = await this.#targets.createFiles(newer.plan, (node) => !known.has(fileNumber(newer, node)))
-    const { times } = await storedState(storage, newer.id)
-    const isOldUsed = [...this.#pipelines.values()].some(
-      ({ row }) => row.id !== older.id && row.module === older.module,
-    )
-    const isOldPlanned = [...this.#deploys].some((deploy) => deploy.module === older.module)
-    const rows: RowEffect[] = [
-      ...(isOldUsed || isOldPlanned ? [] : [{ key: moduleKey(older.module), value: undefined }]),
-      { key: moduleKey(module), value: Buffer.from(bundle) },
-      pipelineRow(newer),
-      ...[...files].map(([node, file]) => sinkFileRow(newer.id, fileNumber(newer, node), file)),
-      ...goneFiles(older, newer),
-      ...timesOf(older, newer, times),
-    ]
-    const before = new Set(older.sources.map(({ group }) => group))
-    const newSources = newer.sources.filter(({ group }) => !before.has(group))
-    const wanted = [...newGroupsOf(newSources, start), ...outboxGroupsOf(added)]
-    try {
-      if (wanted.length > 0) await groups.createAll(wanted, { kind: 'pipeline', rows })
-      else await commit.submit({ rows, essential: true })
-    } catch (error) {
-      await closeOutboxes(log, Object.values(added))
-      await closeFeeds(log, newSources)
-      throw error
-    }
   }
 
   async #deploy(

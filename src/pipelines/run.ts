@@ -431,8 +431,6 @@ export class PipelineRun {
         // A careful run reads nothing while a barrier is in flight.
         this.#pump()
         this.#schedule()
-        // A careful run reads nothing while one is in flight.
-        this.#pump()
         void this.#awaitFiles()
       })
   }

@@ -74,7 +74,7 @@ it('a pipeline whose next attempt is due waits for rows that are being dropped, 
   pipeline.start()
   await settled()
   expect([pipeline.state, begun()]).toEqual(['retrying', 1])
-  const dropping = pipeline.dropParked({}, false)
+  const dropping = pipeline.parked.drop({}, false)
   await settled()
   clock.advance(20)
   await settled()

@@ -35,7 +35,7 @@ export const parkedRoutes: readonly Route[] = [
       if (name === undefined && filter.step !== undefined)
         throw new MillraceError('BAD_REQUEST', 'A step is one of a pipeline: name that too.')
       const chosen = name === undefined ? [...pipelines.all()] : [pipelines.get(name)]
-      const lists = await Promise.all(chosen.map((pipeline) => pipeline.listParked(filter)))
+      const lists = await Promise.all(chosen.map((pipeline) => pipeline.parked.list(filter)))
       return ok({
         parked: lists.flatMap(({ records }) => records),
         more: lists.reduce((sum, { more }) => sum + more, 0),
@@ -54,7 +54,7 @@ export const parkedRoutes: readonly Route[] = [
       const body = await call.json()
       only(body, ['pipeline', 'step', 'key'])
       const { pipeline, filter } = chosenBy(body, call.daemon.rooms.pipelines)
-      return ok({ retried: await pipeline.retryParked(filter) })
+      return ok({ retried: await pipeline.parked.retry(filter) })
     },
   },
   {
@@ -71,7 +71,7 @@ export const parkedRoutes: readonly Route[] = [
       if (body.all !== undefined && typeof body.all !== 'boolean')
         throw new MillraceError('BAD_REQUEST', 'all is true or false.')
       const { pipeline, filter } = chosenBy(body, call.daemon.rooms.pipelines)
-      return ok({ dropped: await pipeline.dropParked(filter, body.all === true) })
+      return ok({ dropped: await pipeline.parked.drop(filter, body.all === true) })
     },
   },
 ]
