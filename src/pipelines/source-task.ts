@@ -134,7 +134,7 @@ export class SourceTask {
       (page) => {
         this.#isReading = false
         if (this.#isStopped) return
-        const [first, ...ahead] = page.isOwned ? piecesOf(page, handoverBytes) : [page]
+        const [first, ...ahead] = piecesOf(page, handoverBytes)
         this.#ahead = ahead
         this.#take(first)
       },
@@ -291,7 +291,7 @@ function firstRecords(page: LogPage, from: Sequence, count: number): LogPage {
   return page
 }
 
-/** A page in pieces of so many bytes, each of whole chunks. */
+/** A page in pieces of so many bytes, each of whole chunks: what is handed over at once counts against an epoch. */
 function piecesOf(page: LogPage, bytesMax: number): [LogPage, ...LogPage[]] {
   const pieces: LogPage[] = []
   let chunks: Buffer[] = []
@@ -299,7 +299,7 @@ function piecesOf(page: LogPage, bytesMax: number): [LogPage, ...LogPage[]] {
   for (const chunk of page.chunks) {
     if (bytes > 0 && bytes + chunk.length > bytesMax) {
       const { last } = readChunkHeader(chunks.at(-1) as Buffer)
-      pieces.push({ chunks, next: (last + 1) as Sequence, ended: false, isOwned: true })
+      pieces.push({ chunks, next: (last + 1) as Sequence, ended: false, isOwned: page.isOwned === true })
       chunks = []
       bytes = 0
     }
