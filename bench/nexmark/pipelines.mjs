@@ -15,6 +15,19 @@ const events = (name, from) =>
 const timed = (name, from) => events(name, from).eventTime((event) => event.dateTime, { outOfOrder: '4s' })
 const bids = (name, from) => timed(name, from).filter((event) => event.type === bidType)
 
+/**
+ * Bids whose auction is not there yet, by time: only those with a higher price than all before them, one of which wins whatever the
+ * auction's end.
+ */
+function withBid(bids, bid) {
+  if (bids.some(({ time, price }) => time <= bid.time && price >= bid.price)) return bids
+  const before = bids.filter(({ time }) => time < bid.time)
+  return [...before, bid, ...bids.filter(({ time, price }) => time >= bid.time && price > bid.price)]
+}
+
+/** The highest of them up to a time. */
+const priceAt = (bids, until) => bids.reduce((best, { time, price }) => (time <= until ? price : best), 0)
+
 /** @param wanted count from which on the totals are shown */
 const totals = (flow, { query, wanted, into }, amountOf) =>
   flow
@@ -98,26 +111,31 @@ export const queries = {
         )
         .keyBy(({ id }) => id)
         .process('winners', {
-          state: { open: valueState(), early: valueState(() => []) },
+          state: { open: valueState(), early: valueState() },
           onRow({ time, price, expires, category }, { state, setTimer }) {
             const auction = state.open.get()
+            const early = state.early.get()
             if (expires !== undefined) {
-              let best = 0
-              for (const bid of state.early.get()) if (bid.time <= expires && bid.price > best) best = bid.price
-              state.early.clear()
-              state.open.set({ expires, category, best })
+              state.open.set({ expires, category, best: early ? priceAt(early, expires) : 0 })
+              if (early) state.early.clear()
               setTimer(expires)
             } else if (auction) {
               if (time <= auction.expires && price > auction.best) state.open.set({ ...auction, best: price })
             } else {
-              state.early.set([...state.early.get(), { time, price }])
-              setTimer(time)
+              const bids = withBid(early ?? [], { time, price })
+              if (bids === early) return
+              state.early.set(bids)
+              if (!early) setTimer(time)
             }
           },
-          onTimer({ time }, { state, emit }) {
+          onTimer({ time }, { state, emit, setTimer }) {
             const auction = state.open.get()
-            if (!auction) state.early.set(state.early.get().filter((bid) => bid.time > time))
-            else if (time >= auction.expires) {
+            if (!auction) {
+              const left = (state.early.get() ?? []).filter((bid) => bid.time > time)
+              if (left.length === 0) return state.early.clear()
+              state.early.set(left)
+              setTimer(left[0].time)
+            } else if (time >= auction.expires) {
               if (auction.best > 0) emit({ category: auction.category, price: auction.best })
               state.open.clear()
             }

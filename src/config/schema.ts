@@ -350,7 +350,12 @@ export const configSchema = z.strictObject({
       pipelinesMax: count(256, 'How many there may be.', 10_000),
       barrierMs: ms(
         20,
-        'Pause between two commits of a pipeline while it has more to read. One that has read all pauses half as long as its last commit took, at most.',
+        'Longest pause between two commits of a pipeline that keeps up; it pauses half as long as its last commit took.',
+        0,
+      ),
+      backlogBarrierMs: ms(
+        500,
+        'Pause between two commits of a pipeline with a backlog; it commits earlier when it has read epochBytesMax.',
         0,
       ),
       barrierTimeoutMs: ms(

@@ -116,9 +116,9 @@ export class RunTasks {
     return false
   }
 
-  /** Whether every source has read all that there is. */
-  get isCaughtUp(): boolean {
-    for (const { source } of this.#sources.values()) if (source && !source.task.isCaughtUp) return false
+  /** Whether no source has had more to read all the time since the last barrier. */
+  get keepsUp(): boolean {
+    for (const { source } of this.#sources.values()) if (source && !source.task.keepsUp) return false
     return true
   }
 

@@ -42,6 +42,7 @@ const timerMsMax = 2 ** 31 - 1
 /** Bounds of a run, from the configuration. */
 export interface RunLimits {
   readonly barrierMs: number
+  readonly backlogBarrierMs: number
   readonly barrierTimeoutMs: number
   readonly handoverBytes: number
   readonly handoversInFlightMax: number
@@ -348,13 +349,14 @@ export class PipelineRun {
   }
 
   /**
-   * `barrierMs` where more waits to be read, which then shares a commit. Where all is read, waiting gains nothing but fewer
-   * commits: half as long as the last one took is enough for the thread to do other things, too.
+   * Behind a backlog nobody waits for the newest result, and what changes often is written once a commit: there it commits when
+   * the epoch is full, or after `backlogBarrierMs`. Where it keeps up, waiting gains nothing but fewer commits: half as long as
+   * the last one took is enough for the thread to do other things, too.
    */
   get #pauseMs(): number {
     const { limits } = this.#options
     if (this.#epochBytes >= limits.epochBytesMax) return 0
-    return this.#tasks.isCaughtUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.barrierMs
+    return this.#tasks.keepsUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.backlogBarrierMs
   }
 
   /** Has a barrier sent when a file is to be rolled though nothing is written to it. */

@@ -69,6 +69,8 @@ export class SourceTask {
   #idleTimer: Timer | undefined
   #isIdle: boolean
   #isCaughtUp = false
+  /** It had read all that there was at some time since the last barrier. */
+  #wasCaughtUp = false
   /** It has read what it may before the next barrier. */
   #isFull = false
   /** It came to the bound of its run, or to the end of its shard in one: whether the last barrier that was sent knew. */
@@ -99,6 +101,11 @@ export class SourceTask {
   /** Whether it has read all that there is. */
   get isCaughtUp(): boolean {
     return this.#isCaughtUp || this.#isEnded || this.#isOver
+  }
+
+  /** Whether there was a time since the last barrier at which it had read all that there was. */
+  get keepsUp(): boolean {
+    return this.#wasCaughtUp || this.isCaughtUp
   }
 
   /** Whether it came to the end of its shard. */
@@ -172,6 +179,7 @@ export class SourceTask {
     if (page.chunks.length > 0 || wasWoken) this.pump()
     if (page.chunks.length > 0 && !page.ended && !isOver) return
     this.#isCaughtUp = true
+    this.#wasCaughtUp = true
     this.awaitIdleness()
     this.#options.onCaughtUp()
   }
@@ -252,6 +260,7 @@ export class SourceTask {
   sendBarrier(number: number): void {
     this.#hasTold = false
     this.#isFull = false
+    this.#wasCaughtUp = false
     this.#wasOverSent = this.#isOver
     this.#sent = { shard: this.shard, next: this.#next, ended: this.#isEnded }
     this.#barriers.set(number, this.#sent)

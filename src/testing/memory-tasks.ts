@@ -199,6 +199,7 @@ function hostOf(
     passed,
     mark: () => {},
     pause: () => {},
+    align: () => undefined,
     turn: () => undefined,
     now,
     setTimeout,

@@ -35,6 +35,10 @@ import { TaskRows } from './rows/task-rows.js'
 const stateHeapShare = 1 / 4
 /** A task that has run for so long without a pause lets the others of its thread have their turn. */
 export const turnMs = 50
+/** Sequence numbers that a source may be ahead of another one of its pipeline that has something to read. */
+const leadMax = 2048
+/** Records between two looks at where the others are. */
+const alignRecords = 32
 /** Records between two looks at the clock. */
 const turnRecords = 16
 /** Longest time of a timer of the platform. */
@@ -53,6 +57,10 @@ export interface TaskThread {
   readonly pause: (task: HostedTask, node: NodeId, sequence: number) => void
   /** There is something to do for it. */
   readonly ready: (task: HostedTask) => void
+  /** Resolves when no source of the task's pipeline is behind a sequence number any more; undefined where none is. */
+  readonly align: (task: HostedTask, sequence: number) => Promise<void> | undefined
+  /** The task holds others back less than before, or no more. */
+  readonly moved: () => void
   readonly fail: (task: HostedTask, error: unknown) => void
   readonly send: (to: TaskAddress, channel: ChannelId, message: ChannelMessage) => void
   readonly credit: (to: TaskAddress, channel: ChannelId, rows: number) => void
@@ -103,6 +111,12 @@ export class HostedTask {
   /** When it began to run without a pause. */
   #since = 0
   #records = 0
+  /** Handovers that are not worked off, and how far it is in them. */
+  #handovers = 0
+  #reached = 0
+  #sinceAligned = 0
+  /** What it waits for of other tasks and of the store. */
+  #blocks = 0
   #timer: { readonly at: number; readonly handle: NodeJS.Timeout } | undefined
 
   constructor(number: number, options: OpenTaskOptions, plan: () => Promise<PipelinePlan>, thread: TaskThread) {
@@ -196,6 +210,7 @@ export class HostedTask {
         this.#thread.mark(this, node, sequence)
       },
       pause: (node, sequence) => this.#thread.pause(this, node, sequence),
+      align: (sequence) => this.#align(sequence),
       turn: () => this.#turn(),
       now: () => Date.now(),
       setTimeout: (run, ms) => {
@@ -274,6 +289,7 @@ export class HostedTask {
   // What the main thread says.
 
   chunks({ buffers, lengths, isKept, from, to, shapes }: Handover): void {
+    if (this.#handovers++ === 0) this.#reached = from
     this.do(async () => {
       this.#bodies.learn(shapes)
       const [packed] = buffers
@@ -289,6 +305,8 @@ export class HostedTask {
       }
       if (isKept) freeBuffers(buffers)
       const buffer = isKept ? undefined : (packed as ArrayBuffer)
+      this.#handovers--
+      this.#thread.moved()
       this.#thread.say({ kind: 'done', task: this.number, buffer, ...this.work() }, buffer && [buffer])
     })
   }
@@ -391,6 +409,8 @@ export class HostedTask {
 
   close(): void {
     this.isClosed = true
+    this.#handovers = 0
+    this.#thread.moved()
     this.#jobs.length = 0
     this.#inlets.clear()
     if (this.#timer) clearTimeout(this.#timer.handle)
@@ -404,7 +424,7 @@ export class HostedTask {
     if (message.kind !== 'rows') return undefined
     outlet.credit -= message.rows.length
     if (outlet.credit > 0) return undefined
-    return this.#waits(new Promise((resolve) => outlet.waiting.push(resolve)))
+    return this.#blocked(new Promise<void>((resolve) => outlet.waiting.push(resolve)))
   }
 
   async #fetchCells(cells: readonly CellKey[]): Promise<readonly (StoredCell | undefined)[]> {
@@ -419,11 +439,37 @@ export class HostedTask {
   #ask<Found>(message: (request: number) => FromWorker, transfer: ArrayBuffer[] = []): Promise<Found> {
     const request = ++this.#request
     this.#thread.say(message(request), transfer)
-    return this.#waits(
+    return this.#blocked(
       new Promise<Found>((resolve) => {
         this.#fetches.set(request, resolve as (found: never) => void)
       }),
     )
+  }
+
+  /** As `#waits`; others need not wait for it meanwhile. */
+  #blocked<T>(promise: Promise<T>): Promise<T> {
+    this.#blocks++
+    this.#thread.moved()
+    const freed = promise.finally(() => this.#blocks--)
+    return this.#waits(freed)
+  }
+
+  /** Whether it has records to read from before a sequence number, and can. */
+  isBehind(sequence: number): boolean {
+    return this.#handovers > 0 && this.#blocks === 0 && this.#reached < sequence - leadMax
+  }
+
+  /**
+   * The shards of a pipeline are read about in the order in which their records were written, as they were while it kept up: what
+   * belongs together in time does not wait for long in the state of joins and windows, and no shard is late.
+   */
+  #align(sequence: number): Promise<void> | undefined {
+    if (++this.#sinceAligned < alignRecords) return undefined
+    this.#sinceAligned = 0
+    this.#reached = sequence
+    this.#thread.moved()
+    const others = this.#thread.align(this, sequence)
+    return others && this.#waits(others)
   }
 
   /** While it waits for others no user code runs, and no time counts. */

@@ -5,6 +5,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { MessagePort } from 'node:worker_threads'
 import { answerStateOf, describePlan, planOf } from '../operators/index.js'
 import { type NodeId, type PipelinePlan, StepError, stackOf } from '../operators/task/index.js'
+import { Alignment } from './alignment.js'
 import { HostedSink, type SinkThread } from './hosted-sink.js'
 import { HostedTask, type TaskThread, turnMs } from './hosted-task.js'
 import { LiveHeap } from './live-heap.js'
@@ -45,6 +46,7 @@ class WorkerSide {
   /** Tasks that have something to do, in the order in which they came to have it. */
   readonly #ready: HostedTask[] = []
   #isRunning = false
+  readonly #alignment = new Alignment(() => this.#tasks.values())
   /** Tasks at a promise of user code, with the node and the record. */
   readonly #awaiting = new Map<number, { readonly node: NodeId; readonly sequence: number }>()
   /** Whose code runs, for what it prints. */
@@ -85,6 +87,8 @@ class WorkerSide {
         this.#ready.push(task)
         if (!this.#isRunning) this.#run()
       },
+      align: (task, sequence) => this.#alignment.align(task, sequence),
+      moved: () => this.#alignment.moved(),
       fail: (task, error) => {
         const place = error instanceof StepError ? error : undefined
         this.#fail(task, wireError(place ? place.cause : error), place)

@@ -63,7 +63,7 @@ class ShardTask implements SourceStageTask {
         if (cursor.sequence < from || !isVisible(cursor)) continue
         const pending = this.#record(cursor, source)
         if (pending) await pending
-        const turn = host.turn()
+        const turn = host.align(cursor.sequence) ?? host.turn()
         if (turn) await turn
       }
       const flushed = core.flush()

@@ -123,6 +123,8 @@ export interface TaskHost {
   readonly mark: (node: NodeId, sequence: number) => void
   /** Called before a promise of user code is awaited: what takes long then does not hold the thread. */
   readonly pause: (node: NodeId, sequence: number) => void
+  /** A source has come to a sequence number: lets others of the pipeline that are far behind go first; undefined where none is. */
+  readonly align: (sequence: number) => Promise<void> | undefined
   /** Lets the other tasks of the thread have their turn; undefined while this one has not run for long. */
   readonly turn: () => Promise<void> | undefined
   /** Wall time, milliseconds since 1970; read once a batch. */
