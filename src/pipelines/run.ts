@@ -354,8 +354,9 @@ export class PipelineRun {
    * the last one took is enough for the thread to do other things, too.
    */
   get #pauseMs(): number {
-    const { limits } = this.#options
+    const { limits, parking } = this.#options
     if (this.#epochBytes >= limits.epochBytesMax) return 0
+    if (parking.careful) return limits.barrierMs
     return this.#tasks.keepsUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.backlogBarrierMs
   }
 

@@ -112,6 +112,7 @@ class Bench {
         },
         mark: () => {},
         pause: () => {},
+        align: () => undefined,
         turn: () => undefined,
         now: () => 0,
         setTimeout: () => ({ cancel: () => {} }),

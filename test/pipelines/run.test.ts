@@ -14,7 +14,7 @@ async function settled(): Promise<void> {
 }
 
 /** A run of one shard whose worker does nothing by itself: the test says what it answers. */
-function runOf(careful: CarefulRun | undefined, recordsMax: number) {
+function runOf(careful: CarefulRun | undefined, recordsMax: number, epochBytesMax = 100) {
   const plan = new PlanBuilder()
   const root = plan.source()
   plan.sink(root)
@@ -81,7 +81,14 @@ function runOf(careful: CarefulRun | undefined, recordsMax: number) {
     load: { spent: () => {} },
     sinks: {},
     clock,
-    limits: { barrierMs: 20, barrierTimeoutMs: 1000, handoverBytes: 1, handoversInFlightMax: 1, epochBytesMax: 100 },
+    limits: {
+      barrierMs: 20,
+      backlogBarrierMs: 500,
+      barrierTimeoutMs: 10_000,
+      handoverBytes: 1,
+      handoversInFlightMax: 1,
+      epochBytesMax,
+    },
     feeders: [],
     sinkKeys: {},
     files: new Map(),
@@ -133,6 +140,37 @@ describe('a careful run', () => {
     clock.advance(20)
     await pass()
     expect(mended).toEqual([1])
+    run.stop()
+  })
+})
+
+describe('a run with a backlog', () => {
+  it('commits half a second after its last commit, and at once where it has read all', async () => {
+    const { run, clock, given, barriers, work, pass } = runOf(undefined, 10)
+    await settled()
+    await work()
+    clock.advance(499)
+    expect(barriers).toEqual([])
+    clock.advance(1)
+    expect(barriers).toEqual([1])
+    await pass()
+    clock.advance(499)
+    expect(barriers).toEqual([1])
+    while (given.length < 10) await work()
+    await work()
+    clock.advance(0)
+    expect(barriers).toEqual([1, 2])
+    run.stop()
+  })
+
+  it('commits when it has read as much as an epoch may have', async () => {
+    const { run, clock, given, barriers, work } = runOf(undefined, 10, 3)
+    await settled()
+    await work()
+    await work()
+    expect(given).toEqual([0, 1, 2])
+    clock.advance(0)
+    expect(barriers).toEqual([1])
     run.stop()
   })
 })

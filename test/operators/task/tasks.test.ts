@@ -39,6 +39,7 @@ function hostOf(sent: Sent[], passed: [number, StageBarrier][], own: Partial<Tas
     passed: (number, result) => passed.push([number, result]),
     mark: () => {},
     pause: () => {},
+    align: () => undefined,
     turn: () => undefined,
     now: () => 0,
     setTimeout: () => ({ cancel: () => {} }),
