@@ -16,6 +16,7 @@ function inWords({ path, initial }) {
 
 function initialOf(leaf) {
   if (leaf.initialText !== undefined) return leaf.initialText
+  if (leaf.initial === undefined) return ''
   const words = inWords(leaf)
   return `${code(JSON.stringify(leaf.initial))}${words ? ` (${words})` : ''}`
 }
@@ -24,6 +25,7 @@ function allowed({ kind, choices, minimum, maximum }) {
   if (choices) return choices.map(code).join(', ')
   if (kind === 'boolean') return '`true`, `false`'
   if (kind === 'list') return 'a list'
+  if (kind === 'map') return 'names with their settings'
   if (kind === 'string') return 'text'
   return maximum === Number.MAX_SAFE_INTEGER ? `from ${minimum}` : `${minimum} to ${maximum}`
 }
@@ -35,6 +37,9 @@ export function configurationPage() {
     leaves
       .filter((leaf) => sectionOf(leaf) === name)
       .map((leaf) => [code(leaf.path), initialOf(leaf), allowed(leaf), `${leaf.description} ${code(leaf.variable)}`])
+  const memberRows = leaves.flatMap(({ members = [] }) =>
+    members.map((leaf) => [code(leaf.path), initialOf(leaf), allowed(leaf), leaf.description]),
+  )
   const head = ['setting', 'default', 'values', 'what it is, and its variable']
   return page(
     'Configuration',
@@ -47,6 +52,10 @@ value came from. ${code('config/millrace.yaml')} holds every setting with its de
 schema for editors.`,
     table(head, rowsOf('')),
     ...sections.flatMap(({ name, description }) => [`## ${name}\n\n${description}`, table(head, rowsOf(name))]),
+    `## Entries of maps
+
+A map has names that you choose; a variable gives all of it as JSON. Each entry may have:`,
+    table(['setting', 'default', 'values', 'what it is'], memberRows),
   )
 }
 

@@ -13,7 +13,9 @@ interface Bridge {
 
 interface CreateOptions {
   readonly source: string
-  readonly brokers: string
+  readonly brokers?: string
+  readonly cluster?: string
+  readonly driver?: string
   readonly topic?: string
   readonly prefix?: string
   readonly partitions?: number
@@ -32,7 +34,9 @@ export function registerBridges(program: Command): void {
     .command('create <name>')
     .description('mirror a stream to a topic')
     .requiredOption('--source <stream>', 'a plain stream, or table:NAME')
-    .requiredOption('--brokers <list>', 'HOST:PORT, several with commas')
+    .option('--brokers <list>', 'HOST:PORT, several with commas')
+    .option('--cluster <name>', 'in place of the brokers: a name under kafka.clusters of the configuration')
+    .option('--driver <name>', 'the library: kafkajs (default)')
     .option('--topic <name>', 'the topic (default: PREFIX.SOURCE)')
     .option('--prefix <name>', 'prefix of the topic (default: millrace)')
     .option('--partitions <n>', 'partitions of the topic', wholeNumber)
@@ -47,6 +51,8 @@ export function registerBridges(program: Command): void {
       const {
         source,
         brokers,
+        cluster,
+        driver,
         topic,
         prefix,
         partitions,
@@ -62,6 +68,8 @@ export function registerBridges(program: Command): void {
         name,
         source,
         brokers,
+        cluster,
+        driver,
         topic,
         prefix,
         partitions,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { leaves, valueAt } from '../config/index.js'
+import { leaves, shownValue, valueAt } from '../config/index.js'
 import { globals, loadFor } from './client.js'
 import { printDone, printList } from './output.js'
 
@@ -14,8 +14,7 @@ export function registerConfig(program: Command): void {
         const source = sources.get(leaf.path)
         const place = source === 'file' ? file : source === 'environment' ? leaf.variable : undefined
         const value = valueAt(inForce, leaf.path)
-        const isHidden = leaf.isSecret && source !== 'default'
-        return { setting: leaf.path, value: isHidden ? '(set, not shown)' : value, source, place }
+        return { setting: leaf.path, value: source === 'default' ? value : shownValue(leaf, value), source, place }
       })
       const shown = rows.map(({ setting, value, source, place }) => ({
         setting,

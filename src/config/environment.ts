@@ -42,7 +42,17 @@ function parsed(leaf: Leaf, text: string): unknown {
         .split(',')
         .map((part) => part.trim())
         .filter((part) => part !== '')
+    case 'map':
+      return mapOf(text)
     case 'string':
       return text
+  }
+}
+
+function mapOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
   }
 }

@@ -1,5 +1,5 @@
 export { type AccessKey, type Credentials, credentialsOf, isAuthConfigured } from './credentials.js'
-export { configJsonSchema, type Leaf, leaves, type Section, sections } from './leaves.js'
+export { configJsonSchema, type Leaf, leaves, type Section, sections, shownValue } from './leaves.js'
 export { defaultConfigFile, isLoopback, type LoadedConfig, type LoadOptions, loadConfig } from './load.js'
 export { nearest } from './nearest.js'
 export { type Config, type ConfigInput, configSchema, type SplitPolicy, splitSchema } from './schema.js'

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { z } from 'zod'
+import { brokerAddress, clusterSchema } from './kafka-clusters.js'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -339,9 +340,20 @@ export const configSchema = z.strictObject({
   kafka: z
     .strictObject({
       brokers: z
-        .array(z.string().regex(/^[^\s:,/]+:\d{1,5}$/, { error: 'must be HOST:PORT' }))
+        .array(brokerAddress)
         .default([])
         .describe('Brokers, each HOST:PORT, for Kafka sinks of pipelines that name none. Bridges name their own.'),
+      clusters: z
+        .record(
+          z.string().regex(/^(?!__proto__$)[A-Za-z0-9_.-]{1,128}$/, {
+            error: 'is no name: letters, digits, dot, underscore and dash, 128 at most',
+          }),
+          clusterSchema,
+        )
+        .default({})
+        .describe(
+          'Clusters by their names, which bridges and sinks give as cluster: with TLS, SASL and another driver.',
+        ),
     })
     .prefault({})
     .describe('Kafka.'),

@@ -2,7 +2,7 @@ import { Balancer } from '../balance/index.js'
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
-import { Bridges, isOfContent, openKafkajsCluster, TopicSender } from '../kafka/index.js'
+import { Bridges, Clusters, isOfContent, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
@@ -105,6 +105,7 @@ async function buildRooms(
     control: config.tables,
     ttl: config.ttl,
   })
+  const clusters = new Clusters(config.kafka.clusters, clock, logger)
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
   const pipelines = await Pipelines.open({
     storage,
@@ -121,8 +122,9 @@ async function buildRooms(
     idOf: eventId,
     kafka: {
       brokers: config.kafka.brokers,
-      open: ({ topic, compression, ...client }) =>
-        new TopicSender({ cluster: openKafkajsCluster({ ...client, logger }), topic, compression }),
+      clusters: clusters.names,
+      open: ({ topic, compression, ...target }) =>
+        new TopicSender({ cluster: clusters.openLater({ ...target, logger }), topic, compression }),
       isOfContent,
     },
     random: Math.random,
@@ -144,7 +146,7 @@ async function buildRooms(
     random: Math.random,
     resolveSource,
     decodeChange,
-    openCluster: openKafkajsCluster,
+    openCluster: (target) => clusters.open(target),
     stored: await valuesOf(storage, Family.bridge),
   })
   const { ms, bytes, deletedMs, ...retentionLimits } = config.retention

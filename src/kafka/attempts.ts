@@ -34,7 +34,7 @@ export class Attempts {
     const { stop, clock, random, onWaiting } = this.#options
     if (stop.aborted) throw new Stopped()
     const error = asMillraceError(thrown)
-    if (error.code !== 'KAFKA_UNAVAILABLE') throw error
+    if (error.code !== 'KAFKA_UNAVAILABLE' && error.code !== 'KAFKA_UNAUTHORIZED') throw error
     const pauseMs = Math.min(backOffMsMax, backOffMsMin * 2 ** Math.min(this.#failures++, 20)) * (1 - random() / 2)
     onWaiting(error, pauseMs)
     await pause(clock, pauseMs, stop)

@@ -1,12 +1,12 @@
 import type { CommitPath } from '../commit/index.js'
 import type { Group } from '../groups/index.js'
 import type { Log, Sequence } from '../log/index.js'
-import type { Clock, MillraceError } from '../runtime/index.js'
+import { asMillraceError, type Clock, type MillraceError } from '../runtime/index.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
 import type { OutgoingRequest } from './outbox.js'
 import { BridgeRun, lowestPosition, type RunEnd, type RunOptions } from './run.js'
-import type { BridgeLogger, OpenCluster } from './types.js'
+import type { BridgeLogger, ClusterTarget, KafkaCluster, OpenCluster } from './types.js'
 
 /** What a bridge is doing, and since when (milliseconds since 1970). */
 export type BridgeState =
@@ -63,6 +63,12 @@ export interface BridgeSurroundings {
 /** The name of a table or plain stream, from the name of its stream. */
 export function sourceNameOf(stream: { readonly kind: 'plain' | 'table'; readonly name: string }): string {
   return stream.kind === 'table' ? stream.name.replace(/^table:/, '') : stream.name
+}
+
+/** The cluster of a bridge. */
+export function targetOf(options: BridgeOptions, logger: BridgeLogger): ClusterTarget {
+  const { cluster, brokers = [], driver, clientId = `millrace-${options.name}` } = options
+  return { cluster, brokers, driver, clientId, logger }
 }
 
 /** Mirrors one stream to one topic, in order per key, exactly once or at least once. docs/kafka.md says what that means. */
@@ -130,6 +136,14 @@ export class Bridge {
     }
     const { options } = this.#record
     const { format, images, tombstones, compression } = options
+    let cluster: KafkaCluster
+    try {
+      cluster = openCluster(targetOf(options, logger))
+    } catch (error) {
+      // The configuration has changed since: it does not know the cluster any more.
+      this.#ended({ kind: 'failed', error: asMillraceError(error) })
+      return
+    }
     this.#enter({ kind: 'starting', since: clock.now() })
     const run = new BridgeRun({
       log,
@@ -138,11 +152,7 @@ export class Bridge {
       random,
       compression,
       group: this.#group,
-      cluster: openCluster({
-        brokers: options.brokers,
-        clientId: options.clientId ?? `millrace-${options.name}`,
-        logger,
-      }),
+      cluster,
       topic: { ...options, topic: this.topic, settledPartitions: this.#record.settledPartitions },
       encode: createEncoder({
         stream,

@@ -10,6 +10,7 @@ import {
   type BridgeStatistics,
   type BridgeSurroundings,
   sourceNameOf,
+  targetOf,
 } from './bridge.js'
 import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, topicOf } from './options.js'
 
@@ -100,7 +101,7 @@ export class Bridges {
     return this.#view(this.#bridge(name))
   }
 
-  /** Throws BAD_REQUEST, ALREADY_EXISTS, NOT_FOUND (the source), IMAGES_NOT_KEPT, TOO_BUSY. A broker that is away is no error: the bridge waits. */
+  /** Throws BAD_REQUEST, ALREADY_EXISTS, NOT_FOUND (the source, the cluster), IMAGES_NOT_KEPT, TOO_BUSY. A broker that is away is no error: the bridge waits. */
   async create(request: BridgeRequest): Promise<BridgeView> {
     const options = checkBridgeRequest(request)
     const { name } = options
@@ -108,7 +109,9 @@ export class Bridges {
     if (this.#bridges.size >= bridgesMax)
       throw new MillraceError('TOO_BUSY', `There are ${bridgesMax} bridges already.`)
     return this.#exclusively(name, async () => {
-      const { groups, log, clock, resolveSource } = this.#options
+      const { groups, log, clock, resolveSource, openCluster, logger } = this.#options
+      // Connects to nothing: a cluster that is not configured is found now, one that is away is waited for.
+      openCluster(targetOf(options, logger))
       const streamId = await resolveSource(options.source)
       const stream = log.stream(streamId)
       if (!stream) throw new MillraceError('NOT_FOUND', `There is no source ${options.source}.`)

@@ -4,6 +4,7 @@ import { type ErrorCode, MillraceError } from '../runtime/index.js'
 interface KafkaFault {
   readonly name?: string
   readonly type?: string
+  readonly code?: unknown
   readonly message?: string
   readonly cause?: unknown
   readonly errors?: readonly unknown[]
@@ -33,48 +34,96 @@ const refusals: Readonly<Record<string, string>> = {
   CLUSTER_AUTHORIZATION_FAILED: grant,
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: grant,
   SECURITY_DISABLED: grant,
-  SASL_AUTHENTICATION_FAILED: grant,
-  UNSUPPORTED_SASL_MECHANISM: grant,
+}
+
+const credentials =
+  'Correct user name, password or token of the cluster (kafka.clusters of the configuration, or the files that it names); it is tried again by itself.'
+
+/** Error types of brokers that do not let us in. Tried again: credentials in files may change at any time. */
+const unauthorized: Readonly<Record<string, string>> = {
+  SASL_AUTHENTICATION_FAILED: credentials,
+  ILLEGAL_SASL_STATE: credentials,
+  UNSUPPORTED_SASL_MECHANISM:
+    'Choose a mechanism that the broker has enabled (sasl.mechanism of the cluster), or enable it there.',
+}
+
+/** Codes of Node's TLS for certificates that do not show who the broker is, with what to do about each. */
+const certificates: Readonly<Record<string, string>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'Name the broker as its certificate does: in the addresses, or with tls.serverName of the cluster.',
+  CERT_HAS_EXPIRED: "Renew the broker's certificate, and look at the clock of this machine.",
+  CERT_NOT_YET_VALID: "Look at the broker's certificate and at the clock of this machine.",
+}
+const untrusted = /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_|ERR_TLS_CERT_|INVALID_CA)/
+const trust = "Name the certificate of the authority that signed the broker's own with tls.caFile of the cluster."
+/** What each side says of a handshake that failed: alerts of OpenSSL, and what is no TLS at all. */
+const handshake = /^(ERR_SSL_|EPROTO$)/
+const tlsOnBothSides =
+  "Check that the listener speaks TLS, and that it takes this client's certificate (tls.certFile and tls.keyFile of the cluster)."
+
+/** What Node says when the other side hangs up on a handshake: a broker that is just stopping, or a listener without TLS. */
+const cutHandshake = 'before secure TLS connection was established'
+const ifItRuns = 'Start the broker. If it runs, check that this listener speaks TLS; the bridge goes on by itself.'
+
+function remedyOfTls(code: string): string | undefined {
+  if (certificates[code]) return certificates[code]
+  if (untrusted.test(code)) return trust
+  return handshake.test(code) ? tlsOnBothSides : undefined
 }
 
 const names: Readonly<Record<string, string>> = {
-  KafkaJSSASLAuthenticationError: 'SASL_AUTHENTICATION_FAILED',
   KafkaJSServerDoesNotSupportApiKey: 'UNSUPPORTED_VERSION',
 }
 
-/** The error type of the broker, wherever the client has wrapped it. */
-function typeOf(thrown: unknown, depth = 0): string | undefined {
+/** The first thing that is found in a fault or in what it wraps. */
+function search<T>(thrown: unknown, find: (fault: KafkaFault) => T | undefined, depth = 0): T | undefined {
   if (typeof thrown !== 'object' || thrown === null || depth > 8) return undefined
   const fault = thrown as KafkaFault
-  if (typeof fault.type === 'string') return fault.type
-  if (fault.name && names[fault.name]) return names[fault.name]
+  const found = find(fault)
+  if (found !== undefined) return found
   for (const inner of fault.errors ?? []) {
-    const type = typeOf(inner, depth + 1)
-    if (type) return type
+    const deeper = search(inner, find, depth + 1)
+    if (deeper !== undefined) return deeper
   }
-  return typeOf(fault.cause, depth + 1)
+  return search(fault.cause, find, depth + 1)
 }
 
+/** The error type of the broker. */
+const typeOf = ({ type, name }: KafkaFault): string | undefined =>
+  typeof type === 'string' ? type : name === undefined ? undefined : names[name]
+
 /**
- * Any fault of a Kafka client as KAFKA_REFUSED (the broker says no, and will again) or KAFKA_UNAVAILABLE (worth another
- * try). `details.kafka` has the broker's error type where there is one.
+ * Any fault of a Kafka client as KAFKA_REFUSED (the broker says no, and will again), KAFKA_UNAUTHORIZED (it does not let us in,
+ * or is not who it should be) or KAFKA_UNAVAILABLE (worth another try). `details.kafka` has the broker's error type where there
+ * is one, `details.tls` the code of a TLS fault.
  */
 export function kafkaError(
   thrown: unknown,
   doing: string,
   details: Readonly<Record<string, unknown>> = {},
 ): MillraceError {
-  if (thrown instanceof MillraceError) return thrown
-  const type = typeOf(thrown)
-  const remedy = type === undefined ? undefined : refusals[type]
-  const code: ErrorCode = remedy === undefined ? 'KAFKA_UNAVAILABLE' : 'KAFKA_REFUSED'
+  const ours = search(thrown, (fault) => (fault instanceof MillraceError ? fault : undefined))
+  if (ours) return ours
+  const type = search(thrown, typeOf)
+  const tls = type === undefined ? search(thrown, tlsCodeOf) : undefined
   const why = thrown instanceof Error ? thrown.message : String(thrown)
+  const { code, remedy = why.includes(cutHandshake) ? ifItRuns : undefined } = verdictOn(type, tls)
   return new MillraceError(code, `Kafka: ${doing} failed: ${why}${type === undefined ? '' : ` (${type})`}.`, {
     cause: thrown,
     outcome: 'unknown',
-    details: type === undefined ? details : { ...details, kafka: type },
+    details: { ...details, ...(type === undefined ? {} : { kafka: type }), ...(tls === undefined ? {} : { tls }) },
     ...(remedy === undefined ? {} : { remedy }),
   })
+}
+
+const tlsCodeOf = ({ code }: KafkaFault): string | undefined =>
+  typeof code === 'string' && remedyOfTls(code) !== undefined ? code : undefined
+
+function verdictOn(type: string | undefined, tls: string | undefined): { code: ErrorCode; remedy?: string } {
+  if (tls !== undefined) return { code: 'KAFKA_UNAUTHORIZED', remedy: remedyOfTls(tls) as string }
+  if (type === undefined) return { code: 'KAFKA_UNAVAILABLE' }
+  if (unauthorized[type]) return { code: 'KAFKA_UNAUTHORIZED', remedy: unauthorized[type] }
+  return refusals[type] ? { code: 'KAFKA_REFUSED', remedy: refusals[type] } : { code: 'KAFKA_UNAVAILABLE' }
 }
 
 /** Whether a broker refused messages for their size: fewer of them may pass. */

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
-import { connect as connectSocket, type Socket } from 'node:net'
-import type { Admin, Consumer, Kafka, Producer, Transaction } from 'kafkajs'
+import { connect as connectSocket, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Admin, Consumer, Kafka, Mechanism, Producer, Transaction } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
+import type { ClusterSecurity } from './security.js'
+import { notAcknowledged, Turns } from './turns.js'
 import type {
   BridgeLogger,
   ClusterOptions,
@@ -46,11 +49,20 @@ const keepAliveMs = 60_000
  */
 class Sockets {
   readonly #open = new Set<Socket>()
+  readonly #tls: ClusterSecurity['tls']
   #discarded = false
+
+  constructor({ security }: ClusterOptions) {
+    this.#tls = security?.tls
+    // The library hides what `create` throws: what is wrong with the files is said here.
+    this.#tls?.()
+  }
 
   readonly create = ({ host, port, onConnect }: { host: string; port: number; onConnect: () => void }): Socket => {
     if (this.#discarded) throw new Error('this client was discarded')
-    const socket = connectSocket({ host, port }, onConnect)
+    const socket = this.#tls
+      ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...this.#tls() }, onConnect)
+      : connectSocket({ host, port }, onConnect)
     socket.setKeepAlive(true, keepAliveMs)
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
@@ -71,9 +83,33 @@ const logTo =
   ({ namespace, label, log }: { namespace: string; label: string; log: { message: string } }): void =>
     logger.debug({ kafka: { ...log, namespace, level: label } }, `kafkajs: ${log.message}`)
 
+/**
+ * The mechanism in our own messages. The library has bytes begin with their length, here as on the wire of old brokers.
+ */
+function mechanismOf(sasl: NonNullable<ClusterSecurity['sasl']>): Mechanism {
+  const lengthBytes = 4
+  return {
+    mechanism: sasl.mechanism,
+    authenticationProvider: ({ saslAuthenticate }) => ({
+      authenticate: () =>
+        sasl.authenticate(async (message) => {
+          const length = Buffer.alloc(lengthBytes)
+          length.writeInt32BE(message.length)
+          const answer = await saslAuthenticate({
+            request: { encode: () => Buffer.concat([length, message]) },
+            response: { decode: (bytes) => bytes, parse: (bytes) => bytes },
+          })
+          return answer ? answer.subarray(lengthBytes) : Buffer.alloc(0)
+        }),
+    }),
+  }
+}
+
 function client(options: ClusterOptions, sockets: Sockets, retries = retry): Kafka {
   const { Kafka, logLevel } = kafkajs()
+  const sasl = options.security?.sasl
   return new Kafka({
+    ...(sasl ? { sasl: mechanismOf(sasl) } : {}),
     brokers: [...options.brokers],
     clientId: options.clientId,
     connectionTimeout: connectionTimeoutMs,
@@ -124,31 +160,7 @@ async function sendTo(
   const acknowledged = new Set(answers.filter((answer) => answer.errorCode === 0).map((answer) => answer.partition))
   for (const { partition } of messages) {
     if (acknowledged.has(partition)) continue
-    throw new MillraceError('KAFKA_UNAVAILABLE', `Kafka: ${topic} did not acknowledge partition ${partition}.`, {
-      outcome: 'unknown',
-      details: { topic, partition },
-    })
-  }
-}
-
-/** One call at a time, and none after one has failed. */
-class Turns {
-  #usable = true
-
-  async take<T>(work: () => Promise<T>): Promise<T> {
-    if (!this.#usable)
-      throw new MillraceError(
-        'INTERNAL',
-        'A Kafka producer was used while a send was in flight or after one had failed.',
-      )
-    this.#usable = false
-    const done = await work()
-    this.#usable = true
-    return done
-  }
-
-  end(): void {
-    this.#usable = false
+    throw notAcknowledged(topic, partition)
   }
 }
 
@@ -309,12 +321,12 @@ export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
   }
   return {
     async connectProducer() {
-      const sockets = new Sockets()
+      const sockets = new Sockets(options)
       const producer = client(options, sockets).producer({ ...producerOptions(), idempotent: true })
       return new KafkajsProducer(await connected(producer, sockets), sockets)
     },
     async connectTransactionalProducer(transactionalId) {
-      const sockets = new Sockets()
+      const sockets = new Sockets(options)
       const producer = client(options, sockets, transactionRetry).producer({
         ...producerOptions(),
         idempotent: true,
@@ -324,11 +336,11 @@ export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
       return new KafkajsTransactionalProducer(await connected(producer, sockets), sockets)
     },
     async connectAdmin() {
-      const sockets = new Sockets()
+      const sockets = new Sockets(options)
       return new KafkajsAdmin(await connected(client(options, sockets).admin(), sockets))
     },
     async readCommitted(topic, take, stop) {
-      const sockets = new Sockets()
+      const sockets = new Sockets(options)
       const kafka = client(options, sockets)
       // The library reads in groups alone: one of its own, which is taken away behind it.
       const groupId = `${topic}.${randomUUID()}`

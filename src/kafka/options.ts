@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MillraceError } from '../runtime/index.js'
+import { kafkaDrivers } from './types.js'
 
 /** What a message's value is. */
 export const messageFormats = ['envelope', 'image', 'dynamodb-streams', 'cloudevents'] as const
@@ -33,7 +34,12 @@ const bridgeOptions = z.strictObject({
   /** Addresses, or one string with commas between them. */
   brokers: z
     .union([z.array(z.string()), z.string().transform((list) => list.split(',').map((part) => part.trim()))])
-    .pipe(z.array(address).min(1).max(100)),
+    .pipe(z.array(address).min(1).max(100))
+    .optional(),
+  /** In place of the brokers: a name under `kafka.clusters` of the configuration. */
+  cluster: z.string().min(1).max(128).optional(),
+  /** The library; that of the cluster, or kafkajs, when not given. */
+  driver: z.enum(kafkaDrivers).optional(),
   /** The whole topic name; `<prefix>.<table or stream>` when not given. */
   topic: topicName.optional(),
   prefix: topicName.default('millrace'),
@@ -72,6 +78,12 @@ export function checkBridgeRequest(request: unknown): BridgeOptions {
     })
   }
   const { data } = checked
+  if ((data.brokers === undefined) === (data.cluster === undefined)) {
+    throw new MillraceError(
+      'BAD_REQUEST',
+      'A bridge names either its brokers or a cluster of the configuration: give one of brokers and cluster.',
+    )
+  }
   if (data.format === 'image' && !data.tombstones) {
     throw new MillraceError(
       'BAD_REQUEST',

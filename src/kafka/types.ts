@@ -1,3 +1,5 @@
+import type { ClusterSecurity } from './security.js'
+
 /** One message on its way to a topic. Its partition is always set: a client that chose one could choose another on a retry. */
 export interface KafkaMessage {
   readonly key: Buffer
@@ -74,7 +76,11 @@ export interface KafkaAdmin {
   close(): Promise<void>
 }
 
-/** A Kafka cluster. What cannot be reached rejects with KAFKA_UNAVAILABLE; nothing half connected is ever handed out. */
+/**
+ * A Kafka cluster. What cannot be reached rejects with KAFKA_UNAVAILABLE, what does not let us in, or is not who it should be,
+ * with KAFKA_UNAUTHORIZED; nothing half connected is
+ * ever handed out.
+ */
 export interface KafkaCluster {
   connectProducer(): Promise<KafkaProducerClient>
   connectAdmin(): Promise<KafkaAdmin>
@@ -86,14 +92,32 @@ export interface KafkaCluster {
   readCommitted(topic: string, take: (message: CommittedMessage) => boolean, stop: AbortSignal): Promise<void>
 }
 
+/** The libraries that a cluster can be talked to with. */
+export const kafkaDrivers = ['kafkajs'] as const
+export type KafkaDriver = (typeof kafkaDrivers)[number]
+
+/** What a driver needs of a cluster. */
 export interface ClusterOptions {
   /** `host:port` of one or more brokers. */
   readonly brokers: readonly string[]
   readonly clientId: string
   readonly logger: BridgeLogger
+  /** Not there: neither TLS nor SASL. */
+  readonly security?: ClusterSecurity
 }
 
-export type OpenCluster = (options: ClusterOptions) => KafkaCluster
+/** What names a cluster: one that the configuration has, or its brokers. */
+export interface ClusterTarget {
+  readonly cluster?: string | undefined
+  readonly brokers: readonly string[]
+  /** That of the cluster, or kafkajs, when not given. */
+  readonly driver?: KafkaDriver | undefined
+  readonly clientId: string
+  readonly logger: BridgeLogger
+}
+
+/** Connects to nothing yet. Throws NOT_FOUND for a cluster that the configuration does not have. */
+export type OpenCluster = (target: ClusterTarget) => KafkaCluster
 
 type LogLine = (fields: object, message: string) => void
 

@@ -24,9 +24,13 @@ export interface KafkaTopic {
 export interface KafkaAccess {
   /** `kafka.brokers` of the configuration: where sinks send that name none. */
   readonly brokers: readonly string[]
+  /** Names under `kafka.clusters` of the configuration. */
+  readonly clusters: readonly string[]
+  /** Throws NOT_FOUND for a cluster that is not configured. */
   open(options: {
     readonly topic: string
     readonly brokers: readonly string[]
+    readonly cluster: string | undefined
     readonly clientId: string
     readonly compression: 'none' | 'gzip'
   }): KafkaTopic

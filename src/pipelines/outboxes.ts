@@ -163,9 +163,9 @@ function delivererOf(
   const { timeoutMs, batchMax } = delivery
   if (http) return new HttpDeliverer({ ...http, url: target, isSingle: batchMax === 1, timeoutMs }, clock)
   if (kafka) {
-    const { compression } = kafka
+    const { compression, cluster } = kafka
     const brokers = kafka.brokers.length > 0 ? kafka.brokers : access.brokers
-    const topic = access.open({ topic: target, brokers, compression, clientId: `millrace-${pipeline}` })
+    const topic = access.open({ topic: target, brokers, cluster, compression, clientId: `millrace-${pipeline}` })
     return new KafkaDeliverer(topic, access, clock, timeoutMs)
   }
   return new UserDeliverer({ workers, clock, timeoutMs, sink: { file, label: pipeline, node } })

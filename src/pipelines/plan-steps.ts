@@ -1,4 +1,11 @@
-import { csvHeader, type NodeDescription, type NodeId, type PlanDescription, sourceLabel } from '../operators/index.js'
+import {
+  csvHeader,
+  type NodeDescription,
+  type NodeId,
+  type PlanDescription,
+  type SinkDescription,
+  sourceLabel,
+} from '../operators/index.js'
 import { type SourceStage, type Stages, stagesOf } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileShape } from '../sinks/index.js'
@@ -81,25 +88,37 @@ export function stageLabel({ nodes }: PlanDescription, stages: Stages, stage: nu
 }
 
 /** Throws PIPELINE_INVALID for a plan that cannot be cut into stages, or cannot be run so. */
-export function checkRunnable(
-  plan: PlanDescription,
-  { isBounded, brokers }: { readonly isBounded: boolean; readonly brokers: readonly string[] },
-): void {
+export function checkRunnable(plan: PlanDescription, around: { readonly isBounded: boolean } & KafkaNames): void {
   stagesOf(plan.nodes)
   plan.nodes.forEach((node, id) => {
-    if (node.kind === 'sink' && node.sink.kafka && node.sink.kafka.brokers.length + brokers.length === 0)
-      throw new MillraceError(
-        'PIPELINE_INVALID',
-        `Step ${id} of ${plan.name} (sink): no broker is known for the Kafka topic ${node.sink.target}.`,
-        { remedy: "Name them in the configuration (kafka.brokers), or in the sink: { brokers: 'host:9092' }." },
-      )
-    if (node.kind === 'source' && node.source.kind === 'files' && !isBounded)
+    if (node.kind === 'sink' && node.sink.kafka) checkKafka(node.sink, `Step ${id} of ${plan.name} (sink)`, around)
+    if (node.kind === 'source' && node.source.kind === 'files' && !around.isBounded)
       throw new MillraceError(
         'PIPELINE_INVALID',
         `The source of ${plan.name} (step ${id}) is files: they come to an end, and a deployed pipeline has none.`,
         { remedy: 'Run it to their end: millrace pipelines run FILE. For what goes on coming, append it to a stream.' },
       )
   })
+}
+
+/** What the daemon's configuration knows of Kafka. */
+interface KafkaNames {
+  readonly brokers: readonly string[]
+  readonly clusters: readonly string[]
+}
+
+function checkKafka({ kafka, target }: SinkDescription, where: string, { brokers, clusters }: KafkaNames): void {
+  const cluster = kafka?.cluster
+  if (cluster !== undefined && !clusters.includes(cluster))
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `${where}: no Kafka cluster ${cluster} is configured (${clusters.length === 0 ? 'none is' : `there are ${clusters.join(', ')}`}).`,
+      { remedy: 'Add it to kafka.clusters of the configuration and start the daemon again, or name another one.' },
+    )
+  if (cluster === undefined && (kafka?.brokers ?? []).length + brokers.length === 0)
+    throw new MillraceError('PIPELINE_INVALID', `${where}: no broker is known for the Kafka topic ${target}.`, {
+      remedy: "Name them in the configuration (kafka.brokers), or in the sink: { brokers: 'host:9092' }.",
+    })
 }
 
 /** Whether a pipeline writes to what it reads. */

@@ -173,6 +173,12 @@ export const errorKinds = {
     retryable: true,
     remedy: 'Start the broker or correct its address; the bridge goes on by itself.',
   },
+  KAFKA_UNAUTHORIZED: {
+    status: 502,
+    retryable: true,
+    remedy:
+      'Correct the credentials or certificates of the cluster (kafka.clusters of the configuration, or the files that it names); it is tried again by itself.',
+  },
   KAFKA_REFUSED: {
     status: 500,
     retryable: false,

@@ -56,6 +56,7 @@ const otherValues = (): Readonly<Record<string, string>> => ({
   'auth.token': 'sixteen-or-more-characters',
   'auth.tokenFile': fileOf('sixteen-or-more-characters\n'),
   'kafka.brokers': 'a.example:9092, b.example:9092',
+  'kafka.clusters': '{"main":{"brokers":["a.example:9092"]}}',
 })
 
 describe('where values come from', () => {
@@ -88,7 +89,8 @@ describe('where values come from', () => {
       environment: { [variable]: text },
     })
     const value = valueAt(config, path)
-    expect(Array.isArray(value) ? value.join(', ') : String(value)).toBe(text)
+    if (leaves.some((leaf) => leaf.path === path && leaf.kind === 'map')) expect(value).toMatchObject(JSON.parse(text))
+    else expect(Array.isArray(value) ? value.join(', ') : String(value)).toBe(text)
     expect(sources.get(path)).toBe('environment')
   })
 

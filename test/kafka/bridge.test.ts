@@ -12,6 +12,8 @@ interface World {
   readonly commit: MemoryCommit
   readonly cluster: FakeCluster
   saved: BridgeRecord | undefined
+  /** Thrown in place of the cluster. */
+  unknown?: MillraceError
 }
 
 const world = (log = new MemoryLog()): World => ({
@@ -38,7 +40,10 @@ function bridgeIn(at: World, request: Partial<BridgeRequest> = {}): Bridge {
     origin,
     store: { id: 'store', epoch: 1 },
     decodeChange: decodeBody,
-    openCluster: () => cluster,
+    openCluster: () => {
+      if (at.unknown) throw at.unknown
+      return cluster
+    },
     logger: silent,
     clock: systemClock,
     random: () => 1,
@@ -308,6 +313,19 @@ describe('a bridge', () => {
     const again = bridgeIn(at)
     await until(() => again.state.kind === 'stopped')
     expect(again.state).toMatchObject({ reason: 'sourceDeleted' })
+  })
+
+  test('whose cluster is not configured any more fails, says so, and goes on when it is there again', async () => {
+    const at = world()
+    at.unknown = new MillraceError('NOT_FOUND', 'No Kafka cluster main is configured.')
+    append(at.log, 10)
+    const bridge = bridgeIn(at, { brokers: undefined, cluster: 'main' })
+    expect(bridge.state).toMatchObject({ kind: 'failed', error: { code: 'NOT_FOUND' } })
+    expect(bridge.statistics.lagRecords).toBeGreaterThanOrEqual(10)
+    delete at.unknown
+    await bridge.resume()
+    await until(() => bridge.statistics.records === 10)
+    await bridge.close()
   })
 
   test('can be closed while the broker is away and while it does not answer', async () => {

@@ -28,4 +28,8 @@ export function startBroker(options?: {
   readonly directory?: string
   /** A free port by default. */
   readonly port?: number
+  /** Lines behind those of server.properties, in whose place they are; BROKER_PORT and CONTROLLER_PORT stand for the ports. */
+  readonly properties?: string
+  /** Users that a new folder is made with, as the broker's format tool takes them. */
+  readonly scramUsers?: readonly string[]
 }): Promise<Broker>

@@ -212,14 +212,17 @@ export async function startBroker(options = {}) {
   mkdirSync(directory, { recursive: true })
   const [free, controller] = await freePorts(2)
   const port = options.port ?? free
-  const properties = readFileSync(join(recipe, 'server.properties'), 'utf8')
+  const properties = `${readFileSync(join(recipe, 'server.properties'), 'utf8')}\n${options.properties ?? ''}`
     .replaceAll('BROKER_PORT', String(port))
     .replaceAll('CONTROLLER_PORT', String(controller))
   writeFileSync(join(directory, 'server.properties'), properties)
   if (!existsSync(join(directory, 'data', 'meta.properties'))) {
     const format = spawnSync(
       'java',
-      ['-cp', `${jars}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', 'server.properties'],
+      [
+        ...['-cp', `${jars}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', 'server.properties'],
+        ...(options.scramUsers ?? []).flatMap((user) => ['--add-scram', user]),
+      ],
       { cwd: directory, encoding: 'utf8' },
     )
     if (format.status !== 0)

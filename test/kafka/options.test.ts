@@ -31,7 +31,7 @@ describe('the options of a bridge', () => {
   })
 
   test('that are not known are named', () => {
-    expect(fault({ topik: 'x' })).toMatch(/unknown: topik \(known: name, source, brokers, topic,/)
+    expect(fault({ topik: 'x' })).toMatch(/unknown: topik \(known: name, source, brokers, cluster, driver, topic,/)
   })
 
   test.each([
@@ -39,6 +39,9 @@ describe('the options of a bridge', () => {
     [{ brokers: 'nowhere' }, /brokers\.0: is HOST:PORT/],
     [{ brokers: [] }, /brokers: /],
     [{ topic: 'a/b' }, /topic: /],
+    [{ cluster: 'main' }, /either its brokers or a cluster/],
+    [{ brokers: undefined }, /either its brokers or a cluster/],
+    [{ driver: 'librdkafka' }, /driver: /],
     [{ partitions: 0 }, /partitions: /],
     [{ format: 'avro' }, /format: /],
     [{ compression: 'snappy' }, /compression: /],

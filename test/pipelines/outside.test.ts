@@ -309,6 +309,8 @@ describe('bad input', () => {
     ["sink({ name: 'a' } as never)", /write function/],
     ["kafka('t', () => null)", /no broker is known for the Kafka topic t/],
     ["kafka('t', () => null, { brokers: 'a' })", /has no brokers/],
+    ["kafka('t', () => null, { cluster: 'main' })", /no Kafka cluster main is configured \(none is\)/],
+    ["kafka('t', () => null, { cluster: 'main', brokers: 'a:1' })", /has the cluster .*main.* and brokers/],
     ["kafka('a b', () => null)", /has no topic/],
     ["kafka('t', () => null, { compression: 'zstd' as never })", /compression/],
   ])('%s is refused at the deploy', async (sink, message) => {

@@ -22,7 +22,7 @@ export interface SinkDescription {
   readonly http?: Pick<HttpSinkPlan, 'method' | 'headers' | 'format'>
   /** Of a shadow: what goes into it is counted and dropped. */
   readonly isHeld?: true
-  readonly kafka?: Pick<KafkaSinkPlan, 'brokers' | 'compression'>
+  readonly kafka?: Pick<KafkaSinkPlan, 'brokers' | 'cluster' | 'compression'>
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
@@ -113,8 +113,8 @@ function describedSink(sink: SinkPlan): SinkDescription {
     return { kind, target, delivery, http: { method, headers, format } }
   }
   if (kind === 'kafka') {
-    const { brokers, compression, delivery } = sink
-    return { kind, target, delivery, kafka: { brokers, compression } }
+    const { brokers, cluster, compression, delivery } = sink
+    return { kind, target, delivery, kafka: { brokers, compression, ...(cluster === undefined ? {} : { cluster }) } }
   }
   if (kind !== 'file') return { kind, target }
   const { format, columns, roll } = sink

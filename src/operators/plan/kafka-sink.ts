@@ -16,6 +16,8 @@ export interface KafkaSinkRecord {
 export interface KafkaSinkOptions extends DeliveryOptions {
   /** `host:port`, several with commas or as a list; `kafka.brokers` of the daemon's configuration by default. */
   readonly brokers?: string | readonly string[]
+  /** In place of the brokers: a name under `kafka.clusters` of the daemon's configuration. */
+  readonly cluster?: string
   /** `none` by default. */
   readonly compression?: 'none' | 'gzip'
 }
@@ -42,10 +44,17 @@ export function kafka<Value, Key>(
   const { compression = 'none' } = options
   if (compression !== 'none' && compression !== 'gzip')
     throw invalid(`${where} has the compression ${JSON.stringify(compression)}.`, "Choose 'none' or 'gzip'.")
+  const { cluster } = options
+  if (cluster !== undefined && (typeof cluster !== 'string' || cluster === '' || options.brokers !== undefined))
+    throw invalid(
+      `${where} has the cluster ${JSON.stringify(cluster)}${options.brokers === undefined ? '' : ' and brokers'}.`,
+      "Give one of them: { cluster: 'NAME' } of kafka.clusters, or { brokers: 'host:9092' }.",
+    )
   const plan: KafkaSinkPlan = {
     kind: 'kafka',
     topic,
     brokers: brokersOf(options.brokers, where),
+    cluster,
     compression,
     run: functionOf(record, where) as KafkaSinkPlan['run'],
     delivery: deliveryOf({ batchMax, batchBytesMax, timeout, ...options }, where),

@@ -53,8 +53,9 @@ export interface HttpSinkPlan {
 export interface KafkaSinkPlan {
   readonly kind: 'kafka'
   readonly topic: string
-  /** Those of the daemon's configuration where there are none. */
+  /** Those of the daemon's configuration where there are none, and no cluster. */
   readonly brokers: readonly string[]
+  readonly cluster?: string | undefined
   readonly compression: 'none' | 'gzip'
   readonly run: UserFunction
   readonly delivery: DeliveryPlan

@@ -17,7 +17,7 @@ export const bridgeRoutes: readonly Route[] = [
     method: 'POST',
     path: 'bridges',
     summary: 'Mirrors a stream to a Kafka topic. A broker that is away is no error: the bridge waits for it.',
-    body: '{name, source: a plain stream or `table:NAME`, brokers: [HOST:PORT] or one string with commas, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams" or "cloudevents", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest"}',
+    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams" or "cloudevents", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest"}',
     answer: '201 bridge',
     errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY'],
     run: async (call) => {
