@@ -46,7 +46,13 @@ export class Clusters {
       return this.open(target)
     } catch (error) {
       const fails = () => Promise.reject(error)
-      return { connectProducer: fails, connectAdmin: fails, connectTransactionalProducer: fails, readCommitted: fails }
+      return {
+        connectProducer: fails,
+        connectAdmin: fails,
+        connectConsumer: fails,
+        connectTransactionalProducer: fails,
+        readCommitted: fails,
+      }
     }
   }
 

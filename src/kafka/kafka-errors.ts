@@ -30,6 +30,7 @@ const refusals: Readonly<Record<string, string>> = {
   INVALID_CONFIG: 'Correct the topic configuration of the bridge.',
   POLICY_VIOLATION: 'The broker has a policy for new topics: create the topic yourself, or choose other options.',
   UNSUPPORTED_VERSION: 'Use a broker of version 2.4 or newer.',
+  GROUP_AUTHORIZATION_FAILED: grant,
   TOPIC_AUTHORIZATION_FAILED: grant,
   CLUSTER_AUTHORIZATION_FAILED: grant,
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: grant,
@@ -75,6 +76,21 @@ const names: Readonly<Record<string, string>> = {
   KafkaJSServerDoesNotSupportApiKey: 'UNSUPPORTED_VERSION',
 }
 
+/** The same for one who says which offset to read, and takes no other. */
+export const readingRefusals: Readonly<Record<string, string>> = {
+  OFFSET_OUT_OF_RANGE: 'The topic does not have that offset: what stood there is gone, or it is another topic.',
+  CORRUPT_MESSAGE: 'Mend the topic on the broker, then resume the bridge.',
+}
+
+const usedGroup = 'Another application uses that consumer group: choose another one.'
+
+/** The same for one who stores offsets and is no member of their group. */
+export const groupRefusals: Readonly<Record<string, string>> = {
+  UNKNOWN_MEMBER_ID: usedGroup,
+  ILLEGAL_GENERATION: usedGroup,
+  REBALANCE_IN_PROGRESS: usedGroup,
+}
+
 /** The first thing that is found in a fault or in what it wraps. */
 function search<T>(thrown: unknown, find: (fault: KafkaFault) => T | undefined, depth = 0): T | undefined {
   if (typeof thrown !== 'object' || thrown === null || depth > 8) return undefined
@@ -96,18 +112,20 @@ const typeOf = ({ type, name }: KafkaFault): string | undefined =>
  * Any fault of a Kafka client as KAFKA_REFUSED (the broker says no, and will again), KAFKA_UNAUTHORIZED (it does not let us in,
  * or is not who it should be) or KAFKA_UNAVAILABLE (worth another try). `details.kafka` has the broker's error type where there
  * is one, `details.tls` the code of a TLS fault.
+ * @param more refusals beside those that are always some
  */
 export function kafkaError(
   thrown: unknown,
   doing: string,
   details: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, string>> = {},
 ): MillraceError {
   const ours = search(thrown, (fault) => (fault instanceof MillraceError ? fault : undefined))
   if (ours) return ours
   const type = search(thrown, typeOf)
   const tls = type === undefined ? search(thrown, tlsCodeOf) : undefined
   const why = thrown instanceof Error ? thrown.message : String(thrown)
-  const { code, remedy = why.includes(cutHandshake) ? ifItRuns : undefined } = verdictOn(type, tls)
+  const { code, remedy = why.includes(cutHandshake) ? ifItRuns : undefined } = verdictOn(type, tls, more)
   return new MillraceError(code, `Kafka: ${doing} failed: ${why}${type === undefined ? '' : ` (${type})`}.`, {
     cause: thrown,
     outcome: 'unknown',
@@ -119,11 +137,16 @@ export function kafkaError(
 const tlsCodeOf = ({ code }: KafkaFault): string | undefined =>
   typeof code === 'string' && remedyOfTls(code) !== undefined ? code : undefined
 
-function verdictOn(type: string | undefined, tls: string | undefined): { code: ErrorCode; remedy?: string } {
+function verdictOn(
+  type: string | undefined,
+  tls: string | undefined,
+  more: Readonly<Record<string, string>>,
+): { code: ErrorCode; remedy?: string } {
   if (tls !== undefined) return { code: 'KAFKA_UNAUTHORIZED', remedy: remedyOfTls(tls) as string }
   if (type === undefined) return { code: 'KAFKA_UNAVAILABLE' }
   if (unauthorized[type]) return { code: 'KAFKA_UNAUTHORIZED', remedy: unauthorized[type] }
-  return refusals[type] ? { code: 'KAFKA_REFUSED', remedy: refusals[type] } : { code: 'KAFKA_UNAVAILABLE' }
+  const remedy = more[type] ?? refusals[type]
+  return remedy === undefined ? { code: 'KAFKA_UNAVAILABLE' } : { code: 'KAFKA_REFUSED', remedy }
 }
 
 /** Whether a broker refused messages for their size: fewer of them may pass. */

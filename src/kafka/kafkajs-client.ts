@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import type { Admin, Consumer, Kafka, Mechanism, Producer, Transaction } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
+import { connectKafkajsConsumer } from './kafkajs-consumer.js'
 import type { ClusterSecurity } from './security.js'
 import { notAcknowledged, Turns } from './turns.js'
 import type {
@@ -305,7 +306,7 @@ class KafkajsAdmin implements KafkaAdmin {
   }
 }
 
-/** A cluster behind kafkajs. This file alone knows that library; docs/kafka.md lists its faults and the rules against them. */
+/** A cluster behind kafkajs. The files named after that library alone know it; docs/kafka.md lists its faults and the rules against them. */
 export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
   const where = options.brokers.join(', ')
   /** A client whose `connect` failed would still accept messages: it is cut and never handed out. */
@@ -338,6 +339,10 @@ export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
     async connectAdmin() {
       const sockets = new Sockets(options)
       return new KafkajsAdmin(await connected(client(options, sockets).admin(), sockets))
+    },
+    async connectConsumer() {
+      const sockets = new Sockets(options)
+      return connectKafkajsConsumer(client(options, sockets), () => sockets.discard(), where)
     },
     async readCommitted(topic, take, stop) {
       const sockets = new Sockets(options)

@@ -76,14 +76,102 @@ export interface KafkaAdmin {
   close(): Promise<void>
 }
 
+/** A record as a topic has it. Key, value and the values of headers are views into what was fetched. */
+export interface ConsumedRecord {
+  readonly offset: number
+  /** Milliseconds since 1970: the producer's time, or the broker's where the topic says so. */
+  readonly timestamp: number
+  readonly key: Buffer | null
+  /** Null is a tombstone. */
+  readonly value: Buffer | null
+  readonly headers: readonly (readonly [name: string, value: Buffer | null])[]
+}
+
+/** What one fetch gave of one partition. */
+export interface FetchedPartition {
+  readonly partition: number
+  /** Committed records from the offset that was asked for on, in order. */
+  readonly records: readonly ConsumedRecord[]
+  /**
+   * The offset to fetch next: behind everything that was looked at, also behind records of aborted transactions, their markers,
+   * and what compaction took away. What was asked for when there was nothing.
+   */
+  readonly next: number
+  /** Behind the newest record that is committed. */
+  readonly end: number
+}
+
+/** The offsets of one partition. */
+export interface PartitionBounds {
+  /** The oldest that may be fetched. */
+  readonly oldest: number
+  /** Behind the newest record that is committed. */
+  readonly end: number
+}
+
+/** Where the partitions of a topic are. */
+export interface ConsumedTopic {
+  /** Tells one cluster from another: offsets mean nothing elsewhere. Empty where the broker does not say. */
+  readonly clusterId: string
+  readonly partitions: number
+  /** Partitions, by the broker that leads them. All partitions are in exactly one of the lists. */
+  readonly byLeader: readonly (readonly number[])[]
+}
+
+export interface FetchBounds {
+  /** Of the answer, about: a batch of records that is larger comes alone. */
+  readonly bytesMax: number
+  /** How long a broker that has nothing new waits for some. */
+  readonly waitMs: number
+}
+
+/** What a consumer group has stored for one partition. */
+export interface CommittedOffset {
+  readonly offset: number
+  readonly metadata: string
+}
+
+/**
+ * A connected consumer. Whoever calls says which partitions it reads and from where: it is no member of any group, nobody takes
+ * partitions away from it, and no offset is ever chosen for it. After a rejection it must be discarded.
+ */
+export interface KafkaConsumerClient {
+  /** Asks a broker, each time; comes before everything else. Undefined when the topic does not exist; it is not created by that. */
+  describe(topic: string): Promise<ConsumedTopic | undefined>
+  bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>>
+  /** The first offset of each partition whose record has that time or a later one; its end where there is none. */
+  offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>>
+  /**
+   * What comes next in partitions that one broker leads, read committed, checked by checksum. Several fetches may be in flight, if
+   * for different leaders. Rejects with KAFKA_REFUSED and `details.kafka`: OFFSET_OUT_OF_RANGE (never another offset instead),
+   * CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE, UNSUPPORTED_FOR_MESSAGE_FORMAT, with `details.partition` and `details.offset`.
+   */
+  fetch(topic: string, from: ReadonlyMap<number, number>, bounds: FetchBounds): Promise<readonly FetchedPartition[]>
+  /** What a group has stored; partitions without are not in it. */
+  committedOffsets(
+    group: string,
+    topic: string,
+    partitions: readonly number[],
+  ): Promise<ReadonlyMap<number, CommittedOffset>>
+  /**
+   * Stores offsets for a group without being a member, for others to see: nothing is ever read from there. Rejects with KAFKA_REFUSED and
+   * `details.kafka` UNKNOWN_MEMBER_ID when the group has members, so that another application uses it.
+   */
+  commitOffsets(group: string, topic: string, offsets: ReadonlyMap<number, number>, metadata: string): Promise<void>
+  /** Closes after what is in flight has been answered. */
+  close(): Promise<void>
+  /** Cuts the connections. */
+  discard(): void
+}
+
 /**
  * A Kafka cluster. What cannot be reached rejects with KAFKA_UNAVAILABLE, what does not let us in, or is not who it should be,
- * with KAFKA_UNAUTHORIZED; nothing half connected is
- * ever handed out.
+ * with KAFKA_UNAUTHORIZED; nothing half connected is ever handed out.
  */
 export interface KafkaCluster {
   connectProducer(): Promise<KafkaProducerClient>
   connectAdmin(): Promise<KafkaAdmin>
+  connectConsumer(): Promise<KafkaConsumerClient>
   connectTransactionalProducer(transactionalId: string): Promise<KafkaTransactionalProducer>
   /**
    * Hands over the committed messages of partition 0 of a topic in their order, until `take` gives true for one, or the

@@ -1,5 +1,6 @@
 import type { CommittedMessage, KafkaCluster, KafkaMessage, TopicDescription } from '../../src/kafka/index.js'
 import { MillraceError } from '../../src/runtime/index.js'
+import { FakeTopics } from './fake-topics.js'
 
 export const away = (): MillraceError =>
   new MillraceError('KAFKA_UNAVAILABLE', 'nobody answers', { outcome: 'unknown' })
@@ -100,6 +101,13 @@ export class FakeCluster implements KafkaCluster {
     if (!this.up) throw away()
     for (const message of [...this.messages(topic)]) if (take(message)) return
     throw away()
+  }
+
+  /** What can be read. */
+  readonly inbound = new FakeTopics()
+
+  connectConsumer() {
+    return this.inbound.connectConsumer()
   }
 
   async connectAdmin() {

@@ -73,3 +73,13 @@ async function partitionsOf(kafka: kafkajs.Kafka, topic: string): Promise<number
   await admin.disconnect()
   return ends.map(({ partition }) => partition)
 }
+
+/** Takes the records of a partition below an offset away, as retention does. */
+export async function deleteRecords(address: string, topic: string, partition: number, below: number): Promise<void> {
+  // One that has not looked at the topic yet: the library does not look again.
+  const admin = kafkaAt(address).admin()
+  await admin.connect()
+  await admin.fetchTopicMetadata({ topics: [topic] })
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(below) }] })
+  await admin.disconnect()
+}
