@@ -36,7 +36,7 @@ export function registerBridges(program: Command): void {
     .requiredOption('--source <stream>', 'a plain stream, or table:NAME')
     .option('--brokers <list>', 'HOST:PORT, several with commas')
     .option('--cluster <name>', 'in place of the brokers: a name under kafka.clusters of the configuration')
-    .option('--driver <name>', 'the library: kafkajs (default)')
+    .option('--driver <name>', 'the library: kafkajs (default) or platformatic')
     .option('--topic <name>', 'the topic (default: PREFIX.SOURCE)')
     .option('--prefix <name>', 'prefix of the topic (default: millrace)')
     .option('--partitions <n>', 'partitions of the topic', wholeNumber)

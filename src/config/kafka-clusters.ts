@@ -59,7 +59,7 @@ const sasl = section({
 /** A cluster that bridges, sinks and sources name. Files are read at each connection, so that what is in them may change. */
 export const clusterSchema = section({
   brokers: z.array(brokerAddress).min(1).max(100).describe('Brokers, each HOST:PORT.'),
-  driver: z.enum(['kafkajs']).default('kafkajs').describe('The library that talks to it.'),
+  driver: z.enum(['kafkajs', 'platformatic']).default('kafkajs').describe('The library that talks to it.'),
   tls: tls.prefault({}).describe('Encryption, and who the brokers are.'),
   sasl: sasl.optional().describe('Who the client is.'),
 }).superRefine((cluster, context) => {

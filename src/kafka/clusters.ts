@@ -1,5 +1,6 @@
 import { type Clock, MillraceError } from '../runtime/index.js'
 import { openKafkajsCluster } from './kafkajs-client.js'
+import { openPlatformaticCluster } from './platformatic-client.js'
 import { type ClusterSecurity, clusterSecurity, type SaslSettings, type TlsSettings } from './security.js'
 import type { BridgeLogger, ClusterOptions, ClusterTarget, KafkaCluster, KafkaDriver } from './types.js'
 
@@ -11,8 +12,10 @@ export interface ClusterSettings {
   readonly sasl?: SaslSettings | undefined
 }
 
-const drivers: Readonly<Record<KafkaDriver, (options: ClusterOptions) => KafkaCluster>> = {
+/** The libraries by their names; nothing else knows which one it is. */
+export const openWith: Readonly<Record<KafkaDriver, (options: ClusterOptions) => KafkaCluster>> = {
   kafkajs: openKafkajsCluster,
+  platformatic: openPlatformaticCluster,
 }
 
 /** The clusters that the configuration names, and those that are named by their brokers alone. */
@@ -35,9 +38,9 @@ export class Clusters {
 
   /** Connects to nothing yet. Throws NOT_FOUND for a name that is not configured. */
   open({ cluster, brokers = [], driver, clientId, logger }: ClusterTarget): KafkaCluster {
-    if (cluster === undefined) return drivers[driver ?? 'kafkajs']({ brokers, clientId, logger })
+    if (cluster === undefined) return openWith[driver ?? 'kafkajs']({ brokers, clientId, logger })
     const { settings, security } = this.#find(cluster)
-    return drivers[driver ?? settings.driver]({ brokers: settings.brokers, clientId, logger, security })
+    return openWith[driver ?? settings.driver]({ brokers: settings.brokers, clientId, logger, security })
   }
 
   /** As `open`; a cluster that is not configured, or not any more, is an error of each connection. */

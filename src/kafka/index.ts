@@ -1,7 +1,7 @@
 export type { BridgeState, BridgeStatistics, BridgeSurroundings } from './bridge.js'
 export { Bridges, type BridgesOptions, type BridgeView, bridgeGroupName, bridgesMax } from './bridges.js'
 export { canonicalKey } from './canonical-key.js'
-export { type ClusterSettings, Clusters } from './clusters.js'
+export { type ClusterSettings, Clusters, openWith } from './clusters.js'
 export type { Change, DecodeChange, Origin } from './encoder.js'
 export { openKafkajsCluster } from './kafkajs-client.js'
 export { murmur2, partitionOf } from './murmur2.js'

@@ -1,17 +1,16 @@
-import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { Admin, Consumer, Kafka, Mechanism, Producer, Transaction } from 'kafkajs'
+import type { Admin, Kafka, Mechanism, Producer, Transaction } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import { connectKafkajsConsumer } from './kafkajs-consumer.js'
+import { readCommitted } from './read-committed.js'
 import type { ClusterSecurity } from './security.js'
 import { notAcknowledged, Turns } from './turns.js'
 import type {
   BridgeLogger,
   ClusterOptions,
-  CommittedMessage,
   Compression,
   KafkaAdmin,
   KafkaCluster,
@@ -40,8 +39,6 @@ const retry = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 }
 const transactionRetry = { retries: 12, initialRetryTime: 5, maxRetryTime: 250 }
 /** A transaction whose producer is gone holds readers of what is committed back for so long, unless a newer producer comes. */
 const transactionTimeoutMs = 30_000
-/** How long a fetch waits for something new; a consumer that closes waits for it. */
-const fetchWaitMs = 100
 const keepAliveMs = 60_000
 
 /**
@@ -310,7 +307,7 @@ class KafkajsAdmin implements KafkaAdmin {
 export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
   const where = options.brokers.join(', ')
   /** A client whose `connect` failed would still accept messages: it is cut and never handed out. */
-  const connected = async <T extends Producer | Admin | Consumer>(made: T, sockets: Sockets): Promise<T> => {
+  const connected = async <T extends Producer | Admin>(made: T, sockets: Sockets): Promise<T> => {
     try {
       await made.connect()
       return made
@@ -345,20 +342,7 @@ export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
       return connectKafkajsConsumer(client(options, sockets), () => sockets.discard(), where)
     },
     async readCommitted(topic, take, stop) {
-      const sockets = new Sockets(options)
-      const kafka = client(options, sockets)
-      // The library reads in groups alone: one of its own, which is taken away behind it.
-      const groupId = `${topic}.${randomUUID()}`
-      const consumer = await connected(kafka.consumer({ groupId, maxWaitTimeInMs: fetchWaitMs }), sockets)
-      try {
-        await readUntil(consumer, topic, take, stop)
-      } catch (error) {
-        sockets.discard()
-        throw kafkaError(error, `reading ${topic}`)
-      } finally {
-        await consumer.disconnect().catch(() => {})
-      }
-      await forgetGroup(kafka, groupId)
+      await readCommitted(await this.connectConsumer(), topic, take, stop)
     },
   }
 }
@@ -368,55 +352,3 @@ const producerOptions = () => ({
   maxInFlightRequests: 1,
   createPartitioner: partitionGiven,
 })
-
-/** Longest that nothing comes of a topic that has more to give. */
-const readMsMax = 10_000
-
-function readUntil(
-  consumer: Consumer,
-  topic: string,
-  take: (message: CommittedMessage) => boolean,
-  stop: AbortSignal,
-): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    const end = () => done()
-    const late = () => done(new Error(`nothing came for ${readMsMax / 1000} s`))
-    let timer = setTimeout(late, readMsMax)
-    let isDone = false
-    const done = (error?: unknown): void => {
-      isDone = true
-      clearTimeout(timer)
-      stop.removeEventListener('abort', end)
-      if (error === undefined) resolve()
-      else reject(error)
-    }
-    stop.addEventListener('abort', end)
-    consumer.on(consumer.events.CRASH, ({ payload }) => done(payload.error))
-    const eachBatch: NonNullable<Parameters<Consumer['run']>[0]>['eachBatch'] = async ({ batch }) => {
-      if (isDone) return
-      clearTimeout(timer)
-      timer = setTimeout(late, readMsMax)
-      try {
-        for (const { key, value } of batch.messages) if (take({ key, value })) return done()
-      } catch (error) {
-        done(error)
-      }
-    }
-    consumer
-      .subscribe({ topics: [topic], fromBeginning: true })
-      .then(() => consumer.run({ autoCommit: false, eachBatch }))
-      .catch(done)
-  })
-}
-
-async function forgetGroup(kafka: Kafka, groupId: string): Promise<void> {
-  const admin = kafka.admin()
-  try {
-    await admin.connect()
-    await admin.deleteGroups([groupId])
-  } catch {
-    // It has no offsets; the broker forgets it by itself.
-  } finally {
-    await admin.disconnect().catch(() => {})
-  }
-}

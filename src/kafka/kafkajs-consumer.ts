@@ -1,7 +1,8 @@
 import type { Kafka } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { decodeFetchAnswer, type PartitionAnswer } from './fetch-response.js'
-import { groupRefusals, kafkaError, readingRefusals } from './kafka-errors.js'
+import { fetchedPartitions } from './fetched-partitions.js'
+import { groupRefusals, kafkaError } from './kafka-errors.js'
 import {
   brokerError,
   clusterOf,
@@ -12,7 +13,6 @@ import {
   type InternalCluster,
   readCommitted,
 } from './kafkajs-internals.js'
-import { corrupt, decodeBatches } from './record-batches.js'
 import type {
   CommittedOffset,
   ConsumedTopic,
@@ -131,21 +131,7 @@ class KafkajsConsumer implements KafkaConsumerClient {
     from: ReadonlyMap<number, number>,
     bounds: FetchBounds,
   ): Promise<readonly FetchedPartition[]> {
-    const answer = await this.#fetch(topic, from, bounds)
-    let isFirst = true
-    return answer.map((partition) => {
-      const wanted = from.get(partition.partition) as number
-      const decoded = this.#decode(topic, partition, wanted)
-      // What comes first in an answer is whole, however large it is: if it is not, its length is damaged.
-      if (decoded.isCut && isFirst) throw corrupt({ topic, ...partition }, wanted, 'its length is beyond what is there')
-      if (partition.batches.length > 0) isFirst = false
-      return {
-        partition: partition.partition,
-        records: decoded.records,
-        next: decoded.next,
-        end: partition.lastStableOffset,
-      }
-    })
+    return fetchedPartitions(topic, await this.#fetch(topic, from, bounds), from, brokerError)
   }
 
   async #fetch(
@@ -192,17 +178,6 @@ class KafkajsConsumer implements KafkaConsumerClient {
       })
     }
     throw new MillraceError('KAFKA_UNAVAILABLE', `Kafka: no broker leads the partitions that are read of ${topic}.`)
-  }
-
-  #decode(topic: string, { partition, errorCode, aborted, batches }: PartitionAnswer, from: number) {
-    if (errorCode !== 0)
-      throw kafkaError(
-        brokerError(errorCode),
-        `reading partition ${partition} of ${topic}`,
-        { topic, partition, offset: from },
-        readingRefusals,
-      )
-    return decodeBatches(batches, { topic, partition, from, aborted })
   }
 
   async committedOffsets(

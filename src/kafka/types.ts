@@ -181,7 +181,7 @@ export interface KafkaCluster {
 }
 
 /** The libraries that a cluster can be talked to with. */
-export const kafkaDrivers = ['kafkajs'] as const
+export const kafkaDrivers = ['kafkajs', 'platformatic'] as const
 export type KafkaDriver = (typeof kafkaDrivers)[number]
 
 /** What a driver needs of a cluster. */

@@ -1,22 +1,29 @@
 import zlib from 'node:zlib'
 import type kafkajs from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type FetchedPartition, type KafkaConsumerClient, openKafkajsCluster } from '../../src/kafka/index.js'
+import { type FetchedPartition, type KafkaConsumerClient, kafkaDrivers, openWith } from '../../src/kafka/index.js'
 import { type Broker, kafkaAvailable, startBroker } from './broker.mjs'
 import { silent } from './memory.js'
 import { deleteRecords, kafkaAt } from './read-topic.js'
 
 const bounds = { bytesMax: 1_000_000, waitMs: 100 }
 
-describe.skipIf(!kafkaAvailable())('a consumer that is no member of a group', () => {
-  let broker: Broker
+const here = kafkaAvailable()
+let broker: Broker
+if (here) {
+  beforeAll(async () => {
+    broker = await startBroker()
+  })
+  afterAll(() => broker?.close())
+}
+
+describe.skipIf(!here).each(kafkaDrivers)('a consumer that is no member of a group (%s)', (driver) => {
   let consumer: KafkaConsumerClient
   let admin: kafkajs.Admin
   let producer: kafkajs.Producer
 
   beforeAll(async () => {
-    broker = await startBroker()
-    consumer = await openKafkajsCluster({
+    consumer = await openWith[driver]({
       brokers: [broker.address],
       clientId: 'test',
       logger: silent,
@@ -28,12 +35,11 @@ describe.skipIf(!kafkaAvailable())('a consumer that is no member of a group', ()
   })
   afterAll(async () => {
     await Promise.all([consumer.close(), admin.disconnect(), producer.disconnect()])
-    await broker.close()
   })
 
   let topics = 0
   async function newTopic(partitions = 1, config: Record<string, string> = {}): Promise<string> {
-    const topic = `consumed-${++topics}`
+    const topic = `consumed-${driver}-${++topics}`
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
     await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, configEntries }] })
     return topic

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Config, type ConfigInput, configSchema } from '../../src/config/index.js'
 import { type BridgeLogger, Clusters, type KafkaCluster, kafkaDrivers } from '../../src/kafka/index.js'
@@ -97,8 +98,9 @@ describe.skipIf(!here)('a secured broker', () => {
   }
 
   const everyText = (error: unknown): string => {
-    const { message, stack, cause, ...more } = error as Error
-    return `${message} ${stack} ${JSON.stringify(more)} ${cause === undefined ? '' : everyText(cause)}`
+    const { message, stack, cause } = error as Error
+    const all = inspect(error, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
+    return `${message} ${stack} ${all} ${cause === undefined ? '' : everyText(cause)}`
   }
   const expectNoSecret = (text: string): void => {
     const written = [...Object.values(passwords), clientSecret, wrong, ...tokens]

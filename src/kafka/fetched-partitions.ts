@@ -1,0 +1,32 @@
+import type { PartitionAnswer } from './fetch-response.js'
+import { kafkaError, readingRefusals } from './kafka-errors.js'
+import { corrupt, decodeBatches } from './record-batches.js'
+import type { FetchedPartition } from './types.js'
+
+/**
+ * The committed records of what a broker answered to a fetch. Throws KAFKA_REFUSED for what cannot be read, and for a partition that the
+ * broker gave an error for. @param errorOf what the driver makes of a number that is not 0
+ */
+export function fetchedPartitions(
+  topic: string,
+  answers: readonly PartitionAnswer[],
+  from: ReadonlyMap<number, number>,
+  errorOf: (code: number) => unknown,
+): FetchedPartition[] {
+  let isFirst = true
+  return answers.map(({ partition, errorCode, lastStableOffset, aborted, batches }) => {
+    const offset = from.get(partition) as number
+    if (errorCode !== 0)
+      throw kafkaError(
+        errorOf(errorCode),
+        `reading partition ${partition} of ${topic}`,
+        { topic, partition, offset },
+        readingRefusals,
+      )
+    const { records, next, isCut } = decodeBatches(batches, { topic, partition, from: offset, aborted })
+    // What comes first in an answer is whole, however large it is: if it is not, its length is damaged.
+    if (isCut && isFirst) throw corrupt({ topic, partition }, offset, 'its length is beyond what is there')
+    if (batches.length > 0) isFirst = false
+    return { partition, records, next, end: lastStableOffset }
+  })
+}
