@@ -87,9 +87,9 @@ export class Checkpoint {
     return undefined
   }
 
-  /** Throws KAFKA_REFUSED when somebody else has written a barrier since. */
-  checkNewest(run: string): void {
-    if (this.#newest === undefined || this.#newest === run) return
+  /** Throws KAFKA_REFUSED when the newest barrier is of none of the given runs: somebody else has written it. */
+  checkNewest(runs: ReadonlySet<string>): void {
+    if (this.#newest === undefined || runs.has(this.#newest)) return
     const { bridge, topic } = this.#options
     throw refused(
       `Another program has taken over the bridge ${bridge} to ${topic}: a copy of this store is running.`,

@@ -20,6 +20,8 @@ export function library(): Promise<Library> {
 }
 
 const connectTimeoutMs = 5_000
+/** The same with SASL, whose token may have to be asked for first. */
+const authenticatedMs = 20_000
 /** Until a request without an answer counts as lost. */
 export const requestTimeoutMs = 15_000
 /** Part of a session's life after which a connection is made anew, with no request on its way. */
@@ -122,7 +124,7 @@ export class Connections {
     const tls = security?.tls?.()
     const session = security?.sasl && new SaslSession(security.sasl)
     const options: ConnectionOptions = {
-      connectTimeout: connectTimeoutMs,
+      connectTimeout: session ? authenticatedMs : connectTimeoutMs,
       requestTimeout: requestTimeoutMs,
       ...(tls ? { tls: { ...(isIP(host) ? {} : { servername: host }), ...tls } } : {}),
       ...(session ? { sasl: session.options } : {}),

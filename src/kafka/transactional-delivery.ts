@@ -51,8 +51,13 @@ export class TransactionalDelivery implements Delivery {
   #turn: Promise<void> = Promise.resolve()
   #working = 0
   #settled: number | undefined
-  /** Id of the newest barrier that this delivery has written. */
-  #run: string | undefined
+  /**
+   * Ids of the newest barrier that this delivery has seen written, and of those since then whose commit was not answered: one of them
+   * may be there, and is no other program's.
+   */
+  #runs = new Set<string>()
+  /** Whether the first of these was seen. */
+  #hasRun = false
 
   constructor(options: TransactionalOptions, attempts: Attempts) {
     this.#options = options
@@ -185,7 +190,7 @@ export class TransactionalDelivery implements Delivery {
    * Whether another program has this bridge by now: it must not be fenced by the one that it has fenced. Throws
    * KAFKA_REFUSED then.
    */
-  async #look(run: string): Promise<void> {
+  async #look(): Promise<void> {
     const { cluster, checkpoint: options, stop } = this.#options
     const checkpoint = new Checkpoint(options)
     const look = randomUUID()
@@ -196,7 +201,7 @@ export class TransactionalDelivery implements Delivery {
       producer.discard()
     }
     await cluster.readCommitted(this.#topic, (message) => checkpoint.take(message) === look, stop)
-    checkpoint.checkNewest(run)
+    checkpoint.checkNewest(this.#runs)
   }
 
   async #connect(): Promise<void> {
@@ -210,7 +215,7 @@ export class TransactionalDelivery implements Delivery {
       createTopic: topic.createTopic,
       settledPartitions: options.isBegun() ? 1 : undefined,
     })
-    if (this.#run !== undefined) await this.#look(this.#run)
+    if (this.#hasRun) await this.#look()
     const producer = await cluster.connectTransactionalProducer(options.transactionalId)
     this.#producer = producer
     this.#failure = undefined
@@ -221,12 +226,14 @@ export class TransactionalDelivery implements Delivery {
     // Whoever had this id before cannot commit any more once this is there.
     await producer.begin()
     await producer.send(this.#topic, [checkpoint.barrier(run)], 'none')
+    this.#runs.add(run)
     await producer.commit()
     const take = (message: CommittedMessage) => checkpoint.take(message) === run
     await cluster.readCommitted(this.#topic, take, stop)
     if (stop.aborted) throw new Stopped()
     checkpoint.settle()
-    this.#run = run
+    this.#runs = new Set([run])
+    this.#hasRun = true
     await onConnected(description)
     this.#settled = description.partitions
     if (checkpoint.isNew) {

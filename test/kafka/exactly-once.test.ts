@@ -192,6 +192,27 @@ describe('a bridge with exactly once', () => {
     await bridge.close()
   })
 
+  test('one whose own barrier was written without an answer is not taken for another program', async () => {
+    const at = new World()
+    at.append(100)
+    const { bridge } = at.open()
+    await at.caughtUp(bridge)
+    // The transaction of records fails, then the barrier of the new producer is there and nobody hears of it, twice.
+    const answers = [false, true, true]
+    at.cluster.onCommit = () => {
+      const committed = answers.shift()
+      return committed === undefined ? undefined : { error: away(), committed }
+    }
+    at.append(100)
+    await until(
+      () => answers.length === 0 && at.delivered.length === 200,
+      () => [bridge.state, answers],
+    )
+    await at.caughtUp(bridge)
+    await bridge.close()
+    at.check()
+  })
+
   test('begins after what a checkpoint says, also when its own positions are older', async () => {
     const at = new World()
     at.append(500)

@@ -31,8 +31,12 @@ export interface SecureBroker {
   file(name: string): string
 }
 
-/** A broker with a listener for each kind of security beside the one without. @param folder for certificates */
-export async function startSecureBroker(folder: string): Promise<SecureBroker> {
+/**
+ * A broker with a listener for each kind of security beside the one without.
+ * @param folder for certificates
+ * @param sessionMs after which a client has to authenticate again; 0 is never
+ */
+export async function startSecureBroker(folder: string, sessionMs = 0): Promise<SecureBroker> {
   const authority = newAuthority('Millrace test authority')
   const here = authority.issue('broker', ['127.0.0.1', 'broker.example'])
   const away = authority.issue('broker', ['elsewhere.example'])
@@ -61,6 +65,7 @@ export async function startSecureBroker(folder: string): Promise<SecureBroker> {
     'listener.name.mutual.ssl.client.auth=required',
     'listener.name.mutual.ssl.truststore.type=PEM',
     `listener.name.mutual.ssl.truststore.location=${file('ca')}`,
+    `connections.max.reauth.ms=${sessionMs}`,
     'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     `listener.name.secure.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required user_${user}="${passwords.plain}";`,
     `listener.name.secure.scram-sha-256.sasl.jaas.config=${login}.scram.ScramLoginModule required;`,
