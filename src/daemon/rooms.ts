@@ -4,7 +4,7 @@ import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, isOfContent, openKafkajsCluster, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
-import { Pipelines } from '../pipelines/index.js'
+import { Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
@@ -145,6 +145,8 @@ async function buildRooms(
     resolveSource,
     decodeChange,
     openCluster: openKafkajsCluster,
+    snapshots: new TableSnapshots({ log, commit, clock, tables }),
+    converters: { workers, folder: directory.modules, bundleBytesMax: config.pipelines.moduleBytesMax },
     stored: await valuesOf(storage, Family.bridge),
   })
   const { ms, bytes, deletedMs, ...retentionLimits } = config.retention

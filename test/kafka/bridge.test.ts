@@ -290,7 +290,7 @@ describe('a bridge', () => {
       await until(() => bridge.state.kind === 'failed')
       const { error } = bridge.state as Extract<BridgeState, { kind: 'failed' }>
       expect(error.code).toBe('TRIMMED')
-      expect(error.remedy).toContain('deleted and made again with `--start oldest`')
+      expect(error.remedy).toContain('`millrace bridges seek`')
       expect(at.cluster.log).toEqual([])
       await bridge.resume()
     }

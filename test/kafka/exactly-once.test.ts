@@ -251,7 +251,7 @@ describe('a bridge with exactly once', () => {
     at.cluster.committed.set(checkpoints, [])
     expect(await refusal(at.open({ epoch: 2 }).bridge)).toMatchObject({
       message: expect.stringContaining('gone'),
-      remedy: expect.stringContaining('create it again'),
+      remedy: expect.stringContaining('bridges seek test --to oldest'),
     })
     at.cluster.topics.delete(checkpoints)
     expect(await refusal(at.open({ epoch: 2 }).bridge)).toMatchObject({ message: expect.stringContaining('is gone') })

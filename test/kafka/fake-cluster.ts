@@ -1,4 +1,4 @@
-import type { CommittedMessage, KafkaCluster, KafkaMessage, TopicDescription } from '../../src/kafka/index.js'
+import type { CommittedMessage, KafkaCluster, KafkaMessage, NewTopic, TopicDescription } from '../../src/kafka/index.js'
 import { MillraceError } from '../../src/runtime/index.js'
 
 export const away = (): MillraceError =>
@@ -106,8 +106,8 @@ export class FakeCluster implements KafkaCluster {
     if (!this.up) throw away()
     return {
       describeTopic: async (topic: string) => this.topics.get(topic),
-      createTopic: async (topic: string, { partitions }: { partitions: number }) => {
-        this.topics.set(topic, { partitions, messageBytesMax: undefined })
+      createTopic: async (topic: string, { partitions, config }: NewTopic) => {
+        this.topics.set(topic, { partitions, messageBytesMax: undefined, config })
       },
       close: async () => {},
     }
