@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { partitionOf } from '../../src/kafka/index.js'
 import type { Sequence } from '../../src/log/index.js'
 import { bundleModule, WorkerPool } from '../../src/workers/index.js'
 import { ensureBuilt } from '../built.js'
-import { temporaryFolder } from '../temporary-folder.js'
 import { StoreWorld } from './store-world.js'
 
 const logger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} }
@@ -22,17 +22,18 @@ const limits = {
 let workers: WorkerPool
 let world: StoreWorld
 let modules = 0
-const folder = temporaryFolder()
+const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 
 beforeAll(() => {
   ensureBuilt()
   workers = new WorkerPool({ ...limits, logger } as never)
 })
 afterEach(async () => {
-  await world.bridges.close()
+  await world.close()
 })
 afterAll(async () => {
   await workers.close()
+  rmSync(folder, { recursive: true, force: true })
 })
 
 async function bundle(source: string): Promise<string> {

@@ -4,7 +4,7 @@ import { StoreWorld } from './store-world.js'
 
 let world: StoreWorld
 afterEach(async () => {
-  await world.bridges.close()
+  await world.close()
 })
 
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)

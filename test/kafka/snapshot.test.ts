@@ -6,7 +6,7 @@ const topic = 'millrace.todo'
 
 let world: StoreWorld
 afterEach(async () => {
-  await world.bridges.close()
+  await world.close()
 })
 
 interface Envelope {

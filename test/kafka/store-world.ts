@@ -1,9 +1,9 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Commit, Counters } from '../../src/commit/index.js'
 import { DurableGroups } from '../../src/groups/index.js'
-import { type BridgeRequest, Bridges, type KafkaMessage } from '../../src/kafka/index.js'
+import { type BridgeRequest, Bridges, type KafkaMessage, type OpenCluster } from '../../src/kafka/index.js'
 import { Codec, ShardedLog, type StreamId } from '../../src/log/index.js'
 import { TableSnapshots } from '../../src/pipelines/index.js'
 import { type Clock, hashKey, silentLogger, systemClock } from '../../src/runtime/index.js'
@@ -30,7 +30,9 @@ export class StoreWorld {
   bridges!: Bridges
   #n = 0
 
-  constructor(readonly around: { readonly workers?: WorkerPool; readonly clock?: Clock } = {}) {}
+  constructor(
+    readonly around: { readonly workers?: WorkerPool; readonly clock?: Clock; readonly openCluster?: OpenCluster } = {},
+  ) {}
 
   static async open(around: StoreWorld['around'] = {}): Promise<StoreWorld> {
     const world = new StoreWorld(around)
@@ -40,7 +42,7 @@ export class StoreWorld {
 
   async start(): Promise<void> {
     const { storage, cluster } = this
-    const { workers, clock = systemClock } = this.around
+    const { workers, clock = systemClock, openCluster = () => cluster } = this.around
     const { commit } = await open(storage, this.folder, { clock })
     const counters = await Counters.open(storage)
     const log = await ShardedLog.open({ storage, commit, counters, limits: logLimits })
@@ -61,7 +63,7 @@ export class StoreWorld {
       random: () => 1,
       resolveSource: async (source) => this.#source(source),
       decodeChange,
-      openCluster: () => cluster,
+      openCluster,
       snapshots: new TableSnapshots({ log, commit, clock, tables }),
       ...(workers && { converters: { workers, folder: this.folder, bundleBytesMax: 1 << 20 } }),
     })
@@ -71,6 +73,11 @@ export class StoreWorld {
   async #source(source: string): Promise<StreamId> {
     if (source.startsWith('table:')) return this.tables.changeLog(source.slice('table:'.length))
     return this.log.streamNamed(source)!.id
+  }
+
+  async close(): Promise<void> {
+    await this.bridges.close()
+    rmSync(this.folder, { recursive: true, force: true })
   }
 
   /** A stop and a start of the daemon. */
