@@ -141,3 +141,23 @@ export class FakeCluster implements KafkaCluster {
     }
   }
 }
+
+/** What a process sees of a cluster: once it is killed, nothing that it does arrives and nothing is answered. */
+export function seenBy(cluster: FakeCluster, life: { killed: boolean }): KafkaCluster {
+  const orNever = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get: (object, name) => {
+        const member = object[name as keyof T]
+        if (typeof member !== 'function') return member
+        return (...given: unknown[]) => {
+          if (name === 'discard') return member.apply(object, given)
+          if (life.killed) return new Promise(() => {})
+          return Promise.resolve(member.apply(object, given)).then((answer) => {
+            if (life.killed) return new Promise(() => {})
+            return typeof answer === 'object' && answer !== null ? orNever(answer) : answer
+          })
+        }
+      },
+    })
+  return orNever(cluster as KafkaCluster)
+}

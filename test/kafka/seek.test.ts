@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Sequence } from '../../src/log/index.js'
+import { Random } from '../simulation/random.js'
+import { away } from './fake-cluster.js'
 import { StoreWorld } from './store-world.js'
 
 let world: StoreWorld
@@ -79,6 +81,32 @@ describe.each(['exactly-once', 'at-least-once'] as const)('a seek (%s)', (guaran
 })
 
 describe('a seek', () => {
+  test.each([1, 2, 3, 4])(
+    'to the oldest record is followed by each record once, whatever is killed (seed %i)',
+    async (seed) => {
+      const random = new Random(seed)
+      world = await StoreWorld.open()
+      await world.stream()
+      await world.append(50)
+      await world.create()
+      world.cluster.onCommit = () => (random.chance(0.2) ? { error: away(), committed: random.chance(0.5) } : undefined)
+      for (let step = 0; step < 15; step++) {
+        await world.append(random.below(30))
+        if (random.chance(0.5)) await world.bridges.seek('test', 'oldest')
+        await new Promise((resolve) => setTimeout(resolve, random.below(15)))
+        if (random.chance(0.4)) await world.kill()
+      }
+      world.cluster.onCommit = () => undefined
+      await world.bridges.seek('test', 'oldest')
+      if (random.chance(0.5)) await world.kill()
+      await world.append(10)
+      await world.caughtUp()
+      const values = world.values()
+      const count = Math.max(...values) + 1
+      expect(values.slice(values.lastIndexOf(0))).toEqual(numbers(count))
+    },
+  )
+
   test('of a bridge whose checkpoint is gone says where it goes on', async () => {
     world = await StoreWorld.open()
     await world.stream()

@@ -78,7 +78,7 @@ describe.each(['exactly-once', 'at-least-once'] as const)('a snapshot (%s)', (gu
 })
 
 test.each([1, 2, 3, 4])(
-  'is consistent with what is written meanwhile, over stops and an away broker (seed %i)',
+  'is consistent with what is written meanwhile, over stops, kills and an away broker (seed %i)',
   async (seed) => {
     const random = new Random(seed)
     world = await StoreWorld.open()
@@ -100,7 +100,8 @@ test.each([1, 2, 3, 4])(
     for (let step = 0; step < 30; step++) {
       for (let i = random.below(8); i > 0; i--) await write()
       if (random.chance(0.15)) world.cluster.up = !world.cluster.up
-      if (random.chance(0.15)) await world.restart()
+      if (random.chance(0.1)) await world.restart()
+      if (random.chance(0.15)) await world.kill()
       if (random.chance(0.1)) {
         const open = world.log.shards(world.log.streamNamed('table:todo')!.id).find(({ state }) => state === 'open')!
         await world.log.split(open.id)

@@ -12,7 +12,7 @@ import type { WorkerPool } from '../../src/workers/index.js'
 import { open } from '../commit/open-memory.js'
 import { logLimits } from '../log/open-log.js'
 import { MemoryStorage } from '../memory-storage.js'
-import { FakeCluster } from './fake-cluster.js'
+import { FakeCluster, seenBy } from './fake-cluster.js'
 import { origin, silent, until } from './memory.js'
 
 /** Family of the rows of bridges. */
@@ -29,6 +29,7 @@ export class StoreWorld {
   tables!: Tables
   bridges!: Bridges
   #n = 0
+  #life = { killed: false }
 
   constructor(
     readonly around: { readonly workers?: WorkerPool; readonly clock?: Clock; readonly openCluster?: OpenCluster } = {},
@@ -42,8 +43,12 @@ export class StoreWorld {
 
   async start(): Promise<void> {
     const { storage, cluster } = this
-    const { workers, clock = systemClock, openCluster = () => cluster } = this.around
+    const { workers, clock = systemClock, openCluster } = this.around
+    const life = { killed: false }
+    this.#life = life
     const { commit } = await open(storage, this.folder, { clock })
+    const submit = commit.submit.bind(commit)
+    commit.submit = (effects) => (life.killed ? new Promise(() => {}) : submit(effects))
     const counters = await Counters.open(storage)
     const log = await ShardedLog.open({ storage, commit, counters, limits: logLimits })
     const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: 100 })
@@ -63,7 +68,7 @@ export class StoreWorld {
       random: () => 1,
       resolveSource: async (source) => this.#source(source),
       decodeChange,
-      openCluster,
+      openCluster: openCluster ?? (() => seenBy(cluster, life)),
       snapshots: new TableSnapshots({ log, commit, clock, tables }),
       ...(workers && { converters: { workers, folder: this.folder, bundleBytesMax: 1 << 20 } }),
     })
@@ -78,6 +83,14 @@ export class StoreWorld {
   async close(): Promise<void> {
     await this.bridges.close()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** A kill and a start: nothing of the older life is answered, and nothing that it asks for comes to pass. */
+  async kill(): Promise<void> {
+    this.#life.killed = true
+    // What was on its way to the disk may get there.
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    await this.start()
   }
 
   /** A stop and a start of the daemon. */
