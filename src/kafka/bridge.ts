@@ -207,6 +207,14 @@ export class Bridge {
     const { options } = this.#record
     const { format, images, tombstones, compression, headers, schema } = options
     this.#enter({ kind: 'starting', since: clock.now() })
+    let converting: Converting | undefined
+    try {
+      converting = convertingOf(this.#record, this.#around)
+    } catch (error) {
+      // The disk may be full, and the others go on.
+      this.#ended({ kind: 'failed', error: asMillraceError(error) })
+      return
+    }
     const run = new BridgeRun({
       log,
       commit,
@@ -233,7 +241,7 @@ export class Bridge {
         decodeChange,
         bodies: () => log.shapes.reader(group.stream),
       }),
-      converting: convertingOf(this.#record, this.#around),
+      converting,
       exactly: this.#exactly(),
       settle: async (partitions) => {
         if (this.#record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })

@@ -222,7 +222,10 @@ export interface Bridge {
     readonly guarantee?: string
     readonly format?: string
     readonly images?: string
+    readonly schema?: { readonly $id: string }
   }
+  readonly converter?: { readonly hash: string }
+  readonly snapshot?: 'running' | 'done'
   readonly state:
     | { readonly kind: 'starting' | 'running' | 'paused' | 'stopped'; readonly since: number }
     | { readonly kind: 'waiting' | 'failed'; readonly since: number; readonly error: BridgeError }

@@ -88,7 +88,7 @@ async function showOne(name: string, signal: AbortSignal): Promise<readonly Node
   ]
 }
 
-function factsOf({ source, topic, group, partitions, options, createdAt, state }: Bridge) {
+function factsOf({ source, topic, group, partitions, options, createdAt, state, converter, snapshot }: Bridge) {
   const { brokers, guarantee, format, images } = options
   return [
     ['State', stateText(state)],
@@ -101,6 +101,9 @@ function factsOf({ source, topic, group, partitions, options, createdAt, state }
     ['Guarantee', guarantee === 'exactly-once' ? 'exactly once' : 'at least once'],
     ['Format', format],
     ['Items are', images === 'plain' ? 'plain JSON' : "DynamoDB's JSON"],
+    ['Converter', converter ? `module ${converter.hash.slice(0, 12)}` : 'none'],
+    ['Schema', options.schema?.$id ?? 'none'],
+    ['Snapshot', snapshot === undefined ? 'none' : snapshot === 'running' ? 'on its way' : 'delivered'],
     ['Created', moment(createdAt)],
   ] as const satisfies readonly (readonly [string, Child])[]
 }
