@@ -35,6 +35,12 @@ interface CreateOptions {
   readonly converter?: string
 }
 
+interface LastStepOptions {
+  readonly schema?: string
+  readonly remove?: boolean
+  readonly removeSchema?: boolean
+}
+
 export function registerBridges(program: Command): void {
   const bridges = program.command('bridges').description('bridges: streams mirrored to Kafka topics')
   bridges
@@ -104,13 +110,21 @@ export function registerBridges(program: Command): void {
   }
   bridges
     .command('converter <name> [file]')
-    .description('give a bridge another converter and schema; without both it has none')
+    .description('give a bridge another converter or schema, for what is sent from now on')
     .option('--schema <file>', 'a JSON Schema that each value is held against')
-    .action(async (name: string, converter: string | undefined, { schema }: { schema?: string }, command: Command) => {
+    .option('--remove', 'messages are sent as the format has them')
+    .option('--remove-schema', 'values are held against no schema')
+    .action(async (name: string, file: string | undefined, options: LastStepOptions, command: Command) => {
       const path = `bridges/${encodeURIComponent(name)}/converter`
-      const body = await lastStep({ converter, schema })
+      const body = {
+        ...(await lastStep({ converter: file, schema: options.schema })),
+        ...(options.remove ? { converter: null } : {}),
+        ...(options.removeSchema ? { schema: null } : {}),
+      }
+      if (Object.keys(body).length === 0)
+        throw new MillraceError('USAGE', 'Name a module, a schema, or what is to be removed.')
       const bridge = await new Client(globals(command)).call('POST', path, body)
-      printDone(`the bridge ${name} converts by ${converter ?? 'nothing'} from now on`, bridge, globals(command).json)
+      printDone(`the bridge ${name} makes its messages so from now on`, bridge, globals(command).json)
     })
   bridges
     .command('seek <name>')

@@ -240,8 +240,8 @@ export class Bridges {
   }
 
   /**
-   * Gives a bridge another converter and another schema, or none: for what is sent from now on. A bridge that has failed is
-   * started again. Throws NOT_FOUND, BAD_REQUEST, TOO_LARGE, MODULE_INVALID.
+   * Gives a bridge another converter or another schema for what is sent from now on; null takes it away, undefined leaves it as
+   * it is. A bridge that has failed is started again. Throws NOT_FOUND, BAD_REQUEST, TOO_LARGE, MODULE_INVALID.
    */
   async convert(
     name: string,
@@ -249,9 +249,10 @@ export class Bridges {
   ): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
       const bridge = this.#bridge(name)
-      const converter = this.#stored(change.converter)
-      const schema = change.schema === undefined || change.schema === null ? undefined : checkSchema(change.schema)
-      const changed = { options: { ...bridge.record.options, schema }, converter }
+      const { options, converter: before } = bridge.record
+      const converter = change.converter === undefined ? before : this.#stored(change.converter)
+      const schema = change.schema === undefined ? options.schema : change.schema && checkSchema(change.schema)
+      const changed = { options: { ...options, schema: schema || undefined }, converter }
       await this.#tryOut(changed)
       await bridge.convert(changed)
       return this.show(name)

@@ -249,7 +249,7 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
   image: () => (content) => content.after ?? null,
 
   /** As DynamoDB Streams hands it to a Lambda function. */
-  'dynamodb-streams': ({ origin }) => {
+  'dynamodb-streams': ({ origin, isSnapshot }) => {
     const region = JSON.stringify(origin.region)
     return ({ record, shard, op, eventId, before, after, change }) => {
       const service =
@@ -263,7 +263,7 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
         ...(after ? [',"NewImage":', after] : []),
         ...(before ? [',"OldImage":', before] : []),
         `,"SequenceNumber":"1${String(record.sequence).padStart(20, '0')}"` +
-          `${change?.sizeBytes === undefined ? '' : `,"SizeBytes":${change.sizeBytes}`},"StreamViewType":"${viewType(shard)}"}}`,
+          `${change?.sizeBytes === undefined ? '' : `,"SizeBytes":${change.sizeBytes}`},"StreamViewType":"${isSnapshot ? 'NEW_AND_OLD_IMAGES' : viewType(shard)}"}}`,
       ])
     }
   },

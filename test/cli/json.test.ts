@@ -100,7 +100,7 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['groups', 'show', 'bridge:away'], says: { name: 'bridge:away', stream: 'source' } },
   { args: ['bridges', 'pause', 'away'], says: { name: 'away', state: { kind: 'paused' } } },
   { args: ['bridges', 'seek', 'away', '--to', 'oldest'], says: { name: 'away', state: { kind: 'paused' } } },
-  { args: ['bridges', 'converter', 'away'], says: { name: 'away' } },
+  { args: ['bridges', 'converter', 'away', '--remove', '--remove-schema'], says: { name: 'away' } },
   { args: ['bridges', 'resume', 'away'], says: { name: 'away' } },
   {
     args: ['groups', 'create', 'mine', '--stream', 'source', '--start', '2026-01-01T00:00:00Z', '--hold'],

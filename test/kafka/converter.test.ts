@@ -193,9 +193,13 @@ describe('a schema', () => {
       message: expect.stringMatching(/The record \d+ cannot be sent\. .* n: /),
     })
     expect(world.messages()).toHaveLength(13)
+    // What is not named stays.
     await world.bridges.convert('test', { converter })
+    expect(await world.state('failed')).toMatchObject({ code: 'SCHEMA_MISMATCH' })
+    await world.bridges.convert('test', { schema: null })
     await world.caughtUp()
     expect(world.messages()).toHaveLength(15)
+    expect(JSON.parse(String(world.messages().at(-1)?.value))).toEqual({ n: 14 })
     expect(world.messages().at(-1)?.headers['millrace-schema']).toBeUndefined()
   })
 

@@ -69,8 +69,8 @@ export const bridgeRoutes: readonly Route[] = [
     method: 'POST',
     path: 'bridges/{name}/converter',
     summary:
-      'Gives a bridge another converter and another schema, or none, for what is sent from now on. A bridge that has failed is started again.',
-    body: '{converter?: text of a bundled module, schema?: JSON Schema of the values}',
+      'Gives a bridge another converter or schema for what is sent from now on; null takes it away, and what is not named stays. A bridge that has failed is started again.',
+    body: '{converter?: text of a bundled module, or null; schema?: JSON Schema of the values, or null}',
     answer: 'bridge',
     errors: ['NOT_FOUND', 'CONFLICT', 'TOO_LARGE', 'MODULE_INVALID'],
     run: async ({ daemon, names, json }) => {
