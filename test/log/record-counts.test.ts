@@ -70,7 +70,7 @@ describe('records of a shard', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 
