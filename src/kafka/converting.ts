@@ -57,7 +57,8 @@ export class Converting {
    */
   async convert(request: OutgoingRequest, partitions: number): Promise<OutgoingRequest> {
     try {
-      return converted(request, await this.#attempts(request.messages), partitions)
+      const { messages } = request
+      return converted(request, messages.length === 0 ? [] : await this.#attempts(messages), partitions)
     } catch (error) {
       if (!(error instanceof Unconverted)) throw error
       const { sequence, failure } = error
@@ -72,26 +73,18 @@ export class Converting {
 
   /** Loads the module. Throws MODULE_INVALID, CONVERTER_FAILED. */
   async load(): Promise<void> {
-    try {
-      await this.#ask([])
-    } catch (error) {
-      throw error instanceof LostThread ? failed(error.message, undefined) : error
-    }
+    await this.#attempts([])
   }
 
   async #attempts(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#once(messages)
+        return await this.#ask(messages)
       } catch (error) {
         if (!(error instanceof LostThread)) throw error
         if (attempt === attemptsMax) throw failed(error.message, undefined)
       }
     }
-  }
-
-  #once(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
-    return messages.length === 0 ? Promise.resolve([]) : this.#ask(messages)
   }
 
   #ask(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
@@ -111,11 +104,10 @@ export class Converting {
         if (messages) waiting?.resolve(rowPackr.unpack(messages) as readonly ConvertedMessage[])
         else waiting?.reject(errorOf(error, sequence))
       },
-      lost: ({ message }, sequence) => {
+      lost: ({ message }, { isCulprit, sequence }) => {
         this.#handle = undefined
-        this.#end(
-          sequence === undefined ? new LostThread(message) : new Unconverted(sequence, failed(message, sequence)),
-        )
+        if (sequence !== undefined) this.#end(new Unconverted(sequence, failed(message, sequence)))
+        else this.#end(isCulprit ? errorOf({ message, stack: undefined }, undefined) : new LostThread(message))
       },
     })
     return this.#handle

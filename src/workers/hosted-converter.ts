@@ -49,6 +49,9 @@ export interface ConverterThread {
   readonly leave: (converter: HostedConverter) => void
 }
 
+/** How long a module may wait at its top level. */
+const loadMsMax = 30_000
+
 type Check = (value: Uint8Array) => void
 
 interface Opened {
@@ -99,9 +102,24 @@ export class HostedConverter {
 
   async #open(): Promise<Opened> {
     const { file, schema, member } = this.options
-    const functions = file === undefined ? {} : converterOf(await this.#thread.load(file))
+    const functions = file === undefined ? {} : await this.#load(file)
     const check = schema === undefined ? undefined : await checkOf(JSON.parse(schema) as object, member)
     return { functions, check }
+  }
+
+  async #load(file: string): Promise<BridgeConverter> {
+    this.#thread.enter(this)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const why = `The module waits for something at its top level for more than ${loadMsMax / 1000} s.`
+      timer = setTimeout(() => reject(new MillraceError('MODULE_INVALID', why)), loadMsMax)
+    })
+    try {
+      return converterOf(await Promise.race([this.#thread.load(file), late]))
+    } finally {
+      clearTimeout(timer)
+      this.#thread.leave(this)
+    }
   }
 }
 

@@ -99,8 +99,8 @@ export interface ConverterListener {
     error: WireError | undefined,
     sequence: number | undefined,
   ): void
-  /** The thread is gone; `sequence`: the record at which the converter's own code ended it. */
-  lost(error: MillraceError, sequence: number | undefined): void
+  /** The thread is gone. `isCulprit`: the converter's own code ended it, at that record, or while the module was loaded. */
+  lost(error: MillraceError, at: { readonly isCulprit: boolean; readonly sequence: number | undefined }): void
 }
 
 /** The converter of a bridge in a worker. */
@@ -449,7 +449,7 @@ export class WorkerPool {
     culprit?.lost(error, { place, isCulprit: true, isOfMemory })
     for (const sink of thread.sinks.values()) sink.lost(error)
     for (const [number, converter] of thread.converters)
-      converter.lost(error, number === task ? place.sequence : undefined)
+      converter.lost(error, { isCulprit: number === task, sequence: number === task ? place.sequence : undefined })
     // Where nobody's code ran, whoever has not shown that it can commit is looked at alone.
     const isOpen = isOfMemory && task === undefined
     for (const [number, listener] of thread.tasks)
