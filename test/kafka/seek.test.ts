@@ -4,6 +4,8 @@ import { Random } from '../simulation/random.js'
 import { away } from './fake-cluster.js'
 import { StoreWorld } from './store-world.js'
 
+const seeds = Array.from({ length: process.env.MILLRACE_LONG ? 40 : 3 }, (_, i) => i + 1)
+
 let world: StoreWorld
 afterEach(async () => {
   await world.close()
@@ -81,7 +83,7 @@ describe.each(['exactly-once', 'at-least-once'] as const)('a seek (%s)', (guaran
 })
 
 describe('a seek', () => {
-  test.each([1, 2, 3, 4])(
+  test.each(seeds)(
     'to the oldest record is followed by each record once, whatever is killed (seed %i)',
     async (seed) => {
       const random = new Random(seed)

@@ -4,6 +4,8 @@ import { StoreWorld } from './store-world.js'
 
 const topic = 'millrace.todo'
 
+const seeds = Array.from({ length: process.env.MILLRACE_LONG ? 40 : 3 }, (_, i) => i + 1)
+
 let world: StoreWorld
 afterEach(async () => {
   await world.close()
@@ -77,7 +79,7 @@ describe.each(['exactly-once', 'at-least-once'] as const)('a snapshot (%s)', (gu
   })
 })
 
-test.each([1, 2, 3, 4])(
+test.each(seeds)(
   'is consistent with what is written meanwhile, over stops, kills and an away broker (seed %i)',
   async (seed) => {
     const random = new Random(seed)
