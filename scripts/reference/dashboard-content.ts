@@ -233,6 +233,31 @@ export const rows: readonly Row[] = [
         queries: [query(`max by (bridge) (millrace_bridge_lag_seconds{${ours}})`, '{{bridge}}')],
       },
       {
+        title: 'Records not delivered',
+        unit: 'short',
+        queries: [query(`max by (bridge) (millrace_bridge_lag_records{${ours}})`, '{{bridge}}')],
+      },
+      {
+        title: 'Bytes sent',
+        description: 'Before compression.',
+        unit: 'Bps',
+        queries: [query(rate('bridge_sent_bytes_total', 'bridge'), '{{bridge}}')],
+      },
+      {
+        title: 'State',
+        description: '1 where it holds.',
+        unit: 'short',
+        queries: [
+          query(`max by (bridge) (millrace_bridge_failed{${ours}})`, '{{bridge}} failed'),
+          query(`max by (bridge) (millrace_bridge_paused{${ours}})`, '{{bridge}} paused'),
+        ],
+      },
+      {
+        title: 'Waiting for a broker',
+        unit: 's',
+        queries: [query(`max by (bridge) (millrace_bridge_waiting_seconds{${ours}})`, '{{bridge}}')],
+      },
+      {
         title: 'Failed attempts',
         unit: 'short',
         queries: [

@@ -1,6 +1,9 @@
-import type { Command } from 'commander'
+import { readFileSync } from 'node:fs'
+import { type Command, InvalidArgumentError } from 'commander'
+import { MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
-import { printList, printOne } from './output.js'
+import { printDone, printList, printOne } from './output.js'
+import { type Place, placeOf, places, placeText } from './places.js'
 import { wholeNumber } from './whole-number.js'
 
 interface Bridge {
@@ -8,7 +11,7 @@ interface Bridge {
   readonly source: string
   readonly topic: string
   readonly state: { readonly kind: string; readonly error?: { readonly message: string } }
-  readonly statistics: { readonly records: number; readonly lagRecords: number }
+  readonly statistics: { readonly records: number; readonly lagRecords: number; readonly lagSeconds: number }
 }
 
 interface CreateOptions {
@@ -24,8 +27,20 @@ interface CreateOptions {
   readonly format?: string
   readonly images?: string
   readonly start?: string
+  readonly snapshot?: boolean
   readonly tombstones: boolean
   readonly createTopic: boolean
+  readonly topicConfig?: Readonly<Record<string, string>>
+  readonly compression?: string
+  readonly header?: Readonly<Record<string, string>>
+  readonly schema?: string
+  readonly converter?: string
+}
+
+interface LastStepOptions {
+  readonly schema?: string
+  readonly remove?: boolean
+  readonly removeSchema?: boolean
 }
 
 export function registerBridges(program: Command): void {
@@ -42,45 +57,24 @@ export function registerBridges(program: Command): void {
     .option('--partitions <n>', 'partitions of the topic', wholeNumber)
     .option('--replication-factor <n>', 'replicas of a topic that is created', wholeNumber)
     .option('--guarantee <which>', 'exactly-once (default) or at-least-once')
-    .option('--format <name>', 'envelope, image, dynamodb-streams or cloudevents')
+    .option(
+      '--topic-config <name=value>',
+      'a setting of the topic, such as cleanup.policy=compact; may be repeated',
+      pair,
+    )
+    .option('--format <name>', 'envelope, image, dynamodb-streams, cloudevents or cloudevents-binary')
     .option('--images <style>', 'dynamodb or plain')
     .option('--start <where>', 'oldest or newest')
+    .option('--snapshot', "a table's items first, each as it is, and then its changes")
+    .option('--compression <name>', 'none (default) or gzip')
+    .option('--header <name=value>', 'a header that every message has; may be repeated', pair)
+    .option('--converter <file>', 'a module whose functions key, value and headers make each message')
+    .option('--schema <file>', 'a JSON Schema that each value is held against')
     .option('--no-tombstones', 'no message without a value behind a delete')
     .option('--no-create-topic', 'the topic must exist')
     .action(async (name: string, options: CreateOptions, command: Command) => {
-      const {
-        source,
-        brokers,
-        cluster,
-        driver,
-        topic,
-        prefix,
-        partitions,
-        replicationFactor,
-        guarantee,
-        format,
-        images,
-        start,
-        tombstones,
-        createTopic,
-      } = options
-      const body = {
-        name,
-        source,
-        brokers,
-        cluster,
-        driver,
-        topic,
-        prefix,
-        partitions,
-        replicationFactor,
-        guarantee,
-        format,
-        images,
-        start,
-        tombstones,
-        createTopic,
-      }
+      const { header: headers, converter, schema, ...rest } = options
+      const body = { name, ...rest, headers, ...(await lastStep({ converter, schema })) }
       printOne(await new Client(globals(command)).call('POST', 'bridges', body), globals(command).json)
     })
   bridges
@@ -95,6 +89,7 @@ export function registerBridges(program: Command): void {
         state: row.state.kind,
         delivered: row.statistics.records,
         lag: row.statistics.lagRecords,
+        'lag in seconds': Math.round(row.statistics.lagSeconds * 10) / 10,
         error: row.state.error?.message,
       }))
       printList('bridges', rows, shown, globals(command).json)
@@ -118,6 +113,33 @@ export function registerBridges(program: Command): void {
       })
   }
   bridges
+    .command('converter <name> [file]')
+    .description('give a bridge another converter or schema, for what is sent from now on')
+    .option('--schema <file>', 'a JSON Schema that each value is held against')
+    .option('--remove', 'messages are sent as the format has them')
+    .option('--remove-schema', 'values are held against no schema')
+    .action(async (name: string, file: string | undefined, options: LastStepOptions, command: Command) => {
+      const path = `bridges/${encodeURIComponent(name)}/converter`
+      const body = {
+        ...(await lastStep({ converter: file, schema: options.schema })),
+        ...(options.remove ? { converter: null } : {}),
+        ...(options.removeSchema ? { schema: null } : {}),
+      }
+      if (Object.keys(body).length === 0)
+        throw new MillraceError('USAGE', 'Name a module, a schema, or what is to be removed.')
+      const bridge = await new Client(globals(command)).call('POST', path, body)
+      printDone(`the bridge ${name} makes its messages so from now on`, bridge, globals(command).json)
+    })
+  bridges
+    .command('seek <name>')
+    .description('go on from somewhere else; what lies between is passed over, or delivered once more')
+    .requiredOption('--to <where>', places, placeOf)
+    .action(async (name: string, { to }: { to: Place }, command: Command) => {
+      const path = `bridges/${encodeURIComponent(name)}/seek`
+      const bridge = await new Client(globals(command)).call('POST', path, { to })
+      printDone(`the bridge ${name} goes on from ${placeText(to)}`, bridge, globals(command).json)
+    })
+  bridges
     .command('delete <name>')
     .description('stop a bridge and forget its position; the topic stays')
     .action(async (name: string, _options: object, command: Command) => {
@@ -132,3 +154,27 @@ const changes = [
   ['pause', 'stop a bridge until it is resumed; its position stays'],
   ['resume', 'go on after a pause, or after a failure whose cause was removed'],
 ] as const
+
+/** Collects NAME=VALUE of an option that may be repeated. */
+function pair(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It is NAME=VALUE.')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
+/** The module of a converter, bundled here, and a schema out of its file. Throws MODULE_INVALID, BAD_REQUEST. */
+async function lastStep({ converter, schema }: { converter?: string | undefined; schema?: string | undefined }) {
+  const { bundleModule } = await import('../workers/index.js')
+  return {
+    ...(converter === undefined ? {} : { converter: await bundleModule(converter) }),
+    ...(schema === undefined ? {} : { schema: schemaIn(schema) }),
+  }
+}
+
+function schemaIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as unknown
+  } catch (error) {
+    throw new MillraceError('BAD_REQUEST', `The schema ${file} cannot be read: ${(error as Error).message}.`)
+  }
+}

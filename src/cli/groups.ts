@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { Client, globals } from './client.js'
 import { printDone, printList, printOne } from './output.js'
+import { type Place, placeOf, places, placeText } from './places.js'
 
 interface Group {
   readonly name: string
@@ -10,10 +11,6 @@ interface Group {
   readonly positions: readonly { readonly shard: number; readonly ended: boolean }[]
   readonly members?: readonly object[]
 }
-
-type Place = 'oldest' | 'newest' | { readonly sequence: number } | { readonly timeMs: number }
-
-const places = 'oldest, newest, a sequence number, or a time like 2026-01-31T12:00:00Z'
 
 /** Groups: named consumers with a position in every shard. */
 export function registerGroups(program: Command): void {
@@ -56,8 +53,7 @@ export function registerGroups(program: Command): void {
     .requiredOption('--to <where>', places, placeOf)
     .action(async (name: string, { to }: { to: Place }, command: Command) => {
       const group = await new Client(globals(command)).call('POST', `${pathOf(name)}/seek`, { to })
-      const where = typeof to === 'string' ? `the ${to} record` : Object.values(to).join()
-      printDone(`the group ${name} goes on from ${where}`, group, globals(command).json)
+      printDone(`the group ${name} goes on from ${placeText(to)}`, group, globals(command).json)
     })
   groups
     .command('delete <name>')
@@ -72,11 +68,3 @@ export function registerGroups(program: Command): void {
 }
 
 const pathOf = (name: string): string => `groups/${encodeURIComponent(name)}`
-
-function placeOf(text: string): Place {
-  if (text === 'oldest' || text === 'newest') return text
-  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return { sequence: Number(text) }
-  const timeMs = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(timeMs)) throw new InvalidArgumentError(`It is not ${places}.`)
-  return { timeMs }
-}

@@ -4,7 +4,7 @@ import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, Clusters, isOfContent, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
-import { Pipelines } from '../pipelines/index.js'
+import { Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
@@ -147,6 +147,8 @@ async function buildRooms(
     resolveSource,
     decodeChange,
     openCluster: (target) => clusters.open(target),
+    snapshots: new TableSnapshots({ log, commit, clock, tables }),
+    converters: { workers, folder: directory.modules, bundleBytesMax: config.pipelines.moduleBytesMax },
     stored: await valuesOf(storage, Family.bridge),
   })
   const { ms, bytes, deletedMs, ...retentionLimits } = config.retention

@@ -207,7 +207,7 @@ export class DurableGroups implements Groups {
    * to commit counts any more. Returns the lease that was taken for that: who holds a shard at the new place has a higher
    * one. Throws BAD_REQUEST, NOT_FOUND.
    */
-  async seek(group: DurableGroup, to: StartPosition): Promise<number> {
+  async seek(group: DurableGroup, to: StartPosition, rows: readonly RowEffect[] = []): Promise<number> {
     this.#checkStart(to)
     // Only a time is waited for: what is submitted after any other call is queued behind it.
     const first = isTime(to) ? await this.#firstOf(group.stream, to) : this.#numberOf(to)
@@ -217,11 +217,14 @@ export class DurableGroups implements Groups {
       guard: () => (group.isDeleted ? goneError(group.name) : undefined),
       atPack: (context) => {
         lease = group.takeLease()
-        const rows = this.#startAt(group, first ?? context.takeSequence(), lease)
-        return this.changed(group, rows)
+        return [...rows, ...this.changed(group, this.#startAt(group, first ?? context.takeSequence(), lease))]
       },
     })
     return lease
+  }
+
+  async move(name: string, to: StartPosition, rows: readonly RowEffect[] = []): Promise<void> {
+    await this.seek(this.#known(name), to, rows)
   }
 
   /** Removes positions in shards that are gone, when no child needs them to be opened. */

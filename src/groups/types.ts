@@ -61,6 +61,8 @@ export interface Groups {
   createAll(groups: readonly NewGroup[], options?: CreateGroup): Promise<readonly Group[]>
   /** With `rows`, these go into the same commit (a pipeline's own row, a bridge's). */
   delete(name: string, rows?: readonly RowEffect[]): Promise<void>
+  /** Moves a group without members by the join rule; with `rows`, these go into the same commit. Throws NOT_FOUND, BAD_REQUEST. */
+  move(name: string, to: StartPosition, rows?: readonly RowEffect[]): Promise<void>
   /** In one commit: groups go, and others, with their positions, get new names; those that go give theirs away. */
   replace(change: ReplaceGroups): Promise<void>
 }

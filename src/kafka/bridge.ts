@@ -1,11 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import type { CommitPath } from '../commit/index.js'
-import type { Group } from '../groups/index.js'
-import type { Log, Sequence } from '../log/index.js'
-import { asMillraceError, type Clock, type MillraceError } from '../runtime/index.js'
+import { type Group, lagSeconds } from '../groups/index.js'
+import type { Log, Sequence, ShardedLog } from '../log/index.js'
+import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
+import type { WorkerPool } from '../workers/index.js'
+import { Backlog } from './backlog.js'
+import { placeConverter, type StoredConverter } from './converter-module.js'
+import { Converting } from './converting.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
 import type { OutgoingRequest } from './outbox.js'
 import { BridgeRun, lowestPosition, type RunEnd, type RunOptions } from './run.js'
+import type { SnapshotFeeder, SnapshotPhase, StoredSnapshot } from './snapshot.js'
 import type { BridgeLogger, ClusterTarget, KafkaCluster, OpenCluster } from './types.js'
 
 /** What a bridge is doing, and since when (milliseconds since 1970). */
@@ -24,9 +30,12 @@ export interface BridgeStatistics {
   readonly records: number
   /** Bytes of their messages, before compression. */
   readonly bytes: number
-  /** Sequence numbers between the oldest that may be undelivered and the newest of the daemon: an upper bound of records. */
+  /**
+   * Records that are not delivered. Where a shard began before records were counted: sequence numbers from the oldest that
+   * may be undelivered on, an upper bound.
+   */
   readonly lagRecords: number
-  /** Age of the oldest record that was read and not acknowledged; 0 when there is none. */
+  /** Age of the oldest record that is not delivered; 0 when there is none. */
   readonly lagSeconds: number
   /** Failed attempts and failures since this bridge was opened. */
   readonly errors: number
@@ -44,17 +53,28 @@ export interface BridgeRecord {
   readonly instance?: string
   /** Whether Kafka has a checkpoint of it. */
   readonly begun?: boolean
+  readonly converter?: StoredConverter | undefined
+  readonly snapshot?: StoredSnapshot
+}
+
+export interface ConverterRooms {
+  readonly workers: Pick<WorkerPool, 'openConverter'>
+  /** Where workers load bundles from. */
+  readonly folder: string
+  readonly bundleBytesMax: number
 }
 
 /** What a bridge needs of the daemon. */
 export interface BridgeSurroundings {
   readonly commit: Pick<CommitPath, 'submit'>
-  readonly log: Log
+  readonly log: Log & Pick<ShardedLog, 'lastSequence'>
   readonly origin: Origin
   /** Which store this is, and its life: numbers of an older life are not those of this one. */
   readonly store: { readonly id: string; readonly epoch: number }
   readonly decodeChange: DecodeChange
   readonly openCluster: OpenCluster
+  /** Where converters run; undefined: there are none. */
+  readonly converters?: ConverterRooms
   readonly logger: BridgeLogger
   readonly clock: Clock
   readonly random: () => number
@@ -71,6 +91,23 @@ export function targetOf(options: BridgeOptions, logger: BridgeLogger): ClusterT
   return { cluster, brokers, driver, clientId, logger }
 }
 
+/** The last step of a bridge's messages, where it has one. Throws UNSUPPORTED where there are no threads for it. */
+export function convertingOf(
+  { options: { name, schema, format }, converter }: Pick<BridgeRecord, 'options' | 'converter'>,
+  { converters }: Pick<BridgeSurroundings, 'converters'>,
+): Converting | undefined {
+  if (converter === undefined && schema === undefined) return undefined
+  if (!converters)
+    throw new MillraceError('UNSUPPORTED', 'There are no worker threads for converters and schemas here.')
+  const file = converter && placeConverter(converters.folder, converter)
+  // The schema of an event is that of its data.
+  const member = format === 'cloudevents' ? 'data' : undefined
+  return new Converting({
+    workers: converters.workers,
+    converter: { label: `bridge:${name}`, file, schema: schema && JSON.stringify(schema), member },
+  })
+}
+
 /** Mirrors one stream to one topic, in order per key, exactly once or at least once. docs/kafka.md says what that means. */
 export class Bridge {
   readonly name: string
@@ -79,6 +116,11 @@ export class Bridge {
   readonly #group: Group
   readonly #save: (record: BridgeRecord) => Promise<void>
   #record: BridgeRecord
+  readonly #snapshot: (SnapshotPhase & { finish(record: BridgeRecord): Promise<void> }) | undefined
+  #feeder: SnapshotFeeder | undefined
+  #isStopping = false
+  #counting: Promise<void> = Promise.resolve()
+  #backlog: Backlog
   #state: BridgeState
   #run: BridgeRun | undefined
   #ending: Promise<void> = Promise.resolve()
@@ -87,12 +129,17 @@ export class Bridge {
   #errors = 0
   #lastError: BridgeStatistics['lastError']
 
-  /** @param save makes what is to be remembered durable */
+  /**
+   * @param save makes what is to be remembered durable
+   * @param snapshot of a bridge that has not delivered it; `finish` makes durable, in one commit, what is to be remembered then,
+   * and that nothing of the snapshot is needed any more
+   */
   constructor(
     record: BridgeRecord,
     group: Group,
     around: BridgeSurroundings,
     save: (record: BridgeRecord) => Promise<void>,
+    snapshot?: SnapshotPhase & { finish(record: BridgeRecord): Promise<void> },
   ) {
     const stream = around.log.stream(group.stream)
     this.name = record.options.name
@@ -101,7 +148,18 @@ export class Bridge {
     this.#group = group
     this.#save = save
     this.#record = record
+    this.#snapshot = snapshot
+    this.#backlog = new Backlog(around.log, this.#reads.stream)
     this.#state = { kind: 'paused', since: around.clock.now() }
+  }
+
+  get isInSnapshot(): boolean {
+    return this.#snapshot !== undefined && this.#record.snapshot?.isDone === false
+  }
+
+  /** The group whose stream is delivered at this time. */
+  get #reads(): Group {
+    return this.#snapshot && this.isInSnapshot ? this.#snapshot.group : this.#group
   }
 
   get record(): BridgeRecord {
@@ -112,6 +170,7 @@ export class Bridge {
     return this.#state
   }
 
+  /** What is known without a look into the store: the age of what was not read counts as none. */
   get statistics(): BridgeStatistics {
     const { log, clock } = this.#around
     const oldest = this.#run?.oldestCommitTime
@@ -125,17 +184,34 @@ export class Bridge {
     }
   }
 
+  /** The statistics, with the age of what nobody reads at this moment. */
+  async measured(): Promise<BridgeStatistics> {
+    await this.#counting
+    const { statistics } = this
+    if (this.#run?.oldestCommitTime !== undefined) return statistics
+    // The group may stand a moment behind what is delivered.
+    if (statistics.lagRecords === 0) return { ...statistics, lagSeconds: 0 }
+    const { log, clock } = this.#around
+    // A stream that is gone has nothing that could be old.
+    const age = await lagSeconds(log, this.#reads, clock.now()).catch(() => 0)
+    return { ...statistics, lagSeconds: Math.max(0, age) }
+  }
+
   /** Starts what is not paused. Returns at once; `state` says how it goes. */
   start(): void {
-    if (this.#run || this.#record.paused) return
+    if (this.#run) return
+    const group = this.#reads
+    void this.#stand(group.positions())
+    if (this.#record.paused) return
     const { log, commit, clock, random, origin, decodeChange, openCluster, logger } = this.#around
-    const stream = log.stream(this.#group.stream)
-    if (!stream) {
+    const stream = log.stream(group.stream)
+    const source = log.stream(this.#group.stream)
+    if (!stream || !source) {
       this.#enter({ kind: 'stopped', since: clock.now(), reason: 'sourceDeleted' })
       return
     }
     const { options } = this.#record
-    const { format, images, tombstones, compression } = options
+    const { format, images, tombstones, compression, headers, schema } = options
     let cluster: KafkaCluster
     try {
       cluster = openCluster(targetOf(options, logger))
@@ -145,25 +221,37 @@ export class Bridge {
       return
     }
     this.#enter({ kind: 'starting', since: clock.now() })
+    let converting: Converting | undefined
+    try {
+      converting = convertingOf(this.#record, this.#around)
+    } catch (error) {
+      // The disk may be full, and the others go on.
+      this.#ended({ kind: 'failed', error: asMillraceError(error) })
+      return
+    }
     const run = new BridgeRun({
       log,
       commit,
       clock,
       random,
       compression,
-      group: this.#group,
+      group,
       cluster,
       topic: { ...options, topic: this.topic, settledPartitions: this.#record.settledPartitions },
       encode: createEncoder({
         stream,
-        sourceName: sourceNameOf(stream),
+        sourceName: sourceNameOf(source),
+        isSnapshot: this.isInSnapshot,
         format,
         images,
         tombstones,
+        headers,
+        schemaId: schema?.$id,
         origin,
         decodeChange,
-        bodies: () => log.shapes.reader(this.#group.stream),
+        bodies: () => log.shapes.reader(group.stream),
       }),
+      converting,
       exactly: this.#exactly(),
       settle: async (partitions) => {
         if (this.#record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
@@ -171,12 +259,39 @@ export class Bridge {
       onWaiting: (error, tryAgainInMs) => this.#waiting(error, tryAgainInMs),
       onRunning: () => this.#enter({ kind: 'running', since: clock.now() }),
       onDelivered: (requests) => this.#delivered(requests),
+      onMoved: () => this.#feeder?.moved(),
+      onStanding: (positions) => this.#stand(positions),
     })
     this.#run = run
-    this.#ending = run.end.then((end) => {
-      this.#run = undefined
-      this.#ended(end)
-    })
+    if (this.#snapshot && this.isInSnapshot) {
+      this.#feeder = this.#snapshot.feeder()
+      this.#feeder.start((error) => run.fail(error))
+    }
+    this.#ending = run.end.then((end) => this.#afterRun(end))
+  }
+
+  async #afterRun(end: RunEnd): Promise<void> {
+    this.#feeder?.stop()
+    await this.#feeder?.ended()
+    this.#feeder = undefined
+    this.#run = undefined
+    if (end.kind !== 'sourceDeleted' || !this.isInSnapshot) return this.#ended(end)
+    try {
+      await this.#endSnapshot()
+    } catch (error) {
+      return this.#ended({ kind: 'failed', error: asMillraceError(error) })
+    }
+    if (this.#isStopping) this.#ended({ kind: 'stopped' })
+    else this.start()
+  }
+
+  /** All of it is delivered: the changes behind it begin where it has left the group of the bridge. */
+  async #endSnapshot(): Promise<void> {
+    const snapshot = { ...(this.#record.snapshot as StoredSnapshot), isDone: true }
+    const record = { ...this.#record, snapshot, instance: randomUUID(), begun: false }
+    await this.#snapshot?.finish(record)
+    this.#record = record
+    this.#backlog = new Backlog(this.#around.log, this.#group.stream)
   }
 
   /** Stops until `resume`, also over a restart of the daemon. Resolves when nothing is in flight any more. */
@@ -193,6 +308,41 @@ export class Bridge {
     this.start()
   }
 
+  /**
+   * Goes on from somewhere else: a message may be passed over, or come again. Kafka's checkpoint is of the instance before; the
+   * new one fences whatever may still be sent for that, and begins at the positions of the group.
+   *
+   * @param move makes the positions of the group and what is to be remembered durable, in one commit
+   */
+  async seek(move: (record: BridgeRecord) => Promise<void>): Promise<void> {
+    if (this.isInSnapshot)
+      throw new MillraceError('CONFLICT', `The bridge ${this.name} is delivering its snapshot.`, {
+        remedy: 'Wait until it has; or delete it and create it again without a snapshot.',
+      })
+    const before = this.#state
+    await this.#stop()
+    const { instance } = this.#record
+    const record = { ...this.#record, ...(instance === undefined ? {} : { instance: randomUUID(), begun: false }) }
+    try {
+      await move(record)
+    } catch (error) {
+      if (before.kind === 'failed' || before.kind === 'stopped') this.#enter(before)
+      else this.start()
+      throw error
+    }
+    this.#record = record
+    if (record.paused) this.#enter({ kind: 'paused', since: this.#around.clock.now() })
+    this.start()
+  }
+
+  /** Another last step for what is sent from now on. */
+  async convert(change: Pick<BridgeRecord, 'converter' | 'options'>): Promise<void> {
+    await this.#stop()
+    await this.#remember(change)
+    if (this.#record.paused) this.#enter({ kind: 'paused', since: this.#around.clock.now() })
+    this.start()
+  }
+
   /** Finishes what is in flight and makes its position durable. */
   async close(): Promise<void> {
     await this.#stop()
@@ -206,14 +356,15 @@ export class Bridge {
     // A bridge from before there were guarantees has none stored.
     if (options.guarantee !== 'exactly-once' || instance === undefined) return undefined
     const { log, store, logger } = this.#around
+    const group = this.#reads
     const checkpoint = {
       topic: this.topic,
       bridge: this.name,
       instance,
       transactionalId: `millrace.${store.id}.${this.name}`,
       store,
-      shards: () => log.shards(this.#group.stream),
-      start: () => this.#group.positions(),
+      shards: () => log.shards(group.stream),
+      start: () => group.positions(),
       isBegun: () => this.#record.begun === true,
       logger,
     }
@@ -221,8 +372,10 @@ export class Bridge {
   }
 
   async #stop(): Promise<void> {
+    this.#isStopping = true
     this.#run?.stop()
     await this.#ending
+    this.#isStopping = false
   }
 
   async #remember(change: Partial<BridgeRecord>): Promise<void> {
@@ -231,16 +384,25 @@ export class Bridge {
     this.#record = record
   }
 
+  /** Where the count fails, as in a stream that is taken away, the bound by numbers is told. */
+  #stand(positions: Parameters<Backlog['stand']>[0]): Promise<void> {
+    this.#counting = this.#backlog.stand(positions).catch(() => {})
+    return this.#counting
+  }
+
   #lagRecords(newest: Sequence): number {
+    const { records } = this.#backlog
+    if (records !== undefined) return records
     const isRead = this.#run !== undefined || this.#state.kind === 'stopped'
-    const from = isRead ? this.#run?.behindFrom : lowestPosition(this.#group)
+    const from = isRead ? this.#run?.behindFrom : lowestPosition(this.#reads)
     return from === undefined ? 0 : Math.max(0, newest - from)
   }
 
   #delivered(requests: readonly OutgoingRequest[]): void {
-    for (const { records, bytes } of requests) {
+    for (const { records, bytes, counts, positions } of requests) {
       this.#records += records
       this.#bytes += bytes
+      this.#backlog.delivered(counts, positions)
     }
     // The first success after an outage is what ends it.
     if (this.#state.kind === 'waiting') this.#enter({ kind: 'running', since: this.#around.clock.now() })

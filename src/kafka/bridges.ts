@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type CommitPath, Family } from '../commit/index.js'
-import type { Groups } from '../groups/index.js'
-import type { Shard, StreamId } from '../log/index.js'
+import type { Group, Groups } from '../groups/index.js'
+import { isSnapshot, type Shard, type StartPosition, type StreamId } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import {
   Bridge,
@@ -9,10 +9,14 @@ import {
   type BridgeState,
   type BridgeStatistics,
   type BridgeSurroundings,
+  convertingOf,
   sourceNameOf,
   targetOf,
 } from './bridge.js'
+import { type StoredConverter, storedConverter } from './converter-module.js'
 import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, topicOf } from './options.js'
+import { checkSchema } from './schema.js'
+import type { Snapshots } from './snapshot.js'
 
 /** Each bridge holds a producer and its connections. */
 export const bridgesMax = 64
@@ -27,6 +31,8 @@ export interface BridgesOptions extends BridgeSurroundings {
    * images. Throws NOT_FOUND.
    */
   readonly resolveSource: (source: string) => Promise<StreamId>
+  /** Reads tables for bridges that begin with a snapshot; undefined: there are none. */
+  readonly snapshots?: Snapshots
 }
 
 /** What is shown of a bridge. */
@@ -37,9 +43,13 @@ export interface BridgeView {
   readonly group: string
   readonly options: BridgeOptions
   readonly createdAt: number
+  /** SHA-256 of the bundle of its converter. */
+  readonly converter: { readonly hash: string } | undefined
   /** Partitions of the topic, once it was reached. */
   readonly partitions: number | undefined
   readonly state: BridgeState
+  /** Of one that began with a snapshot: whether it is still on its way. */
+  readonly snapshot: 'running' | 'done' | undefined
   readonly statistics: BridgeStatistics
 }
 
@@ -61,6 +71,8 @@ function recordOf(value: Buffer): BridgeRecord {
 
 /** The group that holds a bridge's position. */
 export const bridgeGroupName = (bridge: string): string => `bridge:${bridge}`
+/** Reads the items of its snapshot. No bridge has a colon in its name. */
+const snapshotGroupName = (bridge: string): string => `bridge:${bridge}:snapshot`
 
 /** All bridges of the daemon: remembered in the store, started at its opening, stopped at its close. */
 export class Bridges {
@@ -84,6 +96,20 @@ export class Bridges {
   /** Starts every bridge that is not paused. Returns at once. */
   start(): void {
     for (const bridge of this.#bridges.values()) bridge.start()
+    this.#closeOrphans().catch((error: unknown) =>
+      this.#options.logger.warn(
+        { error: String(error) },
+        'Streams of snapshots that nobody needs could not be closed.',
+      ),
+    )
+  }
+
+  /** Closes what no bridge reads: its making was cut off, or its end. */
+  async #closeOrphans(): Promise<void> {
+    const { log } = this.#options
+    const used = new Set([...this.#bridges.values()].map(({ record }) => record.snapshot?.stream))
+    for (const stream of log.streams())
+      if (isSnapshot(stream) && stream.closedAt === undefined && !used.has(stream.id)) await log.closeStream(stream.id)
   }
 
   /** Stops all of them; what is in flight is finished first. */
@@ -92,32 +118,50 @@ export class Bridges {
     await Promise.all([...this.#bridges.values()].map((bridge) => bridge.close()))
   }
 
+  get count(): number {
+    return this.#bridges.size
+  }
+
+  /** What is known without a look into the store. */
   list(): readonly BridgeView[] {
-    return [...this.#bridges.values()].map((bridge) => this.#view(bridge))
+    return [...this.#bridges.values()].map((bridge) => this.#view(bridge, bridge.statistics))
+  }
+
+  /** The same with the age of what is not read. */
+  measured(): Promise<readonly BridgeView[]> {
+    return Promise.all([...this.#bridges.values()].map(async (bridge) => this.#view(bridge, await bridge.measured())))
   }
 
   /** Throws NOT_FOUND. */
-  show(name: string): BridgeView {
-    return this.#view(this.#bridge(name))
+  async show(name: string): Promise<BridgeView> {
+    const bridge = this.#bridge(name)
+    return this.#view(bridge, await bridge.measured())
   }
 
   /** Throws BAD_REQUEST, ALREADY_EXISTS, NOT_FOUND (the source, the cluster), IMAGES_NOT_KEPT, TOO_BUSY. A broker that is away is no error: the bridge waits. */
-  async create(request: BridgeRequest): Promise<BridgeView> {
+  async create({
+    converter: bundle,
+    ...request
+  }: BridgeRequest & { readonly converter?: unknown }): Promise<BridgeView> {
     const options = checkBridgeRequest(request)
+    const converter = this.#stored(bundle)
     const { name } = options
     if (this.#bridges.has(name)) throw new MillraceError('ALREADY_EXISTS', `A bridge named ${name} exists.`)
     if (this.#bridges.size >= bridgesMax)
       throw new MillraceError('TOO_BUSY', `There are ${bridgesMax} bridges already.`)
     return this.#exclusively(name, async () => {
-      const { groups, log, clock, resolveSource, openCluster, logger } = this.#options
+      const { log, clock, resolveSource, openCluster, logger } = this.#options
       // Connects to nothing: a cluster that is not configured is found now, one that is away is waited for.
       openCluster(targetOf(options, logger))
       const streamId = await resolveSource(options.source)
       const stream = log.stream(streamId)
       if (!stream) throw new MillraceError('NOT_FOUND', `There is no source ${options.source}.`)
       topicOf(options, sourceNameOf(stream))
-      if (stream.kind === 'table') checkImages(options, log.shards(streamId))
+      // What comes behind a snapshot is logged from now on.
+      const asked = options.snapshot ? { ...options, start: 'newest' as const } : options
+      if (stream.kind === 'table') checkImages(asked, log.shards(streamId))
       else checkPlain(options)
+      await this.#tryOut({ options, converter })
       const record: BridgeRecord = {
         options,
         createdAt: clock.now(),
@@ -125,24 +169,60 @@ export class Bridges {
         settledPartitions: undefined,
         instance: randomUUID(),
         begun: false,
+        ...(converter === undefined ? {} : { converter }),
       }
-      const group = await groups.create(bridgeGroupName(name), streamId, options.start, {
-        kind: 'bridge',
-        rows: [{ key: bridgeKey(name), value: bridgeValue(record) }],
-      })
-      const bridge = this.#make(record, group)
+      const { snapshot } = options
+      const bridge = await (snapshot ? this.#createWithSnapshot(record, streamId) : this.#createAt(record, streamId))
       this.#bridges.set(name, bridge)
       if (!this.#closed) bridge.start()
-      return this.#view(bridge)
+      return this.show(name)
     })
+  }
+
+  async #createAt(record: BridgeRecord, stream: StreamId): Promise<Bridge> {
+    const { name, start } = record.options
+    const group = await this.#options.groups.create(bridgeGroupName(name), stream, start, {
+      kind: 'bridge',
+      rows: [{ key: bridgeKey(name), value: bridgeValue(record) }],
+    })
+    return this.#make(record, group)
+  }
+
+  /** Changes are followed from now on: the snapshot brings those up to its own moments along. */
+  async #createWithSnapshot(record: BridgeRecord, stream: StreamId): Promise<Bridge> {
+    const { groups, snapshots } = this.#options
+    const { name } = record.options
+    if (!snapshots) throw new MillraceError('UNSUPPORTED', 'Nobody reads tables for snapshots here.')
+    const items = await snapshots.createStream(name)
+    const begun = { ...record, snapshot: { stream: items, isDone: false } }
+    const [group] = await groups.createAll(
+      [
+        { name: bridgeGroupName(name), stream, start: 'newest' },
+        { name: snapshotGroupName(name), stream: items, start: 'oldest' },
+      ],
+      { kind: 'bridge', rows: [{ key: bridgeKey(name), value: bridgeValue(begun) }] },
+    )
+    return this.#make(begun, group as Group)
   }
 
   /** Stops the bridge and forgets it with its position. The topic stays as it is. */
   async delete(name: string): Promise<void> {
     await this.#exclusively(name, async () => {
+      const { groups, log, snapshots } = this.#options
       const bridge = this.#bridge(name)
       await bridge.close()
-      await this.#options.groups.delete(bridgeGroupName(name), [{ key: bridgeKey(name), value: undefined }])
+      const { snapshot } = bridge.record
+      const row = { key: bridgeKey(name), value: undefined }
+      if (!bridge.isInSnapshot || !snapshot || !snapshots) await groups.delete(bridgeGroupName(name), [row])
+      else {
+        await groups.replace({
+          gone: [bridgeGroupName(name), snapshotGroupName(name)],
+          renamed: new Map(),
+          kind: 'bridge',
+          rows: [row, snapshots.gone(snapshot.stream)],
+        })
+        if (log.stream(snapshot.stream)?.closedAt === undefined) await log.closeStream(snapshot.stream)
+      }
       this.#bridges.delete(name)
     })
   }
@@ -162,17 +242,84 @@ export class Bridges {
     })
   }
 
+  /**
+   * Gives a bridge another converter or another schema for what is sent from now on; null takes it away, undefined leaves it as
+   * it is. A bridge that has failed is started again. Throws NOT_FOUND, BAD_REQUEST, TOO_LARGE, MODULE_INVALID.
+   */
+  async convert(
+    name: string,
+    change: { readonly converter?: unknown; readonly schema?: unknown },
+  ): Promise<BridgeView> {
+    return this.#exclusively(name, async () => {
+      const bridge = this.#bridge(name)
+      const { options, converter: before } = bridge.record
+      const converter = change.converter === undefined ? before : this.#stored(change.converter)
+      const schema = change.schema === undefined ? options.schema : change.schema && checkSchema(change.schema)
+      const changed = { options: { ...options, schema: schema || undefined }, converter }
+      await this.#tryOut(changed)
+      await bridge.convert(changed)
+      return this.show(name)
+    })
+  }
+
+  #stored(bundle: unknown): StoredConverter | undefined {
+    return storedConverter(bundle, this.#options.converters?.bundleBytesMax ?? 0)
+  }
+
+  /** A module that cannot be loaded is refused to who gives it. */
+  async #tryOut(record: Pick<BridgeRecord, 'options' | 'converter'>): Promise<void> {
+    const converting = convertingOf(record, this.#options)
+    if (!converting) return
+    try {
+      await converting.load()
+    } finally {
+      converting.close()
+    }
+  }
+
+  /**
+   * Goes on somewhere else. What lies between is passed over, or delivered once more. Throws NOT_FOUND, BAD_REQUEST (a
+   * number that was not given yet), CONFLICT.
+   */
+  async seek(name: string, to: StartPosition): Promise<BridgeView> {
+    return this.#exclusively(name, async () => {
+      await this.#bridge(name).seek((record) =>
+        this.#options.groups.move(bridgeGroupName(name), to, [{ key: bridgeKey(name), value: bridgeValue(record) }]),
+      )
+      return this.show(name)
+    })
+  }
+
   #bridge(name: string): Bridge {
     const bridge = this.#bridges.get(name)
     if (!bridge) throw new MillraceError('NOT_FOUND', `There is no bridge named ${name}.`)
     return bridge
   }
 
-  #make(record: BridgeRecord, group: ConstructorParameters<typeof Bridge>[1]): Bridge {
+  #make(record: BridgeRecord, group: Group): Bridge {
     const key = bridgeKey(record.options.name)
-    return new Bridge(record, group, this.#options, async (changed) => {
+    const save = async (changed: BridgeRecord): Promise<void> => {
       await this.#options.commit.submit({ rows: [{ key, value: bridgeValue(changed) }], essential: true })
-    })
+    }
+    return new Bridge(record, group, this.#options, save, this.#snapshotOf(record, group))
+  }
+
+  #snapshotOf({ options: { name, source }, snapshot }: BridgeRecord, changes: Group) {
+    const { groups, snapshots } = this.#options
+    if (!snapshot || snapshot.isDone || !snapshots) return undefined
+    const group = groups.group(snapshotGroupName(name))
+    if (!group)
+      throw new MillraceError('STORE_CORRUPT', `The snapshot of the bridge ${name} is stored without its group.`)
+    const { stream } = snapshot
+    return {
+      group,
+      feeder: () => snapshots.feeder({ table: source.slice('table:'.length), stream, group, changes }),
+      finish: (done: BridgeRecord) =>
+        groups.delete(snapshotGroupName(name), [
+          { key: bridgeKey(name), value: bridgeValue(done) },
+          snapshots.gone(stream),
+        ]),
+    }
   }
 
   async #exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -186,8 +333,8 @@ export class Bridges {
     }
   }
 
-  #view(bridge: Bridge): BridgeView {
-    const { options, createdAt, settledPartitions } = bridge.record
+  #view(bridge: Bridge, statistics: BridgeStatistics): BridgeView {
+    const { options, createdAt, settledPartitions, converter } = bridge.record
     return {
       name: bridge.name,
       source: options.source,
@@ -195,9 +342,11 @@ export class Bridges {
       group: bridgeGroupName(bridge.name),
       options,
       createdAt,
+      converter: converter && { hash: converter.hash },
       partitions: settledPartitions,
       state: bridge.state,
-      statistics: bridge.statistics,
+      snapshot: bridge.record.snapshot && (bridge.isInSnapshot ? 'running' : 'done'),
+      statistics,
     }
   }
 }

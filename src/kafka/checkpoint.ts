@@ -109,7 +109,7 @@ export class Checkpoint {
     if (isBegun())
       throw refused(
         `The checkpoint of the bridge ${bridge} in ${checkpointTopicOf(topic)} is gone: nobody knows what ${topic} has.`,
-        'Delete the bridge and create it again; it delivers from where it is told to start.',
+        `Say where to go on: \`millrace bridges seek ${bridge} --to oldest\` (or newest, or a time).`,
       )
     this.#isNew = true
     for (const position of start()) this.#positions.set(position.shard, position)

@@ -11,6 +11,7 @@ import {
 } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { canonicalKey } from './canonical-key.js'
+import { eventHeaders, eventSource } from './cloud-events.js'
 import { plainImage } from './images.js'
 import { partitionOf } from './murmur2.js'
 import type { ImageStyle, MessageFormat } from './options.js'
@@ -48,6 +49,12 @@ export interface EncoderOptions {
   readonly format: MessageFormat
   readonly images: ImageStyle
   readonly tombstones: boolean
+  /** Headers that every message has. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** `$id` of the schema of the values. */
+  readonly schemaId?: string | undefined
+  /** The stream is a table's snapshot on its way. */
+  readonly isSnapshot?: boolean
   readonly origin: Origin
   readonly decodeChange: DecodeChange
   /** Knows the shapes of the stream's rows by now. */
@@ -60,7 +67,7 @@ export interface EncoderOptions {
  */
 export type Encode = (record: LogRecord, shard: Shard, partitions: number) => KafkaMessage[]
 
-type Op = 'c' | 'u' | 'd'
+type Op = 'c' | 'u' | 'd' | 'r'
 
 const ops: Readonly<Record<RecordKind, Op>> = {
   [RecordKind.append]: 'c',
@@ -68,8 +75,8 @@ const ops: Readonly<Record<RecordKind, Op>> = {
   [RecordKind.modify]: 'u',
   [RecordKind.remove]: 'd',
 }
-const eventNames = { c: 'INSERT', u: 'MODIFY', d: 'REMOVE' } as const
-const eventTypes = { c: 'insert', u: 'modify', d: 'remove' } as const
+const eventNames = { c: 'INSERT', u: 'MODIFY', d: 'REMOVE', r: 'INSERT' } as const
+const eventTypes = { c: 'insert', u: 'modify', d: 'remove', r: 'read' } as const
 
 /** What a message says, before it is put into a format. */
 interface Content {
@@ -87,15 +94,16 @@ interface Content {
 }
 
 type Format = (content: Content) => Buffer | null
+/** Headers that a format has of its own, for messages with a value. */
+type FormatHeaders = (content: Content) => Readonly<Record<string, string>>
 
 export function createEncoder(options: EncoderOptions): Encode {
-  const { stream, tombstones, origin } = options
-  const read = stream.kind === 'table' ? tableReader(options) : plainReader(options)
+  const { tombstones, origin, headers } = options
+  const read = isOfTable(options) ? tableReader(options) : plainReader(options)
   const format = formats[options.format](options)
-  const contentType =
-    options.format === 'cloudevents' ? { 'content-type': 'application/cloudevents+json; charset=UTF-8' } : undefined
+  const formatHeaders = headersOf(options)
   return (record, shard, partitions) => {
-    const op = ops[record.kind]
+    const op = record.flags & RecordFlag.snapshot ? 'r' : ops[record.kind]
     const eventId = origin.eventId(record.sequence)
     const content = read(record, shard, op, eventId)
     const value = format(content)
@@ -105,16 +113,50 @@ export function createEncoder(options: EncoderOptions): Encode {
       partition: partitionOf(content.key, partitions),
       timestamp: record.commitTime,
       headers: {
+        ...headers,
         'millrace-shard': String(shard.id),
         'millrace-sequence': String(record.sequence),
         'millrace-event-id': eventId,
         'millrace-op': op,
-        ...contentType,
       },
     }
-    return op === 'd' && tombstones && value !== null ? [message, { ...message, value: null }] : [message]
+    const tombstone = { ...message, value: null }
+    if (value === null) return [tombstone]
+    const sent = formatHeaders ? { ...message, headers: { ...message.headers, ...formatHeaders(content) } } : message
+    return op === 'd' && tombstones ? [sent, tombstone] : [sent]
   }
 }
+
+const isOfTable = ({ stream, isSnapshot }: EncoderOptions): boolean => stream.kind === 'table' || isSnapshot === true
+
+/** A tombstone has none of them: it is no event of its own. */
+function headersOf(options: EncoderOptions): FormatHeaders | undefined {
+  const { format, schemaId, origin, sourceName } = options
+  if (format === 'cloudevents') {
+    const contentType = { 'content-type': 'application/cloudevents+json; charset=UTF-8' }
+    return () => contentType
+  }
+  if (format === 'cloudevents-binary') {
+    const source = eventSource(origin, isOfTable(options), sourceName)
+    return ({ record, op, eventId, key, bytes }) =>
+      eventHeaders({
+        id: eventId,
+        source,
+        type: eventType(options, op),
+        time: record.commitTime,
+        sequence: record.sequence,
+        subject: isOfTable(options) ? key.toString('utf8') : undefined,
+        schema: schemaId,
+        isJson: bytes === undefined,
+      })
+  }
+  if (schemaId === undefined) return undefined
+  const schema = { 'millrace-schema': schemaId }
+  return () => schema
+}
+
+const eventType = (options: EncoderOptions, op: Op): string =>
+  isOfTable(options) ? `millrace.table.${eventTypes[op]}` : 'millrace.stream.append'
 
 /** Readers of JSON take no deeper values everywhere. */
 const valueDepthMax = 500
@@ -152,11 +194,14 @@ function tableReader({ decodeChange, images, format, sourceName }: EncoderOption
 function plainReader({ format, bodies }: EncoderOptions): Read {
   // The bare format takes bytes and JSON as they are, whatever they are.
   const asIs = format === 'image'
+  // Bytes have a content type of their own then.
+  const asBytes = format === 'cloudevents-binary'
   return (record, shard, op, eventId) => {
     const base = { record, shard, op, eventId, key: record.key, before: undefined }
     const isEncoded = record.codec === Codec.row || record.codec === Codec.msgpack
     const after = isEncoded ? decodedJson(record, bodies()) : record.body
     if (after && (isEncoded || asIs || (record.codec === Codec.json && isJson(after)))) return { ...base, after }
+    if (asBytes) return { ...base, after: record.body, bytes: record.body }
     return { ...base, after: Buffer.from(`"${record.body.toString('base64')}"`), bytes: record.body }
   }
 }
@@ -183,8 +228,10 @@ const json = (parts: readonly (string | Buffer)[]): Buffer =>
 
 const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Format>> = {
   /** As Debezium writes it: `before`, `after`, `source`, `op`, `ts_ms`. */
-  envelope: ({ origin, stream, sourceName }) => {
-    const noun = stream.kind === 'table' ? 'table' : 'stream'
+  envelope: (options) => {
+    const { origin, sourceName, isSnapshot } = options
+    const noun = isOfTable(options) ? 'table' : 'stream'
+    const snapshot = isSnapshot ? ',"snapshot":true' : ''
     const source = `,"source":{"version":"${origin.version}","connector":"millrace","region":${JSON.stringify(origin.region)}`
     const from = `"${noun}":${JSON.stringify(sourceName)}`
     return ({ record, shard, op, eventId, before, after, bytes }) =>
@@ -194,7 +241,7 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
         ',"after":',
         after ?? 'null',
         `${source},"epoch":${origin.epochOf(record.sequence)},${from},"shard":${shard.id},"sequence":${record.sequence},"eventId":"${eventId}","ts_ms":${record.time}` +
-          `${bytes ? ',"encoding":"base64"' : ''}${record.flags & RecordFlag.service ? ',"service":true' : ''}},"op":"${op}","ts_ms":${record.commitTime}}`,
+          `${snapshot}${bytes ? ',"encoding":"base64"' : ''}${record.flags & RecordFlag.service ? ',"service":true' : ''}},"op":"${op}","ts_ms":${record.commitTime}}`,
       ])
   },
 
@@ -202,7 +249,7 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
   image: () => (content) => content.after ?? null,
 
   /** As DynamoDB Streams hands it to a Lambda function. */
-  'dynamodb-streams': ({ origin }) => {
+  'dynamodb-streams': ({ origin, isSnapshot }) => {
     const region = JSON.stringify(origin.region)
     return ({ record, shard, op, eventId, before, after, change }) => {
       const service =
@@ -216,24 +263,22 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
         ...(after ? [',"NewImage":', after] : []),
         ...(before ? [',"OldImage":', before] : []),
         `,"SequenceNumber":"1${String(record.sequence).padStart(20, '0')}"` +
-          `${change?.sizeBytes === undefined ? '' : `,"SizeBytes":${change.sizeBytes}`},"StreamViewType":"${viewType(shard)}"}}`,
+          `${change?.sizeBytes === undefined ? '' : `,"SizeBytes":${change.sizeBytes}`},"StreamViewType":"${isSnapshot ? 'NEW_AND_OLD_IMAGES' : viewType(shard)}"}}`,
       ])
     }
   },
 
   /** CloudEvents 1.0, structured mode. */
-  cloudevents: ({ origin, stream, sourceName }) => {
-    const place = stream.kind === 'table' ? 'tables' : 'streams'
-    const source = JSON.stringify(
-      `/millrace/${encodeURIComponent(origin.region)}/${place}/${encodeURIComponent(sourceName)}`,
-    )
+  cloudevents: (options) => {
+    const source = JSON.stringify(eventSource(options.origin, isOfTable(options), options.sourceName))
+    const schema = options.schemaId === undefined ? '' : `"dataschema":${JSON.stringify(options.schemaId)},`
     return ({ record, op, eventId, key, before, after, bytes }) => {
-      const type = stream.kind === 'table' ? `millrace.table.${eventTypes[op]}` : 'millrace.stream.append'
+      const type = eventType(options, op)
       const head =
         `{"specversion":"1.0","id":"${eventId}","source":${source},"type":"${type}","time":"${new Date(record.commitTime).toISOString()}",` +
-        `"sequence":"${String(record.sequence).padStart(16, '0')}",`
+        `"sequence":"${String(record.sequence).padStart(16, '0')}",${schema}`
       if (bytes) return json([`${head}"data_base64":`, after ?? 'null', '}'])
-      if (stream.kind === 'plain')
+      if (!isOfTable(options))
         return json([`${head}"datacontenttype":"application/json","data":`, after ?? 'null', '}'])
       const subject = JSON.stringify(key.toString('utf8'))
       return json([
@@ -244,6 +289,12 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
         '}}',
       ])
     }
+  },
+
+  /** CloudEvents 1.0, binary mode: what is in `data` alone, and the attributes in the headers. */
+  'cloudevents-binary': (options) => {
+    if (!isOfTable(options)) return ({ after }) => after ?? Buffer.from('null')
+    return ({ before, after }) => json(['{"before":', before ?? 'null', ',"after":', after ?? 'null', '}'])
   },
 }
 

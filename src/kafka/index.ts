@@ -1,4 +1,4 @@
-export type { BridgeState, BridgeStatistics, BridgeSurroundings } from './bridge.js'
+export type { BridgeState, BridgeStatistics, BridgeSurroundings, ConverterRooms } from './bridge.js'
 export { Bridges, type BridgesOptions, type BridgeView, bridgeGroupName, bridgesMax } from './bridges.js'
 export { canonicalKey } from './canonical-key.js'
 export { type ClusterSettings, Clusters, openWith } from './clusters.js'

@@ -251,11 +251,14 @@ class KafkajsAdmin implements KafkaAdmin {
     this.#admin = admin
   }
 
-  async describeTopic(topic: string): ReturnType<KafkaAdmin['describeTopic']> {
+  async describeTopic(topic: string, settings: readonly string[] = []): ReturnType<KafkaAdmin['describeTopic']> {
     try {
       const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })
       const partitions = topics[0]?.partitions.length ?? 0
-      return partitions === 0 ? undefined : { partitions, messageBytesMax: await this.#messageBytesMax(topic) }
+      if (partitions === 0) return undefined
+      const config = await this.#config(topic, ['max.message.bytes', ...settings])
+      const bytes = Number(config['max.message.bytes'])
+      return { partitions, messageBytesMax: Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined, config }
     } catch (error) {
       const failed = kafkaError(error, `looking at the topic ${topic}`)
       if (failed.details.kafka === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined
@@ -263,18 +266,17 @@ class KafkajsAdmin implements KafkaAdmin {
     }
   }
 
-  async #messageBytesMax(topic: string): Promise<number | undefined> {
+  async #config(topic: string, configNames: string[]): Promise<Record<string, string>> {
     try {
-      const configNames = ['max.message.bytes']
       const { resources } = await this.#admin.describeConfigs({
         includeSynonyms: false,
         resources: [{ type: kafkajs().ConfigResourceTypes.TOPIC, name: topic, configNames }],
       })
-      const value = Number(resources[0]?.configEntries[0]?.configValue)
-      return Number.isSafeInteger(value) && value > 0 ? value : undefined
+      const entries = resources[0]?.configEntries ?? []
+      return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue ?? '']))
     } catch (error) {
       // Reading a topic's configuration is a right of its own; without it Kafka's default is assumed.
-      if (kafkaError(error, 'reading the configuration').code === 'KAFKA_REFUSED') return undefined
+      if (kafkaError(error, 'reading the configuration').code === 'KAFKA_REFUSED') return {}
       throw error
     }
   }

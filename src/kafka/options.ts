@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { MillraceError } from '../runtime/index.js'
+import { checkSchema, type ValueSchema } from './schema.js'
 import { kafkaDrivers } from './types.js'
 
 /** What a message's value is. */
-export const messageFormats = ['envelope', 'image', 'dynamodb-streams', 'cloudevents'] as const
+export const messageFormats = ['envelope', 'image', 'dynamodb-streams', 'cloudevents', 'cloudevents-binary'] as const
 export type MessageFormat = (typeof messageFormats)[number]
 
 /** How items are written inside a value: with DynamoDB's types, or as plain JSON. */
@@ -13,6 +14,9 @@ export type ImageStyle = (typeof imageStyles)[number]
 /** How often a message may come: see docs/kafka.md. */
 export const guarantees = ['exactly-once', 'at-least-once'] as const
 export type Guarantee = (typeof guarantees)[number]
+
+/** Headers that a bridge may put on every message. */
+const headersMax = 32
 
 /** Partitions of a topic that the bridge creates and nobody has given a number for. */
 export const newTopicPartitions = 8
@@ -57,6 +61,15 @@ const bridgeOptions = z.strictObject({
   compression: z.enum(['none', 'gzip']).default('none'),
   clientId: z.string().min(1).max(249).optional(),
   start: z.enum(['oldest', 'newest']).default('oldest'),
+  /** A table's items first, each as it is, and then its changes. */
+  snapshot: z.boolean().optional(),
+  /** Headers that every message has. */
+  headers: z
+    .record(z.string().regex(/^(?!millrace-|ce_|content-type$)[\w.-]{1,128}$/), z.string().max(1024))
+    .refine((headers) => Object.keys(headers).length <= headersMax, `has ${headersMax} headers at most`)
+    .optional(),
+  /** JSON Schema of the values; each message is held against it, and names its `$id`. */
+  schema: z.custom<ValueSchema>((value) => typeof value === 'object' && value !== null, 'is a JSON Schema').optional(),
 })
 
 /** What a user gives to create a bridge. */
@@ -84,6 +97,7 @@ export function checkBridgeRequest(request: unknown): BridgeOptions {
       'A bridge names either its brokers or a cluster of the configuration: give one of brokers and cluster.',
     )
   }
+  if (data.schema !== undefined) checkSchema(data.schema)
   if (data.format === 'image' && !data.tombstones) {
     throw new MillraceError(
       'BAD_REQUEST',
@@ -96,6 +110,8 @@ export function checkBridgeRequest(request: unknown): BridgeOptions {
       'A record of DynamoDB Streams is DynamoDB JSON: leave images at dynamodb, or choose another format.',
     )
   }
+  if (data.snapshot && !data.source.startsWith('table:'))
+    throw new MillraceError('BAD_REQUEST', 'A snapshot is of a table: the source must be table:NAME.')
   return data
 }
 

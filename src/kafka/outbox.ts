@@ -8,7 +8,7 @@ import {
   type Shard,
   type ShardId,
 } from '../log/index.js'
-import { type Clock, sleep } from '../runtime/index.js'
+import { type Clock, type MillraceError, sleep } from '../runtime/index.js'
 import type { Encode } from './encoder.js'
 import { Signal } from './signal.js'
 import type { KafkaMessage } from './types.js'
@@ -24,7 +24,7 @@ export const lingerMs = 5
  */
 export const requestBytesMax = 900_000
 /** What a message takes beside its key and value: four headers, lengths, timestamp. */
-const messageOverheadBytes = 200
+export const messageOverheadBytes = 200
 
 /** Records of one shard on their way; given up in order. */
 export interface OutgoingPage {
@@ -42,8 +42,12 @@ export interface OutgoingRequest {
   readonly records: number
   readonly bytes: number
   readonly positions: readonly Position[]
+  /** Its records by their shard. */
+  readonly counts: ReadonlyMap<ShardId, number>
   /** Commit time of its first record, milliseconds since 1970. */
   readonly oldestCommitTime: number | undefined
+  /** Why the record behind it cannot be sent. */
+  readonly failure?: MillraceError
 }
 
 /** Walks the records of a page; `record` is the one that is next. */
@@ -146,12 +150,15 @@ export class Outbox {
   #fill(): OutgoingRequest {
     const messages: KafkaMessage[] = []
     const positions = new Map<ShardId, Position>()
+    const counts = new Map<ShardId, number>()
     const oldestCommitTime = this.oldestCommitTime
     let records = 0
     let bytes = 0
     let full = false
     while (this.#pages.length > 0 && !full) {
       const walk = this.#pages[0] as PageWalk
+      const { id } = walk.source.shard
+      const before = records
       while (walk.record && records < requestRecordsMax) {
         const made = this.#tryEncode(walk.record, walk.source.shard, records === 0)
         const size =
@@ -169,12 +176,13 @@ export class Outbox {
         walk.advance()
       }
       full ||= walk.record !== undefined
-      positions.set(walk.source.shard.id, walk.position())
+      positions.set(id, walk.position())
+      counts.set(id, (counts.get(id) ?? 0) + records - before)
       if (walk.record) break
       this.#pages.shift()
       walk.source.release()
     }
-    return { messages, records, bytes, positions: [...positions.values()], oldestCommitTime }
+    return { messages, records, bytes, positions: [...positions.values()], counts, oldestCommitTime }
   }
 
   /** A record that cannot be sent must not hold back those before it: its error comes when it is the first. */

@@ -10,7 +10,7 @@ import type { ClusterOptions, KafkaAdmin, KafkaCluster, NewTopic, TopicDescripti
 /** A new topic is looked at so often, with pauses, until somebody leads each of its partitions. */
 const looksMax = 40
 const lookMs = 50
-const topicResource = 2
+const topicResource = 2 as const
 
 /**
  * A cluster behind @platformatic/kafka. The files named after it alone know that library; docs/kafka.md says what is used of it and why.
@@ -69,12 +69,15 @@ class PlatformaticAdmin implements KafkaAdmin {
     this.#connections = connections
   }
 
-  async describeTopic(topic: string): Promise<TopicDescription | undefined> {
+  async describeTopic(topic: string, settings: readonly string[] = []): Promise<TopicDescription | undefined> {
     try {
       this.#connections.forgetLayouts()
       const { leaders } = await this.#connections.layoutOf(topic)
       if (leaders.length === 0) return undefined
-      return { partitions: leaders.length, messageBytesMax: await this.#messageBytesMax(topic) }
+      const config = await this.#config(topic, ['max.message.bytes', ...settings])
+      const bytes = Number(config['max.message.bytes'])
+      const messageBytesMax = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined
+      return { partitions: leaders.length, messageBytesMax, config }
     } catch (error) {
       const failed = kafkaError(brokerError(error), `looking at the topic ${topic}`)
       if (failed.details.kafka === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined
@@ -82,26 +85,16 @@ class PlatformaticAdmin implements KafkaAdmin {
     }
   }
 
-  async #messageBytesMax(topic: string): Promise<number | undefined> {
+  async #config(topic: string, names: readonly string[]): Promise<Record<string, string>> {
     const { describeConfigsV4 } = await library()
-    const resource = {
-      resourceType: topicResource,
-      resourceName: topic,
-      configurationKeys: ['max.message.bytes'],
-    } as const
+    const resource = { resourceType: topicResource, resourceName: topic, configurationKeys: [...names] }
     try {
       const connection = await this.#connections.toAny()
-      const { results } = await describeConfigsV4.api.async(
-        connection,
-        [{ ...resource, configurationKeys: [...resource.configurationKeys] }],
-        false,
-        false,
-      )
-      const value = Number(results[0]?.configs[0]?.value)
-      return Number.isSafeInteger(value) && value > 0 ? value : undefined
+      const { results } = await describeConfigsV4.api.async(connection, [resource], false, false)
+      return Object.fromEntries((results[0]?.configs ?? []).map(({ name, value }) => [name, value ?? '']))
     } catch (error) {
       // Reading a topic's configuration is a right of its own; without it Kafka's default is assumed.
-      if (kafkaError(brokerError(error), 'reading the configuration').code === 'KAFKA_REFUSED') return undefined
+      if (kafkaError(brokerError(error), 'reading the configuration').code === 'KAFKA_REFUSED') return {}
       throw error
     }
   }

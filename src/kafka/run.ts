@@ -4,7 +4,8 @@ import type { Log, Sequence } from '../log/index.js'
 import { asMillraceError, type Clock, type MillraceError, type Timer } from '../runtime/index.js'
 import { Attempts, Stopped } from './attempts.js'
 import type { CheckpointOptions } from './checkpoint.js'
-import { type Delivery, Rewind } from './delivery.js'
+import type { Converting } from './converting.js'
+import { type Delivery, lookAtTopic, Rewind } from './delivery.js'
 import type { Encode } from './encoder.js'
 import { Outbox, type OutgoingRequest, requestBytesMax } from './outbox.js'
 import { PlainDelivery } from './plain-delivery.js'
@@ -13,6 +14,9 @@ import { Reading, type Standing } from './reading.js'
 import type { TopicWish } from './topic.js'
 import { TransactionalDelivery } from './transactional-delivery.js'
 import type { Compression, KafkaCluster, TopicDescription } from './types.js'
+
+/** Between two looks at the topic of a bridge that delivers: partitions may be added to it at any time. */
+export const topicLookMs = 60_000
 
 /** How long a stopping bridge waits for the answer to what is in flight. */
 export const stopMsMax = 5_000
@@ -27,6 +31,8 @@ export interface RunOptions {
   readonly topic: TopicWish
   readonly compression: Compression
   readonly encode: Encode
+  /** The last step of what is sent; undefined: none. */
+  readonly converting: Converting | undefined
   /** Exactly once, by transactions and a checkpoint; undefined is at least once. */
   readonly exactly: { readonly checkpoint: CheckpointOptions; readonly begun: () => Promise<void> } | undefined
   /** Makes the topic's number of partitions durable, before anything is sent there. */
@@ -34,6 +40,10 @@ export interface RunOptions {
   readonly onWaiting: (error: MillraceError, tryAgainInMs: number) => void
   readonly onRunning: () => void
   readonly onDelivered: (requests: readonly OutgoingRequest[]) => void
+  /** Positions are durable, or in the checkpoint. */
+  readonly onMoved: () => void
+  /** Where a session begins. */
+  readonly onStanding: (positions: readonly Position[]) => Promise<void>
 }
 
 export type RunEnd =
@@ -99,6 +109,12 @@ export class BridgeRun {
   stop(): void {
     this.#stop.abort()
     this.#outbox?.close()
+    this.#options.converting?.close()
+  }
+
+  /** What it stands on has failed: it ends with that. */
+  fail(error: unknown): void {
+    this.#fail(error)
   }
 
   /** Commit time of the oldest record that was read and not acknowledged, milliseconds since 1970. */
@@ -130,6 +146,7 @@ export class BridgeRun {
   async #session(): Promise<void> {
     const { log, group, encode, clock } = this.#options
     const standing = await this.#orStopped(this.#delivery.open())
+    await this.#options.onStanding(standing.positions())
     if (this.#stop.signal.aborted) throw new Stopped()
     const outbox = new Outbox(encode, (this.#topic as TopicDescription).partitions, clock)
     outbox.bytesMax = this.#requestBytes()
@@ -137,6 +154,7 @@ export class BridgeRun {
     const onFailure = (error: unknown) => this.#fail(error)
     this.#reading = new Reading({ log, stream: group.stream, standing, outbox, onFailure })
     this.#take(standing)
+    const watch = this.#watchTopic()
     try {
       await this.#deliverAll(outbox)
     } catch (error) {
@@ -146,6 +164,33 @@ export class BridgeRun {
       this.#reading = undefined
       this.#inFlight = undefined
       await this.#attempts.failed(error.failure)
+    } finally {
+      watch.cancel()
+    }
+  }
+
+  /** Keys would go to other partitions than before, in another order: whoever added some is told, and nothing is sent on. */
+  #watchTopic(): Pick<Timer, 'cancel'> {
+    const { clock, cluster, topic } = this.#options
+    const settledPartitions = this.#topic?.partitions
+    let isOver = false
+    let timer: Timer
+    const look = (): void => {
+      lookAtTopic(cluster, { ...topic, settledPartitions, createTopic: false })
+        .catch((error: unknown) => {
+          // A broker that does not answer is found out by what is sent.
+          if (!isOver && asMillraceError(error).code === 'KAFKA_REFUSED') this.#fail(error)
+        })
+        .finally(() => {
+          if (!isOver) timer = clock.setTimeout(look, topicLookMs)
+        })
+    }
+    timer = clock.setTimeout(look, topicLookMs)
+    return {
+      cancel: () => {
+        isOver = true
+        timer.cancel()
+      },
     }
   }
 
@@ -163,7 +208,7 @@ export class BridgeRun {
 
   async #deliverAll(outbox: Outbox): Promise<void> {
     const { lost } = this.#delivery
-    let next = outbox.next()
+    let next = this.#next(outbox)
     next.catch(() => {})
     for (;;) {
       const request = await Promise.race([next, lost])
@@ -171,9 +216,23 @@ export class BridgeRun {
       this.#inFlight ??= request
       const delivered = this.#delivery.deliver(request)
       // The next request is put together while this one is with the broker.
-      next = outbox.next()
+      if (!request.failure) next = this.#next(outbox)
       next.catch(() => {})
       await this.#orStopped(delivered)
+      if (request.failure) throw request.failure
+    }
+  }
+
+  async #next(outbox: Outbox): Promise<OutgoingRequest | undefined> {
+    const request = await outbox.next()
+    const { converting } = this.#options
+    if (!request || !converting) return request
+    try {
+      return await converting.convert(request, (this.#topic as TopicDescription).partitions)
+    } catch (error) {
+      // A stop does not wait for user code.
+      if (this.#stop.signal.aborted) return undefined
+      throw error
     }
   }
 
@@ -229,6 +288,7 @@ export class BridgeRun {
   }
 
   #moved(): void {
+    this.#options.onMoved()
     if (this.#stop.signal.aborted) return
     this.#reading?.open()
     this.#endOfSource()

@@ -7,7 +7,10 @@ export interface TopicWish {
   /** How many partitions it must have; undefined takes what is there. */
   readonly partitions?: number | undefined
   readonly replicationFactor?: number | undefined
+  /** What it is created with. */
   readonly topicConfig: Readonly<Record<string, string>>
+  /** Settings of these that one which is there must have; by default all. */
+  readonly checked?: readonly string[]
   readonly createTopic: boolean
   /**
    * Partitions that the bridge has already sent to. From then on the topic must stay as it is: with another number the
@@ -23,7 +26,8 @@ const refused = (message: string, remedy: string, topic: string): MillraceError 
 export async function prepareTopic(admin: KafkaAdmin, wish: TopicWish): Promise<TopicDescription> {
   const { topic, settledPartitions } = wish
   const wanted = settledPartitions ?? wish.partitions
-  let found = await admin.describeTopic(topic)
+  const checked = wish.checked ?? Object.keys(wish.topicConfig)
+  let found = await admin.describeTopic(topic, checked)
   if (!found) {
     if (settledPartitions !== undefined) {
       throw refused(
@@ -41,7 +45,7 @@ export async function prepareTopic(admin: KafkaAdmin, wish: TopicWish): Promise<
       )
     }
     await admin.createTopic(topic, { partitions, replicationFactor: wish.replicationFactor, config: wish.topicConfig })
-    found = await admin.describeTopic(topic)
+    found = await admin.describeTopic(topic, checked)
     if (!found)
       throw new MillraceError('KAFKA_UNAVAILABLE', `The topic ${topic} was created and is not there yet.`, {
         details: { topic },
@@ -54,5 +58,34 @@ export async function prepareTopic(admin: KafkaAdmin, wish: TopicWish): Promise<
       topic,
     )
   }
+  checkConfig(found, wish, checked)
   return found
 }
+
+/** A topic that loses what it must keep, or keeps what it should forget, is found out before anything is sent there. */
+function checkConfig(
+  { config }: TopicDescription,
+  { topic, topicConfig }: TopicWish,
+  checked: readonly string[],
+): void {
+  const faults = checked.filter((name) => {
+    const found = config?.[name]
+    // What the broker does not let us read is not looked at.
+    return found !== undefined && normal(found) !== normal(topicConfig[name] ?? '')
+  })
+  if (faults.length === 0) return
+  const wanted = faults.map((name) => `${name}=${topicConfig[name]} (it has ${config?.[name] || 'none'})`)
+  throw refused(
+    `The topic ${topic} is not configured as the bridge needs it: ${wanted.join(', ')}.`,
+    `Change it with \`kafka-configs --alter --topic ${topic} --add-config ...\` and resume the bridge, or create the bridge without that setting.`,
+    topic,
+  )
+}
+
+/** Lists such as that of cleanup policies have no order. */
+const normal = (value: string): string =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .sort()
+    .join(',')

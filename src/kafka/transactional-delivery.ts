@@ -212,6 +212,8 @@ export class TransactionalDelivery implements Delivery {
       partitions: 1,
       replicationFactor: topic.replicationFactor,
       topicConfig: checkpointTopicConfig,
+      // Of another policy it would forget where the bridge stands.
+      checked: ['cleanup.policy'],
       createTopic: topic.createTopic,
       settledPartitions: options.isBegun() ? 1 : undefined,
     })

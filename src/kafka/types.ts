@@ -18,6 +18,8 @@ export interface TopicDescription {
   readonly partitions: number
   /** `max.message.bytes` of the topic; undefined when the broker does not let us read it. */
   readonly messageBytesMax: number | undefined
+  /** Those of the settings that were asked for which the broker lets us read. */
+  readonly config: Readonly<Record<string, string>>
 }
 
 export interface NewTopic {
@@ -70,7 +72,7 @@ export interface CommittedMessage {
 
 export interface KafkaAdmin {
   /** Undefined when the topic does not exist. */
-  describeTopic(topic: string): Promise<TopicDescription | undefined>
+  describeTopic(topic: string, settings?: readonly string[]): Promise<TopicDescription | undefined>
   /** Resolves also when somebody else has made the topic meanwhile. */
   createTopic(topic: string, options: NewTopic): Promise<void>
   close(): Promise<void>

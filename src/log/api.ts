@@ -85,6 +85,13 @@ export interface Log {
    * Throws TRIMMED below the low watermark.
    */
   read(shard: ShardId, from: Sequence, options: { bytesMax: number }): Promise<LogPage>
+  /**
+   * How many durable records a shard has had since it was made. Undefined where it began before they were counted. Throws
+   * NOT_FOUND.
+   */
+  recordsIn(shard: ShardId): number | undefined
+  /** How many of them lie before a sequence number. It reads at most what lies between two marks. */
+  recordsBefore(shard: ShardId, sequence: Sequence): Promise<number | undefined>
   /** The sequence number behind the newest durable record of the daemon: where "newest" starts. */
   nextSequence(): Sequence
   /**

@@ -5,6 +5,12 @@ import { chunkKey, sequenceMax } from './keys.js'
 import { type IndexRow, MarkReader } from './marks.js'
 import type { Sequence, ShardId, ShardRecords } from './types.js'
 
+/** The records of a chunk have numbers without a gap. */
+const recordsOfChunk = (chunk: Buffer): number => {
+  const { first, last } = readChunkHeader(chunk)
+  return last - first + 1
+}
+
 const pageChunksMax = 4096
 /** Shards of which the place where the newest read ended is remembered. */
 const placesMax = 256
@@ -84,10 +90,14 @@ export class ChunkReader {
       lte: chunkKey(row.segment, id, sequenceMax),
     }
     let bytes = row.mark?.bytes ?? 0
+    let count = row.mark?.records
     let newest: Buffer | undefined
     if (row.mark) {
       for await (const { values } of this.#storage.scan({ ...bounds, bytesMax: 1 << 20 })) {
-        for (const value of values) bytes += value.length
+        for (const value of values) {
+          bytes += value.length
+          if (count !== undefined) count += recordsOfChunk(value)
+        }
         newest = values[values.length - 1]
       }
     } else {
@@ -98,7 +108,25 @@ export class ChunkReader {
     if (!chunkIsWhole(newest))
       throw this.#damaged(id, row.first, row.first, 'the newest chunk does not match its checksum')
     const { last, commitTime } = readChunkHeader(newest)
-    return { last, bytes, time: commitTime }
+    return { last, bytes, time: commitTime, ...(count === undefined ? {} : { count }) }
+  }
+
+  /** How many records of a shard lie before a sequence number; undefined where they were not counted. */
+  async recordsBefore({ id, indexFrom }: ReadableShard, sequence: Sequence): Promise<number | undefined> {
+    const row = await this.#marks.newest(id, indexFrom, sequence)
+    let count = row?.mark?.records
+    if (!row || count === undefined) return undefined
+    const bounds = { gte: chunkKey(row.segment, id, row.first), lte: chunkKey(row.segment, id, sequenceMax) }
+    for await (const { values } of this.#storage.scan({ ...bounds, bytesMax: 1 << 20 })) {
+      for (const chunk of values) {
+        const { first, last } = readChunkHeader(chunk)
+        if (first >= sequence) return count
+        count += Math.min(last + 1, sequence) - first
+        // The next mark may lie in this segment too: what is behind the number needs no look.
+        if (last >= sequence) return count
+      }
+    }
+    return count
   }
 
   #remember(shard: ShardId, place: Place): void {

@@ -9,6 +9,8 @@ export const markMs = 10 * 60 * 1000
 export class ShardExtent {
   /** Bytes of all chunks that were ever packed into it. */
   bytes: number
+  /** Records of them; undefined where the shard began before they were counted. */
+  records: number | undefined
   /** Commit time of its newest chunk; of its making while it has none. */
   time: number
   #markDue = true
@@ -16,8 +18,9 @@ export class ShardExtent {
   #markedTime = 0
   #chunks = 0
 
-  constructor(bytes: number, time: number) {
+  constructor(bytes: number, records: number | undefined, time: number) {
     this.bytes = bytes
+    this.records = records
     this.time = time
   }
 
@@ -38,8 +41,9 @@ export class ShardExtent {
     this.#chunks = 0
   }
 
-  add(bytes: number, time: number): void {
+  add(bytes: number, records: number, time: number): void {
     this.bytes += bytes
+    if (this.records !== undefined) this.records += records
     this.time = time
     this.#chunks++
   }
@@ -49,3 +53,10 @@ export class ShardExtent {
     this.#markDue = true
   }
 }
+
+/** What a sealed shard keeps of how far it reaches. */
+export const reachOf = ({ bytes, records, time }: ShardExtent): { bytes: number; time: number; count?: number } => ({
+  bytes,
+  time,
+  ...(records === undefined ? {} : { count: records }),
+})

@@ -13,6 +13,7 @@ import {
 import type { MergeGuard, RowsInCommit } from './api.js'
 import type { ChangesInFlight } from './changes-in-flight.js'
 import { checkCuts } from './cuts.js'
+import { reachOf } from './extent.js'
 import { evenRanges, type Layout, openShard, type ShardState, type StreamState } from './layout.js'
 import { shardRow, streamRow } from './rows.js'
 import { takes } from './shard-lifecycle.js'
@@ -292,7 +293,7 @@ export class LayoutChanger {
       lastSequence: context.takeSequence(),
       sealedAt: context.time,
       // Its records are all packed: those of this commit go to other shards.
-      records: { last: state.packedLast, bytes: state.extent.bytes, time: state.extent.time },
+      records: { last: state.packedLast, ...reachOf(state.extent) },
     }
     this.#changes.add(stream, state)
     return state.shard

@@ -13,6 +13,8 @@ export interface ShardState {
   packedLast: Sequence
   /** Last sequence number that a reader may see. */
   durableLast: Sequence
+  /** How many records a reader may see, and those before that were trimmed; undefined where they were not counted. */
+  durableRecords: number | undefined
   /** The segment of its newest chunk, or -1 before the first since the opening. */
   segment: number
   /** Records packed into it since the opening, and the bytes of its chunks. */
@@ -102,13 +104,14 @@ export class Layout {
     shard: Shard,
     packedLast: Sequence = shard.firstSequence,
     visible?: Shard,
-    extent = new ShardExtent(0, shard.createdAt),
+    extent = new ShardExtent(0, 0, shard.createdAt),
   ): ShardState {
     const state: ShardState = {
       shard,
       visible,
       packedLast,
       durableLast: packedLast,
+      durableRecords: extent.records,
       segment: -1,
       records: 0,
       bytes: 0,

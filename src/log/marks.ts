@@ -18,22 +18,31 @@ export interface Mark {
   readonly timeBefore: number
   /** Bytes of the shard's chunks before it, since the shard was made. */
   readonly bytes: number
+  /** Records before it, since the shard was made; undefined where a shard began before they were counted. */
+  readonly records?: number | undefined
   /** Where its chunks lie; undefined for the end of a shard. */
   readonly segment: number | undefined
 }
 
 /** Written by format 1: a segment alone. */
 const oldValueBytes = 4
-const valueBytes = 40
+/** Without records, of a shard that began before they were counted. */
+const uncountedBytes = 40
+const valueBytes = 48
 
-/** Chunk index value: segment u32be, flags u32 (0), time, bytes before, last number before, time before (u64 each). */
+/**
+ * Chunk index value: segment u32be, flags u32 (0), time, bytes before, last number before, time before, records before (u64
+ * each; the last one only where they are known).
+ */
 export function markValue(segment: number, mark: Omit<Mark, 'first' | 'segment'>): Buffer {
-  const value = Buffer.alloc(valueBytes)
+  const { records } = mark
+  const value = Buffer.alloc(records === undefined ? uncountedBytes : valueBytes)
   value.writeUInt32BE(segment, 0)
   writeU64(value, mark.time, 8)
   writeU64(value, mark.bytes, 16)
   writeU64(value, mark.previous, 24)
   writeU64(value, mark.timeBefore, 32)
+  if (records !== undefined) writeU64(value, records, 40)
   return value
 }
 
@@ -56,6 +65,7 @@ function decode(key: Buffer, value: Buffer): IndexRow {
     bytes: readU64(value, 16),
     previous: readU64(value, 24) as Sequence,
     timeBefore: readU64(value, 32),
+    records: value.length < valueBytes ? undefined : readU64(value, 40),
   }
   return { key, first, segment, mark }
 }

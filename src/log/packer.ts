@@ -41,6 +41,8 @@ export interface PackedChunk {
   readonly chunk: Buffer
   readonly previous: Sequence
   readonly last: Sequence
+  /** Records of the shard with this chunk, where they are counted. */
+  readonly records: number | undefined
 }
 
 /** Routes the records of a commit to the open shards and lays them into chunks. */
@@ -193,14 +195,14 @@ export class ChunkPacker {
     const { extent } = state
     if (state.segment !== this.#segment || extent.isMarkDue(context.time)) {
       state.segment = this.#segment
-      const { bytes, time: timeBefore } = extent
-      const value = markValue(this.#segment, { previous, time: context.time, timeBefore, bytes })
+      const { bytes, records, time: timeBefore } = extent
+      const value = markValue(this.#segment, { previous, time: context.time, timeBefore, bytes, records })
       rows.push({ key: chunkIndexKey(shard, firstSequence), value })
       extent.marked(context.time)
     }
-    extent.add(length, context.time)
+    extent.add(length, next - firstSequence, context.time)
     rows.push({ key: chunkKey(this.#segment, shard, last), value: chunk })
-    chunks.push({ state, chunk, previous, last })
+    chunks.push({ state, chunk, previous, last, records: extent.records })
     state.packedLast = last
     state.records += next - firstSequence
     state.bytes += length

@@ -36,7 +36,20 @@ export class ShardReads {
     const stored = shard.records ?? (await this.#reader.endOf({ id: shard.id, indexFrom: indexFromOf(shard) }))
     // All that there was may have been trimmed: then it ends before the low watermark.
     const last = Math.max(shard.firstSequence, shard.lowWatermark - 1) as Sequence
-    return stored ?? { last, bytes: shard.trimmed?.bytes ?? 0, time: shard.createdAt }
+    if (stored) return stored
+    const { bytes, records: count } = shard.trimmed ?? { bytes: 0, records: 0 }
+    return { last, bytes, time: shard.createdAt, ...(count === undefined ? {} : { count }) }
+  }
+
+  /** How many records of a shard lie before a sequence number; undefined where they were not counted. */
+  async recordsBefore(id: ShardId, sequence: Sequence): Promise<number | undefined> {
+    const { visible, durableLast, durableRecords } = this.#layout.visibleShard(id)
+    const shard = visible as Shard
+    if (durableRecords === undefined || sequence > durableLast) return durableRecords
+    if (sequence <= shard.firstSequence) return 0
+    // What was trimmed lies before whatever is kept.
+    const indexFrom = indexFromOf(shard)
+    return (await this.#reader.recordsBefore({ id, indexFrom }, sequence)) ?? shard.trimmed?.records ?? 0
   }
 
   async read(id: ShardId, from: Sequence, options: { bytesMax: number }): Promise<LogPage> {

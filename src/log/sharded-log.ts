@@ -95,8 +95,8 @@ export class ShardedLog implements Log {
     })) {
       for (const value of page.values) {
         const shard = decodeShard(value)
-        const { last, bytes, time } = await this.#reads.endOf(shard)
-        this.#layout.addShard(shard, last, shard, new ShardExtent(bytes, time))
+        const { last, bytes, count, time } = await this.#reads.endOf(shard)
+        this.#layout.addShard(shard, last, shard, new ShardExtent(bytes, count, time))
       }
     }
     for (const stream of this.#layout.streams()) this.#layout.refresh(stream)
@@ -191,6 +191,14 @@ export class ShardedLog implements Log {
     return this.#reads.read(id, from, options)
   }
 
+  recordsIn(id: ShardId): number | undefined {
+    return this.#layout.visibleShard(id).durableRecords
+  }
+
+  recordsBefore(id: ShardId, sequence: Sequence): Promise<number | undefined> {
+    return this.#reads.recordsBefore(id, sequence)
+  }
+
   /** The oldest position of a stream from which records can be read; the next number to come when it holds none. */
   oldest(stream: StreamId): Sequence {
     return this.#reads.oldest(stream)
@@ -257,8 +265,9 @@ export class ShardedLog implements Log {
 
   /** The commit in flight has returned: its chunks and shards may be seen. */
   #show(): void {
-    for (const { state, chunk, previous, last } of this.#packed) {
+    for (const { state, chunk, previous, last, records } of this.#packed) {
       state.durableLast = last
+      state.durableRecords = records
       this.#tail.add(state.shard.id, chunk, previous, last)
       this.#changes.touchStreamOf(state)
     }

@@ -1,6 +1,7 @@
 import { type Commit, Family, type RowEffect } from '../commit/index.js'
 import { killPoint } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
+import { reachOf } from './extent.js'
 import { chunkKey, segmentKey, shardKey, streamKey } from './keys.js'
 import type { Layout, ShardState, StreamState } from './layout.js'
 import { type Mark, MarkReader } from './marks.js'
@@ -133,7 +134,9 @@ export class Trimmer {
     if (lowWatermark <= shard.firstSequence + 1) return undefined
     if (isEnd) state.extent.forgetMark()
     const sweptFrom = this.#sweptOf(shard).index
-    const trimmed = { bytes: Math.max(to.bytes, shard.trimmed?.bytes ?? 0), indexFrom, sweptFrom }
+    const bytes = Math.max(to.bytes, shard.trimmed?.bytes ?? 0)
+    const counted = to.records === undefined ? {} : { records: Math.max(to.records, shard.trimmed?.records ?? 0) }
+    const trimmed = { bytes, ...counted, indexFrom, sweptFrom }
     const records = shard.records ?? recordsOf(state)
     return { ...shard, lowWatermark, trimmed, ...(shard.state === 'sealed' ? { records } : {}) }
   }
@@ -286,13 +289,13 @@ export class Trimmer {
 
 /** The end of a shard as a mark: everything of it lies before. */
 function endOf(state: ShardState): Mark {
-  const { last, bytes, time } = recordsOf(state)
+  const { last, bytes, time, count: records } = recordsOf(state)
   // A sealed shard is no older than its seal: readers must find it, and its children through it, as long.
   const timeBefore = Math.max(time, state.visible?.sealedAt ?? 0)
-  return { first: (last + 1) as Sequence, previous: last, time, timeBefore, bytes, segment: undefined }
+  return { first: (last + 1) as Sequence, previous: last, time, timeBefore, bytes, records, segment: undefined }
 }
 
-const recordsOf = ({ durableLast: last, extent: { bytes, time } }: ShardState) => ({ last, bytes, time })
+const recordsOf = ({ durableLast: last, extent }: ShardState) => ({ last, ...reachOf(extent) })
 
 /** Whether a shard is sealed and everything that it held is trimmed. */
 export const isTrimmedAway = (shard: Shard): boolean =>

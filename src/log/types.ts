@@ -32,6 +32,8 @@ export type Codec = (typeof Codec)[keyof typeof Codec]
 export const RecordFlag = {
   /** Removed by the daemon itself (time to live), not by a user. */
   service: 1,
+  /** An item as a snapshot of its table found it: no change. */
+  snapshot: 2,
 } as const
 
 /** One record on its way into a stream. The sequence number and the shard are given by the commit. */
@@ -84,6 +86,8 @@ export interface ShardRecords {
   readonly last: Sequence
   /** Bytes of all its chunks since it was made. */
   readonly bytes: number
+  /** How many records it has had since it was made; absent where it began before they were counted. */
+  readonly count?: number
   /** Commit time of its newest record. */
   readonly time: number
 }
@@ -91,6 +95,8 @@ export interface ShardRecords {
 /** What is gone of a shard, below its low watermark. */
 export interface ShardTrimmed {
   readonly bytes: number
+  /** How many records; absent where the shard began before they were counted. */
+  readonly records?: number
   /** No row of the chunk index below this number is needed any more. */
   readonly indexFrom: number
   /** Below this number nothing is left to delete. */

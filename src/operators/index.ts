@@ -1,3 +1,4 @@
+export type { BridgeConverter, BridgeMessage, Converted } from './bridge-converter.js'
 export { csvHeader } from './csv.js'
 export type {
   AsOfJoinOptions,

@@ -1,3 +1,4 @@
+export { TableSnapshots } from './feeds/index.js'
 export type { KafkaAccess, KafkaTopic, OutgoingMessage } from './kafka-deliverer.js'
 export type { ParkedFilter, ParkedList, ParkedRecord } from './parked-list.js'
 export type { Pipeline } from './pipeline.js'

@@ -1,6 +1,6 @@
 import type { Commit } from '../commit/index.js'
 import type { Groups } from '../groups/index.js'
-import { deadLettersName, isInternal, outboxName, type ShardedLog, type Stream } from '../log/index.js'
+import { deadLettersName, isInternal, isSnapshot, outboxName, type ShardedLog, type Stream } from '../log/index.js'
 import type { NodeId, PlanDescription, SinkDescription } from '../operators/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import { type Deliverer, HttpDeliverer, Outbox, storedOutbox } from '../sinks/index.js'
@@ -103,7 +103,8 @@ export async function closeOrphans(log: ShardedLog, rows: readonly PipelineRow[]
     ]),
   )
   for (const stream of log.streams())
-    if (isInternal(stream) && stream.closedAt === undefined && !used.has(stream.id)) await log.closeStream(stream.id)
+    if (isInternal(stream) && !isSnapshot(stream) && stream.closedAt === undefined && !used.has(stream.id))
+      await log.closeStream(stream.id)
 }
 
 export interface OutboxSurroundings {

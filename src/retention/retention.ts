@@ -11,6 +11,7 @@ import {
 import {
   isFeed,
   isOutbox,
+  isSnapshot,
   isTrimmedAway,
   type Sequence,
   type Shard,
@@ -138,7 +139,7 @@ export class Retention {
       now,
       this.#floorOf(stream.id),
       // Nothing of these goes before their group has passed it, whatever they hold: they have bounds of their own.
-      isOutbox(stream) || isFeed(stream) ? Number.POSITIVE_INFINITY : heldBytesMax,
+      isOutbox(stream) || isFeed(stream) || isSnapshot(stream) ? Number.POSITIVE_INFINITY : heldBytesMax,
     )
     this.#heldBytes.set(stream.id, plan.heldBytes)
     if (plan.cuts.length === 0 || this.#isClosed) return

@@ -106,7 +106,7 @@ export const errorKinds = {
     status: 410,
     retryable: false,
     remedy:
-      'Seek to the oldest position that the message names (`millrace groups seek NAME --to oldest`); a pipeline or bridge is deleted and made again with `--start oldest`.',
+      'Seek to the oldest position that the message names (`millrace groups seek NAME --to oldest`); so does a bridge (`millrace bridges seek`); a pipeline is deleted and made again with `--start oldest`.',
   },
   FENCED: {
     status: 409,
@@ -167,6 +167,18 @@ export const errorKinds = {
     status: 409,
     retryable: false,
     remedy: 'Put the file back as it was and resume the run; or delete it and run again.',
+  },
+  CONVERTER_FAILED: {
+    status: 500,
+    retryable: false,
+    remedy:
+      'Correct the converter and give it to the bridge (`millrace bridges converter NAME FILE`), which goes on at that record; or pass over it with `millrace bridges seek`.',
+  },
+  SCHEMA_MISMATCH: {
+    status: 500,
+    retryable: false,
+    remedy:
+      'Correct the converter or the schema of the bridge (`millrace bridges converter`), or pass over the record with `millrace bridges seek`.',
   },
   KAFKA_UNAVAILABLE: {
     status: 503,

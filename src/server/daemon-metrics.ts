@@ -193,13 +193,10 @@ function watchClients(read: ReadRooms): void {
   )
 }
 
+type BridgeView = ReturnType<Rooms['bridges']['list']>[number]
+
 function watchBridges(read: ReadRooms): void {
-  const each = (
-    name: string,
-    kind: 'gauge' | 'counter',
-    help: string,
-    look: (bridge: ReturnType<Rooms['bridges']['show']>) => number,
-  ) =>
+  const each = (name: string, kind: 'gauge' | 'counter', help: string, look: (bridge: BridgeView) => number) =>
     read(name, kind, help, ['bridge'], ({ bridges }) =>
       bridges.list().map((bridge) => ({ labels: { bridge: bridge.name }, value: look(bridge) })),
     )
@@ -212,14 +209,19 @@ function watchBridges(read: ReadRooms): void {
   each(
     'bridge_lag_records',
     'gauge',
-    'Sequence numbers from the oldest that may be undelivered on: an upper bound of records.',
+    'Records that are not delivered; of shards from before records were counted an upper bound.',
     ({ statistics }) => statistics.lagRecords,
   )
-  each(
+  read(
     'bridge_lag_seconds',
     'gauge',
-    'Age of the oldest record that was read and not acknowledged.',
-    ({ statistics }) => statistics.lagSeconds,
+    'Age of the oldest record that is not delivered.',
+    ['bridge'],
+    async ({ bridges }) =>
+      (await bridges.measured()).map(({ name, statistics }) => ({
+        labels: { bridge: name },
+        value: statistics.lagSeconds,
+      })),
   )
   each('bridge_errors_total', 'counter', 'Failed attempts of a bridge.', ({ statistics }) => statistics.errors)
   each('bridge_running', 'gauge', '1 while a bridge delivers, 0 while it waits or has failed.', ({ state }) =>
@@ -227,6 +229,12 @@ function watchBridges(read: ReadRooms): void {
   )
   each('bridge_failed', 'gauge', '1 when a bridge has failed and does not try again by itself.', ({ state }) =>
     state.kind === 'failed' ? 1 : 0,
+  )
+  each(
+    'bridge_waiting_seconds',
+    'gauge',
+    'How long a bridge has been waiting for its broker; 0 when it is not.',
+    ({ state }) => (state.kind === 'waiting' ? Math.max(0, Date.now() - state.since) / 1000 : 0),
   )
   each('bridge_paused', 'gauge', '1 when a bridge is paused because somebody wanted it.', ({ state }) =>
     state.kind === 'paused' ? 1 : 0,

@@ -1,6 +1,10 @@
 export { bundleModule } from './bundle.js'
 export { describeModule } from './describe-module.js'
+export type { ConvertedMessage, MessageToConvert } from './hosted-converter.js'
+export { rowPackr } from './packing.js'
 export {
+  type ConverterHandle,
+  type ConverterListener,
   type Loss,
   type Place,
   type PoolOptions,
@@ -14,6 +18,7 @@ export type {
   ChannelEnd,
   ChannelStart,
   Exit,
+  OpenConverterOptions,
   OpenTaskOptions,
   SinkRecords,
   TaskAddress,

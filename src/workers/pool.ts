@@ -11,6 +11,7 @@ import {
   describingTask,
   type FromWorker,
   type Handover,
+  type OpenConverterOptions,
   type OpenTaskOptions,
   type SinkRecords,
   type TaskAddress,
@@ -86,6 +87,26 @@ export interface SinkListener {
 /** A sink of the user's own in a worker. */
 export interface SinkHandle {
   deliver(request: number, records: SinkRecords): void
+  close(): void
+}
+
+/** What the main thread hears of the converter of a bridge. */
+export interface ConverterListener {
+  /** ConvertedMessage[], as MessagePack; with an error undefined, and the record that it is of. */
+  converted(
+    request: number,
+    messages: Uint8Array | undefined,
+    error: WireError | undefined,
+    sequence: number | undefined,
+  ): void
+  /** The thread is gone. `isCulprit`: the converter's own code ended it, at that record, or while the module was loaded. */
+  lost(error: MillraceError, at: { readonly isCulprit: boolean; readonly sequence: number | undefined }): void
+}
+
+/** The converter of a bridge in a worker. */
+export interface ConverterHandle {
+  /** @param messages MessageToConvert[], as MessagePack, in memory of its own, which is handed over */
+  convert(request: number, messages: Uint8Array): void
   close(): void
 }
 
@@ -304,6 +325,22 @@ export class WorkerPool {
     return handle
   }
 
+  /** Opens the converter of a bridge, which takes its turns with the tasks of a thread. */
+  openConverter(options: OpenConverterOptions, listener: ConverterListener): ConverterHandle {
+    const task = ++this.#task
+    const thread = this.#leastLoaded()
+    thread.converters.set(task, listener)
+    thread.say({ kind: 'openConverter', task, ...options })
+    return {
+      convert: (request, messages) =>
+        thread.say({ kind: 'convert', task, request, messages }, [messages.buffer as ArrayBuffer]),
+      close: () => {
+        thread.converters.delete(task)
+        thread.say({ kind: 'close', task })
+      },
+    }
+  }
+
   #leastLoaded(): Thread {
     // Its threads end one by one, and are not replaced.
     if (this.#isClosing) throw new MillraceError('NOT_READY', 'The daemon is stopping.')
@@ -334,6 +371,11 @@ export class WorkerPool {
       case 'delivered':
         thread.sinks.get(message.task)?.delivered(message.request, message.error)
         return
+      case 'converted': {
+        const { task, request, messages, error, sequence } = message
+        thread.converters.get(task)?.converted(request, messages, error, sequence)
+        return
+      }
     }
     const listener = thread.tasks.get(message.task)
     if (!listener) return
@@ -406,6 +448,8 @@ export class WorkerPool {
     const culprit = task === undefined ? undefined : this.#blamed(thread, task, isOfMemory)
     culprit?.lost(error, { place, isCulprit: true, isOfMemory })
     for (const sink of thread.sinks.values()) sink.lost(error)
+    for (const [number, converter] of thread.converters)
+      converter.lost(error, { isCulprit: number === task, sequence: number === task ? place.sequence : undefined })
     // Where nobody's code ran, whoever has not shown that it can commit is looked at alone.
     const isOpen = isOfMemory && task === undefined
     for (const [number, listener] of thread.tasks)

@@ -97,6 +97,18 @@ export interface SinkRecords {
   readonly attempt: number
 }
 
+/** The last step of a bridge's messages. */
+export interface OpenConverterOptions {
+  /** The bridge's name. */
+  readonly label: string
+  /** The bundled module; undefined: messages are only checked. */
+  readonly file: string | undefined
+  /** JSON Schema of the values, as JSON. */
+  readonly schema: string | undefined
+  /** The member of the value that the schema is for; undefined: all of it. */
+  readonly member: string | undefined
+}
+
 /** Chunks on their way to a source task. */
 export interface Handover {
   /** One with all chunks one after the other, or one for each. They are transferred. */
@@ -154,6 +166,14 @@ export type ToWorker =
       readonly node: NodeId
     }
   | ({ readonly kind: 'deliver'; readonly task: number; readonly request: number } & SinkRecords)
+  | ({ readonly kind: 'openConverter'; readonly task: number } & OpenConverterOptions)
+  | {
+      readonly kind: 'convert'
+      readonly task: number
+      readonly request: number
+      /** MessageToConvert[], as MessagePack. */
+      readonly messages: Uint8Array
+    }
   /** The way to another thread. */
   | { readonly kind: 'peer'; readonly thread: number; readonly port: MessagePort }
   /** Answered in the trace, so that a thread that hangs outside of any step is seen too. */
@@ -189,6 +209,16 @@ export type FromWorker =
       readonly task: number
       readonly request: number
       readonly error: WireError | undefined
+    }
+  | {
+      readonly kind: 'converted'
+      readonly task: number
+      readonly request: number
+      /** ConvertedMessage[], as MessagePack; undefined with an error. */
+      readonly messages: Uint8Array | undefined
+      readonly error: WireError | undefined
+      /** The record that could not be converted. */
+      readonly sequence: number | undefined
     }
   | {
       readonly kind: 'log'

@@ -3,7 +3,7 @@ import type { Piscina } from 'piscina'
 import type { PlanDescription } from '../operators/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { ThreadMemory } from './memory-watch.js'
-import type { Place, SinkListener, TaskListener } from './pool.js'
+import type { ConverterListener, Place, SinkListener, TaskListener } from './pool.js'
 import { type FromWorker, type ToWorker, Trace, traceBytes } from './protocol.js'
 
 export const watchMs = 100
@@ -38,6 +38,7 @@ export class Thread {
   /** Of these, those of which something has committed here. */
   readonly proven = new Set<number>()
   readonly sinks = new Map<number, SinkListener>()
+  readonly converters = new Map<number, ConverterListener>()
   readonly describing = new Map<number, Describing>()
   /** Threads that it can send rows to. */
   readonly peers = new Set<number>()

@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { answerStateOf, describePlan, planOf } from '../operators/index.js'
 import { type NodeId, type PipelinePlan, StepError, stackOf } from '../operators/task/index.js'
 import { Alignment } from './alignment.js'
+import { ConversionError, HostedConverter } from './hosted-converter.js'
 import { HostedSink, type SinkThread } from './hosted-sink.js'
 import { HostedTask, type TaskThread, turnMs } from './hosted-task.js'
 import { LiveHeap } from './live-heap.js'
@@ -39,6 +40,7 @@ class WorkerSide {
   readonly #trace: Trace
   readonly #tasks = new Map<number, HostedTask>()
   readonly #sinks = new Map<number, HostedSink>()
+  readonly #converters = new Map<number, HostedConverter>()
   readonly #peers: Peers
   readonly #thread: TaskThread
   readonly #heap = new LiveHeap()
@@ -136,6 +138,32 @@ class WorkerSide {
     }
   }
 
+  #openConverter({ task: number, ...options }: Extract<ToWorker, { kind: 'openConverter' }>): void {
+    const thread = {
+      load: loadModule,
+      enter: () => {
+        this.#trace.enter(number)
+        this.#label = options.label
+      },
+      mark: (_converter: HostedConverter, sequence: number) => this.#trace.mark(number, 0, sequence),
+      leave: () => this.#leave(),
+    }
+    this.#converters.set(number, new HostedConverter({ number, ...options }, thread))
+  }
+
+  async #convert({ task, request, messages }: Extract<ToWorker, { kind: 'convert' }>): Promise<void> {
+    const answer = { kind: 'converted', task, request } as const
+    try {
+      const converted = await this.#converters.get(task)?.convert(messages)
+      const transfer = converted ? [converted.buffer as ArrayBuffer] : []
+      this.#say({ ...answer, messages: converted, error: undefined, sequence: undefined }, transfer)
+    } catch (error) {
+      const isOfRecord = error instanceof ConversionError
+      const sequence = isOfRecord ? error.sequence : undefined
+      this.#say({ ...answer, messages: undefined, error: wireError(isOfRecord ? error.failure : error), sequence })
+    }
+  }
+
   #closeSink(task: number): void {
     void this.#sinks.get(task)?.close()
     this.#sinks.delete(task)
@@ -170,7 +198,13 @@ class WorkerSide {
       case 'deliver':
         void this.#deliver(message)
         return
+      case 'openConverter':
+        return this.#openConverter(message)
+      case 'convert':
+        void this.#convert(message)
+        return
     }
+    if (message.kind === 'close' && this.#converters.delete(message.task)) return
     if (message.kind === 'close' && this.#sinks.has(message.task)) return this.#closeSink(message.task)
     const task = this.#tasks.get(message.task)
     if (!task) return
@@ -276,7 +310,8 @@ const ownFiles = ['worker', 'hosted-task', 'hosted-sink', 'peers'].map((name) =>
   fileURLToPath(new URL(`./${name}.js`, import.meta.url)),
 )
 
+const loadModule = async (file: string): Promise<object> => (await import(pathToFileURL(file).href)) as object
+
 async function load(file: string): Promise<PipelinePlan> {
-  const module = (await import(pathToFileURL(file).href)) as { default?: unknown }
-  return planOf(module.default)
+  return planOf(((await loadModule(file)) as { default?: unknown }).default)
 }

@@ -216,6 +216,9 @@ describe('wrong usage', () => {
     { args: ['tail', 's', '--from', 'middle'], says: 'newest' },
     { args: ['append', 's', 'key'], says: 'value' },
     { args: ['bridges', 'create', 'b'], says: '--source' },
+    { args: ['bridges', 'converter', 'b'], says: 'what is to be removed' },
+    { args: ['bridges', 'seek', 'b', '--to', 'yesterday'], says: 'oldest, newest' },
+    { args: ['bridges', 'create', 'b', '--source', 's', '--brokers', 'a:1', '--header', 'x'], says: 'NAME=VALUE' },
     { args: ['status', '--url', 'nowhere'], says: 'URL' },
   ])('$args', async ({ args, says }) => {
     const { code, stdout, stderr } = await millrace(args)

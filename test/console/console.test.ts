@@ -17,7 +17,16 @@ const patience = { timeout: 120_000 }
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core'), 'utf8')
 const program = chromiumProgram()
 
-const addresses = ['', 'shards', 'shards/clicks', 'groups', 'groups/pipeline%3Abig', 'tables']
+const addresses = [
+  '',
+  'shards',
+  'shards/clicks',
+  'groups',
+  'groups/pipeline%3Abig',
+  'bridges',
+  'bridges/away',
+  'tables',
+]
 
 describe.skipIf(program === undefined)('the console in a browser', () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-console-'))
@@ -135,6 +144,17 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
     await page.locator('h1:text-is("Group bridge:away")').waitFor(patience)
     await page.getByRole('region', { name: 'Positions' }).locator('td:text-is("behind")').first().waitFor(patience)
 
+    await page.locator('nav a:text-is("Bridges")').click()
+    const bridge = page.getByRole('region', { name: 'Bridges' }).locator('tr', { hasText: 'away' })
+    await bridge.locator('td:text-is("waiting for Kafka")').waitFor(patience)
+    expect(await bridge.locator('td:nth-child(7)').textContent()).toMatch(/^[1-9]/)
+    await bridge.getByRole('link', { name: 'away' }).click()
+    await page.locator('h1:text-is("Bridge away")').waitFor(patience)
+    await page.locator('.alarms li', { hasText: 'KAFKA_UNAVAILABLE' }).waitFor(patience)
+    expect(await shown(page, 'Guarantee')).toBe('exactly once')
+    expect(await shown(page, 'Lag in records')).toMatch(/^[1-9]/)
+    expect(await shown(page, 'To pause it')).toBe('millrace bridges pause away')
+
     await page.locator('nav a:text-is("Tables")').click()
     const indexed = page.getByRole('region', { name: 'Tables' }).locator('tr', { hasText: 'indexed' })
     await indexed.waitFor(patience)
@@ -183,7 +203,8 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
     await page.route('**/v1/streams', (route) => route.fulfill({ json: { streams: [streamNamed(name)] } }))
     await page.route('**/v1/groups', (route) => route.fulfill({ json: { groups: [groupNamed(name)] } }))
     await page.route('**/v1/tables', (route) => route.fulfill({ json: { tables: [tableNamed(name)] } }))
-    for (const path of ['shards', 'groups', 'tables']) {
+    await page.route('**/v1/bridges', (route) => route.fulfill({ json: { bridges: [bridgeNamed(name)] } }))
+    for (const path of ['shards', 'groups', 'bridges', 'tables']) {
       await page.goto('about:blank')
       await at(path, watched)
       await page.locator('th', { hasText: hostile }).first().waitFor(patience)
@@ -251,6 +272,11 @@ const historyOf = (reason: string) => ({
 
 const streamNamed = (name: string) => ({ name, kind: 'plain', createdAt: 0, shards: 1, open: 1 })
 const groupNamed = (name: string) => ({ name, stream: name, lag: 1, positions: [] })
+const bridgeNamed = (name: string) => ({
+  ...{ name, source: name, topic: name, group: name, createdAt: 0, options: {} },
+  state: { kind: 'failed', since: 0, error: { code: name, message: name, remedy: name } },
+  statistics: { records: 0, bytes: 0, lagRecords: 0, lagSeconds: 0, errors: 1 },
+})
 const tableNamed = (name: string) => ({
   ...{ name, status: name, keys: name, billing: name, stream: name, ttl: name, arn: name },
   indexes: [{ name, kind: name, keys: name, projection: name, state: name }],

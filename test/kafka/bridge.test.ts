@@ -295,7 +295,7 @@ describe('a bridge', () => {
       await until(() => bridge.state.kind === 'failed')
       const { error } = bridge.state as Extract<BridgeState, { kind: 'failed' }>
       expect(error.code).toBe('TRIMMED')
-      expect(error.remedy).toContain('deleted and made again with `--start oldest`')
+      expect(error.remedy).toContain('`millrace bridges seek`')
       expect(at.cluster.log).toEqual([])
       await bridge.resume()
     }
@@ -364,7 +364,7 @@ describe('the topic', () => {
 
   test('must have the partitions that were asked for', async () => {
     const at = world()
-    at.cluster.topics.set('millrace.clicks', { partitions: 3, messageBytesMax: undefined })
+    at.cluster.topics.set('millrace.clicks', { partitions: 3, messageBytesMax: undefined, config: {} })
     expect((await failed(at, { partitions: 4 })).message).toMatch(/has 3 partitions and the bridge asks for 4/)
   })
 
@@ -374,7 +374,7 @@ describe('the topic', () => {
     const bridge = bridgeIn(at, { partitions: 2 })
     await until(() => bridge.statistics.records === 10)
     await bridge.close()
-    at.cluster.topics.set('millrace.clicks', { partitions: 3, messageBytesMax: undefined })
+    at.cluster.topics.set('millrace.clicks', { partitions: 3, messageBytesMax: undefined, config: {} })
     expect((await failed(at)).message).toMatch(/delivered to 2/)
     at.cluster.topics.clear()
     const error = await failed(at)
@@ -384,7 +384,7 @@ describe('the topic', () => {
 
   test('that takes small messages only gets small requests', async () => {
     const at = world()
-    at.cluster.topics.set('millrace.clicks', { partitions: 1, messageBytesMax: 20_000 })
+    at.cluster.topics.set('millrace.clicks', { partitions: 1, messageBytesMax: 20_000, config: {} })
     const sizes: number[] = []
     at.cluster.onSend = (messages) => {
       sizes.push(messages.reduce((sum, message) => sum + message.key.length + (message.value?.length ?? 0), 0))

@@ -4,6 +4,7 @@ import {
   BatchBuilder,
   BodyReader,
   type LogRecord,
+  RecordFlag,
   RecordKind,
   RowEncoder,
   recordsOfBatch,
@@ -202,16 +203,88 @@ describe('the other formats', () => {
   })
 })
 
-test.each(['image', 'envelope', 'cloudevents'] as const)('a row is JSON like any other in the format %s', (format) => {
-  const builder = new BatchBuilder(new RowEncoder())
-  builder.add({ key: 'k', value: { n: 1, big: 5n, bytes: new Uint8Array([1]) } }, 5)
-  builder.add({ key: 'k', value: [1, 'list'] }, 5)
-  const bodies = new BodyReader()
-  bodies.learn(builder.shapes)
-  const encode = encoding('plain', { format, bodies: () => bodies })
-  const after = recordsOfBatch(builder.build()).map((record) => {
-    const message = parsed(encode(read(record))[0]) as { after?: unknown; data?: unknown }
-    return format === 'image' ? message : format === 'envelope' ? message.after : message.data
+describe('CloudEvents in binary mode', () => {
+  const binary = { format: 'cloudevents-binary' } as const
+
+  test('have their attributes as headers and the data as the value; a tombstone has none', () => {
+    const [message, tombstone] = table({ ...binary, schemaId: 'urn:a:b' })(remove)
+    expect(parsed(message)).toEqual({ before: old, after: null })
+    expect(message?.headers).toEqual({
+      'millrace-shard': '1',
+      'millrace-sequence': '77',
+      'millrace-event-id': 'event-77',
+      'millrace-op': 'd',
+      ce_specversion: '1.0',
+      ce_id: 'event-77',
+      ce_source: '/millrace/local/tables/todo',
+      ce_type: 'millrace.table.remove',
+      ce_time: new Date(commitTime).toISOString(),
+      ce_sequence: '0000000000000077',
+      ce_subject: '{"ListId":{"N":"2"},"TaskId":{"S":"1_progress"}}',
+      ce_dataschema: 'urn:a:b',
+      'content-type': 'application/json',
+    })
+    expect(Object.keys(tombstone?.headers ?? {}).filter((name) => !name.startsWith('millrace-'))).toEqual([])
   })
-  expect(after).toEqual([{ n: 1, big: '5', bytes: 'AQ==' }, [1, 'list']])
+
+  test('of a plain stream are its JSON, or its bytes', () => {
+    const encode = encoding('plain', binary)
+    const [message] = encode(read(newRecord('k', '[1]')))
+    expect(parsed(message)).toEqual([1])
+    expect(message?.headers).toMatchObject({ ce_type: 'millrace.stream.append', 'content-type': 'application/json' })
+    expect(message?.headers).not.toHaveProperty('ce_subject')
+    const bytes = Buffer.from([0xff, 0, 1])
+    const [raw] = encode({ ...read(newRecord('k', bytes)), codec: 0 })
+    expect(raw?.value).toEqual(bytes)
+    expect(raw?.headers['content-type']).toBe('application/octet-stream')
+  })
 })
+
+describe('what every format can have', () => {
+  test('headers of the bridge, which cannot hide its own, and the id of a schema', () => {
+    const headers = { tenant: 'blue', 'millrace-op': 'x' }
+    const [message, tombstone] = table({ headers, schemaId: 'urn:a:b' })(remove)
+    expect(message?.headers).toMatchObject({ tenant: 'blue', 'millrace-op': 'd', 'millrace-schema': 'urn:a:b' })
+    expect(tombstone?.headers).toMatchObject({ tenant: 'blue', 'millrace-op': 'd' })
+    expect(tombstone?.headers).not.toHaveProperty('millrace-schema')
+    expect(parsed(table({ format: 'cloudevents', schemaId: 'urn:a:b' })(modify)[0])).toMatchObject({
+      dataschema: 'urn:a:b',
+    })
+  })
+
+  test.each([
+    ['envelope', { op: 'r', before: null, after: item, source: { snapshot: true, table: 'todo' } }],
+    ['image', item],
+    ['dynamodb-streams', { eventName: 'INSERT', dynamodb: { NewImage: item, StreamViewType: 'NEW_AND_OLD_IMAGES' } }],
+    ['cloudevents', { type: 'millrace.table.read', source: '/millrace/local/tables/todo', data: { after: item } }],
+    ['cloudevents-binary', { before: null, after: item }],
+  ] as const)('items as a snapshot found them (%s)', (format, expected) => {
+    // The stream that they come through is a plain one.
+    const encode = encoding('plain', { format, isSnapshot: true }, { old: false, new: false })
+    const [message] = encode(read(insert, RecordFlag.snapshot))
+    expect(parsed(message)).toMatchObject(expected)
+    expect(message?.headers['millrace-op']).toBe('r')
+    expect(encode(modify)[0]?.headers['millrace-op']).toBe('u')
+  })
+})
+
+test.each(['image', 'envelope', 'cloudevents', 'cloudevents-binary'] as const)(
+  'a row is JSON like any other in the format %s',
+  (format) => {
+    const builder = new BatchBuilder(new RowEncoder())
+    builder.add({ key: 'k', value: { n: 1, big: 5n, bytes: new Uint8Array([1]) } }, 5)
+    builder.add({ key: 'k', value: [1, 'list'] }, 5)
+    const bodies = new BodyReader()
+    bodies.learn(builder.shapes)
+    const encode = encoding('plain', { format, bodies: () => bodies })
+    const after = recordsOfBatch(builder.build()).map((record) => {
+      const message = parsed(encode(read(record))[0]) as { after?: unknown; data?: unknown }
+      return format === 'image' || format === 'cloudevents-binary'
+        ? message
+        : format === 'envelope'
+          ? message.after
+          : message.data
+    })
+    expect(after).toEqual([{ n: 1, big: '5', bytes: 'AQ==' }, [1, 'list']])
+  },
+)

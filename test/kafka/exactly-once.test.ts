@@ -1,34 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { Bridge, type BridgeRecord } from '../../src/kafka/bridge.js'
-import { type BridgeRequest, checkBridgeRequest, type KafkaCluster, type KafkaMessage } from '../../src/kafka/index.js'
+import { type BridgeRequest, checkBridgeRequest, type KafkaMessage } from '../../src/kafka/index.js'
 import type { ShardId } from '../../src/log/index.js'
 import { systemClock } from '../../src/runtime/index.js'
 import { Random } from '../simulation/random.js'
-import { away, FakeCluster, tooLarge } from './fake-cluster.js'
+import { away, FakeCluster, seenBy, tooLarge } from './fake-cluster.js'
 import { decodeBody, MemoryCommit, MemoryGroup, MemoryLog, newRecord, origin, silent, until } from './memory.js'
 
 const topic = 'millrace.clicks'
 const checkpoints = `${topic}.checkpoints`
-
-/** What a process sees of a cluster: once it is killed, nothing that it does arrives and nothing is answered. */
-function seenBy(cluster: FakeCluster, life: { killed: boolean }): KafkaCluster {
-  const orNever = <T extends object>(target: T): T =>
-    new Proxy(target, {
-      get: (object, name) => {
-        const member = object[name as keyof T]
-        if (typeof member !== 'function') return member
-        return (...given: unknown[]) => {
-          if (name === 'discard') return member.apply(object, given)
-          if (life.killed) return new Promise(() => {})
-          return Promise.resolve(member.apply(object, given)).then((answer) => {
-            if (life.killed) return new Promise(() => {})
-            return typeof answer === 'object' && answer !== null ? orNever(answer) : answer
-          })
-        }
-      },
-    })
-  return orNever(cluster as KafkaCluster)
-}
 
 class World {
   readonly log = new MemoryLog()
@@ -272,7 +252,7 @@ describe('a bridge with exactly once', () => {
     at.cluster.committed.set(checkpoints, [])
     expect(await refusal(at.open({ epoch: 2 }).bridge)).toMatchObject({
       message: expect.stringContaining('gone'),
-      remedy: expect.stringContaining('create it again'),
+      remedy: expect.stringContaining('bridges seek test --to oldest'),
     })
     at.cluster.topics.delete(checkpoints)
     expect(await refusal(at.open({ epoch: 2 }).bridge)).toMatchObject({ message: expect.stringContaining('is gone') })

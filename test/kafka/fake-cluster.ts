@@ -1,4 +1,4 @@
-import type { CommittedMessage, KafkaCluster, KafkaMessage, TopicDescription } from '../../src/kafka/index.js'
+import type { CommittedMessage, KafkaCluster, KafkaMessage, NewTopic, TopicDescription } from '../../src/kafka/index.js'
 import { MillraceError } from '../../src/runtime/index.js'
 import { FakeTopics } from './fake-topics.js'
 
@@ -114,8 +114,8 @@ export class FakeCluster implements KafkaCluster {
     if (!this.up) throw away()
     return {
       describeTopic: async (topic: string) => this.topics.get(topic),
-      createTopic: async (topic: string, { partitions }: { partitions: number }) => {
-        this.topics.set(topic, { partitions, messageBytesMax: undefined })
+      createTopic: async (topic: string, { partitions, config }: NewTopic) => {
+        this.topics.set(topic, { partitions, messageBytesMax: undefined, config })
       },
       close: async () => {},
     }
@@ -148,4 +148,24 @@ export class FakeCluster implements KafkaCluster {
       discard: leave,
     }
   }
+}
+
+/** What a process sees of a cluster: once it is killed, nothing that it does arrives and nothing is answered. */
+export function seenBy(cluster: FakeCluster, life: { killed: boolean }): KafkaCluster {
+  const orNever = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get: (object, name) => {
+        const member = object[name as keyof T]
+        if (typeof member !== 'function') return member
+        return (...given: unknown[]) => {
+          if (name === 'discard') return member.apply(object, given)
+          if (life.killed) return new Promise(() => {})
+          return Promise.resolve(member.apply(object, given)).then((answer) => {
+            if (life.killed) return new Promise(() => {})
+            return typeof answer === 'object' && answer !== null ? orNever(answer) : answer
+          })
+        }
+      },
+    })
+  return orNever(cluster as KafkaCluster)
 }

@@ -207,6 +207,21 @@ export class MemoryLog implements Log {
     return this.#listeners.size
   }
 
+  lastSequence = (id: ShardId): Sequence => {
+    const chunk = this.#chunks.get(id)?.at(-1)
+    return chunk ? readChunkHeader(chunk).last : (this.#shards.get(id) as Shard).firstSequence
+  }
+
+  recordsIn = (id: ShardId): number => this.#recordsBelow(id, Number.POSITIVE_INFINITY)
+  recordsBefore = async (id: ShardId, sequence: Sequence): Promise<number> => this.#recordsBelow(id, sequence)
+
+  #recordsBelow(id: ShardId, sequence: number): number {
+    return (this.#chunks.get(id) ?? []).reduce((sum, chunk) => {
+      const { first, last } = readChunkHeader(chunk)
+      return sum + Math.max(0, Math.min(last + 1, sequence) - first)
+    }, 0)
+  }
+
   createStream = (): never => {
     throw new Error('one stream only')
   }

@@ -14,6 +14,20 @@ const fault = (change: object): string => {
 }
 
 describe('the options of a bridge', () => {
+  test('have headers that are not those of the bridge, and few of them', () => {
+    expect(fault({ headers: { a: 'b', 'x-y.z_1': '' } })).toBe('no fault')
+    for (const name of ['millrace-op', 'ce_id', 'content-type', '', 'a b'])
+      expect(fault({ headers: { [name]: 'x' } }), name).toContain('headers')
+    expect(fault({ headers: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`h${i}`, ''])) })).toContain('32')
+  })
+
+  test('have a snapshot of a table alone, and a schema that can be checked', () => {
+    expect(fault({ snapshot: true })).toBe('no fault')
+    expect(fault({ snapshot: true, source: 'clicks' })).toContain('table:NAME')
+    expect(fault({ schema: { $id: 'urn:a:b', type: 'object' } })).toBe('no fault')
+    expect(fault({ schema: { type: 'object' } })).toContain('$id')
+  })
+
   test('have defaults', () => {
     expect(checkBridgeRequest(least)).toEqual({
       ...least,

@@ -16,7 +16,7 @@ const message = (id: string, key: string | undefined, more: Partial<TopicMessage
 
 function opened(partitions = 5) {
   const cluster = new FakeCluster()
-  if (partitions > 0) cluster.topics.set('t', { partitions, messageBytesMax: undefined })
+  if (partitions > 0) cluster.topics.set('t', { partitions, messageBytesMax: undefined, config: {} })
   return { cluster, sender: new TopicSender({ cluster, topic: 't', compression: 'none' }) }
 }
 
@@ -49,7 +49,7 @@ describe('a sender to a topic', () => {
   it('asks again how many partitions there are after a failure', async () => {
     const { cluster, sender } = opened(2)
     await expect(sender.send([message('1', 'a', { partition: 3 })])).rejects.toMatchObject({ code: 'BAD_REQUEST' })
-    cluster.topics.set('t', { partitions: 4, messageBytesMax: undefined })
+    cluster.topics.set('t', { partitions: 4, messageBytesMax: undefined, config: {} })
     await sender.send([message('1', 'a', { partition: 3 })])
     expect(cluster.log).toHaveLength(1)
   })
@@ -57,7 +57,7 @@ describe('a sender to a topic', () => {
   it('says that there is no topic, and sends when there is one', async () => {
     const { cluster, sender } = opened(0)
     await expect(sender.send([message('1', 'a')])).rejects.toThrow(/there is no topic t/)
-    cluster.topics.set('t', { partitions: 1, messageBytesMax: undefined })
+    cluster.topics.set('t', { partitions: 1, messageBytesMax: undefined, config: {} })
     await sender.send([message('1', 'a')])
     expect(cluster.log).toHaveLength(1)
   })

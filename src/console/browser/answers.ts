@@ -204,6 +204,41 @@ export interface ParkedRecord {
   readonly behind: number
 }
 
+export interface BridgeError {
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+}
+
+export interface Bridge {
+  readonly name: string
+  readonly source: string
+  readonly topic: string
+  readonly group: string
+  readonly partitions?: number
+  readonly createdAt: number
+  readonly options: {
+    readonly brokers?: readonly string[]
+    readonly guarantee?: string
+    readonly format?: string
+    readonly images?: string
+    readonly schema?: { readonly $id: string }
+  }
+  readonly converter?: { readonly hash: string }
+  readonly snapshot?: 'running' | 'done'
+  readonly state:
+    | { readonly kind: 'starting' | 'running' | 'paused' | 'stopped'; readonly since: number }
+    | { readonly kind: 'waiting' | 'failed'; readonly since: number; readonly error: BridgeError }
+  /** Counts are since the start of the daemon. */
+  readonly statistics: {
+    readonly records: number
+    readonly bytes: number
+    readonly lagRecords: number
+    readonly lagSeconds: number
+    readonly errors: number
+  }
+}
+
 export interface ParkedAnswer {
   readonly parked: readonly ParkedRecord[]
   readonly more: number

@@ -74,13 +74,12 @@ function figuresNow() {
 const count2 = (value: number): string => value.toFixed(2)
 
 function contents(status: Status) {
-  const many = (value: number | undefined) => (value === undefined ? undefined : count(value))
   return [
     ['Tables', linked(status.tables, 'tables')],
     ['Streams', linked(status.streams, 'shards')],
     ['Groups', linked(status.groups, 'groups')],
     ['Pipelines', linked(status.pipelines, 'pipelines')],
-    ['Bridges', many(status.bridges)],
+    ['Bridges', linked(status.bridges, 'bridges')],
   ] as const
 }
 

@@ -1,3 +1,4 @@
+import { bridgesPage } from './bridges.js'
 import { groupsPage } from './groups.js'
 import { overviewPage } from './overview.js'
 import type { Page } from './page.js'
@@ -6,4 +7,11 @@ import { shardsPage } from './shards.js'
 import { tablesPage } from './tables.js'
 
 /** Every page, in the order of the navigation. The first is where the console begins. */
-export const pages: readonly [Page, ...Page[]] = [overviewPage, shardsPage, groupsPage, pipelinesPage, tablesPage]
+export const pages: readonly [Page, ...Page[]] = [
+  overviewPage,
+  shardsPage,
+  groupsPage,
+  pipelinesPage,
+  bridgesPage,
+  tablesPage,
+]

@@ -1,9 +1,10 @@
 import type { Rooms } from '../../daemon/index.js'
 import type { MillraceError } from '../../runtime/index.js'
-import { created, ok, type Route } from './route.js'
+import { startOf, startShape } from './groups.js'
+import { created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, source, topic, group, options, createdAt, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?}}'
+  '{name, source, topic, group, options, createdAt, converter?: {hash}, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, snapshot?: "running" or "done", statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?}}'
 
 export const bridgeRoutes: readonly Route[] = [
   {
@@ -11,15 +12,15 @@ export const bridgeRoutes: readonly Route[] = [
     path: 'bridges',
     summary: 'All bridges.',
     answer: '{bridges: [bridge]}',
-    run: ({ daemon }) => ok({ bridges: daemon.rooms.bridges.list().map(shownBridge) }),
+    run: async ({ daemon }) => ok({ bridges: (await daemon.rooms.bridges.measured()).map(shownBridge) }),
   },
   {
     method: 'POST',
     path: 'bridges',
     summary: 'Mirrors a stream to a Kafka topic. A broker that is away is no error: the bridge waits for it.',
-    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams" or "cloudevents", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest"}',
+    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams", "cloudevents" or "cloudevents-binary", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest", snapshot?: true delivers the items of a table first, headers?: {name: text}, schema?: JSON Schema of the values, converter?: text of a bundled module}',
     answer: '201 bridge',
-    errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY'],
+    errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY', 'TOO_LARGE', 'MODULE_INVALID'],
     run: async (call) => {
       // The room checks every member of it and names each fault.
       const request = (await call.json()) as unknown as Parameters<Rooms['bridges']['create']>[0]
@@ -32,7 +33,7 @@ export const bridgeRoutes: readonly Route[] = [
     summary: 'One bridge.',
     answer: `bridge: ${shape}`,
     errors: ['NOT_FOUND'],
-    run: ({ daemon, names }) => ok(shownBridge(daemon.rooms.bridges.show(names[0] as string))),
+    run: async ({ daemon, names }) => ok(shownBridge(await daemon.rooms.bridges.show(names[0] as string))),
   },
   {
     method: 'POST',
@@ -51,6 +52,34 @@ export const bridgeRoutes: readonly Route[] = [
     run: async ({ daemon, names }) => ok(shownBridge(await daemon.rooms.bridges.resume(names[0] as string))),
   },
   {
+    method: 'POST',
+    path: 'bridges/{name}/seek',
+    summary:
+      'Goes on from somewhere else: what lies between is passed over, or delivered once more. A bridge that has failed is started again; one that is paused stays so.',
+    body: `{to: ${startShape}}`,
+    answer: 'bridge',
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ daemon, names, json }) => {
+      const body = await json()
+      only(body, ['to'])
+      return ok(shownBridge(await daemon.rooms.bridges.seek(names[0] as string, startOf(body.to, 'to'))))
+    },
+  },
+  {
+    method: 'POST',
+    path: 'bridges/{name}/converter',
+    summary:
+      'Gives a bridge another converter or schema for what is sent from now on; null takes it away, and what is not named stays. A bridge that has failed is started again.',
+    body: '{converter?: text of a bundled module, or null; schema?: JSON Schema of the values, or null}',
+    answer: 'bridge',
+    errors: ['NOT_FOUND', 'CONFLICT', 'TOO_LARGE', 'MODULE_INVALID'],
+    run: async ({ daemon, names, json }) => {
+      const body = await json()
+      only(body, ['converter', 'schema'])
+      return ok(shownBridge(await daemon.rooms.bridges.convert(names[0] as string, body)))
+    },
+  },
+  {
     method: 'DELETE',
     path: 'bridges/{name}',
     summary: 'Stops a bridge and forgets its position; the topic stays.',
@@ -63,7 +92,7 @@ export const bridgeRoutes: readonly Route[] = [
   },
 ]
 
-type BridgeView = ReturnType<Rooms['bridges']['show']>
+type BridgeView = Awaited<ReturnType<Rooms['bridges']['show']>>
 
 /** A bridge as clients read it: its errors without their stacks. */
 function shownBridge(bridge: BridgeView): object {

@@ -9,7 +9,7 @@ export const groupNamePattern = /^[A-Za-z0-9_.-]{1,255}$/
 
 const shape =
   '{name, stream, kind: "pipeline", "bridge" or "client", hold, state: "active", or "trimmed" when records that it had not read are gone and it must seek, oldest?: the oldest position there is then, lag: records at most, positions: [{shard, next, ended, lease}], members?: [{member, shards}], of a client group}'
-const startShape = '"oldest", "newest", {sequence} or {timeMs}'
+export const startShape = '"oldest", "newest", {sequence} or {timeMs}'
 
 export const groupRoutes: readonly Route[] = [
   {
@@ -76,7 +76,7 @@ async function createGroup({ daemon: { rooms }, json }: Call): Promise<Answer> {
   return created(shownGroup(rooms, await rooms.groups.create(name, id, startOf(start, 'start'), { hold })))
 }
 
-function startOf(value: unknown, what: string): StartPosition {
+export function startOf(value: unknown, what: string): StartPosition {
   if (value === 'oldest' || value === 'newest') return value
   if (typeof value === 'string' || value === undefined)
     throw new MillraceError('BAD_REQUEST', `${what} is ${startShape}.`)

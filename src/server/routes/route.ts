@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Daemon, Rooms } from '../../daemon/index.js'
-import { isFeed, isOutbox, type Stream } from '../../log/index.js'
+import { isFeed, isOutbox, isSnapshot, type Stream } from '../../log/index.js'
 import { type ErrorCode, type Metrics, MillraceError } from '../../runtime/index.js'
 import type { Exports } from '../export-output.js'
 
@@ -66,6 +66,7 @@ export function plainStream(rooms: Rooms, name: string | undefined): Stream {
     })
   if (isOutbox(stream)) throw new MillraceError('CONFLICT', `${stream.name} is the outbox of a pipeline.`)
   if (isFeed(stream)) throw new MillraceError('CONFLICT', `${stream.name} belongs to a source of a pipeline.`)
+  if (isSnapshot(stream)) throw new MillraceError('CONFLICT', `${stream.name} belongs to a bridge.`)
   return stream
 }
 

@@ -43,6 +43,6 @@ function statusOf(daemon: Daemon): object {
     streams: log.streams().length,
     groups: groups.list().length,
     pipelines: pipelines.list().length,
-    bridges: bridges.list().length,
+    bridges: bridges.count,
   }
 }

@@ -1,5 +1,5 @@
 import type { Commit } from '../../commit/index.js'
-import { Codec, type NewRecord, RecordKind, type StreamId } from '../../log/index.js'
+import { Codec, type NewRecord, RecordFlag, RecordKind, type StreamId } from '../../log/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import { after, decodeItem, keyAttributesOf, keyBehindPrefix, tablePrefix } from '../items/item-row.js'
@@ -60,7 +60,7 @@ function insertOf(key: Buffer, value: Buffer, schema: KeySchema, time: number): 
   return {
     hash: { hi: key.readUInt32BE(placeAt), lo: key.readUInt32BE(placeAt + 4) },
     kind: RecordKind.insert,
-    flags: 0,
+    flags: RecordFlag.snapshot,
     codec: Codec.dynamoJsonChange,
     time,
     key: keyBehindPrefix(key),

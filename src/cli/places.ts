@@ -1,0 +1,19 @@
+import { InvalidArgumentError } from 'commander'
+
+/** Where in a stream somebody begins. */
+export type Place = 'oldest' | 'newest' | { readonly sequence: number } | { readonly timeMs: number }
+
+export const places = 'oldest, newest, a sequence number, or a time like 2026-01-31T12:00:00Z'
+
+/** Throws what commander says to the user. */
+export function placeOf(text: string): Place {
+  if (text === 'oldest' || text === 'newest') return text
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return { sequence: Number(text) }
+  const timeMs = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(timeMs)) throw new InvalidArgumentError(`It is not ${places}.`)
+  return { timeMs }
+}
+
+/** Where that is, for people. */
+export const placeText = (place: Place): string =>
+  typeof place === 'string' ? `the ${place} record` : Object.values(place).join()

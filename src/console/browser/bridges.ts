@@ -1,0 +1,149 @@
+import type { Bridge, BridgeError } from './answers.js'
+import { read } from './api.js'
+import { type Child, element, pageLink } from './element.js'
+import { bytes, count, perSecond, seconds, shortened } from './format.js'
+import type { Page, Showing } from './page.js'
+import { facts, figures, heading, moment, table } from './parts.js'
+import { command } from './shell.js'
+
+/** Letters of an error that are shown. */
+const messageMax = 500
+/** Rates that a sparkline shows. */
+const pastMax = 60
+
+export const bridgesPage: Page = {
+  name: 'bridges',
+  title: 'Bridges',
+  everyMs: 3000,
+  show: ({ names, signal }: Showing) => (names[0] === undefined ? showAll(signal) : showOne(names[0], signal)),
+}
+
+/** What a bridge had delivered when this page looked before, by its name. */
+const looks = new Map<string, { readonly at: number; readonly records: number; readonly rates: number[] }>()
+
+/** Records a second since the look before, the newest last; empty at the first look. */
+function ratesOf({ name, statistics: { records } }: Bridge): readonly number[] {
+  const at = performance.now()
+  const before = looks.get(name)
+  const rates = before?.rates ?? []
+  // After a restart of the daemon it counts from 0 again.
+  if (before && at > before.at) rates.push(Math.max(0, (records - before.records) / ((at - before.at) / 1000)))
+  if (rates.length > pastMax) rates.shift()
+  looks.set(name, { at, records, rates })
+  return rates
+}
+
+const rateText = (rates: readonly number[]): string => {
+  const newest = rates.at(-1)
+  return newest === undefined ? '–' : perSecond(newest)
+}
+
+async function showAll(signal: AbortSignal): Promise<readonly Node[]> {
+  const { bridges } = await read<{ bridges: readonly Bridge[] }>('bridges', signal)
+  return [
+    element('h1', {}, 'Bridges'),
+    table<Bridge>(
+      'Bridges',
+      [
+        { title: 'Bridge', kind: 'name', cell: ({ name }) => pageLink(name, 'bridges', name) },
+        { title: 'Source', kind: 'name', cell: ({ source }) => pageLink(source, 'shards', source) },
+        { title: 'Topic', kind: 'name', cell: ({ topic }) => topic },
+        { title: 'State', kind: 'text', cell: ({ state }) => stateText(state) },
+        { title: 'Now', kind: 'number', cell: (bridge) => rateText(ratesOf(bridge)) },
+        { title: 'Lag in records', kind: 'number', cell: ({ statistics }) => count(statistics.lagRecords) },
+        { title: 'Lag in time', kind: 'number', cell: ({ statistics }) => ageText(statistics.lagSeconds) },
+        {
+          title: 'Newest error',
+          kind: 'name',
+          cell: ({ state }) => shortened(errorOf(state)?.message ?? '–', messageMax),
+        },
+      ],
+      bridges.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+      'There are no bridges. millrace bridges create NAME mirrors a stream to a Kafka topic.',
+    ),
+  ]
+}
+
+async function showOne(name: string, signal: AbortSignal): Promise<readonly Node[]> {
+  const bridge = await read<Bridge>(`bridges/${encodeURIComponent(name)}`, signal)
+  const { state, statistics } = bridge
+  const rates = ratesOf(bridge)
+  const error = errorOf(state)
+  return [
+    element('h1', {}, `Bridge ${name}`),
+    element('p', {}, pageLink('All bridges', 'bridges')),
+    element('section', { 'aria-label': 'What is wrong' }, error ? errorList(error, state) : undefined),
+    figures([
+      { title: 'Records', value: rateText(rates), past: rates },
+      { title: 'Lag in records', value: count(statistics.lagRecords) },
+      { title: 'Lag in time', value: ageText(statistics.lagSeconds) },
+      { title: 'Delivered since the start', value: count(statistics.records) },
+      { title: 'Bytes since the start', value: bytes(statistics.bytes) },
+      { title: 'Failed attempts', value: count(statistics.errors) },
+    ]),
+    heading('The bridge'),
+    facts(factsOf(bridge)),
+    heading('What to do'),
+    facts(commands(bridge)),
+  ]
+}
+
+function factsOf({ source, topic, group, partitions, options, createdAt, state, converter, snapshot }: Bridge) {
+  const { brokers, guarantee, format, images } = options
+  return [
+    ['State', stateText(state)],
+    ['Since', moment(state.since)],
+    ['Source', pageLink(source, 'shards', source)],
+    ['Group', pageLink(group, 'groups', group)],
+    ['Topic', topic],
+    ['Partitions', partitions === undefined ? 'not reached yet' : count(partitions)],
+    ['Brokers', brokers?.join(', ')],
+    ['Guarantee', guarantee === 'exactly-once' ? 'exactly once' : 'at least once'],
+    ['Format', format],
+    ['Items are', images === 'plain' ? 'plain JSON' : "DynamoDB's JSON"],
+    ['Converter', converter ? `module ${converter.hash.slice(0, 12)}` : 'none'],
+    ['Schema', options.schema?.$id ?? 'none'],
+    ['Snapshot', snapshot === undefined ? 'none' : snapshot === 'running' ? 'on its way' : 'delivered'],
+    ['Created', moment(createdAt)],
+  ] as const satisfies readonly (readonly [string, Child])[]
+}
+
+function errorList({ code, message, remedy }: BridgeError, state: Bridge['state']): HTMLElement {
+  const isFailed = state.kind === 'failed'
+  return element(
+    'ul',
+    { class: 'alarms' },
+    element(
+      'li',
+      { class: isFailed ? 'critical' : 'warning' },
+      element('strong', {}, code),
+      ` ${shortened(message, messageMax)} `,
+      element(
+        'span',
+        { class: 'quiet' },
+        isFailed ? `${remedy} ` : 'It is tried again by itself. ',
+        moment(state.since),
+      ),
+    ),
+  )
+}
+
+/** The console changes nothing: it says what would. */
+function commands({ name, state }: Bridge) {
+  const verb = state.kind === 'paused' || state.kind === 'failed' ? 'resume' : 'pause'
+  return [
+    [`To ${verb} it`, element('code', {}, command(['bridges', verb, name]))],
+    [
+      'To deliver all that is kept once more',
+      element('code', {}, command(['bridges', 'seek', name], { to: 'oldest' })),
+    ],
+  ] as const
+}
+
+const errorOf = (state: Bridge['state']): BridgeError | undefined =>
+  state.kind === 'waiting' || state.kind === 'failed' ? state.error : undefined
+
+const ageText = (age: number): string => (age === 0 ? 'none' : seconds(age))
+
+const stateTexts: Readonly<Record<string, string>> = { waiting: 'waiting for Kafka', starting: 'connecting' }
+const stateText = ({ kind }: Bridge['state']): string => stateTexts[kind] ?? kind

@@ -1,0 +1,196 @@
+import type { Position } from '../groups/index.js'
+import type { Sequence, ShardId } from '../log/index.js'
+import { MillraceError } from '../runtime/index.js'
+import {
+  type ConvertedMessage,
+  type ConverterHandle,
+  type MessageToConvert,
+  type OpenConverterOptions,
+  rowPackr,
+  type WireError,
+  type WorkerPool,
+} from '../workers/index.js'
+import { partitionOf } from './murmur2.js'
+import { messageOverheadBytes, type OutgoingRequest } from './outbox.js'
+import type { KafkaMessage } from './types.js'
+
+/** Threads that one request may lose through the fault of others. */
+const attemptsMax = 5
+
+export interface ConvertingOptions {
+  readonly workers: Pick<WorkerPool, 'openConverter'>
+  readonly converter: OpenConverterOptions
+}
+
+/** Why a record could not be converted. */
+class Unconverted extends Error {
+  constructor(
+    readonly sequence: number,
+    readonly failure: MillraceError,
+  ) {
+    super(failure.message)
+  }
+}
+
+/** The thread ended, and not by this converter's code. */
+class LostThread extends Error {}
+
+interface Waiting {
+  readonly resolve: (messages: readonly ConvertedMessage[]) => void
+  readonly reject: (error: Error) => void
+}
+
+/** The last step before messages are sent: a user's functions, and the check of a schema, on the worker pool. */
+export class Converting {
+  readonly #options: ConvertingOptions
+  readonly #waiting = new Map<number, Waiting>()
+  #handle: ConverterHandle | undefined
+  #request = 0
+
+  constructor(options: ConvertingOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The request as it is sent. Where a record cannot be converted, the request ends before it and has the error as its
+   * `failure`. Throws MODULE_INVALID, and NOT_READY when the daemon stops.
+   */
+  async convert(request: OutgoingRequest, partitions: number): Promise<OutgoingRequest> {
+    try {
+      const { messages } = request
+      return converted(request, messages.length === 0 ? [] : await this.#attempts(messages), partitions)
+    } catch (error) {
+      if (!(error instanceof Unconverted)) throw error
+      const { sequence, failure } = error
+      const index = request.messages.findIndex((message) => sequenceOf(message) === sequence)
+      if (index < 0) throw failure
+      // A second round, of what had been converted: converters are told to depend on nothing else.
+      const before = beforeMessage(request, index)
+      const made = before.messages.length === 0 ? [] : await this.#attempts(before.messages)
+      return { ...converted(before, made, partitions), failure }
+    }
+  }
+
+  /** Loads the module. Throws MODULE_INVALID, CONVERTER_FAILED. */
+  async load(): Promise<void> {
+    await this.#attempts([])
+  }
+
+  async #attempts(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#ask(messages)
+      } catch (error) {
+        if (!(error instanceof LostThread)) throw error
+        if (attempt === attemptsMax) throw failed(error.message, undefined)
+      }
+    }
+  }
+
+  #ask(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
+    const request = ++this.#request
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(request, { resolve, reject })
+      // Memory of its own: it is handed over.
+      this.#opened().convert(request, new Uint8Array(rowPackr.pack(messages.map(toConvert))))
+    })
+  }
+
+  #opened(): ConverterHandle {
+    this.#handle ??= this.#options.workers.openConverter(this.#options.converter, {
+      converted: (request, messages, error, sequence) => {
+        const waiting = this.#waiting.get(request)
+        this.#waiting.delete(request)
+        if (messages) waiting?.resolve(rowPackr.unpack(messages) as readonly ConvertedMessage[])
+        else waiting?.reject(errorOf(error, sequence))
+      },
+      lost: ({ message }, { isCulprit, sequence }) => {
+        this.#handle = undefined
+        if (sequence !== undefined) this.#end(new Unconverted(sequence, failed(message, sequence)))
+        else this.#end(isCulprit ? errorOf({ message, stack: undefined }, undefined) : new LostThread(message))
+      },
+    })
+    return this.#handle
+  }
+
+  #end(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+
+  close(): void {
+    this.#handle?.close()
+    this.#handle = undefined
+    this.#end(new MillraceError('NOT_READY', 'The bridge is stopping.'))
+  }
+}
+
+const sequenceOf = ({ headers }: KafkaMessage): number => Number(headers['millrace-sequence'])
+const shardOf = ({ headers }: KafkaMessage): ShardId => Number(headers['millrace-shard']) as ShardId
+
+function toConvert(message: KafkaMessage): MessageToConvert {
+  const { key, value, headers, timestamp: time } = message
+  const op = headers['millrace-op'] as MessageToConvert['op']
+  return { key, value, headers, op, sequence: sequenceOf(message), shard: shardOf(message), time }
+}
+
+const failed = (message: string, sequence: number | undefined): MillraceError =>
+  new MillraceError(
+    'CONVERTER_FAILED',
+    sequence === undefined ? message : `The converter failed at the record ${sequence}: ${message}`,
+    { details: sequence === undefined ? {} : { sequence } },
+  )
+
+function errorOf(error: WireError | undefined, sequence: number | undefined): Error {
+  const { message = 'no reason was given', code, remedy } = error ?? {}
+  if (sequence === undefined)
+    return new MillraceError('MODULE_INVALID', `The converter cannot be loaded: ${message}`, remedy ? { remedy } : {})
+  if (code === 'SCHEMA_MISMATCH')
+    return new Unconverted(
+      sequence,
+      new MillraceError(code, `The record ${sequence} cannot be sent. ${message}`, { details: { sequence } }),
+    )
+  return new Unconverted(sequence, failed(message, sequence))
+}
+
+function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], partitions: number): OutgoingRequest {
+  const messages = request.messages.flatMap((message, i) => {
+    const each = made[i]
+    if (!each) return []
+    const key = Buffer.from(each.key)
+    return {
+      key,
+      value: each.value && Buffer.from(each.value),
+      partition: partitionOf(key, partitions),
+      timestamp: message.timestamp,
+      headers: { ...each.headers, ...message.headers },
+    }
+  })
+  const bytes = messages.reduce(
+    (sum, { key, value }) => sum + key.length + (value?.length ?? 0) + messageOverheadBytes,
+    0,
+  )
+  return { ...request, messages, bytes }
+}
+
+/** The part of a request before a message: each shard stands before the first of its records that are not in it. */
+export function beforeMessage(request: OutgoingRequest, index: number): OutgoingRequest {
+  const messages = request.messages.slice(0, index)
+  const firsts = new Map<ShardId, number>()
+  for (const message of request.messages.slice(index)) {
+    const shard = shardOf(message)
+    if (!firsts.has(shard)) firsts.set(shard, sequenceOf(message))
+  }
+  const positions = request.positions.map((position): Position => {
+    const first = firsts.get(position.shard)
+    return first === undefined ? position : { shard: position.shard, next: first as Sequence, ended: false }
+  })
+  const sequences = new Map<ShardId, Set<number>>()
+  for (const message of messages) {
+    const shard = shardOf(message)
+    sequences.set(shard, (sequences.get(shard) ?? new Set()).add(sequenceOf(message)))
+  }
+  const counts = new Map([...sequences].map(([shard, numbers]) => [shard, numbers.size]))
+  const records = [...counts.values()].reduce((sum, count) => sum + count, 0)
+  return { ...request, messages, positions, counts, records }
+}
