@@ -28,6 +28,7 @@ test.skipIf(!kafkaAvailable()).each(versions)(
       pace: { faults, records },
       batch: 200,
       bridges: { exact: {}, other: { driver: 'platformatic' }, least: { guarantee: 'at-least-once', format: 'image' } },
+      intakes: { back: 'exact' },
     })
     try {
       await world.start()
@@ -40,6 +41,7 @@ test.skipIf(!kafkaAvailable()).each(versions)(
       expect(exact, label).toMatchObject({ lost: 0, duplicated: 0, disordered: 0, wrong: 0 })
       expect(exact.records).toBeGreaterThanOrEqual(records)
       expect(await world.checkTopic('other'), label).toEqual(exact)
+      expect(await world.checkIntake('back'), label).toEqual(exact)
       const least = await world.checkTopic('least')
       console.log(version, least)
       expect(least, label).toMatchObject({ records: exact.records, lost: 0, disordered: 0, wrong: 0 })

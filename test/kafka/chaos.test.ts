@@ -35,6 +35,7 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
       random: new Random(seed),
       pace: { faults: 3, records: 3_000 },
       bridges: { exact: {}, other: { driver: 'platformatic', format: 'image' } },
+      intakes: { back: 'exact' },
     })
     try {
       await world.start()
@@ -45,6 +46,7 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
       const exact = await world.checkTopic('exact')
       expect(exact, label).toEqual({ records: exact.records, lost: 0, duplicated: 0, disordered: 0, wrong: 0 })
       expect(await world.checkTopic('other'), label).toEqual(exact)
+      expect(await world.checkIntake('back'), label).toEqual(exact)
       expect(await world.lostAppends(), label).toBe(0)
       expect(exact.records).toBeGreaterThanOrEqual(world.acknowledged)
       expect(world.acknowledged).toBeGreaterThan(200)
