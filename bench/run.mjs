@@ -12,6 +12,8 @@ const parts = [
   'records.mjs',
   'store.mjs',
   'load.mjs',
+  'bridge-load.mjs',
+  'kafka-peer.mjs',
   'process.mjs',
   'pipeline-daemon.mjs',
   'table-loads.mjs',

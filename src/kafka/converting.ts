@@ -11,7 +11,7 @@ import {
   type WorkerPool,
 } from '../workers/index.js'
 import { partitionOf } from './murmur2.js'
-import { messageOverheadBytes, type OutgoingRequest } from './outbox.js'
+import { messageOverheadBytes, type OutgoingRequest, partitionBytesOf } from './outbox.js'
 import type { KafkaMessage } from './types.js'
 
 /** Threads that one request may lose through the fault of others. */
@@ -170,7 +170,7 @@ function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], 
     (sum, { key, value }) => sum + key.length + (value?.length ?? 0) + messageOverheadBytes,
     0,
   )
-  return { ...request, messages, bytes }
+  return { ...request, messages, bytes, partitionBytes: partitionBytesOf(messages) }
 }
 
 /** The part of a request before a message: each shard stands before the first of its records that are not in it. */

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import {
   type BodyReader,
   Codec,
@@ -13,6 +12,7 @@ import { MillraceError } from '../runtime/index.js'
 import { canonicalKey } from './canonical-key.js'
 import { eventHeaders, eventSource } from './cloud-events.js'
 import { plainImage } from './images.js'
+import { isJson } from './is-json.js'
 import { partitionOf } from './murmur2.js'
 import type { ImageStyle, MessageFormat } from './options.js'
 import type { KafkaMessage } from './types.js'
@@ -200,6 +200,7 @@ function plainReader({ format, bodies }: EncoderOptions): Read {
     const base = { record, shard, op, eventId, key: record.key, before: undefined }
     const isEncoded = record.codec === Codec.row || record.codec === Codec.msgpack
     const after = isEncoded ? decodedJson(record, bodies()) : record.body
+    // A producer may call anything JSON: one body that is not would spoil the envelope around it.
     if (after && (isEncoded || asIs || (record.codec === Codec.json && isJson(after)))) return { ...base, after }
     if (asBytes) return { ...base, after: record.body, bytes: record.body }
     return { ...base, after: Buffer.from(`"${record.body.toString('base64')}"`), bytes: record.body }
@@ -212,19 +213,27 @@ function decodedJson(record: LogRecord, bodies: BodyReader): Buffer | undefined 
   return value === undefined ? undefined : Buffer.from(JSON.stringify(value))
 }
 
-/** A producer may call anything JSON: one body that is not would spoil the envelope around it. */
-function isJson(body: Buffer): boolean {
-  if (!isUtf8(body)) return false
-  try {
-    JSON.parse(body.toString('utf8'))
-    return true
-  } catch {
-    return false
+/** Texts and what is JSON already, one behind the other, in one piece of memory. */
+function json(parts: readonly (string | Buffer)[]): Buffer {
+  let bytes = 0
+  let isAscii = true
+  for (const part of parts) {
+    const partBytes = typeof part === 'string' ? Buffer.byteLength(part) : part.length
+    bytes += partBytes
+    isAscii &&= typeof part !== 'string' || partBytes === part.length
   }
+  const whole = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const part of parts) {
+    // Mostly ASCII, which is copied as it is.
+    if (typeof part === 'string') at += whole.write(part, at, isAscii ? 'latin1' : 'utf8')
+    else {
+      whole.set(part, at)
+      at += part.length
+    }
+  }
+  return whole
 }
-
-const json = (parts: readonly (string | Buffer)[]): Buffer =>
-  Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
 
 const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Format>> = {
   /** As Debezium writes it: `before`, `after`, `source`, `op`, `ts_ms`. */

@@ -1,10 +1,11 @@
 import { createRequire } from 'node:module'
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { Admin, Kafka, Mechanism, Producer, Transaction } from 'kafkajs'
+import type { Admin, Kafka, Mechanism, Message, Producer, Transaction } from 'kafkajs'
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import { connectKafkajsConsumer } from './kafkajs-consumer.js'
+import { replaceProduceEncoding } from './kafkajs-produce.js'
 import { readCommitted } from './read-committed.js'
 import type { ClusterSecurity } from './security.js'
 import { notAcknowledged, Turns } from './turns.js'
@@ -21,7 +22,13 @@ import type {
 
 /** Loaded with the first cluster: a daemon without bridges starts without it. */
 const require = createRequire(import.meta.url)
-const kafkajs = (): typeof import('kafkajs') => require('kafkajs') as typeof import('kafkajs')
+let loaded: typeof import('kafkajs') | undefined
+const kafkajs = (): typeof import('kafkajs') => {
+  // Before the library is loaded: its parts keep what they import.
+  if (!loaded) replaceProduceEncoding(require)
+  loaded ??= require('kafkajs') as typeof import('kafkajs')
+  return loaded
+}
 
 /** A connection attempt; the client's own default of one second is short for a busy machine. */
 const connectionTimeoutMs = 5_000
@@ -137,18 +144,8 @@ async function sendTo(
       acks: -1,
       timeout: requestTimeoutMs,
       compression: compression === 'gzip' ? kafkajs().CompressionTypes.GZIP : kafkajs().CompressionTypes.None,
-      topicMessages: [
-        {
-          topic,
-          messages: messages.map((message) => ({
-            key: message.key,
-            value: message.value,
-            partition: message.partition,
-            timestamp: String(message.timestamp),
-            headers: message.headers,
-          })),
-        },
-      ],
+      // What the library makes texts of are numbers here: it writes either, and ours is as it is.
+      topicMessages: [{ topic, messages: messages as unknown as Message[] }],
     })
   } catch (error) {
     throw kafkaError(error, `sending ${messages.length} messages to ${topic}`)

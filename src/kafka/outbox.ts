@@ -13,16 +13,15 @@ import type { Encode } from './encoder.js'
 import { Signal } from './signal.js'
 import type { KafkaMessage } from './types.js'
 
-/** Most records of one request: the client library copies quadratically within a partition, so more gets slower. */
-export const requestRecordsMax = 1_000
+/** Most records of one request: more do not make it faster, and would come later. */
+export const requestRecordsMax = 5_000
 /** With fewer records than this at hand, a request waits for more, `lingerMs` long. */
 export const requestRecordsFull = 500
 export const lingerMs = 5
-/**
- * Most bytes of one request, all partitions together, so that no partition's share exceeds Kafka's default
- * `max.message.bytes` of 1 MiB. A record that is larger goes alone.
- */
-export const requestBytesMax = 900_000
+/** Most bytes of one request, all partitions together: it and the next one are in memory. A record that is larger goes alone. */
+export const requestBytesMax = 2 * 1024 * 1024
+/** Most bytes of one request for one partition, below Kafka's default `max.message.bytes` of 1 MiB. */
+export const partitionBytesMax = 900_000
 /** What a message takes beside its key and value: four headers, lengths, timestamp. */
 export const messageOverheadBytes = 200
 
@@ -41,11 +40,15 @@ export interface OutgoingRequest {
   readonly messages: readonly KafkaMessage[]
   readonly records: number
   readonly bytes: number
+  /** Bytes for the partition that gets most. */
+  readonly partitionBytes: number
   readonly positions: readonly Position[]
   /** Its records by their shard. */
   readonly counts: ReadonlyMap<ShardId, number>
   /** Commit time of its first record, milliseconds since 1970. */
   readonly oldestCommitTime: number | undefined
+  /** There was more than it takes: the bridge is behind. */
+  readonly isFull: boolean
   /** Why the record behind it cannot be sent. */
   readonly failure?: MillraceError
 }
@@ -91,13 +94,70 @@ class PageWalk {
   }
 }
 
+/** Bytes of the messages of the partition that gets most. */
+export function partitionBytesOf(messages: readonly KafkaMessage[]): number {
+  const bytes = new Map<number, number>()
+  for (const message of messages)
+    bytes.set(message.partition, (bytes.get(message.partition) ?? 0) + messageBytes(message))
+  return Math.max(0, ...bytes.values())
+}
+
+const messageBytes = ({ key, value }: KafkaMessage): number =>
+  key.length + (value === null ? 0 : value.length) + messageOverheadBytes
+
+/** A request that is put together. */
+class Filling {
+  readonly positions = new Map<ShardId, Position>()
+  readonly counts = new Map<ShardId, number>()
+  records = 0
+  readonly #messages: KafkaMessage[] = []
+  readonly #partitions: Float64Array
+  #bytes = 0
+  #partitionBytes = 0
+  #oldestCommitTime: number | undefined
+
+  constructor(partitions: number) {
+    this.#partitions = new Float64Array(partitions)
+  }
+
+  /** False when the messages of a record do not fit: then they are made again for the next request, once a request. */
+  take(made: readonly KafkaMessage[], record: LogRecord, partitionBytesMax: number): boolean {
+    let size = 0
+    for (const message of made) size += messageBytes(message)
+    // The messages of one record are of one key, and so of one partition.
+    const partition = made[0]?.partition ?? 0
+    const inPartition = (this.#partitions[partition] as number) + size
+    if (this.records > 0 && (inPartition > partitionBytesMax || this.#bytes + size > requestBytesMax)) return false
+    for (const message of made) this.#messages.push(message)
+    this.#partitions[partition] = inPartition
+    if (inPartition > this.#partitionBytes) this.#partitionBytes = inPartition
+    this.#bytes += size
+    this.#oldestCommitTime ??= record.commitTime
+    this.records++
+    return true
+  }
+
+  finished(isFull: boolean): OutgoingRequest {
+    return {
+      messages: this.#messages,
+      records: this.records,
+      bytes: this.#bytes,
+      partitionBytes: this.#partitionBytes,
+      positions: [...this.positions.values()],
+      counts: this.counts,
+      oldestCommitTime: this.#oldestCommitTime,
+      isFull,
+    }
+  }
+}
+
 /**
  * Pages of all shards in, requests out: in the order of the pages, so in order per shard and key. Messages are made when
  * a request is put together, so that what waits here is bounded by the pages that the readers may have outstanding.
  */
 export class Outbox {
-  /** Most bytes of a request; the topic may take less than Kafka's default. */
-  bytesMax = requestBytesMax
+  /** Most bytes of a request for one partition; the topic may take less than Kafka's default. */
+  bytesMax = partitionBytesMax
   readonly #encode: Encode
   readonly #partitions: number
   readonly #clock: Clock
@@ -140,49 +200,62 @@ export class Outbox {
     return this.#pages[0]?.record?.commitTime
   }
 
-  /** The next request; undefined once closed. Throws what the encoder throws, when the record that fails is the first. */
-  async next(): Promise<OutgoingRequest | undefined> {
-    while (this.#pages.length === 0 && !this.#closed) await this.#arrived.after(this.#arrived.version)
-    if (this.#records > 0 && this.#records < requestRecordsFull && !this.#closed) await sleep(this.#clock, lingerMs)
-    return this.#closed ? undefined : this.#fill()
+  /**
+   * The next request; undefined once closed. While the one before is on its way this one is filled as records come; afterwards
+   * it goes with what it has. Throws what the encoder throws, when the record that fails is the first.
+   */
+  async next(before: Promise<unknown> = Promise.resolve()): Promise<OutgoingRequest | undefined> {
+    let isWaiting = true
+    const over = before.then(
+      () => {
+        isWaiting = false
+      },
+      () => {
+        isWaiting = false
+      },
+    )
+    await Promise.resolve()
+    const request = new Filling(this.#partitions)
+    let isFull = false
+    for (let lingered = false; !this.#closed; ) {
+      const { version } = this.#arrived
+      isFull = this.#fill(request)
+      if (isFull) break
+      if (isWaiting) await Promise.race([over, this.#arrived.after(version)])
+      else if (request.positions.size === 0) await this.#arrived.after(version)
+      else if (lingered || request.records >= requestRecordsFull || request.records === 0) break
+      else {
+        lingered = true
+        await sleep(this.#clock, lingerMs)
+      }
+    }
+    return this.#closed ? undefined : request.finished(isFull)
   }
 
-  #fill(): OutgoingRequest {
-    const messages: KafkaMessage[] = []
-    const positions = new Map<ShardId, Position>()
-    const counts = new Map<ShardId, number>()
-    const oldestCommitTime = this.oldestCommitTime
-    let records = 0
-    let bytes = 0
-    let full = false
-    while (this.#pages.length > 0 && !full) {
+  /** Puts in what is there; true when the request takes no more. */
+  #fill(request: Filling): boolean {
+    while (this.#pages.length > 0) {
       const walk = this.#pages[0] as PageWalk
-      const { id } = walk.source.shard
-      const before = records
-      while (walk.record && records < requestRecordsMax) {
-        const made = this.#tryEncode(walk.record, walk.source.shard, records === 0)
-        const size =
-          made?.reduce(
-            (sum, message) => sum + message.key.length + (message.value?.length ?? 0) + messageOverheadBytes,
-            0,
-          ) ?? 0
-        // The record that does not fit is encoded again for the next request; that happens once a request.
-        full = made === undefined || (records > 0 && bytes + size > this.bytesMax)
-        if (full || made === undefined) break
-        messages.push(...made)
-        bytes += size
-        records++
+      const { shard } = walk.source
+      const before = request.records
+      let isFull = false
+      while (walk.record && !isFull) {
+        const made = this.#tryEncode(walk.record, shard, request.records === 0)
+        isFull = made === undefined || !request.take(made, walk.record, this.bytesMax)
+        if (isFull) break
         this.#records--
         walk.advance()
+        isFull = request.records >= requestRecordsMax
       }
-      full ||= walk.record !== undefined
-      positions.set(id, walk.position())
-      counts.set(id, (counts.get(id) ?? 0) + records - before)
-      if (walk.record) break
+      if (request.records > 0 || !walk.record) request.positions.set(shard.id, walk.position())
+      const added = request.records - before
+      if (added > 0) request.counts.set(shard.id, (request.counts.get(shard.id) ?? 0) + added)
+      if (walk.record) return true
       this.#pages.shift()
       walk.source.release()
+      if (isFull) return true
     }
-    return { messages, records, bytes, positions: [...positions.values()], counts, oldestCommitTime }
+    return false
   }
 
   /** A record that cannot be sent must not hold back those before it: its error comes when it is the first. */

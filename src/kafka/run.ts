@@ -7,7 +7,7 @@ import type { CheckpointOptions } from './checkpoint.js'
 import type { Converting } from './converting.js'
 import { type Delivery, lookAtTopic, Rewind } from './delivery.js'
 import type { Encode } from './encoder.js'
-import { Outbox, type OutgoingRequest, requestBytesMax } from './outbox.js'
+import { Outbox, type OutgoingRequest, partitionBytesMax } from './outbox.js'
 import { PlainDelivery } from './plain-delivery.js'
 import { PositionWriter } from './positions.js'
 import { Reading, type Standing } from './reading.js'
@@ -65,8 +65,8 @@ export class BridgeRun {
   readonly #attempts: Attempts
   readonly #delivery: Delivery
   #topic: TopicDescription | undefined
-  /** A request of more bytes was too large for the topic. */
-  #bytesMax = requestBytesMax
+  /** A request of more bytes for a partition was too large for the topic. */
+  #bytesMax = partitionBytesMax
   #outbox: Outbox | undefined
   #reading: Reading | undefined
   #inFlight: OutgoingRequest | undefined
@@ -216,15 +216,15 @@ export class BridgeRun {
       this.#inFlight ??= request
       const delivered = this.#delivery.deliver(request)
       // The next request is put together while this one is with the broker.
-      if (!request.failure) next = this.#next(outbox)
+      if (!request.failure) next = this.#next(outbox, delivered)
       next.catch(() => {})
       await this.#orStopped(delivered)
       if (request.failure) throw request.failure
     }
   }
 
-  async #next(outbox: Outbox): Promise<OutgoingRequest | undefined> {
-    const request = await outbox.next()
+  async #next(outbox: Outbox, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
+    const request = await outbox.next(before)
     const { converting } = this.#options
     if (!request || !converting) return request
     try {
@@ -272,8 +272,8 @@ export class BridgeRun {
 
   #requestBytes(): number {
     // A tenth is left for what a batch has beside its messages.
-    const topicBytes = Math.floor((this.#topic?.messageBytesMax ?? requestBytesMax) * 0.9)
-    return Math.min(requestBytesMax, this.#bytesMax, topicBytes)
+    const topicBytes = Math.floor((this.#topic?.messageBytesMax ?? partitionBytesMax) * 0.9)
+    return Math.min(partitionBytesMax, this.#bytesMax, topicBytes)
   }
 
   #acknowledged(requests: readonly OutgoingRequest[]): void {

@@ -13,8 +13,10 @@ import type { CommittedMessage, KafkaMessage, KafkaTransactionalProducer } from 
 
 /** A transaction closes this long after its first message. */
 export const transactionMs = 100
+/** While the bridge is behind, so long: what comes is late anyway, and each end of a transaction holds up what follows. */
+export const transactionMsBehind = 250
 /** A transaction that has as many bytes or records closes at once. */
-export const transactionBytesMax = 8 * 1024 * 1024
+export const transactionBytesMax = 16 * 1024 * 1024
 export const transactionRecordsMax = 20_000
 
 export interface TransactionalOptions extends DeliveryOptions {
@@ -22,7 +24,7 @@ export interface TransactionalOptions extends DeliveryOptions {
   readonly checkpoint: CheckpointOptions
   /** Makes durable that the checkpoint is there: from then on a start without it is refused. */
   readonly begun: () => Promise<void>
-  /** Asks for requests of at most so many bytes from now on. */
+  /** Asks for requests of at most so many bytes a partition from now on. */
   readonly onTooLarge: (bytesMax: number) => void
 }
 
@@ -45,6 +47,8 @@ export class TransactionalDelivery implements Delivery {
   /** Messages of this producer, all transactions together. */
   #messages = 0
   #isOpen = false
+  /** The newest request was full. */
+  #isBehind = false
   /** What ended the newest producer. */
   #failure: Error | undefined
   #timer: Timer | undefined
@@ -94,6 +98,7 @@ export class TransactionalDelivery implements Delivery {
       this.#sent.push(request)
       this.#bytes += request.bytes
       this.#records += request.records
+      this.#isBehind = request.isFull
       if (this.#bytes >= transactionBytesMax || this.#records >= transactionRecordsMax) await this.#commit(producer)
       else this.#timer ??= this.#options.clock.setTimeout(() => this.#due(), transactionMs)
     })
@@ -122,8 +127,13 @@ export class TransactionalDelivery implements Delivery {
     this.#isOpen = false
   }
 
-  #due(): void {
+  #due(isLast = false): void {
     this.#timer = undefined
+    if (this.#isBehind && !isLast) {
+      const more = transactionMsBehind - transactionMs
+      this.#timer = this.#options.clock.setTimeout(() => this.#due(true), more)
+      return
+    }
     this.#inTurn((producer) => this.#commit(producer)).catch((error: unknown) => this.#lose(error as Rewind))
   }
 
@@ -148,7 +158,7 @@ export class TransactionalDelivery implements Delivery {
     return turn
   }
 
-  async #send(producer: KafkaTransactionalProducer, { messages, bytes }: OutgoingRequest): Promise<void> {
+  async #send(producer: KafkaTransactionalProducer, { messages, partitionBytes }: OutgoingRequest): Promise<void> {
     const { topic, compression, onTooLarge } = this.#options
     try {
       await producer.send(topic.topic, messages, compression)
@@ -159,7 +169,7 @@ export class TransactionalDelivery implements Delivery {
       // A record goes with its tombstone at most.
       const sequences = new Set(messages.map((message) => message.headers['millrace-sequence']))
       if (sequences.size === 1) throw tooLargeError(topic.topic, messages[0] as KafkaMessage, error)
-      onTooLarge(Math.floor(bytes / 2))
+      onTooLarge(Math.floor(partitionBytes / 2))
       throw new MillraceError('KAFKA_UNAVAILABLE', error.message, { cause: error })
     }
   }

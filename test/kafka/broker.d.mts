@@ -22,7 +22,7 @@ export const kafkaVersion: string
  */
 export function kafkaAvailable(): boolean
 /** The folder with the broker's jars, fetched with Maven the first time. */
-export function brokerJars(): string
+export function brokerJars(version?: string): string
 export function startBroker(options?: {
   /** Where the data lie; a temporary folder by default. */
   readonly directory?: string
@@ -32,4 +32,8 @@ export function startBroker(options?: {
   readonly properties?: string
   /** Users that a new folder is made with, as the broker's format tool takes them. */
   readonly scramUsers?: readonly string[]
+  /** `host:port` that clients are told instead of the broker's own: that of a proxy before it. */
+  readonly advertised?: string
+  /** Of Kafka; `kafkaVersion` by default. */
+  readonly version?: string
 }): Promise<Broker>

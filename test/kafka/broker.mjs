@@ -50,13 +50,13 @@ export function kafkaAvailable() {
 }
 
 /** The folder with the broker's jars; Maven fetches them the first time and they stay in the user's cache. */
-export function brokerJars() {
+export function brokerJars(version = kafkaVersion) {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'millrace-kafka')
-  const jars = join(cache, `jars-${kafkaVersion}`)
+  const jars = join(cache, `jars-${version}`)
   if (existsSync(jars)) return jars
   mkdirSync(cache, { recursive: true })
   const fetched = mkdtempSync(join(cache, 'fetching-'))
-  process.stderr.write(`fetching the Kafka broker ${kafkaVersion} with Maven (about 45 MB, once)\n`)
+  process.stderr.write(`fetching the Kafka broker ${version} with Maven (about 45 MB, once)\n`)
   const maven = spawnSync(
     'mvn',
     [
@@ -66,7 +66,7 @@ export function brokerJars() {
       join(recipe, 'pom.xml'),
       'dependency:copy-dependencies',
       `-DoutputDirectory=${fetched}`,
-      `-Dkafka.version=${kafkaVersion}`,
+      `-Dkafka.version=${version}`,
     ],
     { encoding: 'utf8' },
   )
@@ -201,21 +201,32 @@ class Broker {
   }
 }
 
+/** Clients are told another address than the broker's own, which it uses itself; of two lines for a setting the last one counts. */
+function advertising(address, port, internal, controller) {
+  return `
+listeners=PLAINTEXT://127.0.0.1:${port},INTERNAL://127.0.0.1:${internal},CONTROLLER://127.0.0.1:${controller}
+advertised.listeners=PLAINTEXT://${address},INTERNAL://127.0.0.1:${internal}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INTERNAL
+`
+}
+
 /**
  * Fetches what is missing, formats a folder for the broker's data if it is new, starts the broker and waits until it
  * is ready. Ports are free ones unless given. The broker ends with this process.
  */
 export async function startBroker(options = {}) {
   if (!kafkaAvailable()) throw new Error('a Kafka broker needs java and mvn')
-  const jars = brokerJars()
+  const jars = brokerJars(options.version)
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
   mkdirSync(directory, { recursive: true })
-  const [free, controller] = await freePorts(2)
+  const [free, controller, internal] = await freePorts(3)
   const port = options.port ?? free
   const properties = `${readFileSync(join(recipe, 'server.properties'), 'utf8')}\n${options.properties ?? ''}`
     .replaceAll('BROKER_PORT', String(port))
     .replaceAll('CONTROLLER_PORT', String(controller))
-  writeFileSync(join(directory, 'server.properties'), properties)
+  const advertised = options.advertised ? advertising(options.advertised, port, internal, controller) : ''
+  writeFileSync(join(directory, 'server.properties'), properties + advertised)
   if (!existsSync(join(directory, 'data', 'meta.properties'))) {
     const format = spawnSync(
       'java',

@@ -1,0 +1,132 @@
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ensureBuilt } from '../built.js'
+import { DaemonProcess } from '../daemon-process.js'
+import { Random } from '../simulation/random.js'
+import { temporaryFolder } from '../temporary-folder.js'
+import { type Broker, kafkaAvailable } from './broker.mjs'
+import { ChaosWorld, startBrokerBehind } from './chaos-world.js'
+import { eachCommitted } from './java-reader.js'
+import { KafkaProxy } from './proxy.js'
+
+ensureBuilt()
+
+describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () => {
+  let proxy: KafkaProxy
+  let broker: Broker
+
+  beforeAll(async () => {
+    proxy = await KafkaProxy.start()
+    broker = await startBrokerBehind(proxy)
+  })
+  afterAll(async () => {
+    await broker?.close()
+    await proxy?.close()
+  })
+
+  test('daemon, broker and connections are killed: each record comes once and in order, with both drivers', async () => {
+    const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1e9)
+    const world = new ChaosWorld({
+      proxy,
+      broker,
+      data: temporaryFolder(),
+      random: new Random(seed),
+      pace: { faults: 3, records: 3_000 },
+      bridges: { exact: {}, other: { driver: 'platformatic', format: 'image' } },
+      intakes: { back: 'exact' },
+    })
+    try {
+      await world.start()
+      for (const kind of ['network', 'killBoth', 'split'] as const) await world.fault([kind])
+      await world.settle()
+      const label = `seed ${seed}`
+      expect(proxy.made, label).toBeGreaterThan(0)
+      const exact = await world.checkTopic('exact')
+      expect(exact, label).toEqual({ records: exact.records, lost: 0, duplicated: 0, disordered: 0, wrong: 0 })
+      expect(await world.checkTopic('other'), label).toEqual(exact)
+      expect(await world.checkIntake('back'), label).toEqual(exact)
+      expect(await world.lostAppends(), label).toBe(0)
+      expect(exact.records).toBeGreaterThanOrEqual(world.acknowledged)
+      expect(world.acknowledged).toBeGreaterThan(200)
+    } finally {
+      await world.close()
+    }
+  })
+
+  test('a daemon that was stopped, and fenced by a copy of it meanwhile, writes nothing when it goes on', async () => {
+    const folder = temporaryFolder()
+    const first = join(folder, 'first')
+    const env = { MILLRACE_SPLIT_ENABLED: 'false' }
+    const zombie = await DaemonProcess.start({ data: first, env })
+    let copy: DaemonProcess | undefined
+    try {
+      const append = (daemon: DaemonProcess, from: string, count: number) =>
+        daemon.v1('POST', 'streams/clicks/records', {
+          records: Array.from({ length: count }, (_, i) => ({ key: `key-${i % 7}`, value: { from } })),
+        })
+      const brokers = [proxy.address]
+      await zombie.v1('POST', 'streams', { name: 'clicks' })
+      await zombie.v1('POST', 'bridges', {
+        name: 'zombie',
+        source: 'clicks',
+        brokers,
+        topic: 'zombie',
+        format: 'image',
+      })
+      // It is stopped in the midst of its transactions.
+      await append(zombie, 'before', 20)
+      await stateOf(zombie, 'running')
+      const writing = (async () => {
+        for (let i = 0; i < 60; i++) await append(zombie, 'before', 20)
+      })()
+      await sleep(250)
+      zombie.child.kill('SIGSTOP')
+      const second = join(folder, 'second')
+      cpSync(first, second, { recursive: true })
+      copy = await DaemonProcess.start({ data: second, env })
+      await append(copy, 'copy', 100)
+      await stateOf(copy, 'running')
+      zombie.child.kill('SIGCONT')
+      await writing
+      await append(zombie, 'zombie', 100)
+      const failed = await stateOf(zombie, 'failed')
+      expect(failed.error).toMatchObject({ code: 'KAFKA_REFUSED', message: expect.stringContaining('taken over') })
+      await append(copy, 'copy', 100)
+      await stateOf(copy, 'running')
+
+      const counts = new Map<string, number>()
+      const seen = new Set<number>()
+      await eachCommitted(proxy.address, 'zombie', ({ sequence = -1, value = '' }) => {
+        const { from } = JSON.parse(value) as { from: string }
+        counts.set(from, (counts.get(from) ?? 0) + 1)
+        expect(seen.has(sequence), `the record ${sequence} of ${from}`).toBe(false)
+        seen.add(sequence)
+      })
+      expect(counts.get('copy')).toBe(200)
+      expect(counts.has('zombie')).toBe(false)
+    } finally {
+      zombie.child.kill('SIGCONT')
+      await zombie.kill()
+      await copy?.kill()
+    }
+  })
+})
+
+interface State {
+  readonly kind: string
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/** Waits until a bridge is so; of one that runs, until it has delivered everything. */
+async function stateOf(daemon: DaemonProcess, kind: string): Promise<State> {
+  for (;;) {
+    const { state, statistics } = await daemon.v1<{ state: State; statistics: { lagRecords: number } }>(
+      'GET',
+      'bridges/zombie',
+    )
+    if (state.kind === kind && (kind === 'failed' || statistics.lagRecords === 0)) return state
+    await sleep(50)
+  }
+}
