@@ -8,6 +8,8 @@ import { wholeNumber } from './whole-number.js'
 
 interface Bridge {
   readonly name: string
+  readonly direction: 'in' | 'out'
+  readonly into?: string
   readonly source: string
   readonly topic: string
   readonly state: { readonly kind: string; readonly error?: { readonly message: string } }
@@ -15,7 +17,12 @@ interface Bridge {
 }
 
 interface CreateOptions {
-  readonly source: string
+  readonly source?: string
+  readonly fromTopic?: string
+  readonly into?: string
+  readonly unreadable?: string
+  readonly deadLetters?: string
+  readonly group?: string
   readonly brokers?: string
   readonly cluster?: string
   readonly driver?: string
@@ -44,11 +51,18 @@ interface LastStepOptions {
 }
 
 export function registerBridges(program: Command): void {
-  const bridges = program.command('bridges').description('bridges: streams mirrored to Kafka topics')
+  const bridges = program
+    .command('bridges')
+    .description('bridges: streams mirrored to Kafka topics, and topics stored in streams and tables')
   bridges
     .command('create <name>')
-    .description('mirror a stream to a topic')
-    .requiredOption('--source <stream>', 'a plain stream, or table:NAME')
+    .description('mirror a stream to a topic, or (with --from-topic and --into) store what a topic has')
+    .option('--source <stream>', 'out: a plain stream, or table:NAME')
+    .option('--from-topic <name>', 'in: the topic to read')
+    .option('--into <target>', 'in: stream:NAME or table:NAME')
+    .option('--unreadable <way>', 'in: dead-letter (default) or stop, for messages that cannot be stored')
+    .option('--dead-letters <stream>', 'in: the stream that takes them (default: NAME.dead-letters)')
+    .option('--group <name>', 'in: the consumer group that shows how far it is')
     .option('--brokers <list>', 'HOST:PORT, several with commas')
     .option('--cluster <name>', 'in place of the brokers: a name under kafka.clusters of the configuration')
     .option('--driver <name>', 'the library: kafkajs (default) or platformatic')
@@ -73,7 +87,15 @@ export function registerBridges(program: Command): void {
     .option('--no-tombstones', 'no message without a value behind a delete')
     .option('--no-create-topic', 'the topic must exist')
     .action(async (name: string, options: CreateOptions, command: Command) => {
-      const { header: headers, converter, schema, ...rest } = options
+      const { fromTopic, into, unreadable, deadLetters, group, ...outward } = options
+      if (fromTopic !== undefined || into !== undefined) {
+        const { brokers, cluster, driver, format, images, start } = options
+        const asked = { direction: 'in', name, topic: fromTopic, into, brokers, cluster, driver, format, images, start }
+        const inward = { ...asked, unreadable, deadLetters, group }
+        printOne(await new Client(globals(command)).call('POST', 'bridges', inward), globals(command).json)
+        return
+      }
+      const { header: headers, converter, schema, ...rest } = outward
       const body = { name, ...rest, headers, ...(await lastStep({ converter, schema })) }
       printOne(await new Client(globals(command)).call('POST', 'bridges', body), globals(command).json)
     })
@@ -84,10 +106,10 @@ export function registerBridges(program: Command): void {
       const { bridges: rows } = await new Client(globals(command)).call<{ bridges: Bridge[] }>('GET', 'bridges')
       const shown = rows.map((row) => ({
         bridge: row.name,
-        source: row.source,
-        topic: row.topic,
+        from: row.source,
+        to: row.direction === 'in' ? row.into : `kafka:${row.topic}`,
         state: row.state.kind,
-        delivered: row.statistics.records,
+        records: row.statistics.records,
         lag: row.statistics.lagRecords,
         'lag in seconds': Math.round(row.statistics.lagSeconds * 10) / 10,
         error: row.state.error?.message,
@@ -103,15 +125,21 @@ export function registerBridges(program: Command): void {
         globals(command).json,
       )
     })
-  for (const [verb, description] of changes) {
-    bridges
-      .command(`${verb} <name>`)
-      .description(description)
-      .action(async (name: string, _options: object, command: Command) => {
-        const path = `bridges/${encodeURIComponent(name)}/${verb}`
-        printOne(await new Client(globals(command)).call('POST', path), globals(command).json)
-      })
-  }
+  bridges
+    .command('pause <name>')
+    .description('stop a bridge until it is resumed; its position stays')
+    .action(async (name: string, _options: object, command: Command) => {
+      const path = `bridges/${encodeURIComponent(name)}/pause`
+      printOne(await new Client(globals(command)).call('POST', path), globals(command).json)
+    })
+  bridges
+    .command('resume <name>')
+    .description('go on after a pause, or after a failure whose cause was removed')
+    .option('--skip-lost', 'in: go on behind records that the topic has lost')
+    .action(async (name: string, { skipLost }: { skipLost?: boolean }, command: Command) => {
+      const path = `bridges/${encodeURIComponent(name)}/resume${skipLost ? '?skipLost=true' : ''}`
+      printOne(await new Client(globals(command)).call('POST', path), globals(command).json)
+    })
   bridges
     .command('converter <name> [file]')
     .description('give a bridge another converter or schema, for what is sent from now on')
@@ -149,11 +177,6 @@ export function registerBridges(program: Command): void {
       )
     })
 }
-
-const changes = [
-  ['pause', 'stop a bridge until it is resumed; its position stays'],
-  ['resume', 'go on after a pause, or after a failure whose cause was removed'],
-] as const
 
 /** Collects NAME=VALUE of an option that may be repeated. */
 function pair(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {

@@ -41,6 +41,8 @@ export const Family = {
   outbox: 0x1a,
   /** How far the feeds of pipelines are: the items of a table, or the lines of files. */
   feed: 0x1b,
+  /** The next offset of each partition that a bridge reads of Kafka. */
+  kafkaOffset: 0x1c,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

@@ -342,7 +342,9 @@ export const configSchema = z.strictObject({
       brokers: z
         .array(brokerAddress)
         .default([])
-        .describe('Brokers, each HOST:PORT, for Kafka sinks of pipelines that name none. Bridges name their own.'),
+        .describe(
+          'Brokers, each HOST:PORT, for Kafka sinks and sources of pipelines that name none. Bridges name their own.',
+        ),
       clusters: z
         .record(
           z.string().regex(/^(?!__proto__$)[A-Za-z0-9_.-]{1,128}$/, {
@@ -352,7 +354,7 @@ export const configSchema = z.strictObject({
         )
         .default({})
         .describe(
-          'Clusters by their names, which bridges and sinks give as cluster: with TLS, SASL and another driver.',
+          'Clusters by their names, which bridges, sinks and sources give as cluster: with TLS, SASL and another driver.',
         ),
     })
     .prefault({})

@@ -2,7 +2,7 @@ import { Balancer } from '../balance/index.js'
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
-import { Bridges, Clusters, isOfContent, TopicSender } from '../kafka/index.js'
+import { Bridges, Clusters, isOfContent, readTopic, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
@@ -125,6 +125,16 @@ async function buildRooms(
       clusters: clusters.names,
       open: ({ topic, compression, ...target }) =>
         new TopicSender({ cluster: clusters.openLater({ ...target, logger }), topic, compression }),
+      read: ({ topic, start, isBounded, ...target }) =>
+        readTopic({
+          cluster: clusters.openLater({ ...target, logger }),
+          topic,
+          start,
+          isBounded,
+          clock,
+          random: Math.random,
+          logger,
+        }),
       isOfContent,
     },
     random: Math.random,
@@ -139,6 +149,7 @@ async function buildRooms(
     commit,
     groups,
     log,
+    tables,
     clock,
     logger,
     origin: { version, region, eventId, epochOf: (sequence) => epochOf(commit.epochs, sequence) },

@@ -55,6 +55,31 @@ export class Attempts {
   }
 }
 
+/** What a broker says, but not beyond the stop: then it throws Stopped, and whatever comes is given to `late`. */
+export async function orStopped<T>(
+  asked: Promise<T>,
+  stop: AbortSignal,
+  late: (answer: T) => void = () => {},
+): Promise<T> {
+  let onStop = (): void => {}
+  const stopped = new Promise<never>((_, reject) => {
+    onStop = () => reject(new Stopped())
+    stop.addEventListener('abort', onStop)
+    if (stop.aborted) onStop()
+  })
+  asked.then(
+    (answer) => {
+      if (stop.aborted) late(answer)
+    },
+    () => {},
+  )
+  try {
+    return await Promise.race([asked, stopped])
+  } finally {
+    stop.removeEventListener('abort', onStop)
+  }
+}
+
 /** Waits, but not beyond the stop. */
 function pause(clock: Clock, ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -86,7 +86,10 @@ export function sourceNameOf(stream: { readonly kind: 'plain' | 'table'; readonl
 }
 
 /** The cluster of a bridge. */
-export function targetOf(options: BridgeOptions, logger: BridgeLogger): ClusterTarget {
+export function targetOf(
+  options: Pick<BridgeOptions, 'name' | 'cluster' | 'brokers' | 'driver' | 'clientId'>,
+  logger: BridgeLogger,
+): ClusterTarget {
   const { cluster, brokers = [], driver, clientId = `millrace-${options.name}` } = options
   return { cluster, brokers, driver, clientId, logger }
 }
@@ -301,10 +304,10 @@ export class Bridge {
     if (this.#state.kind !== 'failed') this.#enter({ kind: 'paused', since: this.#around.clock.now() })
   }
 
-  /** Goes on after a pause or a failure, at the group's position. */
+  /** Goes on after a pause or a failure, at the group's position; one that runs is left alone. */
   async resume(): Promise<void> {
+    if (this.#run) return
     if (this.#record.paused) await this.#remember({ paused: false })
-    await this.#ending
     this.start()
   }
 

@@ -14,6 +14,9 @@ import {
   targetOf,
 } from './bridge.js'
 import { type StoredConverter, storedConverter } from './converter-module.js'
+import type { IntakeRecord, IntakeSurroundings } from './intake/intake.js'
+import { Intakes, viewOf } from './intake/intakes.js'
+import { checkIntakeRequest, type IntakeOptions, type IntakeRequest, isIntakeRequest } from './intake/options.js'
 import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, topicOf } from './options.js'
 import { checkSchema } from './schema.js'
 import type { Snapshots } from './snapshot.js'
@@ -23,6 +26,7 @@ export const bridgesMax = 64
 
 export interface BridgesOptions extends BridgeSurroundings {
   readonly commit: CommitPath
+  readonly tables: IntakeSurroundings['tables']
   readonly groups: Groups
   /** The values of all rows of `Family.bridge`, as they lie in the store. */
   readonly stored: readonly Buffer[]
@@ -38,10 +42,14 @@ export interface BridgesOptions extends BridgeSurroundings {
 /** What is shown of a bridge. */
 export interface BridgeView {
   readonly name: string
+  readonly direction: 'in' | 'out'
+  /** The stream that is mirrored, or the topic that is read. */
   readonly source: string
   readonly topic: string
+  /** Of a bridge in: `stream:NAME` or `table:NAME`. */
+  readonly into?: string
   readonly group: string
-  readonly options: BridgeOptions
+  readonly options: BridgeOptions | IntakeOptions
   readonly createdAt: number
   /** SHA-256 of the bundle of its converter. */
   readonly converter: { readonly hash: string } | undefined
@@ -50,23 +58,28 @@ export interface BridgeView {
   readonly state: BridgeState
   /** Of one that began with a snapshot: whether it is still on its way. */
   readonly snapshot: 'running' | 'done' | undefined
-  readonly statistics: BridgeStatistics
+  readonly statistics: BridgeStatistics & { readonly deadLetters?: number }
 }
 
+/** Of bridges out, and of bridges in, which older versions do not know. */
 const rowVersion = 1
+const intakeRowVersion = 2
 
 /** `bridge`: family, name in UTF-8 -> version u8, JSON of the bridge's record. */
 const bridgeKey = (name: string): Buffer => Buffer.concat([Buffer.from([Family.bridge]), Buffer.from(name)])
-const bridgeValue = (record: BridgeRecord): Buffer =>
-  Buffer.concat([Buffer.from([rowVersion]), Buffer.from(JSON.stringify(record))])
+const bridgeValue = (record: BridgeRecord | IntakeRecord): Buffer => {
+  const version = isIntakeRecord(record) ? intakeRowVersion : rowVersion
+  return Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(record))])
+}
+const isIntakeRecord = (record: BridgeRecord | IntakeRecord): record is IntakeRecord => isIntakeRequest(record.options)
 
-function recordOf(value: Buffer): BridgeRecord {
-  if (value[0] !== rowVersion)
+function recordOf(value: Buffer): BridgeRecord | IntakeRecord {
+  if (value[0] !== rowVersion && value[0] !== intakeRowVersion)
     throw new MillraceError(
       'DATA_DIR_NEWER',
-      `A stored bridge has the row version ${value[0]}; this version of Millrace knows ${rowVersion}.`,
+      `A stored bridge has the row version ${value[0]}; this version of Millrace knows ${intakeRowVersion}.`,
     )
-  return JSON.parse(value.toString('utf8', 1)) as BridgeRecord
+  return JSON.parse(value.toString('utf8', 1)) as BridgeRecord | IntakeRecord
 }
 
 /** The group that holds a bridge's position. */
@@ -78,14 +91,23 @@ const snapshotGroupName = (bridge: string): string => `bridge:${bridge}:snapshot
 export class Bridges {
   readonly #options: BridgesOptions
   readonly #bridges = new Map<string, Bridge>()
+  readonly #intakes: Intakes
   /** Names that are being created or deleted. */
   readonly #busy = new Set<string>()
   #closed = false
 
   constructor(options: BridgesOptions) {
     this.#options = options
+    this.#intakes = new Intakes({
+      ...options,
+      rowOf: (name, record) => ({ key: bridgeKey(name), value: record && bridgeValue(record) }),
+    })
     for (const value of options.stored) {
       const record = recordOf(value)
+      if (isIntakeRecord(record)) {
+        this.#intakes.add(record)
+        continue
+      }
       const { name } = record.options
       const group = options.groups.group(bridgeGroupName(name))
       if (!group) throw new MillraceError('STORE_CORRUPT', `The bridge ${name} is stored without its group.`)
@@ -96,6 +118,7 @@ export class Bridges {
   /** Starts every bridge that is not paused. Returns at once. */
   start(): void {
     for (const bridge of this.#bridges.values()) bridge.start()
+    this.#intakes.start()
     this.#closeOrphans().catch((error: unknown) =>
       this.#options.logger.warn(
         { error: String(error) },
@@ -115,40 +138,42 @@ export class Bridges {
   /** Stops all of them; what is in flight is finished first. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#bridges.values()].map((bridge) => bridge.close()))
+    await Promise.all([...[...this.#bridges.values()].map((bridge) => bridge.close()), this.#intakes.close()])
   }
 
   get count(): number {
-    return this.#bridges.size
+    return this.#bridges.size + this.#intakes.count
   }
 
   /** What is known without a look into the store. */
   list(): readonly BridgeView[] {
-    return [...this.#bridges.values()].map((bridge) => this.#view(bridge, bridge.statistics))
+    const out = [...this.#bridges.values()].map((bridge) => this.#view(bridge, bridge.statistics))
+    return [...out, ...this.#intakes.list()]
   }
 
   /** The same with the age of what is not read. */
-  measured(): Promise<readonly BridgeView[]> {
-    return Promise.all([...this.#bridges.values()].map(async (bridge) => this.#view(bridge, await bridge.measured())))
+  async measured(): Promise<readonly BridgeView[]> {
+    const bridges = [...this.#bridges.values()]
+    const out = await Promise.all(bridges.map(async (bridge) => this.#view(bridge, await bridge.measured())))
+    return [...out, ...this.#intakes.list()]
   }
 
   /** Throws NOT_FOUND. */
   async show(name: string): Promise<BridgeView> {
+    const intake = this.#intakes.get(name)
+    if (intake) return viewOf(intake)
     const bridge = this.#bridge(name)
     return this.#view(bridge, await bridge.measured())
   }
 
   /** Throws BAD_REQUEST, ALREADY_EXISTS, NOT_FOUND (the source, the cluster), IMAGES_NOT_KEPT, TOO_BUSY. A broker that is away is no error: the bridge waits. */
-  async create({
-    converter: bundle,
-    ...request
-  }: BridgeRequest & { readonly converter?: unknown }): Promise<BridgeView> {
+  async create(given: (BridgeRequest & { readonly converter?: unknown }) | IntakeRequest): Promise<BridgeView> {
+    if (isIntakeRequest(given)) return this.#createIntake(checkIntakeRequest(given))
+    const { converter: bundle, ...request } = given
     const options = checkBridgeRequest(request)
     const converter = this.#stored(bundle)
     const { name } = options
-    if (this.#bridges.has(name)) throw new MillraceError('ALREADY_EXISTS', `A bridge named ${name} exists.`)
-    if (this.#bridges.size >= bridgesMax)
-      throw new MillraceError('TOO_BUSY', `There are ${bridgesMax} bridges already.`)
+    this.#checkNew(name)
     return this.#exclusively(name, async () => {
       const { log, clock, resolveSource, openCluster, logger } = this.#options
       // Connects to nothing: a cluster that is not configured is found now, one that is away is waited for.
@@ -176,6 +201,21 @@ export class Bridges {
       this.#bridges.set(name, bridge)
       if (!this.#closed) bridge.start()
       return this.show(name)
+    })
+  }
+
+  #checkNew(name: string): void {
+    if (this.#bridges.has(name) || this.#intakes.get(name))
+      throw new MillraceError('ALREADY_EXISTS', `A bridge named ${name} exists.`)
+    if (this.count >= bridgesMax) throw new MillraceError('TOO_BUSY', `There are ${bridgesMax} bridges already.`)
+  }
+
+  async #createIntake(options: IntakeOptions): Promise<BridgeView> {
+    this.#checkNew(options.name)
+    return this.#exclusively(options.name, async () => {
+      const intake = await this.#intakes.create(options)
+      if (!this.#closed) intake.start()
+      return viewOf(intake)
     })
   }
 
@@ -209,6 +249,8 @@ export class Bridges {
   async delete(name: string): Promise<void> {
     await this.#exclusively(name, async () => {
       const { groups, log, snapshots } = this.#options
+      const intake = this.#intakes.get(name)
+      if (intake) return this.#intakes.delete(intake)
       const bridge = this.#bridge(name)
       await bridge.close()
       const { snapshot } = bridge.record
@@ -229,15 +271,16 @@ export class Bridges {
 
   async pause(name: string): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
-      await this.#bridge(name).pause()
+      await (this.#intakes.get(name) ?? this.#bridge(name)).pause()
       return this.show(name)
     })
   }
 
-  /** Goes on after a pause or a failure. */
-  async resume(name: string): Promise<BridgeView> {
+  /** Goes on after a pause or a failure. `skipLost`: a bridge in goes on behind records that its topic has lost. */
+  async resume(name: string, skipLost = false): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
-      await this.#bridge(name).resume()
+      const intake = this.#intakes.get(name)
+      await (intake ? intake.resume(skipLost) : this.#bridge(name).resume())
       return this.show(name)
     })
   }
@@ -292,6 +335,10 @@ export class Bridges {
 
   #bridge(name: string): Bridge {
     const bridge = this.#bridges.get(name)
+    if (this.#intakes.get(name))
+      throw new MillraceError('CONFLICT', `The bridge ${name} reads a topic: that is for bridges out alone.`, {
+        remedy: 'Delete it and create it again.',
+      })
     if (!bridge) throw new MillraceError('NOT_FOUND', `There is no bridge named ${name}.`)
     return bridge
   }
@@ -337,6 +384,7 @@ export class Bridges {
     const { options, createdAt, settledPartitions, converter } = bridge.record
     return {
       name: bridge.name,
+      direction: 'out',
       source: options.source,
       topic: bridge.topic,
       group: bridgeGroupName(bridge.name),

@@ -3,6 +3,8 @@ export { Bridges, type BridgesOptions, type BridgeView, bridgeGroupName, bridges
 export { canonicalKey } from './canonical-key.js'
 export { type ClusterSettings, Clusters, openWith } from './clusters.js'
 export type { Change, DecodeChange, Origin } from './encoder.js'
+export { type IntakeOptions, type IntakeRequest, intakeFormats, unreadableWays } from './intake/options.js'
+export { readTopic } from './intake/part-reader.js'
 export { openKafkajsCluster } from './kafkajs-client.js'
 export { murmur2, partitionOf } from './murmur2.js'
 export {

@@ -26,7 +26,7 @@ const topicName = z
   .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/, 'has letters, digits, dot, underscore and dash, 249 at most')
 const address = z.string().regex(/^[^\s:,/]+:\d{1,5}$/, 'is HOST:PORT')
 
-const bridgeOptions = z.strictObject({
+export const bridgeOptions = z.strictObject({
   name: z
     .string()
     .regex(

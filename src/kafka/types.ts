@@ -135,7 +135,8 @@ export interface CommittedOffset {
 
 /**
  * A connected consumer. Whoever calls says which partitions it reads and from where: it is no member of any group, nobody takes
- * partitions away from it, and no offset is ever chosen for it. After a rejection it must be discarded.
+ * partitions away from it, and no offset is ever chosen for it. After a rejection it must be discarded, but for those of
+ * `committedOffsets` and `commitOffsets`.
  */
 export interface KafkaConsumerClient {
   /** Asks a broker, each time; comes before everything else. Undefined when the topic does not exist; it is not created by that. */

@@ -44,6 +44,14 @@ export function checkRange({ name, nodes }: PlanDescription, { from, until }: Pa
     throw new MillraceError('BAD_REQUEST', `${name} reads a table's items as they are: there is no range of them.`, {
       remedy: 'Leave the range out, or the snapshot of the source.',
     })
+  if (sources.some(({ kind }) => kind === 'kafka'))
+    throw new MillraceError(
+      'BAD_REQUEST',
+      `${name} reads a Kafka topic: there is no range of sequence numbers in it.`,
+      {
+        remedy: 'Leave the range out: it reads what the topic has.',
+      },
+    )
   if (sources.every(({ kind }) => kind === 'files'))
     throw new MillraceError('BAD_REQUEST', `${name} reads files from their beginnings to their ends.`, {
       remedy: 'Leave the range out.',

@@ -1,6 +1,7 @@
 import { kafkaMessageOf } from '../operators/index.js'
 import { asMillraceError, type Clock, type MillraceError } from '../runtime/index.js'
 import type { Deliverer, DeliveryOutcome, OutboxBatch } from '../sinks/index.js'
+import type { KafkaReading } from './feeds/index.js'
 
 /** A message for a topic; `id` is the same at each attempt. */
 export interface OutgoingMessage {
@@ -34,6 +35,15 @@ export interface KafkaAccess {
     readonly clientId: string
     readonly compression: 'none' | 'gzip'
   }): KafkaTopic
+  /** Reads a topic. `isBounded`: up to what is there when it begins. */
+  read(options: {
+    readonly topic: string
+    readonly brokers: readonly string[]
+    readonly cluster: string | undefined
+    readonly clientId: string
+    readonly start: 'oldest' | 'newest'
+    readonly isBounded: boolean
+  }): KafkaReading
   /** Whether it is the messages that are at fault. */
   isOfContent(error: MillraceError): boolean
 }

@@ -38,7 +38,13 @@ import { Suspects } from './suspects.js'
 /** Longest wait before another attempt. */
 const retryMsMax = 30_000
 /** What another attempt cannot mend; what was trimmed does not come back. */
-const lastingErrors = new Set(['SINK_FILE_CHANGED', 'SOURCE_FILE_CHANGED', 'SOURCE_FILE_INVALID', 'TRIMMED'])
+const lastingErrors = new Set([
+  'SINK_FILE_CHANGED',
+  'SOURCE_FILE_CHANGED',
+  'SOURCE_FILE_INVALID',
+  'KAFKA_REFUSED',
+  'TRIMMED',
+])
 
 /** How a run ends by itself. */
 type End = 'drained' | 'finished' | 'arrived'

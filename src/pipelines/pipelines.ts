@@ -225,8 +225,8 @@ export class Pipelines {
       if (isFed(each))
         throw new MillraceError(
           'PIPELINE_INVALID',
-          `${each.name} begins with a snapshot of a table, and such a pipeline has no shadow.`,
-          { remedy: 'Leave the snapshot out of both modules, or deploy the newer one under another name.' },
+          `${each.name} reads a snapshot of a table or a Kafka topic, and such a pipeline has no shadow.`,
+          { remedy: 'Leave that out of both modules, or deploy the newer one under another name.' },
         )
     checkSwap(older.row.plan, own)
     this.#checkRoom(own)

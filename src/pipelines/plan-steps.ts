@@ -1,11 +1,4 @@
-import {
-  csvHeader,
-  type NodeDescription,
-  type NodeId,
-  type PlanDescription,
-  type SinkDescription,
-  sourceLabel,
-} from '../operators/index.js'
+import { csvHeader, type NodeDescription, type NodeId, type PlanDescription, sourceLabel } from '../operators/index.js'
 import { type SourceStage, type Stages, stagesOf } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileShape } from '../sinks/index.js'
@@ -91,7 +84,10 @@ export function stageLabel({ nodes }: PlanDescription, stages: Stages, stage: nu
 export function checkRunnable(plan: PlanDescription, around: { readonly isBounded: boolean } & KafkaNames): void {
   stagesOf(plan.nodes)
   plan.nodes.forEach((node, id) => {
-    if (node.kind === 'sink' && node.sink.kafka) checkKafka(node.sink, `Step ${id} of ${plan.name} (sink)`, around)
+    if (node.kind === 'sink' && node.sink.kafka)
+      checkKafka(node.sink.kafka, node.sink.target, `Step ${id} of ${plan.name} (sink)`, around)
+    if (node.kind === 'source' && node.source.kind === 'kafka')
+      checkKafka(node.source, node.source.name, `The source of ${plan.name} (step ${id})`, around)
     if (node.kind === 'source' && node.source.kind === 'files' && !around.isBounded)
       throw new MillraceError(
         'PIPELINE_INVALID',
@@ -107,17 +103,22 @@ interface KafkaNames {
   readonly clusters: readonly string[]
 }
 
-function checkKafka({ kafka, target }: SinkDescription, where: string, { brokers, clusters }: KafkaNames): void {
-  const cluster = kafka?.cluster
+function checkKafka(
+  named: { readonly brokers: readonly string[]; readonly cluster?: string | undefined },
+  topic: string,
+  where: string,
+  { brokers, clusters }: KafkaNames,
+): void {
+  const { cluster } = named
   if (cluster !== undefined && !clusters.includes(cluster))
     throw new MillraceError(
       'PIPELINE_INVALID',
       `${where}: no Kafka cluster ${cluster} is configured (${clusters.length === 0 ? 'none is' : `there are ${clusters.join(', ')}`}).`,
       { remedy: 'Add it to kafka.clusters of the configuration and start the daemon again, or name another one.' },
     )
-  if (cluster === undefined && (kafka?.brokers ?? []).length + brokers.length === 0)
-    throw new MillraceError('PIPELINE_INVALID', `${where}: no broker is known for the Kafka topic ${target}.`, {
-      remedy: "Name them in the configuration (kafka.brokers), or in the sink: { brokers: 'host:9092' }.",
+  if (cluster === undefined && named.brokers.length + brokers.length === 0)
+    throw new MillraceError('PIPELINE_INVALID', `${where}: no broker is known for the Kafka topic ${topic}.`, {
+      remedy: "Name them in the configuration (kafka.brokers), or in place: { brokers: 'host:9092' }.",
     })
 }
 
@@ -134,5 +135,7 @@ export const isFed = ({ nodes }: PlanDescription): boolean =>
   nodes.some(
     (node) =>
       node.kind === 'source' &&
-      (node.source.kind === 'files' || (node.source.kind === 'table' && node.source.snapshot === true)),
+      (node.source.kind === 'files' ||
+        node.source.kind === 'kafka' ||
+        (node.source.kind === 'table' && node.source.snapshot === true)),
   )

@@ -27,9 +27,9 @@ export interface SourceRow {
   readonly hashKeyName?: string | undefined
   /**
    * The stream is an internal one that a feed fills: with a table's items and the changes that were made meanwhile, before the
-   * source of the same node reads on in the table's change log; or with the lines of files.
+   * source of the same node reads on in the table's change log; with the lines of files; or with the messages of a Kafka topic.
    */
-  readonly feed?: 'snapshot' | 'files'
+  readonly feed?: 'snapshot' | 'files' | 'kafka'
   /** Of files: their paths, in the order in which they are read. */
   readonly files?: readonly string[]
 }

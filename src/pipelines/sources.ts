@@ -23,7 +23,12 @@ export async function sourcesOf(plan: PlanDescription, rooms: SourceRooms, older
   const feeds = (older?.sources ?? []).filter(({ feed }) => feed !== undefined)
   const names = new Set([...[...left, ...feeds].map(({ group }) => group), ...(older?.dropped?.groups ?? [])])
   for (const [node, { kind }] of plan.nodes.entries()) {
-    if ((kind !== 'source' && kind !== 'through') || readsFiles(plan, node)) continue
+    if (kind !== 'source' && kind !== 'through') continue
+    if (isWithoutStream(plan, node)) {
+      const at = feeds.findIndex((feed) => isSameSource(plan, node, older as PipelineRow, feed.node))
+      for (const known of at < 0 ? [] : feeds.splice(at, 1)) sources.push({ ...known, node })
+      continue
+    }
     const source = await sourceOf(plan, node, rooms)
     const label = nodeLabel(plan.nodes[node] as NodeDescription)
     const at = left.findIndex((each) => nodeLabel(older?.plan.nodes[each.node] as NodeDescription) === label)
@@ -47,11 +52,15 @@ export async function sourcesOf(plan: PlanDescription, rooms: SourceRooms, older
   return sources
 }
 
-/** Whether a source reads files: they have no stream of their own. */
-export function readsFiles({ nodes }: PlanDescription, id: NodeId): boolean {
+/** Whether a source reads files or a Kafka topic: they have no stream but the one that a feed fills. */
+function isWithoutStream({ nodes }: PlanDescription, id: NodeId): boolean {
   const node = nodes[id]
-  return node?.kind === 'source' && node.source.kind === 'files'
+  return node?.kind === 'source' && (node.source.kind === 'files' || node.source.kind === 'kafka')
 }
+
+const isSameSource = (plan: PlanDescription, node: NodeId, older: PipelineRow, olderNode: NodeId): boolean =>
+  isWithoutStream(older.plan, olderNode) &&
+  nodeLabel(older.plan.nodes[olderNode] as NodeDescription) === nodeLabel(plan.nodes[node] as NodeDescription)
 
 async function sourceOf(
   plan: PlanDescription,

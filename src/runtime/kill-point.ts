@@ -68,11 +68,15 @@ export const shadowPoints = [
 /** Places that are passed only while a source brings items of a table, or lines of files (test/pipelines/snapshot.test.ts). */
 export const feedPoints = ['feed:part', 'feed:committed', 'feed:closed'] as const
 
+/** Places that are passed only while messages come in from Kafka (test/kafka/inward.test.ts). */
+export const intakePoints = ['intake:submitting', 'intake:stored'] as const
+
 export type KillPoint =
   | (typeof killPoints)[number]
   | (typeof lifePoints)[number]
   | (typeof shadowPoints)[number]
   | (typeof feedPoints)[number]
+  | (typeof intakePoints)[number]
 
 const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
 const wanted = `${room}:${place}`

@@ -200,9 +200,14 @@ function watchBridges(read: ReadRooms): void {
     read(name, kind, help, ['bridge'], ({ bridges }) =>
       bridges.list().map((bridge) => ({ labels: { bridge: bridge.name }, value: look(bridge) })),
     )
-  each('bridge_records_total', 'counter', 'Records that brokers have acknowledged.', ({ statistics }) => {
-    return statistics.records
-  })
+  each(
+    'bridge_records_total',
+    'counter',
+    'Records that brokers have acknowledged; of a bridge in, messages that are stored.',
+    ({ statistics }) => {
+      return statistics.records
+    },
+  )
   each('bridge_sent_bytes_total', 'counter', 'Bytes of acknowledged messages, before compression.', (bridge) => {
     return bridge.statistics.bytes
   })
@@ -222,6 +227,12 @@ function watchBridges(read: ReadRooms): void {
         labels: { bridge: name },
         value: statistics.lagSeconds,
       })),
+  )
+  each(
+    'bridge_dead_letters_total',
+    'counter',
+    'Messages that a bridge in could not store as what they should be, and put aside.',
+    ({ statistics }) => statistics.deadLetters ?? 0,
   )
   each('bridge_errors_total', 'counter', 'Failed attempts of a bridge.', ({ statistics }) => statistics.errors)
   each('bridge_running', 'gauge', '1 while a bridge delivers, 0 while it waits or has failed.', ({ state }) =>

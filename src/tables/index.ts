@@ -1,4 +1,5 @@
 export type { TableKeys } from './indexes/item-check.js'
+export type { GivenWrite } from './items/given-writes.js'
 export type { ItemPage, ItemPageRequest, ItemPlace } from './reads/item-page.js'
 export { AwsError } from './requests/aws-error.js'
 export { type DecodedChange, decodeChange, encodeChange } from './streams/change.js'

@@ -18,6 +18,7 @@ import { deriveEntry, ItemCollections } from './indexes/index.js'
 import type { TableKeys } from './indexes/item-check.js'
 import { BatchReads } from './items/batch-get.js'
 import { BatchWrites } from './items/batch-write.js'
+import { type GivenWrite, givenDelete, givenPut, givenTargets } from './items/given-writes.js'
 import { ItemOperations } from './items/item-operations.js'
 import { itemKey } from './items/item-row.js'
 import { type TakeOptions, takeItems } from './items/take-items.js'
@@ -34,7 +35,7 @@ import { StreamOperations } from './streams/stream-operations.js'
 import { WindowTime } from './streams/window-time.js'
 import { type TableInfo, tableInfo } from './table-info.js'
 import { TransactionOperations, Transactions } from './transactions/index.js'
-import { type Item, itemSize, type KeySchema, keyOf } from './values/index.js'
+import { type Item, itemSize, type KeySchema, keyOf, ValidationError } from './values/index.js'
 
 export interface TablesOptions {
   readonly storage: Storage
@@ -263,6 +264,41 @@ export class Tables {
     } catch (error) {
       if (!(error instanceof AwsError)) throw error
       throw tableNotFound([...puts.keys()].find((name) => !this.#catalogue.find(name)) ?? [...puts.keys()].join(', '))
+    }
+  }
+
+  /** A put of the item that DynamoDB JSON says, for `prepareGiven`. Throws NOT_FOUND, and ValidationError for what the table does not take. */
+  givenPut(name: string, raw: unknown): GivenWrite {
+    return givenPut(this.#given(name), raw)
+  }
+
+  /** A delete of the item whose key DynamoDB JSON says, for `prepareGiven`. Throws NOT_FOUND, ValidationError. */
+  givenDelete(name: string, raw: unknown): GivenWrite {
+    return givenDelete(this.#given(name), raw)
+  }
+
+  #given(name: string): Table {
+    const table = this.#catalogue.find(name)
+    if (!table) throw tableNotFound(name)
+    return table
+  }
+
+  /**
+   * Writes of one table, no two of the same row, as one effect set; the rows are latched until the release, which the caller calls
+   * after its submit. Throws NOT_FOUND; CONFLICT when the table has changed since the writes were checked.
+   */
+  async prepareGiven(
+    name: string,
+    writes: readonly GivenWrite[],
+  ): Promise<{ effects: Pick<EffectSet, 'rows' | 'records'>; release: Release }> {
+    const targets = givenTargets(this.#catalogue, name, writes)
+    if (!targets) throw tableNotFound(name)
+    try {
+      return await this.#writer.prepare(targets)
+    } catch (error) {
+      if (error instanceof AwsError) throw tableNotFound(name)
+      if (error instanceof ValidationError) throw new MillraceError('CONFLICT', error.message, { cause: error })
+      throw error
     }
   }
 

@@ -39,6 +39,50 @@ describe.skipIf(!kafkaAvailable())('a consumer whose broker ends', () => {
     await broker.close()
   })
 
+  test('stands behind what compaction took away', async () => {
+    const topic = 'compacted'
+    const config = {
+      'cleanup.policy': 'compact',
+      'segment.ms': '100',
+      'min.cleanable.dirty.ratio': '0.01',
+      'max.compaction.lag.ms': '100',
+    }
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1, configEntries }] })
+    const put = (key: string, value: string) => producer.send({ topic, messages: [{ key, value }] })
+    for (let i = 0; i < 10; i++) await put('old', String(i))
+    await put('kept', 'a')
+    await consumer.describe(topic)
+    /** All records from the beginning, each fetch from where the last one ended. */
+    async function offsets(): Promise<number[]> {
+      const found: number[] = []
+      const { end } = (await consumer.bounds(topic, [0])).get(0)!
+      for (let next = 0; next < end; ) {
+        const [fetched] = await consumer.fetch(topic, new Map([[0, next]]), bounds)
+        found.push(...fetched!.records.map(({ offset }) => offset))
+        expect(fetched!.next).toBeGreaterThan(next)
+        next = fetched!.next
+      }
+      return found
+    }
+    expect(await offsets()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    // A segment is closed by what comes after its time; the cleaner looks every fifteen seconds.
+    let sent = 11
+    await expect
+      .poll(
+        async () => {
+          await put('newest', String(sent++))
+          return (await offsets())[0]
+        },
+        { timeout: 120_000, interval: 1_000 },
+      )
+      .toBe(9)
+    expect((await offsets()).slice(0, 2)).toEqual([9, 10])
+    // From within the gap.
+    const [fetched] = await consumer.fetch(topic, new Map([[0, 4]]), bounds)
+    expect(fetched!.records[0]?.offset).toBe(9)
+  })
+
   test('finds a batch that was damaged on the disk', async () => {
     const topic = await newTopic('damaged')
     await send(topic, 'whole')

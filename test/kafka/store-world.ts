@@ -60,6 +60,7 @@ export class StoreWorld {
       commit,
       groups,
       log,
+      tables,
       clock,
       origin,
       stored,

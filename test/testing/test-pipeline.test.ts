@@ -220,6 +220,29 @@ describe('sources and sinks that a test has without files and brokers', () => {
     ])
   })
 
+  it('takes messages of a Kafka topic as it takes records of a stream', async () => {
+    const orders = kafka<{ sum: number }>('orders')
+    const test = await testPipeline(
+      pipeline('sums')
+        .from(orders)
+        .keyByPartition()
+        .sum('sum', ({ value }) => value.sum)
+        .to(stream('sums', (sum, { key }) => ({ key, value: sum }))),
+    )
+    await test.push(
+      orders,
+      { key: 'a', value: { sum: 1 } },
+      { key: 'b', value: { sum: 5 } },
+      { key: 'a', value: { sum: 2 } },
+    )
+    expect(test.results('sums')).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ key: 'a', value: 3 }),
+        expect.objectContaining({ key: 'b', value: 5 }),
+      ]),
+    )
+  })
+
   it('fails a step that gives a Kafka sink what no message can hold', async () => {
     for (const record of [
       { value: undefined },

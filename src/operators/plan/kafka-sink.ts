@@ -1,7 +1,10 @@
-import type { Sink } from './ends.js'
+import type { StreamRecord } from '../types.js'
+import type { Sink, Source } from './ends.js'
 import { functionOf, invalid } from './invalid.js'
 import { type DeliveryOptions, deliveryOf } from './outside-sinks.js'
 import type { KafkaSinkPlan } from './sink-plan.js'
+import type { KafkaSourcePlan } from './source-plan.js'
+import type { StreamKey } from './tables.js'
 
 export interface KafkaSinkRecord {
   /** What decides over the partition, and what order is kept by. */
@@ -29,6 +32,23 @@ const batchBytesMax = 512 * 1024
 /** Longer than the client's own wait for an answer. */
 const timeout = '30s'
 
+export interface KafkaSourceOptions {
+  /** `host:port`, several with commas or as a list; `kafka.brokers` of the daemon's configuration by default. */
+  readonly brokers?: string | readonly string[]
+  /** In place of the brokers: a name under `kafka.clusters` of the daemon's configuration. */
+  readonly cluster?: string
+  /** Where it begins, `oldest` by default: partitions that come later are read from their beginning. */
+  readonly start?: 'oldest' | 'newest'
+}
+
+/**
+ * A Kafka topic as a source: its committed messages, each once. A message's key is text, and the number of its partition where it has none;
+ * its value is what its JSON says, bytes (`Uint8Array`) where it is none, null of a tombstone. In order per partition.
+ */
+export function kafka<Value = unknown>(
+  topic: string,
+  options?: KafkaSourceOptions,
+): Source<StreamRecord<Value>, StreamKey>
 /**
  * A Kafka topic as a sink. At least once, in order per key: a batch that is not acknowledged is sent again, and each message has
  * its id as the header `millrace-id`, the same however often it comes.
@@ -36,30 +56,56 @@ const timeout = '30s'
 export function kafka<Value, Key>(
   topic: string,
   record: (value: Value, key: Key) => KafkaSinkRecord | null | undefined,
+  options?: KafkaSinkOptions,
+): Sink<Value, Key>
+export function kafka(
+  topic: string,
+  given?: KafkaSourceOptions | KafkaSinkPlan['run'],
   options: KafkaSinkOptions = {},
-): Sink<Value, Key> {
-  const where = `The Kafka sink ${String(topic)}`
+): object {
+  return typeof given === 'function' ? { sink: sinkOf(topic, given, options) } : { source: sourceOf(topic, given) }
+}
+
+function checkTopic(topic: unknown, where: string): void {
   if (typeof topic !== 'string' || !topicRule.test(topic))
     throw invalid(`${where} has no topic.`, 'Name it with letters, digits, dots, dashes and underscores, 249 at most.')
+}
+
+function checkCluster({ cluster, brokers }: Pick<KafkaSinkOptions, 'cluster' | 'brokers'>, where: string): void {
+  if (cluster !== undefined && (typeof cluster !== 'string' || cluster === '' || brokers !== undefined))
+    throw invalid(
+      `${where} has the cluster ${JSON.stringify(cluster)}${brokers === undefined ? '' : ' and brokers'}.`,
+      "Give one of them: { cluster: 'NAME' } of kafka.clusters, or { brokers: 'host:9092' }.",
+    )
+}
+
+function sourceOf(topic: string, options: KafkaSourceOptions = {}): KafkaSourcePlan {
+  const where = `The Kafka source ${String(topic)}`
+  checkTopic(topic, where)
+  checkCluster(options, where)
+  const { cluster, start = 'oldest' } = options
+  if (start !== 'oldest' && start !== 'newest')
+    throw invalid(`${where} begins at ${JSON.stringify(start)}.`, "Choose 'oldest' or 'newest'.")
+  const brokers = brokersOf(options.brokers, where)
+  return { kind: 'kafka', name: topic, brokers, start, ...(cluster === undefined ? {} : { cluster }) }
+}
+
+function sinkOf(topic: string, record: KafkaSinkPlan['run'], options: KafkaSinkOptions): KafkaSinkPlan {
+  const where = `The Kafka sink ${String(topic)}`
+  checkTopic(topic, where)
   const { compression = 'none' } = options
   if (compression !== 'none' && compression !== 'gzip')
     throw invalid(`${where} has the compression ${JSON.stringify(compression)}.`, "Choose 'none' or 'gzip'.")
-  const { cluster } = options
-  if (cluster !== undefined && (typeof cluster !== 'string' || cluster === '' || options.brokers !== undefined))
-    throw invalid(
-      `${where} has the cluster ${JSON.stringify(cluster)}${options.brokers === undefined ? '' : ' and brokers'}.`,
-      "Give one of them: { cluster: 'NAME' } of kafka.clusters, or { brokers: 'host:9092' }.",
-    )
-  const plan: KafkaSinkPlan = {
+  checkCluster(options, where)
+  return {
     kind: 'kafka',
     topic,
     brokers: brokersOf(options.brokers, where),
-    cluster,
+    cluster: options.cluster,
     compression,
     run: functionOf(record, where) as KafkaSinkPlan['run'],
     delivery: deliveryOf({ batchMax, batchBytesMax, timeout, ...options }, where),
   }
-  return { sink: plan }
 }
 
 function brokersOf(given: KafkaSinkOptions['brokers'], where: string): readonly string[] {

@@ -8,6 +8,20 @@ export type SourcePlan =
     }
   | { readonly kind: 'stream'; readonly name: string }
   | FilesPlan
+  | KafkaSourcePlan
+
+/** A Kafka topic. */
+export interface KafkaSourcePlan {
+  readonly kind: 'kafka'
+  /** The topic. */
+  readonly name: string
+  /** Those of the configuration when there are none. */
+  readonly brokers: readonly string[]
+  /** In their place: a name of the configuration. */
+  readonly cluster?: string
+  /** Where it begins; partitions that come later are read from their beginning. */
+  readonly start: 'oldest' | 'newest'
+}
 
 /** Files of a bounded run: in the order given, and those of a pattern in the order of their names. */
 export interface FilesPlan {

@@ -38,6 +38,8 @@ export interface Feed<Cursor> {
   next(cursor: Cursor, bounds: PartBounds): Promise<FeedPart<Cursor>>
   /** How many bytes stand before a cursor, and how many there are, where that is known. */
   progress?(cursor: Cursor): FeedProgress | undefined
+  /** Ends a `next` that waits, with an error: nothing more is wanted. */
+  interrupt?(): void
   /** Gives back what it has open. */
   close?(): Promise<void>
 }

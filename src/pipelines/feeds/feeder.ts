@@ -134,6 +134,7 @@ export class Feeder<Cursor = unknown> {
 
   stop(): void {
     this.#isStopped = true
+    this.#options.feed.interrupt?.()
     this.moved()
   }
 

@@ -1,5 +1,6 @@
 export type { Feed, FeedPart, FeedProgress, PartBounds } from './feed.js'
 export { feedGone } from './feed-rows.js'
 export { Feeder } from './feeder.js'
+export type { KafkaCursor, KafkaReading } from './kafka-feed.js'
 export { closeFeeds, createFeeds, type FeedRooms, feedersOf, newGroupsOf } from './pipeline-feeds.js'
 export { TableSnapshots } from './table-snapshots.js'

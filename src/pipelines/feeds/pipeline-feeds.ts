@@ -4,6 +4,7 @@ import { feedName, isFeed, type ShardedLog, type StartPosition, type StreamId } 
 import type { NodeId, PlanDescription } from '../../operators/index.js'
 import { type Clock, MillraceError } from '../../runtime/index.js'
 import type { Tables } from '../../tables/index.js'
+import type { KafkaAccess } from '../kafka-deliverer.js'
 import { createInternal, outboxLabels } from '../outboxes.js'
 import { sourceName } from '../plan-steps.js'
 import type { PipelineRow, SourceRow } from '../rows.js'
@@ -11,6 +12,7 @@ import { furtherGroup } from '../sources.js'
 import { Feeder } from './feeder.js'
 import { FileFeed } from './file-feed.js'
 import { type FilesFolder, foundFiles } from './found-files.js'
+import { KafkaFeed } from './kafka-feed.js'
 import { SnapshotFeed } from './snapshot-feed.js'
 
 /** What was brought is thrown away when nothing more of it is needed. */
@@ -24,13 +26,14 @@ export interface FeedRooms {
   readonly tables: Pick<Tables, 'items'>
   readonly filesFolder: string
   readonly filesOutside: boolean
+  readonly kafka: KafkaAccess
 }
 
 /** What each source of a plan is to be fed with, where it is. */
 function feedOf({ nodes }: PlanDescription, id: NodeId): SourceRow['feed'] {
   const node = nodes[id]
   if (node?.kind !== 'source') return undefined
-  if (node.source.kind === 'files') return 'files'
+  if (node.source.kind === 'files' || node.source.kind === 'kafka') return node.source.kind
   return node.source.kind === 'table' && node.source.snapshot ? 'snapshot' : undefined
 }
 
@@ -87,7 +90,7 @@ export async function closeFeeds(log: ShardedLog, sources: readonly { readonly s
 }
 
 /** What fills the streams of a pipeline's feeds, each where its last commit left it. */
-export function feedersOf({ id, plan, sources }: PipelineRow, rooms: FeedRooms): Feeder[] {
+export function feedersOf({ id, plan, sources, bounded }: PipelineRow, rooms: FeedRooms): Feeder[] {
   return sources.flatMap((source) => {
     const node = plan.nodes[source.node]
     if (source.feed === undefined || node?.kind !== 'source') return []
@@ -97,6 +100,19 @@ export function feedersOf({ id, plan, sources }: PipelineRow, rooms: FeedRooms):
       const { filesFolder: folder, filesOutside: isOutsideAllowed } = rooms
       const feed = new FileFeed({ plan: node.source, paths: source.files ?? [], folder, isOutsideAllowed })
       return [new Feeder({ ...around, feed }) as unknown as Feeder]
+    }
+    if (node.source.kind === 'kafka') {
+      const { name: topic, start, brokers, cluster } = node.source
+      const { kafka } = rooms
+      const reading = kafka.read({
+        topic,
+        start,
+        cluster,
+        brokers: brokers.length > 0 ? brokers : kafka.brokers,
+        clientId: `millrace-${plan.name}`,
+        isBounded: bounded !== undefined,
+      })
+      return [new Feeder({ ...around, feed: new KafkaFeed(reading) }) as unknown as Feeder]
     }
     const changes = sources.find((each) => each.node === source.node && each.feed === undefined)
     if (node.source.kind !== 'table' || !changes)

@@ -4,7 +4,7 @@ import { startOf, startShape } from './groups.js'
 import { created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, source, topic, group, options, createdAt, converter?: {hash}, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, snapshot?: "running" or "done", statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?}}'
+  '{name, direction: "in" or "out", source, topic, into?, group, options, createdAt, converter?: {hash}, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, snapshot?: "running" or "done", statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?, deadLetters?}}'
 
 export const bridgeRoutes: readonly Route[] = [
   {
@@ -17,8 +17,9 @@ export const bridgeRoutes: readonly Route[] = [
   {
     method: 'POST',
     path: 'bridges',
-    summary: 'Mirrors a stream to a Kafka topic. A broker that is away is no error: the bridge waits for it.',
-    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams", "cloudevents" or "cloudevents-binary", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest", snapshot?: true delivers the items of a table first, headers?: {name: text}, schema?: JSON Schema of the values, converter?: text of a bundled module}',
+    summary:
+      'Mirrors a stream to a Kafka topic, or (with `into`) stores what a topic has in a stream or table. A broker that is away is no error: the bridge waits for it.',
+    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams", "cloudevents" or "cloudevents-binary", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest", snapshot?: true delivers the items of a table first, headers?: {name: text}, schema?: JSON Schema of the values, converter?: text of a bundled module}; in: {name, topic, into: "stream:NAME" or "table:NAME", brokers? or cluster?, driver?, format?: "envelope", "image" or "dynamodb-streams", images?, start?, unreadable?: "dead-letter" or "stop", deadLetters?: a stream, group?, clientId?}',
     answer: '201 bridge',
     errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY', 'TOO_LARGE', 'MODULE_INVALID'],
     run: async (call) => {
@@ -47,9 +48,11 @@ export const bridgeRoutes: readonly Route[] = [
     method: 'POST',
     path: 'bridges/{name}/resume',
     summary: 'Goes on at its position after a pause, or after a failure whose cause was removed.',
+    query: { skipLost: '`true`: a bridge in goes on behind records that its topic has lost' },
     answer: 'bridge',
     errors: ['NOT_FOUND', 'CONFLICT'],
-    run: async ({ daemon, names }) => ok(shownBridge(await daemon.rooms.bridges.resume(names[0] as string))),
+    run: async ({ daemon, names, query }) =>
+      ok(shownBridge(await daemon.rooms.bridges.resume(names[0] as string, query.get('skipLost') === 'true'))),
   },
   {
     method: 'POST',

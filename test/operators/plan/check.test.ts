@@ -218,6 +218,18 @@ describe('a pipeline that cannot run is refused with a sentence that names the s
       /host:9092/,
     ],
     [
+      'a Kafka source without a topic',
+      () => pipeline('p').from(kafka(odd(''))),
+      /Kafka source {2}has no topic/,
+      /letters/,
+    ],
+    [
+      'a Kafka source that begins nowhere',
+      () => pipeline('p').from(kafka('t', odd({ start: 'middle' }))),
+      /Kafka source t begins at "middle"/,
+      /oldest/,
+    ],
+    [
       "a sink of one's own without write",
       () => from().to(sink(odd({ name: 'mine' }))),
       /The sink mine has no write function/,
