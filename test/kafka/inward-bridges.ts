@@ -64,7 +64,7 @@ export function bridgesIn(world: InwardWorld): void {
     for (const name of ['origin', 'copy']) await world.newTable(name, { list: 'S', n: 'N' })
     await world.createBridge({ name: 'out', source: 'table:origin', topic: 'items', partitions: 3 })
     await expect.poll(() => state('out')).toBe('running')
-    await world.createBridge({ name: 'in', topic: 'items', into: 'table:copy' })
+    await world.createBridge({ name: 'in', topic: 'items', into: 'table:copy', driver: 'platformatic' })
     const put = (n: number, text: string) =>
       world.daemon.aws('PutItem', {
         TableName: 'origin',
