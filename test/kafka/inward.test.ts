@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { kafkaAvailable } from './broker.mjs'
 import { bridgesIn } from './inward-bridges.js'
-import { consumerClient } from './inward-consumer.js'
 import { kafkaSource } from './inward-source.js'
 import { InwardWorld } from './inward-world.js'
 
@@ -13,7 +12,6 @@ describe.skipIf(!kafkaAvailable())('from Kafka', () => {
     expect(await world.close()).toBe(0)
   })
 
-  describe('a consumer that is no member of a group', () => consumerClient(world))
   describe('a bridge in', () => bridgesIn(world))
   describe('a Kafka source', () => kafkaSource(world))
 })
