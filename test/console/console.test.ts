@@ -25,6 +25,7 @@ const addresses = [
   'groups/pipeline%3Abig',
   'bridges',
   'bridges/away',
+  'bridges/inward',
   'tables',
 ]
 
@@ -73,6 +74,12 @@ describe.skipIf(program === undefined)('the console in a browser', () => {
     const due = { Enabled: true, AttributeName: 'due' }
     await daemon.aws('UpdateTimeToLive', { TableName: 'indexed', TimeToLiveSpecification: due })
     await daemon.v1('POST', 'bridges', { name: 'away', source: 'clicks', brokers: '127.0.0.1:9' })
+    await daemon.v1('POST', 'bridges', {
+      name: 'inward',
+      topic: 'orders',
+      into: 'table:indexed',
+      brokers: '127.0.0.1:9',
+    })
     const file = join(folder, 'big.ts')
     writeFileSync(
       file,
@@ -154,6 +161,15 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
     expect(await shown(page, 'Guarantee')).toBe('exactly once')
     expect(await shown(page, 'Lag in records')).toMatch(/^[1-9]/)
     expect(await shown(page, 'To pause it')).toBe('millrace bridges pause away')
+
+    await page.locator('a:text-is("All bridges")').click()
+    const inward = page.getByRole('region', { name: 'Bridges' }).locator('tr', { hasText: 'inward' })
+    expect(await inward.locator('td').first().textContent()).toBe('Kafka: orders')
+    await inward.getByRole('link', { name: 'inward' }).click()
+    await page.locator('h1:text-is("Bridge inward")').waitFor(patience)
+    expect(await shown(page, 'Stored in')).toBe('table:indexed')
+    expect(await shown(page, 'Guarantee')).toBe('exactly once')
+    expect(await page.locator('code:has-text("bridges seek")').count()).toBe(0)
 
     await page.locator('nav a:text-is("Tables")').click()
     const indexed = page.getByRole('region', { name: 'Tables' }).locator('tr', { hasText: 'indexed' })
@@ -273,7 +289,7 @@ const historyOf = (reason: string) => ({
 const streamNamed = (name: string) => ({ name, kind: 'plain', createdAt: 0, shards: 1, open: 1 })
 const groupNamed = (name: string) => ({ name, stream: name, lag: 1, positions: [] })
 const bridgeNamed = (name: string) => ({
-  ...{ name, source: name, topic: name, group: name, createdAt: 0, options: {} },
+  ...{ name, direction: 'out', source: name, topic: name, group: name, createdAt: 0, options: {} },
   state: { kind: 'failed', since: 0, error: { code: name, message: name, remedy: name } },
   statistics: { records: 0, bytes: 0, lagRecords: 0, lagSeconds: 0, errors: 1 },
 })

@@ -212,16 +212,24 @@ export interface BridgeError {
 
 export interface Bridge {
   readonly name: string
+  readonly direction: 'in' | 'out'
+  /** The stream that is mirrored, or the topic that is read. */
   readonly source: string
   readonly topic: string
+  /** Of a bridge in: `stream:NAME` or `table:NAME`. */
+  readonly into?: string
+  /** A group of the daemon; of a bridge in, one of Kafka. */
   readonly group: string
   readonly partitions?: number
   readonly createdAt: number
   readonly options: {
     readonly brokers?: readonly string[]
+    readonly cluster?: string
     readonly guarantee?: string
     readonly format?: string
     readonly images?: string
+    /** Of a bridge in: what becomes of messages that cannot be stored. */
+    readonly unreadable?: string
     readonly schema?: { readonly $id: string }
   }
   readonly converter?: { readonly hash: string }
@@ -236,6 +244,8 @@ export interface Bridge {
     readonly lagRecords: number
     readonly lagSeconds: number
     readonly errors: number
+    /** Of a bridge in. */
+    readonly deadLetters?: number
   }
 }
 

@@ -46,8 +46,8 @@ async function showAll(signal: AbortSignal): Promise<readonly Node[]> {
       'Bridges',
       [
         { title: 'Bridge', kind: 'name', cell: ({ name }) => pageLink(name, 'bridges', name) },
-        { title: 'Source', kind: 'name', cell: ({ source }) => pageLink(source, 'shards', source) },
-        { title: 'Topic', kind: 'name', cell: ({ topic }) => topic },
+        { title: 'From', kind: 'name', cell: (bridge) => (isIn(bridge) ? topicText(bridge) : streamOf(bridge)) },
+        { title: 'To', kind: 'name', cell: (bridge) => (isIn(bridge) ? streamOf(bridge) : topicText(bridge)) },
         { title: 'State', kind: 'text', cell: ({ state }) => stateText(state) },
         { title: 'Now', kind: 'number', cell: (bridge) => rateText(ratesOf(bridge)) },
         { title: 'Lag in records', kind: 'number', cell: ({ statistics }) => count(statistics.lagRecords) },
@@ -59,7 +59,7 @@ async function showAll(signal: AbortSignal): Promise<readonly Node[]> {
         },
       ],
       bridges.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-      'There are no bridges. millrace bridges create NAME mirrors a stream to a Kafka topic.',
+      'There are no bridges. millrace bridges create NAME mirrors a stream to a Kafka topic, or stores what one has.',
     ),
   ]
 }
@@ -77,9 +77,10 @@ async function showOne(name: string, signal: AbortSignal): Promise<readonly Node
       { title: 'Records', value: rateText(rates), past: rates },
       { title: 'Lag in records', value: count(statistics.lagRecords) },
       { title: 'Lag in time', value: ageText(statistics.lagSeconds) },
-      { title: 'Delivered since the start', value: count(statistics.records) },
+      { title: `${isIn(bridge) ? 'Stored' : 'Delivered'} since the start`, value: count(statistics.records) },
       { title: 'Bytes since the start', value: bytes(statistics.bytes) },
       { title: 'Failed attempts', value: count(statistics.errors) },
+      ...(isIn(bridge) ? [{ title: 'Dead letters', value: count(statistics.deadLetters ?? 0) }] : []),
     ]),
     heading('The bridge'),
     facts(factsOf(bridge)),
@@ -88,24 +89,55 @@ async function showOne(name: string, signal: AbortSignal): Promise<readonly Node
   ]
 }
 
-function factsOf({ source, topic, group, partitions, options, createdAt, state, converter, snapshot }: Bridge) {
-  const { brokers, guarantee, format, images } = options
+type Facts = readonly (readonly [string, Child])[]
+
+const isIn = ({ direction }: Bridge): boolean => direction === 'in'
+
+const topicText = ({ topic }: Bridge): string => `Kafka: ${topic}`
+
+/** What is mirrored, or where a bridge in stores what it reads. */
+function streamOf({ source, into }: Bridge): Child {
+  if (into === undefined) return pageLink(source, 'shards', source)
+  if (into.startsWith('table:')) return pageLink(into, 'tables')
+  return pageLink(into, 'shards', into.slice('stream:'.length))
+}
+
+function factsOf(bridge: Bridge): Facts {
+  const { topic, partitions, options, createdAt, state } = bridge
+  const { brokers, cluster, format, images } = options
   return [
     ['State', stateText(state)],
     ['Since', moment(state.since)],
-    ['Source', pageLink(source, 'shards', source)],
-    ['Group', pageLink(group, 'groups', group)],
     ['Topic', topic],
     ['Partitions', partitions === undefined ? 'not reached yet' : count(partitions)],
-    ['Brokers', brokers?.join(', ')],
-    ['Guarantee', guarantee === 'exactly-once' ? 'exactly once' : 'at least once'],
+    cluster === undefined ? ['Brokers', brokers?.join(', ')] : ['Cluster', cluster],
+    ...(isIn(bridge) ? factsIn(bridge) : factsOut(bridge)),
     ['Format', format],
     ['Items are', images === 'plain' ? 'plain JSON' : "DynamoDB's JSON"],
+    ['Created', moment(createdAt)],
+  ]
+}
+
+function factsOut(bridge: Bridge): Facts {
+  const { group, options, converter, snapshot } = bridge
+  return [
+    ['Source', streamOf(bridge)],
+    ['Group', pageLink(group, 'groups', group)],
+    ['Guarantee', options.guarantee === 'exactly-once' ? 'exactly once' : 'at least once'],
     ['Converter', converter ? `module ${converter.hash.slice(0, 12)}` : 'none'],
     ['Schema', options.schema?.$id ?? 'none'],
     ['Snapshot', snapshot === undefined ? 'none' : snapshot === 'running' ? 'on its way' : 'delivered'],
-    ['Created', moment(createdAt)],
-  ] as const satisfies readonly (readonly [string, Child])[]
+  ]
+}
+
+function factsIn(bridge: Bridge): Facts {
+  const { group, options } = bridge
+  return [
+    ['Stored in', streamOf(bridge)],
+    ['Group in Kafka', group],
+    ['Guarantee', 'exactly once'],
+    ['What cannot be stored', options.unreadable === 'stop' ? 'stops the bridge' : 'becomes a dead letter'],
+  ]
 }
 
 function errorList({ code, message, remedy }: BridgeError, state: Bridge['state']): HTMLElement {
@@ -129,15 +161,13 @@ function errorList({ code, message, remedy }: BridgeError, state: Bridge['state'
 }
 
 /** The console changes nothing: it says what would. */
-function commands({ name, state }: Bridge) {
+function commands(bridge: Bridge): Facts {
+  const { name, state } = bridge
   const verb = state.kind === 'paused' || state.kind === 'failed' ? 'resume' : 'pause'
-  return [
-    [`To ${verb} it`, element('code', {}, command(['bridges', verb, name]))],
-    [
-      'To deliver all that is kept once more',
-      element('code', {}, command(['bridges', 'seek', name], { to: 'oldest' })),
-    ],
-  ] as const
+  const goOn = [`To ${verb} it`, element('code', {}, command(['bridges', verb, name]))] as const
+  if (isIn(bridge)) return [goOn]
+  const seek = command(['bridges', 'seek', name], { to: 'oldest' })
+  return [goOn, ['To deliver all that is kept once more', element('code', {}, seek)]]
 }
 
 const errorOf = (state: Bridge['state']): BridgeError | undefined =>
