@@ -34,7 +34,7 @@ export interface BatchesOf {
   readonly partition: number
   /** The offset that was asked for: a batch that begins below it has older records, too. */
   readonly from: number
-  /** In the order of their first offsets, as a broker sends them. */
+  /** In any order: brokers send them in that of their markers. */
   readonly aborted: readonly AbortedTransaction[]
 }
 
@@ -52,6 +52,7 @@ export interface DecodedBatches {
  */
 export function decodeBatches(bytes: Buffer, of: BatchesOf): DecodedBatches {
   const records: ConsumedRecord[] = []
+  const aborted = [...of.aborted].sort((a, b) => a.firstOffset - b.firstOffset)
   const aborting = new Set<bigint>()
   let nextAborted = 0
   let next = of.from
@@ -66,10 +67,8 @@ export function decodeBatches(bytes: Buffer, of: BatchesOf): DecodedBatches {
     const last = offset + bytes.readInt32BE(at + 23)
     const attributes = bytes.readInt16BE(at + attributesAt)
     const producer = bytes.readBigInt64BE(at + 43)
-    for (let aborted = of.aborted[nextAborted]; aborted && aborted.firstOffset <= last; ) {
-      aborting.add(aborted.producer)
-      aborted = of.aborted[++nextAborted]
-    }
+    for (let begun = aborted[nextAborted]; begun && begun.firstOffset <= last; begun = aborted[++nextAborted])
+      aborting.add(begun.producer)
     const isOfTransaction = (attributes & isTransactional) !== 0
     if (attributes & isControl) {
       if (markerOf(bytes, at, end, of, offset) === abortMarker) aborting.delete(producer)

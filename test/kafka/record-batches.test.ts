@@ -104,6 +104,22 @@ describe('record batches', () => {
     expect(decode(batches, 0, aborted)).toMatchObject({ values: ['of 8', 'plain', 'of 7 again'], next: 7 })
   })
 
+  test('of aborted transactions are left out in whatever order they were aborted', () => {
+    const batches = [
+      batch({ offset: 0, values: ['of 7'], producer: 7, attributes: transactional }),
+      batch({ offset: 1, values: ['of 8'], producer: 8, attributes: transactional }),
+      marker(2, 8, false),
+      marker(3, 7, false),
+      batch({ offset: 4, values: ['of 7 again'], producer: 7, attributes: transactional }),
+    ]
+    // As a broker sends them: in the order of their markers.
+    const aborted = [
+      { producer: 8n, firstOffset: 1 },
+      { producer: 7n, firstOffset: 0 },
+    ]
+    expect(decode(batches, 0, aborted)).toMatchObject({ values: ['of 7 again'], next: 5 })
+  })
+
   test('that are cut off come again', () => {
     const whole = batch({ offset: 0, values: ['a'] })
     const cut = batch({ offset: 1, values: ['b'] }).subarray(0, 65)
