@@ -131,7 +131,7 @@ class KafkajsConsumer implements KafkaConsumerClient {
     from: ReadonlyMap<number, number>,
     bounds: FetchBounds,
   ): Promise<readonly FetchedPartition[]> {
-    return fetchedPartitions(topic, await this.#fetch(topic, from, bounds), from, brokerError)
+    return fetchedPartitions(topic, await this.#fetch(topic, from, bounds), from, bounds, brokerError)
   }
 
   async #fetch(

@@ -120,7 +120,7 @@ class PlatformaticConsumer implements KafkaConsumerClient {
       throw kafkaError(brokerError(error), `reading ${topic}`)
     }
     const { protocolErrorsCodesById } = await library()
-    return fetchedPartitions(topic, answers, from, (code) => ({ type: protocolErrorsCodesById[code] }))
+    return fetchedPartitions(topic, answers, from, bounds, (code) => ({ type: protocolErrorsCodesById[code] }))
   }
 
   async #fetch(

@@ -121,7 +121,7 @@ export interface ConsumedTopic {
 }
 
 export interface FetchBounds {
-  /** Of the answer, about: a batch of records that is larger comes alone. */
+  /** Of the answer, about: a batch of records that is larger comes alone. Unpacked it may be four times as many. */
   readonly bytesMax: number
   /** How long a broker that has nothing new waits for some. */
   readonly waitMs: number
