@@ -496,6 +496,24 @@ describe('a topic in parts', () => {
     await again.close()
   })
 
+  test('says where the first message of a part lies', async () => {
+    const kafka = new FakeTopics()
+    const [first] = kafka.partitions(topic, 1)
+    first!.append('a', '0')
+    first!.gap()
+    for (const value of ['2', '3', '4']) first!.append('a', value)
+    const reader = read(kafka, { isBounded: true })
+    const places: unknown[] = []
+    let cursor = start
+    for (let isEnd = false; !isEnd; ) {
+      const part = await reader.next(cursor, { ...bounds, recordsMax: 1 })
+      places.push(...(part.first ? [part.first] : []))
+      ;({ cursor, isEnd } = part)
+    }
+    await reader.close()
+    expect(places).toEqual([0, 2, 3, 4].map((offset) => ({ topic, partition: 0, offset })))
+  })
+
   test('of nothing is at its end at once when it is bounded', async () => {
     const kafka = new FakeTopics()
     kafka.partitions(topic, 1)
