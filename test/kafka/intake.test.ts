@@ -288,6 +288,26 @@ describe('a bridge in', () => {
     expect(intake.statistics).toMatchObject({ records: 3, deadLetters: 2, lagRecords: 0 })
   })
 
+  test('waits for a busy store also with what it puts aside, and with an offset alone', async () => {
+    const at = world(1)
+    const [partition] = at.kafka.partitions(topic, 1)
+    at.store.recordsMax = 0
+    partition!.append('a', 'large')
+    at.store.faults.push(
+      undefined,
+      new MillraceError('TOO_BUSY', 'busy'),
+      undefined,
+      new MillraceError('TOO_BUSY', 'busy'),
+    )
+    const intake = at.open()
+    await until(() => at.store.values(dead).length === 1)
+    expect(at.store.values(dead)).toEqual([expect.stringContaining('too large for a commit')])
+    partition!.gap()
+    at.kafka.changed()
+    await until(() => at.store.faults.length === 0 && intake.statistics.lagRecords === 0)
+    await until(() => intake.state.kind === 'running')
+  })
+
   test('stops at what cannot be stored when it is told to, with all before it stored', async () => {
     const at = world(1)
     const [partition] = at.kafka.partitions(topic, 1)

@@ -102,28 +102,30 @@ export class Storing {
 
   async #put(part: Part): Promise<void> {
     const { stop, clock } = this.#options
-    let rest: Part = part
-    do {
+    let left: Part | undefined = part
+    /** Why no commit can hold the first message of what is left. */
+    let why: string | undefined
+    while (left) {
       if (this.#failure) throw this.#failure
       if (stop.aborted) return
+      const first: Part = left
+      const { messages } = first
       try {
-        rest = await this.#putFirst(rest)
+        left = why === undefined ? await this.#putFirst(first) : this.#refuse(first, why)
       } catch (thrown) {
         const error = asMillraceError(thrown)
-        if (error.code === 'EFFECT_TOO_LARGE' && rest.messages.length > 1) {
-          const half = rest.messages.length >> 1
-          const behind = rest.messages[half] as ConsumedRecord
-          await this.#put({ ...rest, messages: rest.messages.slice(0, half), next: behind.offset })
-          rest = { ...rest, messages: rest.messages.slice(half) }
-        } else if (error.code === 'EFFECT_TOO_LARGE') {
-          this.#refuse(rest, error.message)
-          return
-        } else if (error.code === 'TOO_BUSY' || error.code === 'STORAGE_FULL' || error.code === 'CONFLICT') {
+        if (error.code === 'EFFECT_TOO_LARGE' && messages.length > 1) {
+          const half = messages.length >> 1
+          const behind = messages[half] as ConsumedRecord
+          await this.#put({ ...first, messages: messages.slice(0, half), next: behind.offset })
+          left = { ...first, messages: messages.slice(half) }
+        } else if (error.code === 'EFFECT_TOO_LARGE' && why === undefined) why = error.message
+        else if (error.code === 'TOO_BUSY' || error.code === 'STORAGE_FULL' || error.code === 'CONFLICT') {
           this.#busy(error)
           await sleep(clock, retryMs)
         } else throw thrown
       }
-    } while (rest.messages.length > 0)
+    }
   }
 
   /** One busy spell, however often something is taken in between: a state that changed with each would tell nothing. */
@@ -134,12 +136,12 @@ export class Storing {
     onBusy(error, retryMs)
   }
 
-  /** Stores the first messages of a part and gives the rest of it. */
-  async #putFirst({ partition, messages, next }: Part): Promise<Part> {
+  /** Stores the first messages of a part and gives the rest of it, if there is one. */
+  async #putFirst({ partition, messages, next }: Part): Promise<Part | undefined> {
     const { target, deadLetters } = this.#options
     if (messages.length === 0) {
       this.#submit({ partition, messages, next }, nothing)
-      return { partition, messages, next }
+      return undefined
     }
     const prepared = await target.prepare(messages, partition)
     const stopAt = deadLetters === undefined ? prepared.refused[0] : undefined
@@ -157,11 +159,11 @@ export class Storing {
     } finally {
       prepared.release()
     }
-    return { partition, messages: rest, next }
+    return rest.length > 0 ? { partition, messages: rest, next } : undefined
   }
 
-  /** One message that no commit can hold. */
-  #refuse(part: Part, why: string): void {
+  /** One message that no commit can hold; nothing is left behind it. */
+  #refuse(part: Part, why: string): undefined {
     const message = part.messages[0] as ConsumedRecord
     if (this.#options.deadLetters === undefined)
       throw unreadableError(message, { ...this.#options, partition: part.partition }, why)
