@@ -18,7 +18,7 @@ import type { BridgeLogger, ClusterTarget, KafkaCluster, OpenCluster } from './t
 export type BridgeState =
   | { readonly kind: 'starting'; readonly since: number }
   | { readonly kind: 'running'; readonly since: number }
-  /** The broker cannot be reached; it is tried again by itself. */
+  /** The broker cannot be reached, or the store is busy or full; it is tried again by itself. */
   | { readonly kind: 'waiting'; readonly since: number; readonly nextTryAt: number; readonly error: MillraceError }
   | { readonly kind: 'paused'; readonly since: number }
   /** Only a `resume`, or the next start of the daemon, tries again. */

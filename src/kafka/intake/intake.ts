@@ -136,7 +136,11 @@ export class Intake {
         if (rows.length > 0) this.#next = await this.#storedOffsets()
       },
       onRunning: () => this.#enter({ kind: 'running', since: clock.now() }),
-      onWaiting: (error, tryAgainInMs) => this.#waiting(error, tryAgainInMs),
+      onWaiting: (error, tryAgainInMs) => {
+        this.#failed(error)
+        this.#waiting(error, tryAgainInMs)
+      },
+      onBusy: (error, tryAgainInMs) => this.#waiting(error, tryAgainInMs),
       onStored: (stored) => this.#stored(stored),
       onEnds: (ends) => {
         this.#ends = ends
@@ -222,7 +226,6 @@ export class Intake {
     this.#bytes += bytes
     this.#refused += refused
     this.#newest = timestamp ?? this.#newest
-    if (this.#state.kind === 'waiting') this.#enter({ kind: 'running', since: this.#around.clock.now() })
   }
 
   #failed(error: MillraceError): void {
@@ -232,7 +235,6 @@ export class Intake {
 
   #waiting(error: MillraceError, tryAgainInMs: number): void {
     const now = this.#around.clock.now()
-    this.#failed(error)
     this.#enter({
       kind: 'waiting',
       since: this.#state.kind === 'waiting' ? this.#state.since : now,
