@@ -193,6 +193,51 @@ describe('a bridge with exactly once', () => {
     at.check()
   })
 
+  test('one whose transaction was left open ends it itself and goes on, before the broker does', async () => {
+    const at = new World()
+    at.append(100)
+    const { bridge } = at.open()
+    await at.caughtUp(bridge)
+    const faults = [{ error: away(), committed: false, isOpen: true }]
+    at.cluster.onCommit = () => faults.shift()
+    at.append(100)
+    await until(
+      () => at.delivered.length === 200,
+      () => [bridge.state, bridge.statistics],
+    )
+    await at.caughtUp(bridge)
+    expect(bridge.statistics.errors).toBe(1)
+    await bridge.close()
+    at.check()
+  })
+
+  test('passes over the marks that versions before this one wrote', async () => {
+    const at = new World()
+    at.append(10)
+    const first = at.open()
+    await at.caughtUp(first.bridge)
+    await first.bridge.close()
+    const mark = { store: 'store', instance: 'first', epoch: 1, run: 'another' }
+    const key = Buffer.from(JSON.stringify({ bridge: 'test', look: true }))
+    const value = Buffer.from(JSON.stringify(mark))
+    const { bridge } = at.open()
+    await at.caughtUp(bridge)
+    at.cluster.committed.set(checkpoints, [
+      ...at.cluster.messages(checkpoints),
+      { key, value, partition: 0, timestamp: 0, headers: {} },
+    ])
+    const faults = [{ error: away(), committed: false }]
+    at.cluster.onCommit = () => faults.shift()
+    at.append(10)
+    await until(
+      () => at.delivered.length === 20,
+      () => [bridge.state, bridge.statistics],
+    )
+    await at.caughtUp(bridge)
+    await bridge.close()
+    at.check()
+  })
+
   test('begins after what a checkpoint says, also when its own positions are older', async () => {
     const at = new World()
     at.append(500)
