@@ -9,7 +9,7 @@ import { placeConverter, type StoredConverter } from './converter-module.js'
 import { Converting } from './converting.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
-import type { OutgoingRequest } from './outbox.js'
+import type { SentRequest } from './outbox.js'
 import { BridgeRun, lowestPosition, type RunEnd, type RunOptions } from './run.js'
 import type { SnapshotFeeder, SnapshotPhase, StoredSnapshot } from './snapshot.js'
 import type { BridgeLogger, ClusterTarget, KafkaCluster, OpenCluster } from './types.js'
@@ -401,7 +401,7 @@ export class Bridge {
     return from === undefined ? 0 : Math.max(0, newest - from)
   }
 
-  #delivered(requests: readonly OutgoingRequest[]): void {
+  #delivered(requests: readonly SentRequest[]): void {
     for (const { records, bytes, counts, positions } of requests) {
       this.#records += records
       this.#bytes += bytes

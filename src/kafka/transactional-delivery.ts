@@ -6,7 +6,7 @@ import { type Attempts, Stopped } from './attempts.js'
 import { Checkpoint, type CheckpointOptions, checkpointTopicOf } from './checkpoint.js'
 import { type Delivery, type DeliveryOptions, lookAtTopic, Rewind, tooLargeError } from './delivery.js'
 import { isTooLarge } from './kafka-errors.js'
-import type { OutgoingRequest } from './outbox.js'
+import type { OutgoingRequest, SentRequest } from './outbox.js'
 import { producerMessagesMax } from './plain-delivery.js'
 import type { Standing } from './reading.js'
 import type { CommittedMessage, KafkaMessage, KafkaTransactionalProducer } from './types.js'
@@ -41,7 +41,7 @@ export class TransactionalDelivery implements Delivery {
   #producer: KafkaTransactionalProducer | undefined
   #checkpoint: Checkpoint | undefined
   /** What the open transaction has sent. */
-  #sent: OutgoingRequest[] = []
+  #sent: SentRequest[] = []
   #bytes = 0
   #records = 0
   /** Messages of this producer, all transactions together. */
@@ -95,7 +95,9 @@ export class TransactionalDelivery implements Delivery {
       if (!this.#isOpen) await producer.begin()
       this.#isOpen = true
       if (request.messages.length > 0) await this.#send(producer, request)
-      this.#sent.push(request)
+      // A transaction has many times what two requests have: what the broker has is not kept until its end.
+      const { messages: _, ...sent } = request
+      this.#sent.push(sent)
       this.#bytes += request.bytes
       this.#records += request.records
       this.#isBehind = request.isFull

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { Attempts } from '../../src/kafka/attempts.js'
 import { Bridge, type BridgeRecord } from '../../src/kafka/bridge.js'
 import { type BridgeRequest, checkBridgeRequest, type KafkaMessage } from '../../src/kafka/index.js'
+import { TransactionalDelivery } from '../../src/kafka/transactional-delivery.js'
 import type { ShardId } from '../../src/log/index.js'
 import { systemClock } from '../../src/runtime/index.js'
 import { Random } from '../simulation/random.js'
@@ -151,6 +153,46 @@ describe('a bridge with exactly once', () => {
     await at.caughtUp(bridge)
     await bridge.close()
     at.check()
+  })
+
+  test('keeps none of the messages of a transaction until its end', async () => {
+    const at = new World()
+    const stop = new AbortController().signal
+    const clock = systemClock
+    const acknowledged: unknown[] = []
+    const delivery = new TransactionalDelivery(
+      {
+        cluster: at.cluster,
+        topic: { topic, topicConfig: {}, createTopic: true, settledPartitions: undefined },
+        compression: 'none',
+        stop,
+        clock,
+        checkpoint: {
+          topic,
+          bridge: 'test',
+          instance: 'first',
+          transactionalId: 'test',
+          store: { id: 'store', epoch: 1 },
+          shards: () => at.log.shards(),
+          start: () => [],
+          isBegun: () => false,
+          logger: silent,
+        },
+        begun: async () => {},
+        onConnected: () => {},
+        onTooLarge: () => {},
+        onAcknowledged: (requests) => acknowledged.push(...requests),
+      },
+      new Attempts({ clock, stop, random: () => 1, onWaiting: () => {} }),
+    )
+    await delivery.open()
+    const bytes = { key: Buffer.from('k'), value: Buffer.from('v') }
+    const sent = { records: 1, bytes: 2, partitionBytes: 2, positions: [], counts: new Map(), isFull: false }
+    const messages = [{ ...bytes, partition: 0, timestamp: 0, headers: {} }]
+    for (let i = 0; i < 2; i++) await delivery.deliver({ ...sent, messages, oldestCommitTime: 1 })
+    await delivery.close()
+    expect(at.delivered).toHaveLength(2)
+    expect(acknowledged).toEqual([1, 2].map(() => ({ ...sent, oldestCommitTime: 1 })))
   })
 
   test('a program that was fenced by another one writes nothing more, and says so', async () => {
