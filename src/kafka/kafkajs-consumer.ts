@@ -13,6 +13,7 @@ import {
   type InternalCluster,
   readCommitted,
 } from './kafkajs-internals.js'
+import { type BoundaryTime, partitionBounds } from './partition-bounds.js'
 import type {
   CommittedOffset,
   ConsumedTopic,
@@ -26,9 +27,6 @@ import type {
 const partitionBytesMax = 1024 * 1024
 /** A fetch is answered that much after its wait, or counts as lost. */
 const answerMsMax = 15_000
-/** What a broker answers with the offset in place of a time: its oldest, and behind its newest committed. */
-const oldest = -2
-const newest = -1
 
 /** A connected consumer of kafkajs, without its groups. `cut` destroys its sockets. */
 export async function connectKafkajsConsumer(
@@ -86,26 +84,11 @@ class KafkajsConsumer implements KafkaConsumerClient {
     return leaders
   }
 
-  async bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>> {
-    const from = await this.#offsets(topic, partitions, oldest)
-    const to = await this.#offsets(topic, partitions, newest)
-    return new Map(
-      partitions.map((partition) => [partition, { oldest: from.get(partition) ?? 0, end: to.get(partition) ?? 0 }]),
-    )
+  bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>> {
+    return partitionBounds(partitions, (time) => this.#offsets(topic, partitions, time))
   }
 
-  async offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>> {
-    const found = await this.#offsets(topic, partitions, timeMs)
-    const ends = await this.#offsets(topic, partitions, newest)
-    return new Map(
-      partitions.map((partition) => {
-        const offset = found.get(partition) ?? -1
-        return [partition, offset >= 0 ? offset : (ends.get(partition) ?? 0)]
-      }),
-    )
-  }
-
-  async #offsets(topic: string, partitions: readonly number[], timestamp: number): Promise<Map<number, number>> {
+  async #offsets(topic: string, partitions: readonly number[], timestamp: BoundaryTime): Promise<Map<number, number>> {
     const wanted = new Set(partitions)
     const offsets = new Map<number, number>()
     try {
@@ -131,7 +114,7 @@ class KafkajsConsumer implements KafkaConsumerClient {
     from: ReadonlyMap<number, number>,
     bounds: FetchBounds,
   ): Promise<readonly FetchedPartition[]> {
-    return fetchedPartitions(topic, await this.#fetch(topic, from, bounds), from, brokerError)
+    return fetchedPartitions(topic, await this.#fetch(topic, from, bounds), from, bounds, brokerError)
   }
 
   async #fetch(

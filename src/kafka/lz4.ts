@@ -20,6 +20,7 @@ export function lz4Frame(bytes: Buffer, bytesMax: number): Buffer {
   if (!(flags & isIndependent) || flags & hasDictionary || blockBytesMax === 0)
     throw new RangeError('it is an LZ4 frame of a kind that Kafka does not write')
   const blocks: Buffer[] = []
+  const scratch = Buffer.allocUnsafe(blockBytesMax)
   let left = bytesMax
   for (let at = 7 + (flags & hasContentSize ? 8 : 0); ; ) {
     const head = bytes.readUInt32LE(at)
@@ -28,7 +29,7 @@ export function lz4Frame(bytes: Buffer, bytesMax: number): Buffer {
     const length = head & ~isStored
     if (at + length > bytes.length) throw new RangeError('an LZ4 block ends beyond its frame')
     const packed = bytes.subarray(at, at + length)
-    const block = head >>> 31 ? packed : lz4Block(packed, blockBytesMax)
+    const block = head >>> 31 ? packed : Buffer.from(scratch.subarray(0, lz4Block(packed, scratch)))
     left -= block.length
     if (left < 0) throw new RangeError(`it unpacks to more than ${bytesMax} bytes`)
     blocks.push(block)
@@ -36,8 +37,8 @@ export function lz4Frame(bytes: Buffer, bytesMax: number): Buffer {
   }
 }
 
-function lz4Block(bytes: Buffer, blockBytesMax: number): Buffer {
-  const out = Buffer.allocUnsafe(blockBytesMax)
+/** Unpacks into `out`, and gives how many bytes. */
+function lz4Block(bytes: Buffer, out: Buffer): number {
   let at = 0
   let to = 0
   /** A length of which the token has the first 15. */
@@ -63,5 +64,5 @@ function lz4Block(bytes: Buffer, blockBytesMax: number): Buffer {
     at += 2
     to = copyWithin(out, to, distance, longer(token & 15) + 4)
   }
-  return out.subarray(0, to)
+  return to
 }

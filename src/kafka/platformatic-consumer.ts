@@ -2,6 +2,7 @@ import { MillraceError } from '../runtime/index.js'
 import { decodeFetchAnswer, type FetchAnswer, type PartitionAnswer } from './fetch-response.js'
 import { fetchedPartitions } from './fetched-partitions.js'
 import { groupRefusals, kafkaError } from './kafka-errors.js'
+import { type BoundaryTime, partitionBounds } from './partition-bounds.js'
 import { type BrokerAddress, brokerError, type Connections, library } from './platformatic-connections.js'
 import type {
   CommittedOffset,
@@ -18,9 +19,6 @@ const fetchKey = 1
 /** The last version whose answer is not of flexible form: what it holds is decoded by us. */
 const fetchVersion = 11
 const readCommitted = 1
-/** What a broker answers with the offset in place of a time: its oldest, and behind its newest committed. */
-const oldest = -2n
-const newest = -1n
 const ofGroups = 0
 /** Of one who is no member. */
 const noMember = { generation: -1, id: '' } as const
@@ -67,26 +65,11 @@ class PlatformaticConsumer implements KafkaConsumerClient {
     return led
   }
 
-  async bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>> {
-    const from = await this.#offsets(topic, partitions, oldest)
-    const to = await this.#offsets(topic, partitions, newest)
-    return new Map(
-      partitions.map((partition) => [partition, { oldest: from.get(partition) ?? 0, end: to.get(partition) ?? 0 }]),
-    )
+  bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>> {
+    return partitionBounds(partitions, (time) => this.#offsets(topic, partitions, time))
   }
 
-  async offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>> {
-    const found = await this.#offsets(topic, partitions, BigInt(timeMs))
-    const ends = await this.#offsets(topic, partitions, newest)
-    return new Map(
-      partitions.map((partition) => {
-        const offset = found.get(partition) ?? -1
-        return [partition, offset >= 0 ? offset : (ends.get(partition) ?? 0)]
-      }),
-    )
-  }
-
-  async #offsets(topic: string, partitions: readonly number[], timestamp: bigint): Promise<Map<number, number>> {
+  async #offsets(topic: string, partitions: readonly number[], time: BoundaryTime): Promise<Map<number, number>> {
     const wanted = new Set(partitions)
     const offsets = new Map<number, number>()
     try {
@@ -94,6 +77,7 @@ class PlatformaticConsumer implements KafkaConsumerClient {
       for (const [leader, led] of await this.#leaders(topic)) {
         const asked = led.filter((partition) => wanted.has(partition))
         if (asked.length === 0) continue
+        const timestamp = BigInt(time)
         const request = asked.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: -1, timestamp }))
         const connection = await this.#connections.to(leader)
         const { topics } = await listOffsetsV7.api.async(connection, -1, readCommitted, [
@@ -120,7 +104,7 @@ class PlatformaticConsumer implements KafkaConsumerClient {
       throw kafkaError(brokerError(error), `reading ${topic}`)
     }
     const { protocolErrorsCodesById } = await library()
-    return fetchedPartitions(topic, answers, from, (code) => ({ type: protocolErrorsCodesById[code] }))
+    return fetchedPartitions(topic, answers, from, bounds, (code) => ({ type: protocolErrorsCodesById[code] }))
   }
 
   async #fetch(

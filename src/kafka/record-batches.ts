@@ -34,29 +34,35 @@ export interface BatchesOf {
   readonly partition: number
   /** The offset that was asked for: a batch that begins below it has older records, too. */
   readonly from: number
-  /** In the order of their first offsets, as a broker sends them. */
+  /** In any order: brokers send them in that of their markers. */
   readonly aborted: readonly AbortedTransaction[]
+  /** Of records, unpacked: past it no further batch is looked at. */
+  readonly bytesMax: number
 }
 
 export interface DecodedBatches {
   readonly records: readonly ConsumedRecord[]
   /** Behind the last whole batch; `from` when there is none. */
   readonly next: number
+  /** Bytes of the records, unpacked. */
+  readonly bytes: number
   /** Whether what was sent begins with a batch that is cut off. */
   readonly isCut: boolean
 }
 
 /**
- * The committed records of what a fetch gave of a partition. A last batch that is cut off comes again with the next fetch. Throws
- * KAFKA_REFUSED for what cannot be read.
+ * The committed records of what a fetch gave of a partition, at least of its first batch. A last batch that is cut off, and those past
+ * the bound, come again with the next fetch. Throws KAFKA_REFUSED for what cannot be read.
  */
 export function decodeBatches(bytes: Buffer, of: BatchesOf): DecodedBatches {
   const records: ConsumedRecord[] = []
+  const aborted = [...of.aborted].sort((a, b) => a.firstOffset - b.firstOffset)
   const aborting = new Set<bigint>()
   let nextAborted = 0
   let next = of.from
   let at = 0
-  while (at + headerBytes <= bytes.length) {
+  let unpacked = 0
+  while (at + headerBytes <= bytes.length && (at === 0 || unpacked < of.bytesMax)) {
     const offset = int64(bytes, at)
     const end = at + 12 + bytes.readInt32BE(at + 8)
     if (bytes[magicAt + at] !== 2) throw oldFormat(of, offset)
@@ -66,22 +72,21 @@ export function decodeBatches(bytes: Buffer, of: BatchesOf): DecodedBatches {
     const last = offset + bytes.readInt32BE(at + 23)
     const attributes = bytes.readInt16BE(at + attributesAt)
     const producer = bytes.readBigInt64BE(at + 43)
-    for (let aborted = of.aborted[nextAborted]; aborted && aborted.firstOffset <= last; ) {
-      aborting.add(aborted.producer)
-      aborted = of.aborted[++nextAborted]
-    }
+    for (let begun = aborted[nextAborted]; begun && begun.firstOffset <= last; begun = aborted[++nextAborted])
+      aborting.add(begun.producer)
     const isOfTransaction = (attributes & isTransactional) !== 0
     if (attributes & isControl) {
       if (markerOf(bytes, at, end, of, offset) === abortMarker) aborting.delete(producer)
     } else if (last >= of.from && !(isOfTransaction && aborting.has(producer))) {
-      takeRecords(bytes, at, end, attributes, of, records)
+      unpacked += takeRecords(bytes, at, end, attributes, of, records)
     }
     next = Math.max(next, last + 1)
     at = end
   }
-  return { records, next, isCut: at === 0 && bytes.length > 0 }
+  return { records, next, bytes: unpacked, isCut: at === 0 && bytes.length > 0 }
 }
 
+/** Gives the bytes of the records, unpacked. */
 function takeRecords(
   batch: Buffer,
   start: number,
@@ -89,7 +94,7 @@ function takeRecords(
   attributes: number,
   of: BatchesOf,
   into: ConsumedRecord[],
-): void {
+): number {
   const offset = int64(batch, start)
   const compression = attributes & compressionMask
   const body = batch.subarray(start + headerBytes, end)
@@ -103,6 +108,7 @@ function takeRecords(
       if (record.offset < of.from) continue
       into.push(attributes & isLogAppendTime ? { ...record, timestamp: time } : record)
     }
+    return bytes.length
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw corrupt(of, offset, 'a record of it ends beyond it')

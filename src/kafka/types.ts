@@ -121,7 +121,7 @@ export interface ConsumedTopic {
 }
 
 export interface FetchBounds {
-  /** Of the answer, about: a batch of records that is larger comes alone. */
+  /** Of the answer, about: a batch of records that is larger comes alone. Unpacked it may be four times as many. */
   readonly bytesMax: number
   /** How long a broker that has nothing new waits for some. */
   readonly waitMs: number
@@ -142,8 +142,6 @@ export interface KafkaConsumerClient {
   /** Asks a broker, each time; comes before everything else. Undefined when the topic does not exist; it is not created by that. */
   describe(topic: string): Promise<ConsumedTopic | undefined>
   bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>>
-  /** The first offset of each partition whose record has that time or a later one; its end where there is none. */
-  offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>>
   /**
    * What comes next in partitions that one broker leads, read committed, checked by checksum. Several fetches may be in flight, if
    * for different leaders. Rejects with KAFKA_REFUSED and `details.kafka`: OFFSET_OUT_OF_RANGE (never another offset instead),

@@ -80,11 +80,6 @@ export class FakeTopics {
         call('bounds')
         return map(partitions, (p) => ({ oldest: of(topic)[p]!.oldest, end: of(topic)[p]!.entries.length }))
       },
-      offsetsAt: async (topic, partitions, timeMs) =>
-        map(partitions, (p) => {
-          const at = of(topic)[p]!.entries.findIndex((entry) => entry && entry.timestamp >= timeMs)
-          return at < 0 ? of(topic)[p]!.entries.length : at
-        }),
       fetch: async (topic: string, from: ReadonlyMap<number, number>, _bounds: FetchBounds) => {
         call('fetch')
         const look = (): FetchedPartition[] =>

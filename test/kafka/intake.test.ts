@@ -7,6 +7,7 @@ import { checkIntakeRequest, type IntakeRequest } from '../../src/kafka/intake/o
 import { PartReader, type TopicCursor } from '../../src/kafka/intake/part-reader.js'
 import { type NewRecord, recordsOfBatch, type StreamId } from '../../src/log/index.js'
 import { type Clock, MillraceError, systemClock } from '../../src/runtime/index.js'
+import { ManualClock } from '../manual-clock.js'
 import { Random } from '../simulation/random.js'
 import { FakeTopics, unreachable } from './fake-topics.js'
 import { silent, until } from './memory.js'
@@ -67,6 +68,8 @@ class Store {
 }
 
 class World {
+  clock = clock
+  logger = silent
   readonly store = new Store()
   readonly kafka = new FakeTopics()
   saved: IntakeRecord | undefined
@@ -95,8 +98,8 @@ class World {
       tables: {} as never,
       store: { id: 'store' },
       openCluster: () => ({ connectConsumer: this.kafka.connectConsumer }) as unknown as KafkaCluster,
-      logger: silent,
-      clock,
+      logger: this.logger,
+      clock: this.clock,
       random: () => 1,
       lookMs,
     }
@@ -285,6 +288,26 @@ describe('a bridge in', () => {
     expect(intake.statistics).toMatchObject({ records: 3, deadLetters: 2, lagRecords: 0 })
   })
 
+  test('waits for a busy store also with what it puts aside, and with an offset alone', async () => {
+    const at = world(1)
+    const [partition] = at.kafka.partitions(topic, 1)
+    at.store.recordsMax = 0
+    partition!.append('a', 'large')
+    at.store.faults.push(
+      undefined,
+      new MillraceError('TOO_BUSY', 'busy'),
+      undefined,
+      new MillraceError('TOO_BUSY', 'busy'),
+    )
+    const intake = at.open()
+    await until(() => at.store.values(dead).length === 1)
+    expect(at.store.values(dead)).toEqual([expect.stringContaining('too large for a commit')])
+    partition!.gap()
+    at.kafka.changed()
+    await until(() => at.store.faults.length === 0 && intake.statistics.lagRecords === 0)
+    await until(() => intake.state.kind === 'running')
+  })
+
   test('stops at what cannot be stored when it is told to, with all before it stored', async () => {
     const at = world(1)
     const [partition] = at.kafka.partitions(topic, 1)
@@ -370,11 +393,12 @@ describe('a bridge in', () => {
     await until(() => intake.state.kind === 'waiting')
     isAway = false
     await until(() => intake.state.kind === 'running')
+    const { errors } = intake.statistics
     at.store.faults.push(new MillraceError('STORAGE_FULL', 'full'))
     at.kafka.partitions(topic, 1)[0]!.append('a', '1')
     at.kafka.changed()
     await until(() => intake.state.kind === 'running' && at.store.values().length === 1)
-    expect(intake.statistics.lastError?.error.code).toBe('STORAGE_FULL')
+    expect(intake.statistics).toMatchObject({ errors, lastError: { error: { code: 'KAFKA_UNAVAILABLE' } } })
     await intake.resume()
     expect(intake.state.kind).toBe('running')
     await intake.pause()
@@ -382,6 +406,33 @@ describe('a bridge in', () => {
     expect(at.kafka.open).toBe(0)
     await intake.resume()
     await until(() => intake.state.kind === 'running')
+  })
+
+  test('says once that the store is busy, and once that it is no more', async () => {
+    const at = world(1)
+    const manual = new ManualClock()
+    const lines: string[] = []
+    const line = (_fields: object, message: string) => void lines.push(message)
+    at.clock = manual
+    at.logger = { ...silent, info: line, warn: line }
+    at.kafka.recordsMax = 1
+    const busy = new MillraceError('TOO_BUSY', 'busy')
+    for (const refusals of [2, 0, 1, 3]) {
+      at.kafka.partitions(topic, 1)[0]!.append('a', '1')
+      at.store.faults.push(...Array.from({ length: refusals }, () => busy), undefined)
+    }
+    const intake = at.open()
+    for (const left of [9, 8, 5, 3, 2, 1]) {
+      await until(() => at.store.faults.length === left)
+      expect(intake.state).toMatchObject({ kind: 'waiting', nextTryAt: manual.now() + 200 })
+      manual.advance(200)
+    }
+    await until(() => at.store.values().length === 4)
+    expect(lines).toEqual(['bridge test is starting', 'bridge test is running', 'bridge test waits: busy'])
+    manual.advance(2_000)
+    expect(lines.slice(3)).toEqual(['bridge test is running'])
+    expect(intake.statistics).toMatchObject({ errors: 0, lastError: undefined })
+    await Promise.all([intake.close(), until(() => at.kafka.open === 0).then(() => manual.advance(1_000))])
   })
 })
 
@@ -463,6 +514,24 @@ describe('a topic in parts', () => {
     const again = read(kafka, { isBounded: true })
     expect(await again.next(cursor, bounds)).toMatchObject({ records: [], isEnd: true })
     await again.close()
+  })
+
+  test('says where the first message of a part lies', async () => {
+    const kafka = new FakeTopics()
+    const [first] = kafka.partitions(topic, 1)
+    first!.append('a', '0')
+    first!.gap()
+    for (const value of ['2', '3', '4']) first!.append('a', value)
+    const reader = read(kafka, { isBounded: true })
+    const places: unknown[] = []
+    let cursor = start
+    for (let isEnd = false; !isEnd; ) {
+      const part = await reader.next(cursor, { ...bounds, recordsMax: 1 })
+      places.push(...(part.first ? [part.first] : []))
+      ;({ cursor, isEnd } = part)
+    }
+    await reader.close()
+    expect(places).toEqual([0, 2, 3, 4].map((offset) => ({ topic, partition: 0, offset })))
   })
 
   test('of nothing is at its end at once when it is bounded', async () => {

@@ -1,5 +1,7 @@
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { crc32c } from '../../src/kafka/crc32c.js'
+import { fetchedPartitions } from '../../src/kafka/fetched-partitions.js'
 import { decodeBatches } from '../../src/kafka/record-batches.js'
 
 const varint = (value: number): Buffer => {
@@ -26,7 +28,7 @@ interface Batch {
   readonly timeDelta?: number
 }
 
-/** A batch as a broker sends it. */
+/** A batch as a broker sends it; packed where its attributes say gzip. */
 function batch({ offset, values, producer = -1, attributes = 0, key, last, timeDelta = 0 }: Batch): Buffer {
   const records = values.map((value, i) => {
     const body = Buffer.concat([
@@ -39,7 +41,8 @@ function batch({ offset, values, producer = -1, attributes = 0, key, last, timeD
     ])
     return Buffer.concat([varint(body.length), body])
   })
-  const bytes = Buffer.concat([Buffer.alloc(61), ...records])
+  const body = Buffer.concat(records)
+  const bytes = Buffer.concat([Buffer.alloc(61), (attributes & gzip) === gzip ? gzipSync(body) : body])
   bytes.writeBigInt64BE(BigInt(offset), 0)
   bytes.writeInt32BE(bytes.length - 12, 8)
   bytes[16] = 2
@@ -53,6 +56,7 @@ function batch({ offset, values, producer = -1, attributes = 0, key, last, timeD
   return bytes
 }
 
+const gzip = 0x01
 const transactional = 0x10
 const marker = (offset: number, producer: number, isCommit: boolean): Buffer =>
   batch({
@@ -64,7 +68,8 @@ const marker = (offset: number, producer: number, isCommit: boolean): Buffer =>
   })
 
 const decode = (batches: readonly Buffer[], from = 0, aborted: { producer: bigint; firstOffset: number }[] = []) => {
-  const { records, ...rest } = decodeBatches(Buffer.concat(batches), { topic: 't', partition: 3, from, aborted })
+  const of = { topic: 't', partition: 3, from, aborted, bytesMax: 1_000_000 }
+  const { records, bytes: _, ...rest } = decodeBatches(Buffer.concat(batches), of)
   return {
     ...rest,
     values: records.map(({ value }) => value && String(value)),
@@ -104,6 +109,22 @@ describe('record batches', () => {
     expect(decode(batches, 0, aborted)).toMatchObject({ values: ['of 8', 'plain', 'of 7 again'], next: 7 })
   })
 
+  test('of aborted transactions are left out in whatever order they were aborted', () => {
+    const batches = [
+      batch({ offset: 0, values: ['of 7'], producer: 7, attributes: transactional }),
+      batch({ offset: 1, values: ['of 8'], producer: 8, attributes: transactional }),
+      marker(2, 8, false),
+      marker(3, 7, false),
+      batch({ offset: 4, values: ['of 7 again'], producer: 7, attributes: transactional }),
+    ]
+    // As a broker sends them: in the order of their markers.
+    const aborted = [
+      { producer: 8n, firstOffset: 1 },
+      { producer: 7n, firstOffset: 0 },
+    ]
+    expect(decode(batches, 0, aborted)).toMatchObject({ values: ['of 7 again'], next: 5 })
+  })
+
   test('that are cut off come again', () => {
     const whole = batch({ offset: 0, values: ['a'] })
     const cut = batch({ offset: 1, values: ['b'] }).subarray(0, 65)
@@ -119,6 +140,7 @@ describe('record batches', () => {
         partition: 0,
         from: 0,
         aborted: [],
+        bytesMax: 1,
       }).records[0]?.timestamp
     expect(of(0, 5)).toBe(1_700_000_000_005)
     expect(of(0, -100_000)).toBe(1_699_999_900_000)
@@ -151,5 +173,30 @@ describe('record batches', () => {
     const bytes = batch({ offset: 0, values: ['a'] })
     bytes[16] = 1
     expect(() => decode([bytes])).toThrow(/message format before version 2/)
+  })
+
+  test('are unpacked up to a bound, over all partitions of an answer; the rest comes again', () => {
+    const text = 'x'.repeat(50_000)
+    const partitionOf = (partition: number) => ({
+      partition,
+      errorCode: 0,
+      lastStableOffset: 20,
+      aborted: [],
+      batches: Buffer.concat(
+        Array.from({ length: 20 }, (_, offset) => batch({ offset, values: [text], attributes: gzip })),
+      ),
+    })
+    const bounds = { bytesMax: 50_000 }
+    const from = new Map([
+      [0, 0],
+      [1, 0],
+      [2, 7],
+    ])
+    const fetched = fetchedPartitions('t', [0, 1, 2].map(partitionOf), from, bounds, String)
+    expect(fetched.map(({ next }) => next)).toEqual([4, 0, 7])
+    expect(fetched.map(({ records }) => records.map(({ offset }) => offset))).toEqual([[0, 1, 2, 3], [], []])
+    const again = fetchedPartitions('t', [1, 2, 0].map(partitionOf), from, { bytesMax: 1 }, String)
+    // One batch at least, or nothing would ever move.
+    expect(again.map(({ next }) => next)).toEqual([1, 7, 0])
   })
 })

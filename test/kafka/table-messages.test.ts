@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkIntakeRequest } from '../../src/kafka/intake/options.js'
 import { attributesOfJson } from '../../src/kafka/intake/plain-json.js'
-import { isJson, recordOfMessage } from '../../src/kafka/intake/stream-messages.js'
+import { recordOfMessage } from '../../src/kafka/intake/stream-messages.js'
 import { tableReaderOf } from '../../src/kafka/intake/table-messages.js'
 import { Codec } from '../../src/log/index.js'
 import { hashKey } from '../../src/runtime/index.js'
@@ -52,6 +52,34 @@ describe('messages for a table', () => {
     })
     expect(read(plain, binary, null, { id: '/w==' })).toEqual({ kind: 'put', item: { id: { B: '/w==' } } })
   })
+
+  test('a plain envelope with a binary key deletes what it puts', () => {
+    const of = (op: string, images: object) =>
+      read({ format: 'envelope', images: 'plain' }, binary, null, { op, ...images })
+    expect(of('c', { after: { id: '/w==' } })).toEqual({ kind: 'put', item: { id: { B: '/w==' } } })
+    expect(of('d', { before: { id: '/w==' } })).toEqual({ kind: 'delete', key: { id: { B: '/w==' } } })
+    expect(read({ format: 'envelope', images: 'plain' }, binary, Buffer.from([255]), { op: 'd' })).toEqual({
+      kind: 'delete',
+      key: { id: { B: '/w==' } },
+    })
+  })
+
+  test.each([[5], [true], ['text'], [[]], [[{ id: { S: 'a' } }]]])(
+    'an image that is %j is no item: nothing is overwritten',
+    (image) => {
+      const streams = { format: 'dynamodb-streams', images: 'dynamodb' } as const
+      const plainEnvelope = { format: 'envelope', images: 'plain' } as const
+      expect(() => read(envelope, one, 'a', { op: 'u', after: image })).toThrow(/after is no JSON object/)
+      expect(() => read(envelope, one, 'a', { op: 'd', before: image })).toThrow(/before is no JSON object/)
+      expect(() => read(plainEnvelope, one, 'a', { op: 'u', after: image })).toThrow(/no item after/)
+      expect(() => read(streams, one, 'a', { eventName: 'MODIFY', dynamodb: { NewImage: image } })).toThrow(
+        /NewImage is no JSON object/,
+      )
+      expect(() => read(streams, one, 'a', { eventName: 'REMOVE', dynamodb: { Keys: image } })).toThrow(
+        /Keys is no JSON object/,
+      )
+    },
+  )
 
   test('records of DynamoDB Streams', () => {
     const format = { format: 'dynamodb-streams', images: 'dynamodb' } as const
@@ -128,8 +156,8 @@ describe('messages for a stream', () => {
     ['', false],
     ['{"a"', false],
     ['"\u00e9"', true],
-  ])('%j is JSON: %s', (text, expected) => {
-    expect(isJson(Buffer.from(text))).toBe(expected)
+  ])('%j is JSON: %s', (text, isJson) => {
+    expect(of('k', text).codec).toBe(isJson ? Codec.json : Codec.raw)
   })
 })
 

@@ -4,6 +4,7 @@ import type { Group, Position } from '../../src/groups/index.js'
 import type { Sequence, ShardId, StreamId } from '../../src/log/index.js'
 import type { Feed, FeedPart, PartBounds } from '../../src/pipelines/feeds/feed.js'
 import { Feeder } from '../../src/pipelines/feeds/feeder.js'
+import { type KafkaCursor, KafkaFeed } from '../../src/pipelines/feeds/kafka-feed.js'
 import { MillraceError } from '../../src/runtime/index.js'
 import { ManualClock } from '../manual-clock.js'
 
@@ -32,16 +33,16 @@ class Parts implements Feed<number> {
 }
 
 /** A store of one stream, what went into it, and how far it was read. */
-function world(feed: Feed<number>) {
+function world<Cursor>(feed: Feed<Cursor>) {
   const rows = new Map<string, Buffer>()
   const given: string[] = []
   const clock = new ManualClock()
   let next = 1
   let read = 1
   let isClosed = false
-  const faults: MillraceError[] = []
+  const faults: (MillraceError | undefined)[] = []
   const make = () =>
-    new Feeder<number>({
+    new Feeder<Cursor>({
       pipeline: 7,
       stream: 3 as StreamId,
       feed,
@@ -124,6 +125,42 @@ describe('what feeds a pipeline', () => {
     await feeder.ended()
     expect(given).toEqual(['0', '1'])
     expect((parts.asked[1] as PartBounds).recordsMax).toBe((parts.asked[0] as PartBounds).recordsMax / 2)
+  })
+
+  it('fails at a message of Kafka that alone is more than a commit may hold, and says which and what to do', async () => {
+    const key = Buffer.from('k')
+    const record = { hash: { hi: 0, lo: 0 }, kind: 0, flags: 0, codec: 0, time: 0, key, body: key } as const
+    const asked: number[] = []
+    const reading = {
+      next: async ({ offsets }: KafkaCursor, { recordsMax }: PartBounds) => {
+        asked.push(recordsMax)
+        const offset = offsets[3] ?? 41
+        return {
+          records: [record],
+          cursor: { offsets: { 3: offset + 1 } },
+          isEnd: false,
+          first: { topic: 't', partition: 3, offset },
+        }
+      },
+      close: async () => {},
+    }
+    const { make, given, faults } = world(new KafkaFeed(reading))
+    const large = new MillraceError('EFFECT_TOO_LARGE', 'large', { details: { bytes: 9, effectSetBytesMax: 8 } })
+    faults.push(undefined, ...Array.from({ length: 10 }, () => large))
+    const errors: unknown[] = []
+    const feeder = make()
+    feeder.start((error) => errors.push(error))
+    await feeder.ended()
+    expect(given).toEqual(['k'])
+    expect(asked.at(-1)).toBe(1)
+    expect(errors).toEqual([
+      expect.objectContaining({
+        code: 'KAFKA_REFUSED',
+        message: expect.stringContaining('offset 42 of partition 3 of t'),
+        remedy: expect.stringContaining('commit.effectSetBytesMax'),
+        details: { bytes: 9, effectSetBytesMax: 8, topic: 't', partition: 3, offset: 42 },
+      }),
+    ])
   })
 
   it('says what it cannot go on with, and nothing once it was stopped', async () => {

@@ -32,6 +32,8 @@ export interface IntakeRunOptions
   readonly remember: (known: KnownTopic, rows: readonly RowEffect[]) => Promise<void>
   readonly onRunning: () => void
   readonly onWaiting: (error: MillraceError, tryAgainInMs: number) => void
+  /** The store takes nothing for now. */
+  readonly onBusy: (error: MillraceError, tryAgainInMs: number) => void
   readonly onStored: (stored: Stored) => void
   /** Behind the newest record of each partition that is committed in Kafka. */
   readonly onEnds: (ends: ReadonlyMap<number, number>) => void
@@ -127,7 +129,7 @@ export class IntakeRun {
     consumer: KafkaConsumerClient,
     { opened, reports }: { opened: OpenedTopic; reports: OffsetReports },
   ): Promise<void> {
-    const { topic, clock, onRunning, onWaiting, onStored, onEnds } = this.#options
+    const { topic, clock, onRunning, onBusy, onStored, onEnds } = this.#options
     const over = new AbortController()
     const end = (): void => over.abort()
     this.#stop.signal.addEventListener('abort', end)
@@ -139,7 +141,8 @@ export class IntakeRun {
         reports.moved(stored.partition, stored.next)
         onStored(stored)
       },
-      onBusy: (error) => onWaiting(error, 0),
+      onBusy,
+      onCalm: onRunning,
       onFailure: (error) => {
         this.#fail(error)
         end()

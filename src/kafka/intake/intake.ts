@@ -140,6 +140,7 @@ export class Intake {
         this.#condition.failed(error)
         this.#condition.waiting(error, tryAgainInMs)
       },
+      onBusy: (error, tryAgainInMs) => this.#condition.waiting(error, tryAgainInMs),
       onStored: (stored) => this.#stored(stored),
       onEnds: (ends) => {
         this.#ends = ends
@@ -217,6 +218,5 @@ export class Intake {
     this.#bytes += bytes
     this.#refused += refused
     this.#newest = timestamp ?? this.#newest
-    this.#condition.succeeded()
   }
 }

@@ -21,6 +21,15 @@ export interface TopicPart {
   readonly records: readonly NewRecord[]
   readonly cursor: TopicCursor
   readonly isEnd: boolean
+  /** Where the first of the records lies. */
+  readonly first?: MessagePlace
+}
+
+/** Where a message lies. */
+export interface MessagePlace {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
 }
 
 export interface PartReaderOptions {
@@ -119,6 +128,7 @@ export class PartReader {
     const now = this.#options.clock.now()
     const records: NewRecord[] = []
     const offsets: Record<string, number> = { ...this.#cursor.offsets }
+    let first: MessagePlace | undefined
     let left = bytesMax
     for (const { fetched, at: from } of this.#waiting) {
       const { partition, records: messages, next } = fetched
@@ -130,12 +140,13 @@ export class PartReader {
         const record = this.#record(message, partition, now)
         left -= record.key.length + record.body.length
         records.push(record)
+        first ??= { topic: this.#options.topic, partition, offset: message.offset }
       }
       offsets[partition] = Math.min(until, messages[at]?.offset ?? next)
       if (records.length >= recordsMax || left <= 0) break
     }
     const cursor = { ...this.#cursor, offsets }
-    return { records, cursor, isEnd: this.#isEnd(cursor) }
+    return { records, cursor, isEnd: this.#isEnd(cursor), ...(first ? { first } : {}) }
   }
 
   #hasFresh(): boolean {
@@ -210,7 +221,8 @@ export class PartReader {
       throw error
     } finally {
       consumer.discard()
-      // What was fetched and not stored is fetched again.
+      // The next session begins behind what is known to be stored. A part that is given out and on its way into the store is
+      // fetched again, and passed over when its cursor comes back.
       for (const { done } of this.#waiting.splice(0)) done()
     }
   }

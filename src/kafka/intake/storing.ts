@@ -1,6 +1,7 @@
 import type { CommitPath } from '../../commit/index.js'
 import type { Log, StreamId } from '../../log/index.js'
-import { asMillraceError, type Clock, killPoint, MillraceError, sleep } from '../../runtime/index.js'
+import { asMillraceError, type Clock, killPoint, MillraceError, sleep, type Timer } from '../../runtime/index.js'
+import { Signal } from '../signal.js'
 import type { ConsumedRecord, FetchedPartition } from '../types.js'
 import { offsetRow } from './offset-rows.js'
 import type { Prepared, Refused, Target } from './target.js'
@@ -13,6 +14,8 @@ const setBytesMax = 1024 * 1024
 const pendingBytesMax = 16 * 1024 * 1024
 /** How long to leave a busy or full store alone. */
 const retryMs = 200
+/** A store that has taken everything for so long is busy no more. */
+const calmMs = 2_000
 
 /** What a commit has stored. */
 export interface Stored {
@@ -39,8 +42,10 @@ export interface StoringOptions {
   readonly stop: AbortSignal
   /** In the order of the commits. */
   readonly onStored: (stored: Stored) => void
-  /** The store takes nothing for now. */
-  readonly onBusy: (error: MillraceError) => void
+  /** The store does not take something for now: called each time, until it is calm again. */
+  readonly onBusy: (error: MillraceError, tryAgainInMs: number) => void
+  /** It has taken everything for a while. */
+  readonly onCalm: () => void
   /** A commit failed: nothing more is taken. */
   readonly onFailure: (error: unknown) => void
 }
@@ -62,7 +67,8 @@ interface Part {
 export class Storing {
   readonly #options: StoringOptions
   #pendingBytes = 0
-  #wake: (() => void) | undefined
+  readonly #returned = new Signal()
+  #calm: Timer | undefined
   #failure: unknown
 
   constructor(options: StoringOptions) {
@@ -72,54 +78,70 @@ export class Storing {
   /** Resolves when the next may come: all of this is queued, and not too much is. Throws what stops the bridge. */
   async take(fetched: readonly FetchedPartition[]): Promise<void> {
     for (const { partition, records, next } of fetched) {
-      for (const part of partsOf(partition, records, next)) await this.#put(part)
+      for (const part of partsOf(partition, records, next)) {
+        await this.#put(part)
+        await this.#pendingAtMost(pendingBytesMax)
+      }
     }
-    while (this.#pendingBytes > pendingBytesMax && !this.#failure)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
   }
 
-  /** Resolves when everything queued has returned. */
+  /** Resolves when everything queued has returned; nothing may be given to it any more. */
   async settled(): Promise<void> {
-    while (this.#pendingBytes > 0 && !this.#failure)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
+    await this.#pendingAtMost(0)
+    this.#calm?.cancel()
+  }
+
+  async #pendingAtMost(bytes: number): Promise<void> {
+    for (;;) {
+      // Each broker has a loop of its own, and several may wait here.
+      const { version } = this.#returned
+      if (this.#pendingBytes <= bytes || this.#failure) return
+      await this.#returned.after(version)
+    }
   }
 
   async #put(part: Part): Promise<void> {
-    const { stop, clock, onBusy } = this.#options
-    let rest: Part = part
-    do {
+    const { stop, clock } = this.#options
+    let left: Part | undefined = part
+    /** Why no commit can hold the first message of what is left. */
+    let why: string | undefined
+    while (left) {
       if (this.#failure) throw this.#failure
       if (stop.aborted) return
+      const first: Part = left
+      const { messages } = first
       try {
-        rest = await this.#putFirst(rest)
+        left = why === undefined ? await this.#putFirst(first) : this.#refuse(first, why)
       } catch (thrown) {
         const error = asMillraceError(thrown)
-        if (error.code === 'EFFECT_TOO_LARGE' && rest.messages.length > 1) {
-          const half = rest.messages.length >> 1
-          const behind = rest.messages[half] as ConsumedRecord
-          await this.#put({ ...rest, messages: rest.messages.slice(0, half), next: behind.offset })
-          rest = { ...rest, messages: rest.messages.slice(half) }
-        } else if (error.code === 'EFFECT_TOO_LARGE') {
-          this.#refuse(rest, error.message)
-          return
-        } else if (error.code === 'TOO_BUSY' || error.code === 'STORAGE_FULL' || error.code === 'CONFLICT') {
-          onBusy(error)
+        if (error.code === 'EFFECT_TOO_LARGE' && messages.length > 1) {
+          const half = messages.length >> 1
+          const behind = messages[half] as ConsumedRecord
+          await this.#put({ ...first, messages: messages.slice(0, half), next: behind.offset })
+          left = { ...first, messages: messages.slice(half) }
+        } else if (error.code === 'EFFECT_TOO_LARGE' && why === undefined) why = error.message
+        else if (error.code === 'TOO_BUSY' || error.code === 'STORAGE_FULL' || error.code === 'CONFLICT') {
+          this.#busy(error)
           await sleep(clock, retryMs)
         } else throw thrown
       }
-    } while (rest.messages.length > 0)
+    }
   }
 
-  /** Stores the first messages of a part and gives the rest of it. */
-  async #putFirst({ partition, messages, next }: Part): Promise<Part> {
+  /** One busy spell, however often something is taken in between: a state that changed with each would tell nothing. */
+  #busy(error: MillraceError): void {
+    const { clock, onBusy, onCalm } = this.#options
+    this.#calm?.cancel()
+    this.#calm = clock.setTimeout(onCalm, calmMs)
+    onBusy(error, retryMs)
+  }
+
+  /** Stores the first messages of a part and gives the rest of it, if there is one. */
+  async #putFirst({ partition, messages, next }: Part): Promise<Part | undefined> {
     const { target, deadLetters } = this.#options
     if (messages.length === 0) {
       this.#submit({ partition, messages, next }, nothing)
-      return { partition, messages, next }
+      return undefined
     }
     const prepared = await target.prepare(messages, partition)
     const stopAt = deadLetters === undefined ? prepared.refused[0] : undefined
@@ -137,11 +159,11 @@ export class Storing {
     } finally {
       prepared.release()
     }
-    return { partition, messages: rest, next }
+    return rest.length > 0 ? { partition, messages: rest, next } : undefined
   }
 
-  /** One message that no commit can hold. */
-  #refuse(part: Part, why: string): void {
+  /** One message that no commit can hold; nothing is left behind it. */
+  #refuse(part: Part, why: string): undefined {
     const message = part.messages[0] as ConsumedRecord
     if (this.#options.deadLetters === undefined)
       throw unreadableError(message, { ...this.#options, partition: part.partition }, why)
@@ -176,7 +198,7 @@ export class Storing {
       })
       .finally(() => {
         this.#pendingBytes -= pending
-        this.#wake?.()
+        this.#returned.raise()
       })
   }
 

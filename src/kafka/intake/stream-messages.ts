@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { Codec, type NewRecord, RecordKind, recordKeyBytesMax } from '../../log/index.js'
 import { hashKey } from '../../runtime/index.js'
+import { isJson } from '../is-json.js'
 import type { ConsumedRecord } from '../types.js'
 import { Unreadable } from './unreadable.js'
 
@@ -31,16 +32,3 @@ export function recordOfMessage(message: ConsumedRecord, partition: number, now:
 /** A producer may give any number as time, and the broker says -1 for none. */
 export const timeOf = ({ timestamp }: ConsumedRecord, now: number): number =>
   timestamp >= 0 && timestamp <= 8.64e15 ? timestamp : now
-
-/** Bytes with which a JSON document begins, white space aside. */
-const beginsJson = new Set(Buffer.from('{["-0123456789tfn \t\r\n'))
-
-export function isJson(bytes: Buffer): boolean {
-  if (!beginsJson.has(bytes[0] as number) || !isUtf8(bytes)) return false
-  try {
-    JSON.parse(bytes.toString('utf8'))
-    return true
-  } catch {
-    return false
-  }
-}

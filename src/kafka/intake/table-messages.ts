@@ -36,7 +36,7 @@ const formats: Readonly<
 
   envelope: (isPlain) => (text, schema) => {
     const { op, after, before } = membersOf(text, isPlain)
-    if (op === 'd') return { kind: 'delete', ...keyOf(before, schema) }
+    if (op === 'd') return { kind: 'delete', ...keyOf(isPlain ? withBinaryKey(before ?? {}, schema) : before, schema) }
     if (op !== 'c' && op !== 'u' && op !== 'r')
       throw new Unreadable('its value is no envelope: op is none of c, u, r and d. Is the format another one')
     if (!after) throw new Unreadable('its envelope has no item after the change')
@@ -44,20 +44,21 @@ const formats: Readonly<
   },
 
   'dynamodb-streams': () => (text, schema) => {
-    const record = parsed(text) as { eventName?: unknown; dynamodb?: { Keys?: RawItem; NewImage?: RawItem } } | null
+    const record = parsed(text) as { eventName?: unknown; dynamodb?: { Keys?: unknown; NewImage?: unknown } } | null
     const { Keys, NewImage } = record?.dynamodb ?? {}
-    if (record?.eventName === 'REMOVE') return { kind: 'delete', ...keyOf(Keys, schema) }
+    if (record?.eventName === 'REMOVE') return { kind: 'delete', ...keyOf(itemOf(Keys, 'its Keys'), schema) }
     if (record?.eventName !== 'INSERT' && record?.eventName !== 'MODIFY')
       throw new Unreadable('its value is no record of DynamoDB Streams. Is the format another one')
-    if (!NewImage) throw new Unreadable('its record of DynamoDB Streams has no new image')
-    return { kind: 'put', item: NewImage }
+    const item = itemOf(NewImage, 'its NewImage')
+    if (!item) throw new Unreadable('its record of DynamoDB Streams has no new image')
+    return { kind: 'put', item }
   },
 }
 
 function membersOf(text: string, isPlain: boolean): { op?: unknown; after?: RawItem; before?: RawItem } {
   if (!isPlain) {
-    const { op, after, before } = objectOf(parsed(text)) as { op?: unknown; after?: RawItem; before?: RawItem }
-    return { op, after: after ?? undefined, before: before ?? undefined }
+    const { op, after, before } = objectOf(parsed(text)) as { op?: unknown; after?: unknown; before?: unknown }
+    return { op, after: itemOf(after, 'after'), before: itemOf(before, 'before') }
   }
   const { op, after, before } = plainAttributes(text)
   return { op: op?.S, after: after?.M as RawItem | undefined, before: before?.M as RawItem | undefined }
@@ -85,10 +86,14 @@ function parsed(text: string): unknown {
   }
 }
 
-function objectOf(value: unknown): RawItem {
+function objectOf(value: unknown, what = 'its value'): RawItem {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as RawItem
-  throw new Unreadable('its value is no JSON object')
+  throw new Unreadable(`${what} is no JSON object`)
 }
+
+/** An item that may be left out. What is no object has no attributes: the key alone would take the place of the item. */
+const itemOf = (value: unknown, what: string): RawItem | undefined =>
+  value === undefined || value === null ? undefined : objectOf(value, what)
 
 /** The key attributes alone, where all of them are there. */
 function keyOf(item: RawItem | undefined, { hash, range }: KeySchema): { key?: RawItem } {

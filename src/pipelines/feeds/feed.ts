@@ -1,5 +1,6 @@
 import type { RowEffect } from '../../commit/index.js'
 import type { NewRecord } from '../../log/index.js'
+import type { MillraceError } from '../../runtime/index.js'
 
 /** What a feed brings into its stream with one commit. */
 export interface FeedPart<Cursor> {
@@ -12,6 +13,8 @@ export interface FeedPart<Cursor> {
   readonly isEnd: boolean
   /** The commit has returned. */
   readonly committed?: () => void
+  /** What stops the pipeline when this part is one record, and that more than a commit may hold; otherwise what the commit said. */
+  readonly tooLarge?: (cause: MillraceError) => MillraceError
 }
 
 /** In bytes. */

@@ -66,15 +66,18 @@ export class Feeder<Cursor = unknown> {
     while (!at.isEnd) {
       await this.#room()
       if (this.#isStopped) return
+      let part: FeedPart<Cursor> | undefined
       try {
-        const part = await feed.next(at.cursor, bounds)
+        part = await feed.next(at.cursor, bounds)
         if (this.#isStopped) return
         at = await this.#bring(part)
       } catch (error) {
-        const { code } = asMillraceError(error)
+        const known = asMillraceError(error)
+        const { code } = known
         if (code === 'EFFECT_TOO_LARGE' && bounds.recordsMax > 1)
           bounds = { recordsMax: bounds.recordsMax >> 1, bytesMax: bounds.bytesMax >> 1 }
         else if (code === 'TOO_BUSY' || code === 'STORAGE_FULL') await this.#pause()
+        else if (code === 'EFFECT_TOO_LARGE' && part?.tooLarge) throw part.tooLarge(known)
         else throw error
       }
     }

@@ -1,4 +1,5 @@
 import type { NewRecord } from '../../log/index.js'
+import { MillraceError } from '../../runtime/index.js'
 import type { Feed, FeedPart, PartBounds } from './feed.js'
 
 /** How far a topic was read. */
@@ -10,12 +11,17 @@ export interface KafkaCursor {
   readonly until?: Readonly<Record<string, number>>
 }
 
+/** Some messages, and where the first of them lies. */
+export interface KafkaPart {
+  readonly records: readonly NewRecord[]
+  readonly cursor: KafkaCursor
+  readonly isEnd: boolean
+  readonly first?: { readonly topic: string; readonly partition: number; readonly offset: number }
+}
+
 /** Reads a topic in parts, from where a cursor stands. */
 export interface KafkaReading {
-  next(
-    cursor: KafkaCursor,
-    bounds: PartBounds,
-  ): Promise<{ readonly records: readonly NewRecord[]; readonly cursor: KafkaCursor; readonly isEnd: boolean }>
+  next(cursor: KafkaCursor, bounds: PartBounds): Promise<KafkaPart>
   close(): Promise<void>
 }
 
@@ -29,7 +35,9 @@ export class KafkaFeed implements Feed<KafkaCursor> {
   }
 
   async next(cursor: KafkaCursor, bounds: PartBounds): Promise<FeedPart<KafkaCursor>> {
-    return { ...(await this.#reading.next(cursor, bounds)), rows: [] }
+    const { records, cursor: behind, isEnd, first } = await this.#reading.next(cursor, bounds)
+    const part = { records, cursor: behind, isEnd, rows: [] }
+    return first ? { ...part, tooLarge: (cause) => tooLarge(first, cause) } : part
   }
 
   interrupt(): void {
@@ -40,3 +48,16 @@ export class KafkaFeed implements Feed<KafkaCursor> {
     return this.#reading.close()
   }
 }
+
+/** It is the same at each try: nothing but what the remedy says gets past it. */
+const tooLarge = ({ topic, partition, offset }: Required<KafkaPart>['first'], cause: MillraceError): MillraceError =>
+  new MillraceError(
+    'KAFKA_REFUSED',
+    `The message at offset ${offset} of partition ${partition} of ${topic} is more than one commit may hold.`,
+    {
+      cause,
+      remedy:
+        'Raise commit.effectSetBytesMax and resume the pipeline; or read the topic into a stream with a bridge, which puts such messages aside, and read that stream.',
+      details: { ...cause.details, topic, partition, offset },
+    },
+  )

@@ -1,0 +1,18 @@
+import type { PartitionBounds } from './types.js'
+
+/** What a broker takes in place of a time, and answers with the oldest offset, and with the one behind the newest that is committed. */
+const oldest = -2
+const newest = -1
+export type BoundaryTime = typeof oldest | typeof newest
+
+/** The bounds of partitions. @param ask asks brokers for an offset of each */
+export async function partitionBounds(
+  partitions: readonly number[],
+  ask: (time: BoundaryTime) => Promise<ReadonlyMap<number, number>>,
+): Promise<ReadonlyMap<number, PartitionBounds>> {
+  const from = await ask(oldest)
+  const to = await ask(newest)
+  return new Map(
+    partitions.map((partition) => [partition, { oldest: from.get(partition) ?? 0, end: to.get(partition) ?? 0 }]),
+  )
+}
