@@ -88,7 +88,9 @@ export function registerBridges(program: Command): void {
     .option('--no-create-topic', 'the topic must exist')
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const { fromTopic, into, unreadable, deadLetters, group, ...outward } = options
-      if (fromTopic !== undefined || into !== undefined) {
+      const isIn = fromTopic !== undefined || into !== undefined
+      checkDirection(command, isIn)
+      if (isIn) {
         const { brokers, cluster, driver, format, images, start } = options
         const asked = { direction: 'in', name, topic: fromTopic, into, brokers, cluster, driver, format, images, start }
         const inward = { ...asked, unreadable, deadLetters, group }
@@ -176,6 +178,30 @@ export function registerBridges(program: Command): void {
         globals(command).json,
       )
     })
+}
+
+/** What bridges of the other direction do not have. */
+const optionsIn = new Set(['fromTopic', 'into', 'unreadable', 'deadLetters', 'group'])
+const optionsOfBoth = new Set(['brokers', 'cluster', 'driver', 'format', 'images', 'start'])
+
+/** Throws USAGE that names what is missing, or was given and is of the other direction: left out, it would be missed late. */
+function checkDirection(command: Command, isIn: boolean): void {
+  const wrong = command.options.filter((option) => {
+    const name = option.attributeName()
+    return command.getOptionValueSource(name) === 'cli' && !optionsOfBoth.has(name) && optionsIn.has(name) !== isIn
+  })
+  if (wrong.length === 0) return checkEnds(command.opts<CreateOptions>())
+  const named = wrong.map(({ long }) => long).join(', ')
+  throw new MillraceError('USAGE', `A bridge ${isIn ? 'in' : 'out'} has no ${named}.`, {
+    remedy: isIn
+      ? 'Leave it out; or, for a bridge out, leave out --from-topic and --into.'
+      : 'Leave it out; or, for a bridge in, give --from-topic and --into.',
+  })
+}
+
+function checkEnds({ source, fromTopic, into }: CreateOptions): void {
+  if (source !== undefined || (fromTopic !== undefined && into !== undefined)) return
+  throw new MillraceError('USAGE', 'A bridge out has --source, a bridge in has --from-topic and --into.')
 }
 
 /** Collects NAME=VALUE of an option that may be repeated. */

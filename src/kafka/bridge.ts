@@ -5,25 +5,16 @@ import type { Log, Sequence, ShardedLog } from '../log/index.js'
 import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import { Backlog } from './backlog.js'
+import { BridgeCondition, type BridgeState } from './bridge-state.js'
 import { placeConverter, type StoredConverter } from './converter-module.js'
 import { Converting } from './converting.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
-import type { OutgoingRequest } from './outbox.js'
+import type { SentRequest } from './outbox.js'
+import { Remembered } from './remembered.js'
 import { BridgeRun, lowestPosition, type RunEnd, type RunOptions } from './run.js'
 import type { SnapshotFeeder, SnapshotPhase, StoredSnapshot } from './snapshot.js'
 import type { BridgeLogger, ClusterTarget, KafkaCluster, OpenCluster } from './types.js'
-
-/** What a bridge is doing, and since when (milliseconds since 1970). */
-export type BridgeState =
-  | { readonly kind: 'starting'; readonly since: number }
-  | { readonly kind: 'running'; readonly since: number }
-  /** The broker cannot be reached, or the store is busy or full; it is tried again by itself. */
-  | { readonly kind: 'waiting'; readonly since: number; readonly nextTryAt: number; readonly error: MillraceError }
-  | { readonly kind: 'paused'; readonly since: number }
-  /** Only a `resume`, or the next start of the daemon, tries again. */
-  | { readonly kind: 'failed'; readonly since: number; readonly error: MillraceError }
-  | { readonly kind: 'stopped'; readonly since: number; readonly reason: 'closed' | 'sourceDeleted' }
 
 export interface BridgeStatistics {
   /** Records that brokers have acknowledged since this bridge was opened. */
@@ -118,19 +109,17 @@ export class Bridge {
   readonly #around: BridgeSurroundings
   readonly #group: Group
   readonly #save: (record: BridgeRecord) => Promise<void>
-  #record: BridgeRecord
+  readonly #remembered: Remembered<BridgeRecord>
+  readonly #condition: BridgeCondition
   readonly #snapshot: (SnapshotPhase & { finish(record: BridgeRecord): Promise<void> }) | undefined
   #feeder: SnapshotFeeder | undefined
   #isStopping = false
   #counting: Promise<void> = Promise.resolve()
   #backlog: Backlog
-  #state: BridgeState
   #run: BridgeRun | undefined
   #ending: Promise<void> = Promise.resolve()
   #records = 0
   #bytes = 0
-  #errors = 0
-  #lastError: BridgeStatistics['lastError']
 
   /**
    * @param save makes what is to be remembered durable
@@ -150,14 +139,14 @@ export class Bridge {
     this.#around = around
     this.#group = group
     this.#save = save
-    this.#record = record
+    this.#remembered = new Remembered(record)
     this.#snapshot = snapshot
     this.#backlog = new Backlog(around.log, this.#reads.stream)
-    this.#state = { kind: 'paused', since: around.clock.now() }
+    this.#condition = new BridgeCondition({ ...around, bridge: this.name, topic: this.topic })
   }
 
   get isInSnapshot(): boolean {
-    return this.#snapshot !== undefined && this.#record.snapshot?.isDone === false
+    return this.#snapshot !== undefined && this.record.snapshot?.isDone === false
   }
 
   /** The group whose stream is delivered at this time. */
@@ -166,24 +155,25 @@ export class Bridge {
   }
 
   get record(): BridgeRecord {
-    return this.#record
+    return this.#remembered.record
   }
 
   get state(): BridgeState {
-    return this.#state
+    return this.#condition.state
   }
 
   /** What is known without a look into the store: the age of what was not read counts as none. */
   get statistics(): BridgeStatistics {
     const { log, clock } = this.#around
+    const { errors, lastError } = this.#condition
     const oldest = this.#run?.oldestCommitTime
     return {
       records: this.#records,
       bytes: this.#bytes,
       lagRecords: this.#lagRecords(log.nextSequence()),
       lagSeconds: oldest === undefined ? 0 : Math.max(0, clock.now() - oldest) / 1000,
-      errors: this.#errors,
-      lastError: this.#lastError,
+      errors,
+      lastError,
     }
   }
 
@@ -205,31 +195,31 @@ export class Bridge {
     if (this.#run) return
     const group = this.#reads
     void this.#stand(group.positions())
-    if (this.#record.paused) return
+    if (this.record.paused) return
     const { log, commit, clock, random, origin, decodeChange, openCluster, logger } = this.#around
     const stream = log.stream(group.stream)
     const source = log.stream(this.#group.stream)
     if (!stream || !source) {
-      this.#enter({ kind: 'stopped', since: clock.now(), reason: 'sourceDeleted' })
+      this.#condition.ended({ kind: 'sourceDeleted' })
       return
     }
-    const { options } = this.#record
+    const { options } = this.record
     const { format, images, tombstones, compression, headers, schema } = options
     let cluster: KafkaCluster
     try {
       cluster = openCluster(targetOf(options, logger))
     } catch (error) {
       // The configuration has changed since: it does not know the cluster any more.
-      this.#ended({ kind: 'failed', error: asMillraceError(error) })
+      this.#condition.ended({ kind: 'failed', error: asMillraceError(error) })
       return
     }
-    this.#enter({ kind: 'starting', since: clock.now() })
+    this.#condition.is('starting')
     let converting: Converting | undefined
     try {
-      converting = convertingOf(this.#record, this.#around)
+      converting = convertingOf(this.record, this.#around)
     } catch (error) {
       // The disk may be full, and the others go on.
-      this.#ended({ kind: 'failed', error: asMillraceError(error) })
+      this.#condition.ended({ kind: 'failed', error: asMillraceError(error) })
       return
     }
     const run = new BridgeRun({
@@ -240,7 +230,7 @@ export class Bridge {
       compression,
       group,
       cluster,
-      topic: { ...options, topic: this.topic, settledPartitions: this.#record.settledPartitions },
+      topic: { ...options, topic: this.topic, settledPartitions: this.record.settledPartitions },
       encode: createEncoder({
         stream,
         sourceName: sourceNameOf(source),
@@ -257,10 +247,13 @@ export class Bridge {
       converting,
       exactly: this.#exactly(),
       settle: async (partitions) => {
-        if (this.#record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
+        if (this.record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
       },
-      onWaiting: (error, tryAgainInMs) => this.#waiting(error, tryAgainInMs),
-      onRunning: () => this.#enter({ kind: 'running', since: clock.now() }),
+      onWaiting: (error, tryAgainInMs) => {
+        this.#condition.failed(error)
+        this.#condition.waiting(error, tryAgainInMs)
+      },
+      onRunning: () => this.#condition.is('running'),
       onDelivered: (requests) => this.#delivered(requests),
       onMoved: () => this.#feeder?.moved(),
       onStanding: (positions) => this.#stand(positions),
@@ -278,36 +271,35 @@ export class Bridge {
     await this.#feeder?.ended()
     this.#feeder = undefined
     this.#run = undefined
-    if (end.kind !== 'sourceDeleted' || !this.isInSnapshot) return this.#ended(end)
+    if (end.kind !== 'sourceDeleted' || !this.isInSnapshot) return this.#condition.ended(end)
     try {
       await this.#endSnapshot()
     } catch (error) {
-      return this.#ended({ kind: 'failed', error: asMillraceError(error) })
+      return this.#condition.ended({ kind: 'failed', error: asMillraceError(error) })
     }
-    if (this.#isStopping) this.#ended({ kind: 'stopped' })
+    if (this.#isStopping) this.#condition.ended({ kind: 'stopped' })
     else this.start()
   }
 
   /** All of it is delivered: the changes behind it begin where it has left the group of the bridge. */
   async #endSnapshot(): Promise<void> {
-    const snapshot = { ...(this.#record.snapshot as StoredSnapshot), isDone: true }
-    const record = { ...this.#record, snapshot, instance: randomUUID(), begun: false }
-    await this.#snapshot?.finish(record)
-    this.#record = record
+    const snapshot = { ...(this.record.snapshot as StoredSnapshot), isDone: true }
+    const change = { snapshot, instance: randomUUID(), begun: false }
+    await this.#remembered.change(change, async (record) => this.#snapshot?.finish(record))
     this.#backlog = new Backlog(this.#around.log, this.#group.stream)
   }
 
   /** Stops until `resume`, also over a restart of the daemon. Resolves when nothing is in flight any more. */
   async pause(): Promise<void> {
-    if (!this.#record.paused) await this.#remember({ paused: true })
+    if (!this.record.paused) await this.#remember({ paused: true })
     await this.#stop()
-    if (this.#state.kind !== 'failed') this.#enter({ kind: 'paused', since: this.#around.clock.now() })
+    this.#condition.paused()
   }
 
   /** Goes on after a pause or a failure, at the group's position; one that runs is left alone. */
   async resume(): Promise<void> {
     if (this.#run) return
-    if (this.#record.paused) await this.#remember({ paused: false })
+    if (this.record.paused) await this.#remember({ paused: false })
     this.start()
   }
 
@@ -322,19 +314,17 @@ export class Bridge {
       throw new MillraceError('CONFLICT', `The bridge ${this.name} is delivering its snapshot.`, {
         remedy: 'Wait until it has; or delete it and create it again without a snapshot.',
       })
-    const before = this.#state
+    const before = this.state
     await this.#stop()
-    const { instance } = this.#record
-    const record = { ...this.#record, ...(instance === undefined ? {} : { instance: randomUUID(), begun: false }) }
+    const isExact = this.record.instance !== undefined
     try {
-      await move(record)
+      await this.#remembered.change(isExact ? { instance: randomUUID(), begun: false } : {}, move)
     } catch (error) {
-      if (before.kind === 'failed' || before.kind === 'stopped') this.#enter(before)
+      if (before.kind === 'failed' || before.kind === 'stopped') this.#condition.enter(before)
       else this.start()
       throw error
     }
-    this.#record = record
-    if (record.paused) this.#enter({ kind: 'paused', since: this.#around.clock.now() })
+    if (this.record.paused) this.#condition.is('paused')
     this.start()
   }
 
@@ -342,20 +332,18 @@ export class Bridge {
   async convert(change: Pick<BridgeRecord, 'converter' | 'options'>): Promise<void> {
     await this.#stop()
     await this.#remember(change)
-    if (this.#record.paused) this.#enter({ kind: 'paused', since: this.#around.clock.now() })
+    if (this.record.paused) this.#condition.is('paused')
     this.start()
   }
 
   /** Finishes what is in flight and makes its position durable. */
   async close(): Promise<void> {
     await this.#stop()
-    if (this.#state.kind !== 'failed' && this.#state.kind !== 'stopped') {
-      this.#enter({ kind: 'stopped', since: this.#around.clock.now(), reason: 'closed' })
-    }
+    this.#condition.closed()
   }
 
   #exactly(): RunOptions['exactly'] {
-    const { options, instance } = this.#record
+    const { options, instance } = this.record
     // A bridge from before there were guarantees has none stored.
     if (options.guarantee !== 'exactly-once' || instance === undefined) return undefined
     const { log, store, logger } = this.#around
@@ -368,7 +356,7 @@ export class Bridge {
       store,
       shards: () => log.shards(group.stream),
       start: () => group.positions(),
-      isBegun: () => this.#record.begun === true,
+      isBegun: () => this.record.begun === true,
       logger,
     }
     return { checkpoint, begun: () => this.#remember({ begun: true }) }
@@ -381,10 +369,8 @@ export class Bridge {
     this.#isStopping = false
   }
 
-  async #remember(change: Partial<BridgeRecord>): Promise<void> {
-    const record = { ...this.#record, ...change }
-    await this.#save(record)
-    this.#record = record
+  #remember(change: Partial<BridgeRecord>): Promise<void> {
+    return this.#remembered.change(change, this.#save)
   }
 
   /** Where the count fails, as in a stream that is taken away, the bound by numbers is told. */
@@ -396,63 +382,17 @@ export class Bridge {
   #lagRecords(newest: Sequence): number {
     const { records } = this.#backlog
     if (records !== undefined) return records
-    const isRead = this.#run !== undefined || this.#state.kind === 'stopped'
+    const isRead = this.#run !== undefined || this.state.kind === 'stopped'
     const from = isRead ? this.#run?.behindFrom : lowestPosition(this.#reads)
     return from === undefined ? 0 : Math.max(0, newest - from)
   }
 
-  #delivered(requests: readonly OutgoingRequest[]): void {
+  #delivered(requests: readonly SentRequest[]): void {
     for (const { records, bytes, counts, positions } of requests) {
       this.#records += records
       this.#bytes += bytes
       this.#backlog.delivered(counts, positions)
     }
-    // The first success after an outage is what ends it.
-    if (this.#state.kind === 'waiting') this.#enter({ kind: 'running', since: this.#around.clock.now() })
-  }
-
-  #failed(error: MillraceError): void {
-    this.#errors++
-    this.#lastError = { error, at: this.#around.clock.now() }
-  }
-
-  #waiting(error: MillraceError, tryAgainInMs: number): void {
-    const now = this.#around.clock.now()
-    this.#failed(error)
-    this.#enter({
-      kind: 'waiting',
-      since: this.#state.kind === 'waiting' ? this.#state.since : now,
-      nextTryAt: Math.round(now + tryAgainInMs),
-      error,
-    })
-  }
-
-  #ended(end: RunEnd): void {
-    const since = this.#around.clock.now()
-    if (end.kind === 'failed') {
-      this.#failed(end.error)
-      this.#enter({ kind: 'failed', since, error: end.error })
-    } else {
-      this.#enter({ kind: 'stopped', since, reason: end.kind === 'sourceDeleted' ? 'sourceDeleted' : 'closed' })
-    }
-  }
-
-  #enter(state: BridgeState): void {
-    const changed = state.kind !== this.#state.kind
-    this.#state = state
-    if (!changed) return
-    const { logger } = this.#around
-    const fields = { bridge: this.name, topic: this.topic, state: state.kind }
-    if (state.kind === 'failed')
-      logger.error(
-        { ...fields, error: state.error.toJSON() },
-        `bridge ${this.name} failed: ${state.error.message} ${state.error.remedy}`,
-      )
-    else if (state.kind === 'waiting')
-      logger.warn(
-        { ...fields, error: state.error.toJSON() },
-        `bridge ${this.name} waits for Kafka: ${state.error.message}`,
-      )
-    else logger.info(fields, `bridge ${this.name} is ${state.kind}`)
+    this.#condition.succeeded()
   }
 }

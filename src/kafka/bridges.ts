@@ -6,13 +6,13 @@ import { MillraceError } from '../runtime/index.js'
 import {
   Bridge,
   type BridgeRecord,
-  type BridgeState,
   type BridgeStatistics,
   type BridgeSurroundings,
   convertingOf,
   sourceNameOf,
   targetOf,
 } from './bridge.js'
+import type { BridgeState } from './bridge-state.js'
 import { type StoredConverter, storedConverter } from './converter-module.js'
 import type { IntakeRecord, IntakeSurroundings } from './intake/intake.js'
 import { Intakes, viewOf } from './intake/intakes.js'

@@ -61,21 +61,17 @@ export class Checkpoint {
     return message({ bridge }, { store: store.id, instance, epoch: store.epoch, run } satisfies Entry)
   }
 
-  /** A message that only says how far to read; it fences nobody. */
-  look(run: string): KafkaMessage {
-    const { store, instance, bridge } = this.#options
-    return message({ bridge, look: true }, { store: store.id, instance, epoch: store.epoch, run } satisfies Entry)
-  }
-
-  /** Takes what the topic has, in its order. Returns the run of a barrier or a look. */
+  /** Takes what the topic has, in its order. Returns the run of a barrier. */
   take({ key, value }: CommittedMessage): string | undefined {
     const at = parsed(key) as { bridge?: unknown; shard?: unknown; look?: unknown } | undefined
     if (at?.bridge !== this.#options.bridge) return undefined
+    // Older versions marked with these how far they had to read.
+    if (at.look !== undefined) return undefined
     const entry = value === null ? undefined : (parsed(value) as Entry | undefined)
     if (typeof at.shard !== 'number') {
       if (!entry?.run) return undefined
       this.#check(entry)
-      if (at.look === undefined) this.#newest = entry.run
+      this.#newest = entry.run
       return entry.run
     }
     const shard = at.shard as ShardId

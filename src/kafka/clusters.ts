@@ -55,6 +55,7 @@ export class Clusters {
         connectConsumer: fails,
         connectTransactionalProducer: fails,
         readCommitted: fails,
+        readCommittedSoFar: fails,
       }
     }
   }

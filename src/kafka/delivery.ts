@@ -1,5 +1,5 @@
 import { MillraceError } from '../runtime/index.js'
-import type { OutgoingRequest } from './outbox.js'
+import type { OutgoingRequest, SentRequest } from './outbox.js'
 import type { Standing } from './reading.js'
 import { prepareTopic, type TopicWish } from './topic.js'
 import type { Compression, KafkaCluster, KafkaMessage, TopicDescription } from './types.js'
@@ -41,7 +41,7 @@ export interface DeliveryOptions {
   readonly stop: AbortSignal
   /** After each connection, before anything is sent over it. */
   readonly onConnected: (topic: TopicDescription) => void | Promise<void>
-  readonly onAcknowledged: (requests: readonly OutgoingRequest[]) => void
+  readonly onAcknowledged: (requests: readonly SentRequest[]) => void
 }
 
 /** The topic as a bridge needs it, looked at over a connection of its own. */

@@ -1,4 +1,5 @@
-export type { BridgeState, BridgeStatistics, BridgeSurroundings, ConverterRooms } from './bridge.js'
+export type { BridgeStatistics, BridgeSurroundings, ConverterRooms } from './bridge.js'
+export type { BridgeState } from './bridge-state.js'
 export { Bridges, type BridgesOptions, type BridgeView, bridgeGroupName, bridgesMax } from './bridges.js'
 export { canonicalKey } from './canonical-key.js'
 export { type ClusterSettings, Clusters, openWith } from './clusters.js'

@@ -6,7 +6,7 @@ import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import { connectKafkajsConsumer } from './kafkajs-consumer.js'
 import { replaceProduceEncoding } from './kafkajs-produce.js'
-import { readCommitted } from './read-committed.js'
+import { readCommitted, readCommittedSoFar } from './read-committed.js'
 import type { ClusterSecurity } from './security.js'
 import { notAcknowledged, Turns } from './turns.js'
 import type {
@@ -342,6 +342,9 @@ export function openKafkajsCluster(options: ClusterOptions): KafkaCluster {
     },
     async readCommitted(topic, take, stop) {
       await readCommitted(await this.connectConsumer(), topic, take, stop)
+    },
+    async readCommittedSoFar(topic, take, stop) {
+      await readCommittedSoFar(await this.connectConsumer(), topic, take, stop)
     },
   }
 }

@@ -53,6 +53,9 @@ export interface OutgoingRequest {
   readonly failure?: MillraceError
 }
 
+/** One that the broker has: what was sent is not kept. */
+export type SentRequest = Omit<OutgoingRequest, 'messages'>
+
 /** Walks the records of a page; `record` is the one that is next. */
 class PageWalk {
   readonly source: OutgoingPage

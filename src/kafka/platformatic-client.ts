@@ -4,7 +4,7 @@ import { kafkaError } from './kafka-errors.js'
 import { brokerError, Connections, library, requestTimeoutMs } from './platformatic-connections.js'
 import { connectPlatformaticConsumer } from './platformatic-consumer.js'
 import { connectPlatformaticProducer, connectPlatformaticTransactions } from './platformatic-producer.js'
-import { readCommitted } from './read-committed.js'
+import { readCommitted, readCommittedSoFar } from './read-committed.js'
 import type { ClusterOptions, KafkaAdmin, KafkaCluster, NewTopic, TopicDescription } from './types.js'
 
 /** A new topic is looked at so often, with pauses, until somebody leads each of its partitions. */
@@ -38,6 +38,9 @@ export function openPlatformaticCluster(options: ClusterOptions): KafkaCluster {
       }),
     async readCommitted(topic, take, stop) {
       await readCommitted(await this.connectConsumer(), topic, take, stop)
+    },
+    async readCommittedSoFar(topic, take, stop) {
+      await readCommittedSoFar(await this.connectConsumer(), topic, take, stop)
     },
   }
 }

@@ -3,6 +3,7 @@ import type { Connection, ConnectionOptions, ProtocolError, SASLMechanismValue }
 import { MillraceError, systemClock } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import type { ClusterSecurity } from './security.js'
+import { SharedConnection } from './shared-connection.js'
 import type { ClusterOptions } from './types.js'
 
 /*
@@ -24,7 +25,7 @@ const connectTimeoutMs = 5_000
 const authenticatedMs = 20_000
 /** Until a request without an answer counts as lost. */
 export const requestTimeoutMs = 15_000
-/** Part of a session's life after which a connection is made anew, with no request on its way. */
+/** Part of a session's life after which a connection is made anew; what is on its way by the old one has the rest. */
 const usedPart = 0.8
 
 export interface BrokerAddress {
@@ -38,10 +39,10 @@ export interface TopicLayout {
   readonly leaders: readonly BrokerAddress[]
 }
 
-interface Opened {
-  readonly connection: Connection
-  /** Monotonic milliseconds; after that the broker would close it for its credentials. */
-  readonly until: number
+interface Opening {
+  readonly ready: Promise<SharedConnection>
+  /** Once it is there. */
+  made: SharedConnection | undefined
 }
 
 /** Requests of this driver that not every broker knows: of Kafka 3.0. */
@@ -63,7 +64,7 @@ const neededVersions: readonly (readonly [request: string, version: number])[] =
 /** The connections of one client, one to each broker. After a failure it is discarded, and nothing of it reaches a broker any more. */
 export class Connections {
   readonly #options: ClusterOptions
-  readonly #open = new Map<string, Promise<Opened>>()
+  readonly #open = new Map<string, Opening>()
   /** Those that are being made, too. */
   readonly #all = new Set<Connection>()
   /** Why a connection ended; its requests reject with that it was closed. */
@@ -98,26 +99,30 @@ export class Connections {
 
   async to(broker: BrokerAddress): Promise<Connection> {
     const key = `${broker.host}:${broker.port}`
-    const opened = await this.#open.get(key)
-    if (opened && systemClock.monotonic() < opened.until) return opened.connection
-    if (opened) this.#close(opened.connection)
-    const opening = this.#connect(broker)
+    const known = this.#open.get(key)
+    const over = known?.made && systemClock.monotonic() >= known.made.until ? known.made : undefined
+    // Without a pause since it was looked up: of several who come at once, one connects.
+    const opening = known && !over ? known : this.#begin(key, broker)
+    // Others may have requests on their way there.
+    over?.retire(() => this.#close(over.connection))
+    return (await opening.ready).connection
+  }
+
+  #begin(key: string, broker: BrokerAddress): Opening {
+    const opening: Opening = { ready: this.#connect(broker), made: undefined }
     this.#open.set(key, opening)
     const forget = (): void => {
       if (this.#open.get(key) === opening) this.#open.delete(key)
     }
-    try {
-      const { connection } = await opening
+    opening.ready.then((made) => {
+      opening.made = made
       // Brokers close connections on which nothing comes for a while: the next request makes a new one.
-      connection.once('close', forget)
-      return connection
-    } catch (error) {
-      forget()
-      throw error
-    }
+      made.connection.once('close', forget)
+    }, forget)
+    return opening
   }
 
-  async #connect({ host, port }: BrokerAddress): Promise<Opened> {
+  async #connect({ host, port }: BrokerAddress): Promise<SharedConnection> {
     const { Connection } = await library()
     if (this.#discarded) throw new Error('this client was discarded')
     const { security, clientId } = this.#options
@@ -140,7 +145,7 @@ export class Connections {
       this.#close(connection)
       throw session?.failure ?? error
     }
-    return { connection, until: session?.until ?? Number.POSITIVE_INFINITY }
+    return new SharedConnection(connection, session?.until ?? Number.POSITIVE_INFINITY)
   }
 
   /** Throws KAFKA_REFUSED when the broker is too old for this driver. */

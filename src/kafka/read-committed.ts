@@ -9,18 +9,42 @@ const silenceMsMax = 10_000
  * Hands over the committed messages of partition 0 from its beginning, until `take` gives true for one, or the stop is aborted. The
  * consumer is used up.
  */
-export async function readCommitted(
+export function readCommitted(
   consumer: KafkaConsumerClient,
   topic: string,
   take: (message: CommittedMessage) => boolean,
   stop: AbortSignal,
 ): Promise<void> {
+  return read(consumer, topic, take, stop, false)
+}
+
+/** The same up to the end that there is now: it waits for no transaction that is open. */
+export function readCommittedSoFar(
+  consumer: KafkaConsumerClient,
+  topic: string,
+  take: (message: CommittedMessage) => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const takeOn = (message: CommittedMessage): boolean => {
+    take(message)
+    return false
+  }
+  return read(consumer, topic, takeOn, stop, true)
+}
+
+async function read(
+  consumer: KafkaConsumerClient,
+  topic: string,
+  take: (message: CommittedMessage) => boolean,
+  stop: AbortSignal,
+  toEnd: boolean,
+): Promise<void> {
   try {
     if (!(await consumer.describe(topic))) throw unavailable(`there is no topic ${topic}`)
-    const { oldest = 0 } = (await consumer.bounds(topic, [0])).get(0) ?? {}
+    const { oldest = 0, end = 0 } = (await consumer.bounds(topic, [0])).get(0) ?? {}
     let next = oldest
     let heardAt = systemClock.monotonic()
-    while (!stop.aborted) {
+    while (!stop.aborted && !(toEnd && next >= end)) {
       const [fetched] = await consumer.fetch(topic, new Map([[0, next]]), bounds)
       for (const message of fetched?.records ?? []) if (take(message)) return
       const at = systemClock.monotonic()

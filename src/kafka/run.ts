@@ -7,7 +7,7 @@ import type { CheckpointOptions } from './checkpoint.js'
 import type { Converting } from './converting.js'
 import { type Delivery, lookAtTopic, Rewind } from './delivery.js'
 import type { Encode } from './encoder.js'
-import { Outbox, type OutgoingRequest, partitionBytesMax } from './outbox.js'
+import { Outbox, type OutgoingRequest, partitionBytesMax, type SentRequest } from './outbox.js'
 import { PlainDelivery } from './plain-delivery.js'
 import { PositionWriter } from './positions.js'
 import { Reading, type Standing } from './reading.js'
@@ -39,7 +39,7 @@ export interface RunOptions {
   readonly settle: (partitions: number) => Promise<void>
   readonly onWaiting: (error: MillraceError, tryAgainInMs: number) => void
   readonly onRunning: () => void
-  readonly onDelivered: (requests: readonly OutgoingRequest[]) => void
+  readonly onDelivered: (requests: readonly SentRequest[]) => void
   /** Positions are durable, or in the checkpoint. */
   readonly onMoved: () => void
   /** Where a session begins. */
@@ -94,7 +94,7 @@ export class BridgeRun {
         if (this.#outbox) this.#outbox.bytesMax = this.#requestBytes()
         options.onRunning()
       },
-      onAcknowledged: (requests: readonly OutgoingRequest[]) => this.#acknowledged(requests),
+      onAcknowledged: (requests: readonly SentRequest[]) => this.#acknowledged(requests),
     }
     const onTooLarge = (bytesMax: number) => {
       this.#bytesMax = bytesMax
@@ -276,7 +276,7 @@ export class BridgeRun {
     return Math.min(partitionBytesMax, this.#bytesMax, topicBytes)
   }
 
-  #acknowledged(requests: readonly OutgoingRequest[]): void {
+  #acknowledged(requests: readonly SentRequest[]): void {
     this.#inFlight = undefined
     const positions = new Map(requests.flatMap((request) => request.positions.map((each) => [each.shard, each])))
     const moved: readonly Position[] = [...positions.values()]

@@ -79,7 +79,8 @@ async function scram(
   if (!Number.isInteger(iterations) || iterations < iterationsMin || iterations > iterationsMax)
     throw refusedBy(`what answers asks for ${iterations} rounds, and ${iterationsMin} are the least`)
   const length = hash === 'sha256' ? 32 : 64
-  const salted = await derive(password.normalize('NFKC'), Buffer.from(s, 'base64'), iterations, length, hash)
+  // As Kafka does, the password's bytes are taken as they are: it does not normalize them.
+  const salted = await derive(password, Buffer.from(s, 'base64'), iterations, length, hash)
   const withoutProof = `c=${Buffer.from(channel).toString('base64')},r=${r}`
   const signed = `${first},${challenge},${withoutProof}`
   const clientKey = hmac(salted, 'Client Key')

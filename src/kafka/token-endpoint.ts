@@ -10,6 +10,7 @@ export interface TokenEndpoint {
 }
 
 const requestTimeoutMs = 10_000
+/** More of an answer is not read. */
 const answerBytesMax = 1024 * 1024
 /** A token is used again for this part of its life. */
 const usedPart = 0.8
@@ -62,7 +63,7 @@ export class TokenSource {
         signal: AbortSignal.timeout(requestTimeoutMs),
       })
       status = answer.status
-      text = await answer.text()
+      text = await textOf(answer)
     } catch (error) {
       throw unavailable(url, reasonOf(error))
     }
@@ -75,7 +76,7 @@ export class TokenSource {
   }
 
   #keep(text: string, askedAt: number): string {
-    const { access_token: value, expires_in: seconds } = textOf(text)
+    const { access_token: value, expires_in: seconds } = objectOf(text)
     if (typeof value !== 'string' || value === '')
       throw new MillraceError('KAFKA_UNAUTHORIZED', `What ${this.#endpoint.url} answered holds no access_token.`, {
         remedy: 'Check that tokenEndpoint.url of the cluster is the endpoint for tokens.',
@@ -87,8 +88,20 @@ export class TokenSource {
   }
 }
 
-function textOf(text: string): { readonly access_token?: unknown; readonly expires_in?: unknown } {
-  if (text.length > answerBytesMax) return {}
+/** The text of an answer; an empty one when it has more than the bound. */
+async function textOf({ body }: Response): Promise<string> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  // Leaving the loop cancels what is still to come.
+  for await (const part of body ?? []) {
+    bytes += part.length
+    if (bytes > answerBytesMax) return ''
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString()
+}
+
+function objectOf(text: string): { readonly access_token?: unknown; readonly expires_in?: unknown } {
   try {
     const answer = JSON.parse(text) as unknown
     return typeof answer === 'object' && answer !== null ? answer : {}

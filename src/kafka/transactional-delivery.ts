@@ -6,7 +6,7 @@ import { type Attempts, Stopped } from './attempts.js'
 import { Checkpoint, type CheckpointOptions, checkpointTopicOf } from './checkpoint.js'
 import { type Delivery, type DeliveryOptions, lookAtTopic, Rewind, tooLargeError } from './delivery.js'
 import { isTooLarge } from './kafka-errors.js'
-import type { OutgoingRequest } from './outbox.js'
+import type { OutgoingRequest, SentRequest } from './outbox.js'
 import { producerMessagesMax } from './plain-delivery.js'
 import type { Standing } from './reading.js'
 import type { CommittedMessage, KafkaMessage, KafkaTransactionalProducer } from './types.js'
@@ -41,7 +41,7 @@ export class TransactionalDelivery implements Delivery {
   #producer: KafkaTransactionalProducer | undefined
   #checkpoint: Checkpoint | undefined
   /** What the open transaction has sent. */
-  #sent: OutgoingRequest[] = []
+  #sent: SentRequest[] = []
   #bytes = 0
   #records = 0
   /** Messages of this producer, all transactions together. */
@@ -95,7 +95,9 @@ export class TransactionalDelivery implements Delivery {
       if (!this.#isOpen) await producer.begin()
       this.#isOpen = true
       if (request.messages.length > 0) await this.#send(producer, request)
-      this.#sent.push(request)
+      // A transaction has many times what two requests have: what the broker has is not kept until its end.
+      const { messages: _, ...sent } = request
+      this.#sent.push(sent)
       this.#bytes += request.bytes
       this.#records += request.records
       this.#isBehind = request.isFull
@@ -199,18 +201,16 @@ export class TransactionalDelivery implements Delivery {
   /**
    * Whether another program has this bridge by now: it must not be fenced by the one that it has fenced. Throws
    * KAFKA_REFUSED then.
+   *
+   * What is committed at this moment is enough, and no open transaction is waited for: it may be the own one, whose end was lost, and
+   * which only the next producer ends. Another program's producer has ended it, so that its barrier is there. Where the open transaction
+   * of another bridge hides that barrier, the other program is fenced, as by a start, and finds the barrier of this one.
    */
   async #look(): Promise<void> {
     const { cluster, checkpoint: options, stop } = this.#options
     const checkpoint = new Checkpoint(options)
-    const look = randomUUID()
-    const producer = await cluster.connectProducer()
-    try {
-      await producer.send(this.#topic, [checkpoint.look(look)], 'none')
-    } finally {
-      producer.discard()
-    }
-    await cluster.readCommitted(this.#topic, (message) => checkpoint.take(message) === look, stop)
+    await cluster.readCommittedSoFar(this.#topic, (message) => checkpoint.take(message), stop)
+    if (stop.aborted) throw new Stopped()
     checkpoint.checkNewest(this.#runs)
   }
 

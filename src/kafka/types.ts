@@ -179,6 +179,8 @@ export interface KafkaCluster {
    * stop is aborted.
    */
   readCommitted(topic: string, take: (message: CommittedMessage) => boolean, stop: AbortSignal): Promise<void>
+  /** The same up to what is committed now: nothing behind the first transaction that is open, and no wait for its end. */
+  readCommittedSoFar(topic: string, take: (message: CommittedMessage) => void, stop: AbortSignal): Promise<void>
 }
 
 /** The libraries that a cluster can be talked to with. */

@@ -207,6 +207,7 @@ describe('an error', () => {
 })
 
 describe('wrong usage', () => {
+  const bridgeIn = ['bridges', 'create', 'b', '--from-topic', 't', '--into', 'stream:s']
   test.each([
     { args: ['status', '--jsn'], says: '--json' },
     { args: ['stats'], says: 'status' },
@@ -216,6 +217,17 @@ describe('wrong usage', () => {
     { args: ['tail', 's', '--from', 'middle'], says: 'newest' },
     { args: ['append', 's', 'key'], says: 'value' },
     { args: ['bridges', 'create', 'b'], says: '--source' },
+    {
+      args: [...bridgeIn, '--partitions', '3', '--header', 'a=b', '--no-tombstones', '--snapshot', '--topic', 't'],
+      says: 'A bridge in has no --topic, --partitions, --snapshot, --header, --no-tombstones.',
+    },
+    { args: [...bridgeIn, '--converter', 'nowhere.ts'], says: 'has no --converter.' },
+    { args: ['bridges', 'create', 'b', '--from-topic', 't'], says: '--into' },
+    { args: [...bridgeIn, '--source', 's'], says: 'has no --source.' },
+    {
+      args: ['bridges', 'create', 'b', '--source', 's', '--group', 'g', '--dead-letters', 'd', '--unreadable', 'stop'],
+      says: 'A bridge out has no --unreadable, --dead-letters, --group.',
+    },
     { args: ['bridges', 'converter', 'b'], says: 'what is to be removed' },
     { args: ['bridges', 'seek', 'b', '--to', 'yesterday'], says: 'oldest, newest' },
     { args: ['bridges', 'create', 'b', '--source', 's', '--brokers', 'a:1', '--header', 'x'], says: 'NAME=VALUE' },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Position } from '../../src/groups/index.js'
-import { Bridge, type BridgeRecord, type BridgeState } from '../../src/kafka/bridge.js'
+import { Bridge, type BridgeRecord } from '../../src/kafka/bridge.js'
+import type { BridgeState } from '../../src/kafka/bridge-state.js'
 import { type BridgeRequest, checkBridgeRequest, type KafkaMessage, partitionOf } from '../../src/kafka/index.js'
 import type { ShardId } from '../../src/log/index.js'
 import { MillraceError, systemClock } from '../../src/runtime/index.js'
@@ -14,6 +15,9 @@ interface World {
   saved: BridgeRecord | undefined
   /** Thrown in place of the cluster. */
   unknown?: MillraceError
+  /** What is to be remembered becomes durable after it. */
+  saving?: Promise<void>
+  isSaving?: boolean
 }
 
 const world = (log = new MemoryLog()): World => ({
@@ -49,6 +53,8 @@ function bridgeIn(at: World, request: Partial<BridgeRequest> = {}): Bridge {
     random: () => 1,
   }
   const bridge = new Bridge(record, group, around, async (changed) => {
+    at.isSaving = true
+    await at.saving
     at.saved = changed
   })
   bridge.start()
@@ -266,6 +272,21 @@ describe('a bridge', () => {
     await until(() => bridge.state.kind === 'failed')
     expect(bridge.state).toMatchObject({ error: { code: 'STORE_FAILED' } })
     expect(at.cluster.open).toBe(0)
+  })
+
+  test('a pause and what is learned of the topic at the same time are both remembered', async () => {
+    const at = world()
+    let open = (): void => {}
+    at.saving = new Promise((resolve) => {
+      open = resolve
+    })
+    const bridge = bridgeIn(at)
+    await until(() => at.isSaving === true)
+    const paused = bridge.pause()
+    open()
+    await paused
+    expect(at.saved).toMatchObject({ paused: true, settledPartitions: 8 })
+    expect(bridge.record).toEqual(at.saved)
   })
 
   test('pauses over a restart, and resumes', async () => {

@@ -2,6 +2,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { kafkaDrivers } from '../../src/kafka/index.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
 import { Random } from '../simulation/random.js'
@@ -9,7 +10,7 @@ import { temporaryFolder } from '../temporary-folder.js'
 import { type Broker, kafkaAvailable } from './broker.mjs'
 import { ChaosWorld, startBrokerBehind } from './chaos-world.js'
 import { eachCommitted } from './java-reader.js'
-import { KafkaProxy } from './proxy.js'
+import { endTransactionApi, KafkaProxy } from './proxy.js'
 
 ensureBuilt()
 
@@ -55,6 +56,32 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
     }
   })
 
+  test.each(kafkaDrivers)('a transaction whose end is lost is ended by the bridge itself (%s)', async (driver) => {
+    const daemon = await DaemonProcess.start({ data: temporaryFolder(), env: { MILLRACE_SPLIT_ENABLED: 'false' } })
+    const name = `lost-${driver}`
+    try {
+      const append = () => daemon.v1('POST', 'streams/clicks/records', { records: [{ key: 'k', value: 1 }] })
+      await daemon.v1('POST', 'streams', { name: 'clicks' })
+      const brokers = [proxy.address]
+      await daemon.v1('POST', 'bridges', { name, source: 'clicks', brokers, driver, topic: name })
+      await append()
+      await stateOf(daemon, 'running', name)
+      proxy.decide = ({ api }) => (api === endTransactionApi ? { kind: 'cutBefore' } : undefined)
+      await append()
+      await stateOf(daemon, 'waiting', name)
+      proxy.decide = undefined
+      const { statistics } = await stateOf(daemon, 'running', name)
+      // Reading up to something behind the open transaction would have ended in silence, until the broker gave it up.
+      expect(statistics.lastError?.error.message).not.toMatch(/nothing came/)
+      let records = 0
+      await eachCommitted(proxy.address, name, () => records++)
+      expect(records).toBe(2)
+    } finally {
+      proxy.decide = undefined
+      await daemon.kill()
+    }
+  })
+
   test('a daemon that was stopped, and fenced by a copy of it meanwhile, writes nothing when it goes on', async () => {
     const folder = temporaryFolder()
     const first = join(folder, 'first')
@@ -92,7 +119,10 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
       await writing
       await append(zombie, 'zombie', 100)
       const failed = await stateOf(zombie, 'failed')
-      expect(failed.error).toMatchObject({ code: 'KAFKA_REFUSED', message: expect.stringContaining('taken over') })
+      expect(failed.state.error).toMatchObject({
+        code: 'KAFKA_REFUSED',
+        message: expect.stringContaining('taken over'),
+      })
       await append(copy, 'copy', 100)
       await stateOf(copy, 'running')
 
@@ -114,19 +144,19 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
   })
 })
 
-interface State {
-  readonly kind: string
-  readonly error?: { readonly code: string; readonly message: string }
+interface View {
+  readonly state: { readonly kind: string; readonly error?: { readonly code: string; readonly message: string } }
+  readonly statistics: {
+    readonly lagRecords: number
+    readonly lastError?: { readonly error: { readonly message: string } }
+  }
 }
 
 /** Waits until a bridge is so; of one that runs, until it has delivered everything. */
-async function stateOf(daemon: DaemonProcess, kind: string): Promise<State> {
+async function stateOf(daemon: DaemonProcess, kind: string, name = 'zombie'): Promise<View> {
   for (;;) {
-    const { state, statistics } = await daemon.v1<{ state: State; statistics: { lagRecords: number } }>(
-      'GET',
-      'bridges/zombie',
-    )
-    if (state.kind === kind && (kind === 'failed' || statistics.lagRecords === 0)) return state
+    const view = await daemon.v1<View>('GET', `bridges/${name}`)
+    if (view.state.kind === kind && (kind !== 'running' || view.statistics.lagRecords === 0)) return view
     await sleep(50)
   }
 }

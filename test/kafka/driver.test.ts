@@ -99,6 +99,13 @@ describe.skipIf(!here).each(kafkaDrivers)('the driver %s', (driver) => {
     await old.commit()
     await old.begin()
     await old.send(topic, [message('half')], 'none')
+    const stop = new AbortController().signal
+    const soFar = async () => {
+      const taken: string[] = []
+      await cluster.readCommittedSoFar(topic, ({ value }) => taken.push(String(value)), stop)
+      return taken
+    }
+    expect(await soFar()).toEqual(['first'])
     const other = await cluster.connectTransactionalProducer(topic)
     await other.begin()
     await other.send(topic, [message('second')], 'none')
@@ -109,6 +116,7 @@ describe.skipIf(!here).each(kafkaDrivers)('the driver %s', (driver) => {
     old.discard()
     await other.commit()
     await other.close()
+    expect(await soFar()).toEqual(['first', 'second'])
     expect(await valuesOf(topic)).toEqual(['first', 'second'])
   })
 

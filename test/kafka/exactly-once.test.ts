@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { Attempts } from '../../src/kafka/attempts.js'
 import { Bridge, type BridgeRecord } from '../../src/kafka/bridge.js'
 import { type BridgeRequest, checkBridgeRequest, type KafkaMessage } from '../../src/kafka/index.js'
+import { TransactionalDelivery } from '../../src/kafka/transactional-delivery.js'
 import type { ShardId } from '../../src/log/index.js'
 import { systemClock } from '../../src/runtime/index.js'
 import { Random } from '../simulation/random.js'
@@ -153,6 +155,46 @@ describe('a bridge with exactly once', () => {
     at.check()
   })
 
+  test('keeps none of the messages of a transaction until its end', async () => {
+    const at = new World()
+    const stop = new AbortController().signal
+    const clock = systemClock
+    const acknowledged: unknown[] = []
+    const delivery = new TransactionalDelivery(
+      {
+        cluster: at.cluster,
+        topic: { topic, topicConfig: {}, createTopic: true, settledPartitions: undefined },
+        compression: 'none',
+        stop,
+        clock,
+        checkpoint: {
+          topic,
+          bridge: 'test',
+          instance: 'first',
+          transactionalId: 'test',
+          store: { id: 'store', epoch: 1 },
+          shards: () => at.log.shards(),
+          start: () => [],
+          isBegun: () => false,
+          logger: silent,
+        },
+        begun: async () => {},
+        onConnected: () => {},
+        onTooLarge: () => {},
+        onAcknowledged: (requests) => acknowledged.push(...requests),
+      },
+      new Attempts({ clock, stop, random: () => 1, onWaiting: () => {} }),
+    )
+    await delivery.open()
+    const bytes = { key: Buffer.from('k'), value: Buffer.from('v') }
+    const sent = { records: 1, bytes: 2, partitionBytes: 2, positions: [], counts: new Map(), isFull: false }
+    const messages = [{ ...bytes, partition: 0, timestamp: 0, headers: {} }]
+    for (let i = 0; i < 2; i++) await delivery.deliver({ ...sent, messages, oldestCommitTime: 1 })
+    await delivery.close()
+    expect(at.delivered).toHaveLength(2)
+    expect(acknowledged).toEqual([1, 2].map(() => ({ ...sent, oldestCommitTime: 1 })))
+  })
+
   test('a program that was fenced by another one writes nothing more, and says so', async () => {
     const at = new World()
     at.append(100)
@@ -187,6 +229,51 @@ describe('a bridge with exactly once', () => {
     await until(
       () => answers.length === 0 && at.delivered.length === 200,
       () => [bridge.state, answers],
+    )
+    await at.caughtUp(bridge)
+    await bridge.close()
+    at.check()
+  })
+
+  test('one whose transaction was left open ends it itself and goes on, before the broker does', async () => {
+    const at = new World()
+    at.append(100)
+    const { bridge } = at.open()
+    await at.caughtUp(bridge)
+    const faults = [{ error: away(), committed: false, isOpen: true }]
+    at.cluster.onCommit = () => faults.shift()
+    at.append(100)
+    await until(
+      () => at.delivered.length === 200,
+      () => [bridge.state, bridge.statistics],
+    )
+    await at.caughtUp(bridge)
+    expect(bridge.statistics.errors).toBe(1)
+    await bridge.close()
+    at.check()
+  })
+
+  test('passes over the marks that versions before this one wrote', async () => {
+    const at = new World()
+    at.append(10)
+    const first = at.open()
+    await at.caughtUp(first.bridge)
+    await first.bridge.close()
+    const mark = { store: 'store', instance: 'first', epoch: 1, run: 'another' }
+    const key = Buffer.from(JSON.stringify({ bridge: 'test', look: true }))
+    const value = Buffer.from(JSON.stringify(mark))
+    const { bridge } = at.open()
+    await at.caughtUp(bridge)
+    at.cluster.committed.set(checkpoints, [
+      ...at.cluster.messages(checkpoints),
+      { key, value, partition: 0, timestamp: 0, headers: {} },
+    ])
+    const faults = [{ error: away(), committed: false }]
+    at.cluster.onCommit = () => faults.shift()
+    at.append(10)
+    await until(
+      () => at.delivered.length === 20,
+      () => [bridge.state, bridge.statistics],
     )
     await at.caughtUp(bridge)
     await bridge.close()

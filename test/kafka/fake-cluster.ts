@@ -27,7 +27,10 @@ export class FakeCluster implements KafkaCluster {
   /** What committed transactions have sent, by topic. */
   readonly committed = new Map<string, KafkaMessage[]>()
   /** Called before each commit; what it throws is the answer, after the transaction was committed or not. */
-  onCommit: (commit: number) => { error: MillraceError; committed: boolean } | undefined = () => undefined
+  onCommit: (commit: number) => { error: MillraceError; committed: boolean; isOpen?: boolean } | undefined = () =>
+    undefined
+  /** Where open transactions whose producer is gone begin in each topic, by their id: readers of what is committed come no further. */
+  readonly #hanging = new Map<string, Map<string, number>>()
   commits = 0
   /** The newest producer of each transactional id. */
   readonly #newest = new Map<string, object>()
@@ -68,7 +71,10 @@ export class FakeCluster implements KafkaCluster {
       begin: () =>
         call(() => {
           // The first transaction fences the producers before it.
-          if (!pending && !this.#began.has(self)) this.#newest.set(id, self)
+          if (!pending && !this.#began.has(self)) {
+            this.#newest.set(id, self)
+            this.#hanging.delete(id)
+          }
           this.#began.add(self)
           checkNewest()
           pending = []
@@ -87,6 +93,8 @@ export class FakeCluster implements KafkaCluster {
           if (!fault || fault.committed)
             for (const { topic, message } of pending ?? [])
               this.committed.set(topic, [...this.messages(topic), message])
+          if (fault?.isOpen)
+            this.#hanging.set(id, new Map((pending ?? []).map(({ topic }) => [topic, this.messages(topic).length])))
           pending = undefined
           if (fault) throw fault.error
         }),
@@ -99,8 +107,18 @@ export class FakeCluster implements KafkaCluster {
 
   async readCommitted(topic: string, take: (message: CommittedMessage) => boolean) {
     if (!this.up) throw away()
-    for (const message of [...this.messages(topic)]) if (take(message)) return
+    for (const message of this.#stable(topic)) if (take(message)) return
     throw away()
+  }
+
+  async readCommittedSoFar(topic: string, take: (message: CommittedMessage) => void) {
+    if (!this.up) throw away()
+    for (const message of this.#stable(topic)) take(message)
+  }
+
+  #stable(topic: string): readonly KafkaMessage[] {
+    const begins = [...this.#hanging.values()].map((topics) => topics.get(topic) ?? Number.POSITIVE_INFINITY)
+    return this.messages(topic).slice(0, Math.min(Number.POSITIVE_INFINITY, ...begins))
   }
 
   /** What can be read. */

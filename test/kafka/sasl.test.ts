@@ -55,6 +55,11 @@ describe('SCRAM', () => {
     },
   )
 
+  test('a password is taken as it is, as Kafka does, also where Unicode has another form of it', async () => {
+    const password = 'pass\u00a0\ufb01\u2460'
+    await authenticate({ ...credentials, password }, server({ ...credentials, password }).exchange)
+  })
+
   test('names with the letters that it writes with', async () => {
     const { seen, exchange } = server(credentials)
     await authenticate({ ...credentials, username: 'a=b,c=d,e' }, exchange)

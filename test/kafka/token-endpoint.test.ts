@@ -52,6 +52,22 @@ test.each([
   expect(JSON.stringify(error)).not.toMatch(/se cret|se%20cret/)
 })
 
+test('no more is read of an answer than a token can have', async () => {
+  server = createServer((_request, response) => {
+    response.writeHead(200).write(`{"access_token":"${'x'.repeat(4 * 1024 * 1024)}`)
+    // It never ends.
+  })
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`
+  const closed = new Promise<void>((resolve) => server?.on('connection', (socket) => socket.on('close', resolve)))
+  const tokens = new TokenSource({ url, clientId: 'me', clientSecret: () => 'x', scope: undefined }, new ManualClock())
+  await expect(tokens.get()).rejects.toMatchObject({
+    code: 'KAFKA_UNAUTHORIZED',
+    message: expect.stringMatching(/holds no access_token/),
+  })
+  await closed
+})
+
 test('an endpoint that is away is tried again', async () => {
   const { tokens } = await endpoint(() => [200, '{"access_token":"late"}'])
   await new Promise((resolve) => server?.close(resolve))
