@@ -13,7 +13,7 @@ import {
   type InternalCluster,
   readCommitted,
 } from './kafkajs-internals.js'
-import { type BoundaryTime, partitionBounds } from './partition-bounds.js'
+import { type BoundaryTime, ledBy, partitionBounds } from './partition-bounds.js'
 import type {
   CommittedOffset,
   ConsumedTopic,
@@ -75,13 +75,7 @@ class KafkajsConsumer implements KafkaConsumerClient {
 
   #leaders(topic: string): Map<number, number[]> {
     const found = this.#cluster.brokerPool.metadata?.topicMetadata.find((each) => each.topic === topic)
-    const leaders = new Map<number, number[]>()
-    for (const { partitionId, leader } of found?.partitionMetadata ?? []) {
-      const led = leaders.get(leader)
-      if (led) led.push(partitionId)
-      else leaders.set(leader, [partitionId])
-    }
-    return leaders
+    return ledBy((found?.partitionMetadata ?? []).map(({ partitionId, leader }) => [partitionId, leader]))
   }
 
   bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>> {

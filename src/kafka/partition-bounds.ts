@@ -16,3 +16,16 @@ export async function partitionBounds(
     partitions.map((partition) => [partition, { oldest: from.get(partition) ?? 0, end: to.get(partition) ?? 0 }]),
   )
 }
+
+/** Partitions by who leads them, in the order given. */
+export function ledBy<Leader>(
+  partitions: Iterable<readonly [partition: number, leader: Leader]>,
+): Map<Leader, number[]> {
+  const leaders = new Map<Leader, number[]>()
+  for (const [partition, leader] of partitions) {
+    const led = leaders.get(leader)
+    if (led) led.push(partition)
+    else leaders.set(leader, [partition])
+  }
+  return leaders
+}

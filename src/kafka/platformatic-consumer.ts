@@ -2,7 +2,7 @@ import { MillraceError } from '../runtime/index.js'
 import { decodeFetchAnswer, type FetchAnswer, type PartitionAnswer } from './fetch-response.js'
 import { fetchedPartitions } from './fetched-partitions.js'
 import { groupRefusals, kafkaError } from './kafka-errors.js'
-import { type BoundaryTime, partitionBounds } from './partition-bounds.js'
+import { type BoundaryTime, ledBy, partitionBounds } from './partition-bounds.js'
 import { type BrokerAddress, brokerError, type Connections, library } from './platformatic-connections.js'
 import type {
   CommittedOffset,
@@ -56,13 +56,7 @@ class PlatformaticConsumer implements KafkaConsumerClient {
   /** Partitions by the address of their leader. */
   async #leaders(topic: string): Promise<Map<BrokerAddress, number[]>> {
     const { leaders } = await this.#connections.layoutOf(topic)
-    const led = new Map<BrokerAddress, number[]>()
-    leaders.forEach((leader, partition) => {
-      const known = led.get(leader)
-      if (known) known.push(partition)
-      else led.set(leader, [partition])
-    })
-    return led
+    return ledBy(leaders.entries())
   }
 
   bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>> {
