@@ -1,7 +1,7 @@
 // A bridge out of a full stream, exactly once, beside kafkajs alone that sends the same bodies in transactions of the same
 // size, in one run and on the same cores; then how long a change takes to be seen, and what a broker that is away costs.
 //   npm run bench -- bridge [throughput] [latency] [away]       (needs Java and Maven)
-//     [--records 1000000] [--rounds 3] [--partitions 8] [--rate 50000] [--seconds 30] [--minutes 10]
+//     [--records 1000000] [--rounds 3] [--partitions 8] [--rate 50000] [--warm 20] [--seconds 30] [--minutes 10]
 //     [--only 'a part of a name'] [--driver NAME] [--profile FOLDER]
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,6 +19,7 @@ const { values: flags, positionals } = parseArgs({
     rounds: { type: 'string', default: '3' },
     partitions: { type: 'string', default: '8' },
     rate: { type: 'string', default: '50000' },
+    warm: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '30' },
     minutes: { type: 'string', default: '10' },
     profile: { type: 'string' },
@@ -95,7 +96,10 @@ async function throughput() {
   await daemon.stop()
 }
 
-/** Milliseconds from an append until a read_committed consumer has it, at a rate that leaves room. */
+/**
+ * Milliseconds from an append until a read_committed consumer has it, at a rate that leaves room, once the broker, the daemon and the
+ * consumer have run so for a while: a broker that was just started compiles for half a minute of two cores.
+ */
 async function latency() {
   const rows = []
   for (const guarantee of ['exactly-once', 'at-least-once']) {
@@ -109,10 +113,11 @@ async function latency() {
       address: broker.address,
       topic: name,
       messages: Math.floor(rate * seconds * 0.99),
-      seconds: seconds * 3,
+      warmMs: Number(flags.warm) * 1000,
+      seconds: Number(flags.warm) + seconds * 3,
     })
     await consumer.reading
-    const until = performance.now() + seconds * 1000
+    const until = performance.now() + (Number(flags.warm) + seconds) * 1000
     await appendAt(daemon, 'bench', rate, () => performance.now() > until)
     const { messages, p50, p99, max } = await consumer.result
     rows.push({

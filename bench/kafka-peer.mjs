@@ -58,12 +58,13 @@ async function produce({ records, perTransaction, perRequest, partitions }) {
   }
 }
 
-/** Ages in milliseconds of the messages that come from now on, until there are `messages` of them. */
-async function consume({ messages, seconds }) {
+/** Ages in milliseconds of the messages that are made from `warmMs` after now on, until there are `messages` of them. */
+async function consume({ messages, seconds, warmMs }) {
   const consumer = kafka.consumer({ groupId: `${topic}-ages`, maxWaitTimeInMs: 100, minBytes: 1 })
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   const ages = []
+  let from = Number.POSITIVE_INFINITY
   let done
   const enough = new Promise((resolve) => {
     done = resolve
@@ -75,13 +76,15 @@ async function consume({ messages, seconds }) {
       const now = performance.timeOrigin + performance.now()
       for (const { value } of batch.messages) {
         const at = value?.indexOf('"at":') ?? -1
-        if (at >= 0) ages.push(now - Number.parseFloat(value.latin1Slice(at + 5, at + 25)))
+        const made = at < 0 ? 0 : Number.parseFloat(value.latin1Slice(at + 5, at + 25))
+        if (made >= from) ages.push(now - made)
       }
       if (ages.length >= messages) done()
     },
   })
   await joined
   process.stdout.write('reading\n')
+  from = performance.timeOrigin + performance.now() + warmMs
   await Promise.race([enough, sleep(seconds * 1000)])
   await consumer.disconnect()
   ages.sort((a, b) => a - b)
