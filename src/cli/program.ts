@@ -13,6 +13,7 @@ import { registerLists } from './lists.js'
 import { printError } from './output.js'
 import { registerParked } from './parked.js'
 import { registerPipelines } from './pipelines.js'
+import { registerSearch } from './search.js'
 import { registerServe } from './serve.js'
 import { registerTail } from './tail.js'
 import { wholeNumber } from './whole-number.js'
@@ -34,6 +35,7 @@ export async function buildProgram(): Promise<Command> {
     registerPipelines,
     registerParked,
     registerBridges,
+    registerSearch,
     registerAppend,
     registerTail,
     registerExport,

@@ -43,6 +43,8 @@ export const Family = {
   feed: 0x1b,
   /** The next offset of each partition that a bridge reads of Kafka. */
   kafkaOffset: 0x1c,
+  /** Full-text indexes of tables: what each is made of. */
+  searchIndex: 0x22,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

@@ -359,6 +359,41 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Kafka.'),
+  search: z
+    .strictObject({
+      indexesMax: count(16, 'Indexes that commands may make; each has a thread of its own.', 256),
+      documentsMax: count(
+        1_000_000,
+        'Items that one index may hold; past it the index gives up and says so.',
+        100_000_000,
+      ),
+      bytesMax: bytes(
+        256 * MiB,
+        'Text, stored values and keys that one index may hold; its memory is several times that.',
+      ),
+      heapBytesMax: bytes(GiB, 'JavaScript heap of the thread of one index.', 32 * MiB),
+      waitMsMax: ms(5_000, 'Longest time that a search waits for the index to have come as far as it asks for.', 0),
+      indexes: z
+        .record(
+          z.string().regex(/^(?!__proto__$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, {
+            error: 'is no name: letters, digits, dot, underscore and dash, 128 at most',
+          }),
+          z.strictObject({
+            table: z.string().min(1).describe('The table; it may be made later.'),
+            fields: z
+              .array(z.string())
+              .min(1)
+              .describe(
+                'Attributes whose text is searched, or paths with dots into maps; `title^3` counts three times.',
+              ),
+            store: z.array(z.string()).optional().describe('Attributes that come with a hit; the fields by default.'),
+          }),
+        )
+        .default({})
+        .describe('Full-text indexes of tables by their names, beside those that commands make.'),
+    })
+    .prefault({})
+    .describe('Full-text search inside of the daemon.'),
   pipelines: z
     .strictObject({
       pipelinesMax: count(256, 'How many there may be.', 10_000),

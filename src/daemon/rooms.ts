@@ -8,6 +8,7 @@ import { Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
+import { SearchIndexes } from '../search/index.js'
 import type { Storage } from '../storage/index.js'
 import { decodeChange, Tables } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
@@ -26,6 +27,7 @@ export interface Rooms {
   readonly tables: Tables
   readonly pipelines: Pipelines
   readonly bridges: Bridges
+  readonly search: SearchIndexes
   readonly retention: Retention
 }
 
@@ -162,6 +164,15 @@ async function buildRooms(
     converters: { workers, folder: directory.modules, bundleBytesMax: config.pipelines.moduleBytesMax },
     stored: await valuesOf(storage, Family.bridge),
   })
+  const search = new SearchIndexes({
+    commit,
+    tables,
+    log,
+    clock,
+    logger,
+    settings: config.search,
+    stored: await valuesOf(storage, Family.searchIndex),
+  })
   const { ms, bytes, deletedMs, ...retentionLimits } = config.retention
   const retention = new Retention({
     log,
@@ -182,7 +193,8 @@ async function buildRooms(
   bridges.start()
   retention.start()
   tables.start()
-  return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges, retention }
+  search.start()
+  return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges, search, retention }
 }
 
 /** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
@@ -203,8 +215,8 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
-  const { pipelines, bridges, balancer, retention } = rooms
-  await Promise.all([pipelines.close(), bridges.close(), balancer.close(), retention.close()])
+  const { pipelines, bridges, search, balancer, retention } = rooms
+  await Promise.all([pipelines.close(), bridges.close(), search.close(), balancer.close(), retention.close()])
   await rooms.producers.close()
   await rooms.tables.close()
   await rooms.store.commit.close()

@@ -7,7 +7,7 @@ type ReadLog = Pick<Log, 'shards' | 'read'> & { lastSequence(shard: ShardId): Se
  * How many sequence numbers the group is behind: an upper bound of its records. Numbers are of one row over all shards, so
  * what several shards span together counts once.
  */
-export function lagRecords(log: ReadLog, group: Group): number {
+export function lagRecords(log: ReadLog, group: Pick<Group, 'stream' | 'positions'>): number {
   const positions = new Map(group.positions().map((position) => [position.shard, position]))
   const spans: { readonly from: number; readonly last: number }[] = []
   for (const { id, firstSequence } of log.shards(group.stream)) {
@@ -32,7 +32,11 @@ const shardsMax = 16
  * Age of the oldest record that the group has not passed, by its commit's time; 0 when there is none. What was trimmed has no
  * age any more: the oldest that is kept counts.
  */
-export async function lagSeconds(log: ReadLog, group: Group, now: number): Promise<number> {
+export async function lagSeconds(
+  log: ReadLog,
+  group: Pick<Group, 'stream' | 'readable'>,
+  now: number,
+): Promise<number> {
   const behind = group
     .readable()
     .filter((position) => position.next <= log.lastSequence(position.shard))

@@ -196,6 +196,22 @@ export const errorKinds = {
     retryable: false,
     remedy: 'Correct what the message names on the broker or in the bridge.',
   },
+  SEARCH_NOT_READY: {
+    status: 503,
+    retryable: true,
+    remedy: 'Ask again in a moment; `millrace search show NAME` says how far the index is.',
+  },
+  SEARCH_FULL: {
+    status: 409,
+    retryable: false,
+    remedy:
+      'Raise the bound that the message names, or index fewer fields, and build it again (`millrace search rebuild NAME`); what does not fit a daemon goes to a search server (docs/search.md).',
+  },
+  SEARCH_FAILED: {
+    status: 503,
+    retryable: true,
+    remedy: 'The index is built again by itself; the log of the daemon says what failed.',
+  },
   UNSUPPORTED: { status: 501, retryable: false, remedy: 'LIMITATIONS.md lists what is not there yet.' },
   INTERNAL: { status: 500, retryable: false, remedy: 'This is a fault of Millrace: please report it with the log.' },
 } as const satisfies Record<string, ErrorKind>

@@ -7,6 +7,7 @@ import { capacityMetrics } from './capacity-metrics.js'
 import { perStream } from './per-stream.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
 import { retentionMetrics } from './retention-metrics.js'
+import { searchMetrics } from './search-metrics.js'
 
 /** Registers a metric that is looked up in the rooms, and has no sample while there are none. */
 export type ReadRooms = (
@@ -44,10 +45,11 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     merge: metrics.counter('merges_total', 'Merges of shards by their reason.', ['reason']),
     park: metrics.counter('parks_total', 'Pauses of hot shards that no cut helped, by the reason.', ['reason']),
   }
+  const searches = searchMetrics(metrics)
   const openings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
 
   return {
-    onRooms({ store, log, balancer, retention, tables }) {
+    onRooms({ store, log, balancer, retention, tables, search }) {
       openings(1)
       store.commit.observe({
         committed({ seconds, bytes, effectSets: sets }) {
@@ -59,6 +61,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       })
       retention.observe({ trimmed: trimmedBytes, groupTrimmed: () => groupsTrimmed(1) })
       tables.sweeper.observe(expired)
+      search.observe(searches.observer)
       balancer.observe(({ kind, reason }) => balanced[kind](1, { reason }))
       log.observe(({ records, bytes }) => {
         appendedRecords(records)
@@ -74,6 +77,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       watchLog(read)
       retentionMetrics(read)
       pipelineMetrics(read)
+      searches.watch(read)
       watchClients(read)
       watchBridges(read)
     },

@@ -57,6 +57,7 @@ const otherValues = (): Readonly<Record<string, string>> => ({
   'auth.tokenFile': fileOf('sixteen-or-more-characters\n'),
   'kafka.brokers': 'a.example:9092, b.example:9092',
   'kafka.clusters': '{"main":{"brokers":["a.example:9092"]}}',
+  'search.indexes': '{"words":{"table":"todo","fields":["title"]}}',
 })
 
 describe('where values come from', () => {

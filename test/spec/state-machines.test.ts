@@ -6,6 +6,7 @@ import { holdingTransitions } from '../../src/groups/holding.js'
 import { shardLifecycle } from '../../src/log/shard-lifecycle.js'
 import { pipelineLifecycle } from '../../src/pipelines/pipeline-lifecycle.js'
 import { producerLifecycle, producerTransition } from '../../src/producers/producer-lifecycle.js'
+import { indexLifecycle } from '../../src/search/index-lifecycle.js'
 import { windowLifecycle } from '../../src/tables/streams/window-lifecycle.js'
 
 type Table = Readonly<Record<string, Readonly<Record<string, string | { readonly to: string } | undefined>>>>
@@ -18,6 +19,7 @@ const machines: Readonly<Record<string, { table: Table; first: string; last: rea
   producer: { table: producerLifecycle, first: 'empty', last: ['unknown'] },
   daemon: { table: daemonLifecycle, first: 'starting', last: ['stopping'] },
   pipeline: { table: pipelineLifecycle, first: 'starting', last: ['stopped'] },
+  'search index': { table: indexLifecycle, first: 'waiting', last: ['stopped'] },
   'AWS stream': { table: windowLifecycle, first: 'enabled', last: ['expired'] },
 }
 

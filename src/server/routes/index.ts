@@ -14,6 +14,7 @@ import { pipelineRoutes } from './pipelines.js'
 import { producerRoutes } from './producers.js'
 import { recordRoutes } from './records.js'
 import type { Call, Route } from './route.js'
+import { searchRoutes } from './search.js'
 import { shardRoutes } from './shards.js'
 import { statusRoutes } from './status.js'
 import { streamRoutes } from './streams.js'
@@ -37,6 +38,7 @@ export const routes: readonly Route[] = [
   ...pipelineRoutes,
   ...parkedRoutes,
   ...bridgeRoutes,
+  ...searchRoutes,
   ...backupRoutes,
 ]
 

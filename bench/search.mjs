@@ -1,0 +1,127 @@
+// From a PutItem until a search finds it, at half of what the index can take, or at a rate that is given.
+//   npm run bench -- search [--seconds 15] [--clients 32] [--words 24] [--rate 500] [--items 20000]
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { plainSyncs, printMachine, summary, temporaryFolder } from './measure.mjs'
+import { PipelineDaemon } from './pipeline-daemon.mjs'
+import { processorTime } from './process.mjs'
+
+const { values: flags } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '15' },
+    clients: { type: 'string', default: '32' },
+    words: { type: 'string', default: '24' },
+    items: { type: 'string', default: '20000' },
+    rate: { type: 'string' },
+  },
+})
+const seconds = Number(flags.seconds)
+const items = Number(flags.items)
+const vocabulary = Array.from({ length: 50_000 }, (_, i) => `w${((i * 2_654_435_761) >>> 0).toString(36)}`)
+/** Few words are common and many are rare, as in text. */
+const anyWord = () => vocabulary[Math.floor(Math.random() ** 3 * vocabulary.length)]
+const text = () => Array.from({ length: Number(flags.words) }, anyWord).join(' ')
+
+const folder = temporaryFolder('search')
+await printMachine(folder)
+const daemon = await PipelineDaemon.start(join(folder, 'data'))
+await daemon.table('notes', 'id')
+await daemon.call('POST', '/v1/search', { name: 'notes', table: 'notes', fields: ['title^2', 'note'] })
+
+const put = (id, title) =>
+  daemon.aws('PutItem', {
+    TableName: 'notes',
+    Item: { id: { S: id }, title: { S: title }, note: { S: text() } },
+  })
+const search = (words, more = '') => daemon.call('GET', `/v1/search/notes?q=${encodeURIComponent(words)}${more}`)
+
+let n = 0
+/** Writes a second that the daemon stores and the index takes in: it is through with all of them at the end. */
+async function most() {
+  const began = performance.now()
+  const stopAt = began + seconds * 500
+  await Promise.all(
+    Array.from({ length: Number(flags.clients) }, async () => {
+      while (performance.now() < stopAt) await put(`item ${n++ % items}`, text())
+    }),
+  )
+  const answered = performance.now()
+  await caughtUp()
+  const over = performance.now()
+  const rate = n / ((over - began) / 1000)
+  console.log(
+    `the most: ${Math.round(rate)} writes/s with ${flags.clients} clients; the index was ${Math.round(over - answered)} ms behind the last`,
+  )
+  return rate
+}
+
+/** A search waits a bounded time for what was written: behind a long backlog it is asked again. */
+async function caughtUp() {
+  for (;;) {
+    try {
+      return await search('anything', '&wait=now')
+    } catch (error) {
+      if (!error.message.includes('SEARCH_NOT_READY')) throw error
+    }
+  }
+}
+
+/** Asks for a word until it is found: what asking itself costs is in the figure. */
+async function found(word) {
+  while ((await search(word)).total === 0);
+}
+
+const rate = flags.rate === undefined ? (await most()) / 2 : Number(flags.rate)
+const [lags, searches] = [[], []]
+const pending = new Set()
+const cpu = processorTime(daemon.pid)
+const start = performance.now()
+let sent = 0
+async function watched(number) {
+  const word = `unique${number}x`
+  await put(`watched ${number}`, `${word} ${text()}`)
+  const answered = performance.now()
+  await found(word)
+  lags.push(performance.now() - answered)
+}
+async function searched() {
+  const began = performance.now()
+  await search(`${anyWord()} ${anyWord()}`)
+  searches.push(performance.now() - began)
+}
+while (performance.now() - start < seconds * 1000) {
+  const due = Math.floor(((performance.now() - start) / 1000) * rate)
+  for (; sent < due; sent++) {
+    const work = (sent % 50 === 0 ? watched(sent) : put(`item ${n++ % items}`, text())).finally(() =>
+      pending.delete(work),
+    )
+    pending.add(work)
+  }
+  if (pending.size < 1000) {
+    const work = searched().finally(() => pending.delete(work))
+    pending.add(work)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20))
+}
+await Promise.all(pending)
+const used = processorTime(daemon.pid)
+const ran = (performance.now() - start) / 1000
+const [lag, asked] = [summary(lags), summary(searches)]
+const round = (value) => Number(value.toFixed(2))
+console.table([
+  {
+    'writes/s': Math.round(sent / ran),
+    watched: lags.length,
+    'lag p50 ms': round(lag.p50),
+    'lag p99 ms': round(lag.p99),
+    'lag max ms': round(lag.max),
+    'search p50 ms': round(asked.p50),
+    'search p99 ms': round(asked.p99),
+    'daemon cores': round((used.all - cpu.all) / 1e6 / ran),
+  },
+])
+console.log('lag: from the answer of the write until a search finds its word; at most 100 ms (p99)')
+console.log(
+  `64 KiB write + fdatasync, at the end of the run: p99 ${summary(await plainSyncs(folder)).p99.toFixed(2)} ms`,
+)
+await daemon.stop()

@@ -1,0 +1,5 @@
+export type { IndexPhase } from './index-lifecycle.js'
+export type { SearchHit } from './protocol.js'
+export { checkQuery, type GivenQuery, searchLimitMax } from './query.js'
+export type { SearchAnswer, SearchIndex, SearchObserver, SearchWait } from './search-index.js'
+export { type NamedIndexView, SearchIndexes, type SearchIndexesOptions, type SearchSettings } from './search-indexes.js'
