@@ -1,0 +1,1 @@
+export type { FunctionAnswer, FunctionCall, FunctionInvoker } from './types.js'
