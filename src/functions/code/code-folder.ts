@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { unpackCode } from './archive.js'
 
 /** What Lambda's own runtime brings along. */
@@ -21,7 +21,7 @@ export class CodeFolder {
 
   constructor(folder: string, modulePaths: readonly string[]) {
     this.#folder = folder
-    this.#modulePaths = modulePaths
+    this.#modulePaths = modulePaths.map((path) => resolve(path))
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
   }
