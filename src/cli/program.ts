@@ -7,6 +7,7 @@ import { registerBench } from './bench.js'
 import { registerBridges } from './bridges.js'
 import { registerConfig } from './config.js'
 import { registerExport } from './export.js'
+import { registerFunctions } from './functions.js'
 import { registerGroups } from './groups.js'
 import { registerImport } from './import.js'
 import { registerLists } from './lists.js'
@@ -34,6 +35,7 @@ export async function buildProgram(): Promise<Command> {
     registerGroups,
     registerPipelines,
     registerParked,
+    registerFunctions,
     registerBridges,
     registerSearch,
     registerAppend,

@@ -5,7 +5,7 @@ export interface ShownField {
 }
 
 /** Members that are milliseconds since 1970. */
-const timeNames = new Set(['createdAt', 'closedAt', 'sealedAt', 'since', 'nextTryAt', 'at'])
+const timeNames = new Set(['createdAt', 'modifiedAt', 'closedAt', 'sealedAt', 'since', 'nextTryAt', 'at'])
 
 /**
  * The fields of an answer, one a row: members of members with dots between the names, lists of objects one object a line,

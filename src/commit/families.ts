@@ -43,6 +43,8 @@ export const Family = {
   feed: 0x1b,
   /** The next offset of each partition that a bridge reads of Kafka. */
   kafkaOffset: 0x1c,
+  /** Functions, their code, and calls of them that wait. */
+  function: 0x1d,
   /** Full-text indexes of tables: what each is made of. */
   searchIndex: 0x22,
 } as const

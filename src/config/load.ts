@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { credentialsOf, isAuthConfigured } from './credentials.js'
 import { takeEnvironment } from './environment.js'
@@ -46,8 +47,15 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
       details: { faults, file },
     })
   }
+  placePaths(checked.data, settings.sources.get('functions') === 'file' ? file : undefined)
   const sources = new Map(leaves.map((leaf) => [leaf.path, settings.sources.get(leaf.path) ?? ('default' as const)]))
   return { config: checked.data, sources, file }
+}
+
+/** Paths in a file are relative to it, wherever the daemon is started; others to where it is. */
+function placePaths(config: Config, file: string | undefined): void {
+  const folder = file === undefined ? '.' : dirname(file)
+  for (const each of Object.values(config.functions)) each.path = resolve(folder, each.path)
 }
 
 /** Where a wrong value stands, when it is not in the file. */

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { z } from 'zod'
+import { functionNameForm, functionSchema } from './functions.js'
 import { brokerAddress, clusterSchema } from './kafka-clusters.js'
 
 const KiB = 1024
@@ -449,6 +450,31 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How pipelines run.'),
+  functions: z
+    .record(
+      z.string().regex(functionNameForm, { error: 'is no name: letters, digits, dash and underscore, 64 at most' }),
+      functionSchema,
+    )
+    .default({})
+    .describe('Functions by their names: handlers as Lambda runs them. Their code is read again at each start.'),
+  functionHost: z
+    .strictObject({
+      functionsMax: count(256, 'Functions that there may be.', 10_000),
+      threadsMax: count(32, 'Threads of all functions together; idle ones of others make room.', 1024),
+      idleMs: ms(300_000, 'A thread that was not called for so long is ended.', 100),
+      initMsMax: ms(10_000, 'Time that a module may take to load, which is not counted as a call.', 100),
+      codeBytesMax: bytes(64 * MiB, 'Code of one function, all of its files together.'),
+      codeFilesMax: count(20_000, 'Files of one function.'),
+      logBytesMax: bytes(8 * MiB, 'Log of one function; the older half goes when it is full.', 64 * KiB),
+      modulePaths: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Folders of modules (such as node_modules) in which a function finds what lies neither in its code nor beside it.',
+        ),
+    })
+    .prefault({})
+    .describe('How functions run.'),
 })
 
 export type Config = z.output<typeof configSchema>

@@ -1,12 +1,13 @@
 import { type Staged, stageBackup } from '../backup/index.js'
 import type { Config } from '../config/index.js'
+import { CodeFolder, FunctionHost, FunctionLogs, type HandlerKey, newHandlerKey } from '../functions/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, sleep, systemClock } from '../runtime/index.js'
 import { WorkerPool } from '../workers/index.js'
 import { Ballast } from './ballast.js'
 import { afterDaemonEvent, type DaemonEvent, type DaemonPhase } from './daemon-lifecycle.js'
 import { DataDirectory } from './data-directory.js'
 import { FreeSpaceWatch } from './free-space.js'
-import { closeRooms, openRooms, type Rooms } from './rooms.js'
+import { closeRooms, type FunctionThreads, openRooms, type Rooms } from './rooms.js'
 
 /** A store that fails this often within `reopenWindowMs` stays closed: the disk needs a person. */
 export const reopeningsMax = 3
@@ -35,6 +36,10 @@ export class Daemon {
   readonly #onRooms: (rooms: Rooms) => void
   readonly #space: FreeSpaceWatch
   readonly workers: WorkerPool
+  /** What runs functions. */
+  readonly functions: FunctionThreads
+  /** With it handlers sign; the AWS path takes it whoever else may ask. */
+  readonly handlerKey: HandlerKey = newHandlerKey()
   #rooms: Rooms | undefined
   #state: DaemonState = { state: 'starting', reason: 'The store is being opened.' }
   #failures: number[] = []
@@ -48,6 +53,7 @@ export class Daemon {
     this.#directory = directory
     const { workers, pipelines } = options.config
     this.workers = new WorkerPool({ ...workers, stepTimeoutMs: pipelines.stepTimeoutMs, logger: options.logger })
+    this.functions = functionThreads(options.config, directory, this.handlerKey, this.#clock, options.logger)
     const { store, commit } = options.config
     this.#space = new FreeSpaceWatch({
       path: directory.path,
@@ -74,7 +80,7 @@ export class Daemon {
     } catch (error) {
       daemon.#met('notOpened', asMillraceError(error).message)
       await daemon.#space.stop()
-      await daemon.workers.close()
+      await daemon.#closeThreads()
       throw error
     }
     if (options.config.durability === 'relaxed') {
@@ -128,6 +134,7 @@ export class Daemon {
       config: this.config,
       directory: this.#directory,
       workers: this.workers,
+      functions: this.functions,
       clock: this.#clock,
       logger: this.#logger,
       onPoisoned: (error) => {
@@ -211,7 +218,37 @@ export class Daemon {
       await rooms?.store.close()
       throw error
     } finally {
-      await this.workers.close()
+      await this.#closeThreads()
     }
+  }
+
+  async #closeThreads(): Promise<void> {
+    const { host, logs, code } = this.functions
+    await Promise.all([this.workers.close(), host.close()])
+    await logs.close()
+    code.close()
+  }
+}
+
+function functionThreads(
+  config: Config,
+  directory: DataDirectory,
+  key: HandlerKey,
+  clock: Clock,
+  logger: Logger,
+): FunctionThreads {
+  const { functionHost, aws, workers } = config
+  const logs = new FunctionLogs({
+    folder: directory.functionLogs,
+    logBytesMax: functionHost.logBytesMax,
+    clock,
+    logger,
+  })
+  const { region } = aws
+  const { rssBytesMax } = workers
+  return {
+    host: new FunctionHost({ ...functionHost, rssBytesMax, region, key, logs, clock, logger }),
+    code: new CodeFolder(directory.functionCode, functionHost.modulePaths),
+    logs,
   }
 }

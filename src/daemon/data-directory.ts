@@ -29,6 +29,7 @@ export const dataFormat = 3
  *   native/    a mended copy of the native module
  *   modules/   bundles of user modules, as workers load them
  *   files/     what file sinks write
+ *   functions/ code of functions, as threads load it (made anew at each start), and their logs
  *   RESTORED   the directory came from a backup and was not opened since
  *   ballast    space for an opening on a full disk (ballast.ts)
  */
@@ -77,7 +78,7 @@ export class DataDirectory {
       }
       writeStamp(stamp)
     }
-    for (const name of ['store', 'native', 'modules', 'files', 'aside'])
+    for (const name of ['store', 'native', 'modules', 'files', 'functions', 'aside'])
       mkdirSync(join(path, name), { recursive: true })
     syncFolder(path)
   }
@@ -146,6 +147,12 @@ export class DataDirectory {
   }
   get files(): string {
     return join(this.path, 'files')
+  }
+  get functionCode(): string {
+    return join(this.path, 'functions', 'code')
+  }
+  get functionLogs(): string {
+    return join(this.path, 'functions', 'logs')
   }
 
   /**

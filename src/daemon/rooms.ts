@@ -1,6 +1,7 @@
 import { Balancer } from '../balance/index.js'
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
+import { type CodeFolder, type FunctionHost, type FunctionLogs, Functions } from '../functions/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, Clusters, isOfContent, readTopic, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
@@ -27,14 +28,23 @@ export interface Rooms {
   readonly tables: Tables
   readonly pipelines: Pipelines
   readonly bridges: Bridges
+  readonly functions: Functions
   readonly search: SearchIndexes
   readonly retention: Retention
+}
+
+/** What runs functions; it outlives the rooms. */
+export interface FunctionThreads {
+  readonly host: FunctionHost
+  readonly code: CodeFolder
+  readonly logs: FunctionLogs
 }
 
 export interface RoomsOptions {
   readonly config: Config
   readonly directory: DataDirectory
   readonly workers: WorkerPool
+  readonly functions: FunctionThreads
   readonly clock: Clock
   readonly logger: Logger
   readonly onPoisoned: (error: MillraceError) => void
@@ -62,7 +72,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
 }
 
 async function buildRooms(
-  { config, directory, workers, clock, logger }: RoomsOptions,
+  { config, directory, workers, functions: threads, clock, logger }: RoomsOptions,
   store: OpenStore,
 ): Promise<Rooms> {
   const { storage, commit } = store
@@ -164,6 +174,17 @@ async function buildRooms(
     converters: { workers, folder: directory.modules, bundleBytesMax: config.pipelines.moduleBytesMax },
     stored: await valuesOf(storage, Family.bridge),
   })
+  const functions = await Functions.open({
+    ...threads,
+    storage,
+    commit,
+    clock,
+    logger,
+    region,
+    accountId,
+    configured: config.functions,
+    limits: config.functionHost,
+  })
   const search = new SearchIndexes({
     commit,
     tables,
@@ -194,7 +215,20 @@ async function buildRooms(
   retention.start()
   tables.start()
   search.start()
-  return { store, log, balancer, groups, memberships, producers, tables, pipelines, bridges, search, retention }
+  return {
+    store,
+    log,
+    balancer,
+    groups,
+    memberships,
+    producers,
+    tables,
+    pipelines,
+    bridges,
+    search,
+    functions,
+    retention,
+  }
 }
 
 /** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
@@ -215,8 +249,15 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
-  const { pipelines, bridges, search, balancer, retention } = rooms
-  await Promise.all([pipelines.close(), bridges.close(), search.close(), balancer.close(), retention.close()])
+  const { pipelines, bridges, search, functions, balancer, retention } = rooms
+  await Promise.all([
+    pipelines.close(),
+    bridges.close(),
+    search.close(),
+    functions.close(),
+    balancer.close(),
+    retention.close(),
+  ])
   await rooms.producers.close()
   await rooms.tables.close()
   await rooms.store.commit.close()

@@ -196,6 +196,22 @@ export const errorKinds = {
     retryable: false,
     remedy: 'Correct what the message names on the broker or in the bridge.',
   },
+  FUNCTION_INVALID: {
+    status: 400,
+    retryable: false,
+    remedy: 'Correct the function as the message says; docs/functions.md has what one may have.',
+  },
+  FUNCTION_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    remedy: 'Check the name: `millrace functions list` shows which there are.',
+  },
+  FUNCTION_BUSY: {
+    status: 429,
+    retryable: true,
+    remedy: 'Retry with back-off, or raise the concurrency of the function or functionHost.threadsMax.',
+  },
+  FUNCTION_STOPPED: { status: 503, retryable: true, remedy: 'Call again when the daemon is back.' },
   SEARCH_NOT_READY: {
     status: 503,
     retryable: true,

@@ -55,7 +55,12 @@ export class Server {
       corsOrigins: cors.origins,
       logger,
       verifier:
-        this.#credentials && new SignatureVerifier({ keys: this.#credentials.keys, skewMsMax: auth.skewMsMax, clock }),
+        this.#credentials &&
+        new SignatureVerifier({
+          keys: [...this.#credentials.keys, { ...daemon.handlerKey, sessionToken: undefined }],
+          skewMsMax: auth.skewMsMax,
+          clock,
+        }),
       observe: this.#observed.answered,
     })
     this.#http = createServer(
@@ -98,7 +103,12 @@ export class Server {
             }),
           )
       })
-      this.#http.listen(port, host, () => resolve({ host, port: (this.#http.address() as AddressInfo).port }))
+      this.#http.listen(port, host, () => {
+        const address = { host, port: (this.#http.address() as AddressInfo).port }
+        // Handlers that are called from now on know where the daemon is.
+        this.#options.daemon.functions.host.serveAt(localUrlOf(address))
+        resolve(address)
+      })
     })
   }
 
@@ -207,6 +217,12 @@ export class Server {
     clearInterval(idle)
     clearTimeout(cut)
   }
+}
+
+/** How programs on this machine reach it. */
+function localUrlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
 /** Its parameters are only read. */

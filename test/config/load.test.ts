@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -57,6 +57,7 @@ const otherValues = (): Readonly<Record<string, string>> => ({
   'auth.tokenFile': fileOf('sixteen-or-more-characters\n'),
   'kafka.brokers': 'a.example:9092, b.example:9092',
   'kafka.clusters': '{"main":{"brokers":["a.example:9092"]}}',
+  functions: '{"count":{"path":"/functions/count.js"}}',
   'search.indexes': '{"words":{"table":"todo","fields":["title"]}}',
 })
 
@@ -265,4 +266,9 @@ test('the file of the project holds the defaults, and every setting but those of
   expect(config).toEqual(configSchema.parse({}))
   const ofMachine = leaves.filter((leaf) => leaf.initialText !== undefined).map((leaf) => leaf.path)
   expect([...sources].filter(([, source]) => source === 'default').map(([path]) => path)).toEqual(ofMachine)
+})
+
+test('code of functions is found from the file that names it', () => {
+  const file = fileOf('functions: {count: {path: ./functions/count.js}}\n')
+  expect(load({ file }).config.functions.count?.path).toBe(join(dirname(file), 'functions/count.js'))
 })

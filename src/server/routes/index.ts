@@ -6,6 +6,7 @@ import { backupRoutes } from './backup.js'
 import { balanceRoutes } from './balance.js'
 import { bridgeRoutes } from './bridges.js'
 import { exportRoutes } from './export.js'
+import { functionRoutes } from './functions.js'
 import { groupRoutes } from './groups.js'
 import { memberRoutes } from './members.js'
 import { metricRoutes } from './metrics.js'
@@ -38,6 +39,7 @@ export const routes: readonly Route[] = [
   ...pipelineRoutes,
   ...parkedRoutes,
   ...bridgeRoutes,
+  ...functionRoutes,
   ...searchRoutes,
   ...backupRoutes,
 ]

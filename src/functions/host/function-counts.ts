@@ -1,0 +1,20 @@
+/** What was counted of one function since the daemon began. */
+export interface FunctionCounts {
+  invocations: number
+  errors: number
+  throttles: number
+  /** Calls that succeeded although requests of the AWS SDK in them had failed. */
+  unhandledSdkErrors: number
+  failedSdkRequests: number
+  /** Of handlers, without the loading of their modules. */
+  durationSeconds: number
+}
+
+export const newCounts = (): FunctionCounts => ({
+  invocations: 0,
+  errors: 0,
+  throttles: 0,
+  unhandledSdkErrors: 0,
+  failedSdkRequests: 0,
+  durationSeconds: 0,
+})

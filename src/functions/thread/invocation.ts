@@ -1,0 +1,104 @@
+import type { ErrorDocument, ThreadStart } from '../host/protocol.js'
+import { errorDocument } from './error-document.js'
+import type { Handler } from './load-handler.js'
+
+/** What the handler gave, or why it failed. */
+export type Outcome =
+  | { readonly kind: 'result'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly document: ErrorDocument }
+
+/**
+ * What an answer waits for:
+ *
+ *   emptyLoop  nothing that the handler began is under way, as Lambda has it for callbacks
+ *   requests   its requests have ended; Lambda does not wait for them, and what they would have written is lost
+ *   nothing    it is given at once
+ */
+export type Wait = 'emptyLoop' | 'requests' | 'nothing'
+
+export interface InvocationOptions {
+  readonly start: ThreadStart
+  readonly requestId: string
+  readonly deadline: number
+  /** Called once. */
+  readonly settled: (outcome: Outcome, wait: Wait) => void
+}
+
+/** One call of a handler: its context, and the first answer of the many ways in which it may give one. */
+export class Invocation {
+  readonly #options: InvocationOptions
+  readonly #context: Record<string, unknown>
+  isSettled = false
+
+  constructor(options: InvocationOptions) {
+    this.#options = options
+    this.#context = this.#makeContext()
+  }
+
+  run(handler: Handler, event: unknown): void {
+    let given: unknown
+    try {
+      given = handler(event, this.#context, (error, result) => this.#called(error, result))
+    } catch (thrown) {
+      return this.fail(thrown)
+    }
+    if (!isThenable(given)) return
+    given.then(
+      (value) => this.#settle({ kind: 'result', value }, this.#waits ? 'requests' : 'nothing'),
+      (thrown: unknown) => this.fail(thrown),
+    )
+  }
+
+  fail(thrown: unknown): void {
+    this.#settle({ kind: 'error', document: errorDocument(thrown) }, 'nothing')
+  }
+
+  /** Nothing is under way and no answer was given: there is none. */
+  endWithout(): void {
+    this.#settle({ kind: 'result', value: null }, 'nothing')
+  }
+
+  get #waits(): boolean {
+    return this.#context.callbackWaitsForEmptyEventLoop !== false
+  }
+
+  #called(error: unknown, result: unknown): void {
+    if (error !== undefined && error !== null) this.fail(error)
+    else this.#settle({ kind: 'result', value: result }, this.#waits ? 'emptyLoop' : 'nothing')
+  }
+
+  #done(error: unknown, result: unknown): void {
+    if (error !== undefined && error !== null) this.fail(error)
+    else this.#settle({ kind: 'result', value: result }, this.#waits ? 'requests' : 'nothing')
+  }
+
+  #settle(outcome: Outcome, wait: Wait): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.#options.settled(outcome, wait)
+  }
+
+  #makeContext(): Record<string, unknown> {
+    const { start, requestId, deadline } = this.#options
+    return {
+      callbackWaitsForEmptyEventLoop: true,
+      functionName: start.functionName,
+      functionVersion: '$LATEST',
+      invokedFunctionArn: start.functionArn,
+      memoryLimitInMB: String(start.memoryMb),
+      awsRequestId: requestId,
+      logGroupName: start.logGroupName,
+      logStreamName: start.logStreamName,
+      identity: undefined,
+      clientContext: undefined,
+      getRemainingTimeInMillis: () => deadline - Date.now(),
+      done: (error: unknown, result: unknown) => this.#done(error, result),
+      succeed: (result: unknown) => this.#done(null, result),
+      fail: (error: unknown) => this.fail(error ?? 'handled'),
+    }
+  }
+}
+
+function isThenable(given: unknown): given is PromiseLike<unknown> {
+  return typeof (given as { then?: unknown } | null | undefined)?.then === 'function'
+}
