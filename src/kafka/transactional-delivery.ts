@@ -11,8 +11,10 @@ import { producerMessagesMax } from './plain-delivery.js'
 import type { Standing } from './reading.js'
 import type { CommittedMessage, KafkaMessage, KafkaTransactionalProducer } from './types.js'
 
-/** A transaction closes this long after its first message. */
+/** A transaction closes at most this long after its first message. */
 export const transactionMs = 100
+/** At least this long: what was read at about the same time shares an end. */
+export const transactionMsMin = 10
 /** While the bridge is behind, so long: what comes is late anyway, and each end of a transaction holds up what follows. */
 export const transactionMsBehind = 250
 /** A transaction that has as many bytes or records closes at once. */
@@ -49,6 +51,8 @@ export class TransactionalDelivery implements Delivery {
   #isOpen = false
   /** The newest request was full. */
   #isBehind = false
+  /** How long the newest end took. A transaction is open for as long, so that the ends are half of the time at most. */
+  #endingMs = transactionMs
   /** What ended the newest producer. */
   #failure: Error | undefined
   #timer: Timer | undefined
@@ -102,7 +106,7 @@ export class TransactionalDelivery implements Delivery {
       this.#records += request.records
       this.#isBehind = request.isFull
       if (this.#bytes >= transactionBytesMax || this.#records >= transactionRecordsMax) await this.#commit(producer)
-      else this.#timer ??= this.#options.clock.setTimeout(() => this.#due(), transactionMs)
+      else this.#timer ??= this.#options.clock.setTimeout(() => this.#due(), this.#openMs())
     })
   }
 
@@ -129,10 +133,14 @@ export class TransactionalDelivery implements Delivery {
     this.#isOpen = false
   }
 
+  #openMs(): number {
+    return Math.min(transactionMs, Math.max(transactionMsMin, this.#endingMs))
+  }
+
   #due(isLast = false): void {
     this.#timer = undefined
     if (this.#isBehind && !isLast) {
-      const more = transactionMsBehind - transactionMs
+      const more = transactionMsBehind - this.#openMs()
       this.#timer = this.#options.clock.setTimeout(() => this.#due(true), more)
       return
     }
@@ -184,8 +192,11 @@ export class TransactionalDelivery implements Delivery {
     const moved = new Map<ShardId, Position>()
     for (const { positions } of this.#sent) for (const position of positions) moved.set(position.shard, position)
     const positions = [...moved.values()]
+    const { clock } = this.#options
+    const began = clock.monotonic()
     await producer.send(this.#topic, checkpoint.messages(positions), 'none')
     await producer.commit()
+    this.#endingMs = clock.monotonic() - began
     checkpoint.moved(positions)
     const requests = this.#sent
     this.#sent = []
