@@ -43,6 +43,8 @@ export const Family = {
   feed: 0x1b,
   /** The next offset of each partition that a bridge reads of Kafka. */
   kafkaOffset: 0x1c,
+  /** Records that a bridge to Kafka has put aside and not passed yet. */
+  bridgeAside: 0x1d,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]
