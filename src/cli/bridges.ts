@@ -21,6 +21,7 @@ interface CreateOptions {
   readonly fromTopic?: string
   readonly into?: string
   readonly unreadable?: string
+  readonly refused?: string
   readonly deadLetters?: string
   readonly group?: string
   readonly brokers?: string
@@ -61,7 +62,8 @@ export function registerBridges(program: Command): void {
     .option('--from-topic <name>', 'in: the topic to read')
     .option('--into <target>', 'in: stream:NAME or table:NAME')
     .option('--unreadable <way>', 'in: dead-letter (default) or stop, for messages that cannot be stored')
-    .option('--dead-letters <stream>', 'in: the stream that takes them (default: NAME.dead-letters)')
+    .option('--refused <way>', 'out: stop (default) or dead-letter, for records that cannot be sent')
+    .option('--dead-letters <stream>', 'the stream that takes them (default: NAME.dead-letters)')
     .option('--group <name>', 'in: the consumer group that shows how far it is')
     .option('--brokers <list>', 'HOST:PORT, several with commas')
     .option('--cluster <name>', 'in place of the brokers: a name under kafka.clusters of the configuration')
@@ -87,11 +89,11 @@ export function registerBridges(program: Command): void {
     .option('--no-tombstones', 'no message without a value behind a delete')
     .option('--no-create-topic', 'the topic must exist')
     .action(async (name: string, options: CreateOptions, command: Command) => {
-      const { fromTopic, into, unreadable, deadLetters, group, ...outward } = options
+      const { fromTopic, into, unreadable, group, ...outward } = options
       const isIn = fromTopic !== undefined || into !== undefined
       checkDirection(command, isIn)
       if (isIn) {
-        const { brokers, cluster, driver, format, images, start } = options
+        const { brokers, cluster, driver, format, images, start, deadLetters } = options
         const asked = { direction: 'in', name, topic: fromTopic, into, brokers, cluster, driver, format, images, start }
         const inward = { ...asked, unreadable, deadLetters, group }
         printOne(await new Client(globals(command)).call('POST', 'bridges', inward), globals(command).json)
@@ -181,8 +183,8 @@ export function registerBridges(program: Command): void {
 }
 
 /** What bridges of the other direction do not have. */
-const optionsIn = new Set(['fromTopic', 'into', 'unreadable', 'deadLetters', 'group'])
-const optionsOfBoth = new Set(['brokers', 'cluster', 'driver', 'format', 'images', 'start'])
+const optionsIn = new Set(['fromTopic', 'into', 'unreadable', 'group'])
+const optionsOfBoth = new Set(['brokers', 'cluster', 'driver', 'format', 'images', 'start', 'deadLetters'])
 
 /** Throws USAGE that names what is missing, or was given and is of the other direction: left out, it would be missed late. */
 function checkDirection(command: Command, isIn: boolean): void {

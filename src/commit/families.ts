@@ -45,6 +45,8 @@ export const Family = {
   kafkaOffset: 0x1c,
   /** Functions, their code, and calls of them that wait. */
   function: 0x1d,
+  /** Records that a bridge to Kafka has put aside and not passed yet. */
+  bridgeAside: 0x1e,
   /** Full-text indexes of tables: what each is made of. */
   searchIndex: 0x22,
 } as const

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { CommitPath } from '../commit/index.js'
+import type { CommitPath, RowEffect } from '../commit/index.js'
 import { type Group, lagSeconds } from '../groups/index.js'
-import type { Log, Sequence, ShardedLog } from '../log/index.js'
+import type { Log, Sequence, ShardedLog, StreamId } from '../log/index.js'
 import { asMillraceError, type Clock, MillraceError } from '../runtime/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import { Backlog } from './backlog.js'
@@ -11,13 +11,14 @@ import { Converting } from './converting.js'
 import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
 import type { SentRequest } from './outbox.js'
+import { asideGone, PutAside } from './put-aside.js'
 import { Remembered } from './remembered.js'
 import { BridgeRun, lowestPosition, type RunEnd, type RunOptions } from './run.js'
 import type { SnapshotFeeder, SnapshotPhase, StoredSnapshot } from './snapshot.js'
 import type { BridgeLogger, ClusterTarget, KafkaCluster, OpenCluster } from './types.js'
 
 export interface BridgeStatistics {
-  /** Records that brokers have acknowledged since this bridge was opened. */
+  /** Records that are through since this bridge was opened: brokers have acknowledged them, or they were left out or put aside. */
   readonly records: number
   /** Bytes of their messages, before compression. */
   readonly bytes: number
@@ -31,6 +32,8 @@ export interface BridgeStatistics {
   /** Failed attempts and failures since this bridge was opened. */
   readonly errors: number
   readonly lastError: { readonly error: MillraceError; readonly at: number } | undefined
+  /** Records that were put aside since this bridge was opened. */
+  readonly deadLetters: number
 }
 
 /** What is remembered of a bridge beside its options. */
@@ -45,6 +48,8 @@ export interface BridgeRecord {
   /** Whether Kafka has a checkpoint of it. */
   readonly begun?: boolean
   readonly converter?: StoredConverter | undefined
+  /** Takes records that cannot be sent; not there of a bridge that stops at them. */
+  readonly deadLetters?: StreamId
   readonly snapshot?: StoredSnapshot
 }
 
@@ -57,7 +62,7 @@ export interface ConverterRooms {
 
 /** What a bridge needs of the daemon. */
 export interface BridgeSurroundings {
-  readonly commit: Pick<CommitPath, 'submit'>
+  readonly commit: Pick<CommitPath, 'submit' | 'readDurableMany'>
   readonly log: Log & Pick<ShardedLog, 'lastSequence'>
   readonly origin: Origin
   /** Which store this is, and its life: numbers of an older life are not those of this one. */
@@ -87,7 +92,7 @@ export function targetOf(
 
 /** The last step of a bridge's messages, where it has one. Throws UNSUPPORTED where there are no threads for it. */
 export function convertingOf(
-  { options: { name, schema, format }, converter }: Pick<BridgeRecord, 'options' | 'converter'>,
+  { options: { name, schema, format, refused }, converter }: Pick<BridgeRecord, 'options' | 'converter'>,
   { converters }: Pick<BridgeSurroundings, 'converters'>,
 ): Converting | undefined {
   if (converter === undefined && schema === undefined) return undefined
@@ -99,6 +104,7 @@ export function convertingOf(
   return new Converting({
     workers: converters.workers,
     converter: { label: `bridge:${name}`, file, schema: schema && JSON.stringify(schema), member },
+    leavesOut: refused === 'dead-letter',
   })
 }
 
@@ -111,7 +117,9 @@ export class Bridge {
   readonly #save: (record: BridgeRecord) => Promise<void>
   readonly #remembered: Remembered<BridgeRecord>
   readonly #condition: BridgeCondition
-  readonly #snapshot: (SnapshotPhase & { finish(record: BridgeRecord): Promise<void> }) | undefined
+  readonly #snapshot:
+    | (SnapshotPhase & { finish(record: BridgeRecord, rows: readonly RowEffect[]): Promise<void> })
+    | undefined
   #feeder: SnapshotFeeder | undefined
   #isStopping = false
   #counting: Promise<void> = Promise.resolve()
@@ -120,6 +128,7 @@ export class Bridge {
   #ending: Promise<void> = Promise.resolve()
   #records = 0
   #bytes = 0
+  #refused = 0
 
   /**
    * @param save makes what is to be remembered durable
@@ -131,7 +140,7 @@ export class Bridge {
     group: Group,
     around: BridgeSurroundings,
     save: (record: BridgeRecord) => Promise<void>,
-    snapshot?: SnapshotPhase & { finish(record: BridgeRecord): Promise<void> },
+    snapshot?: SnapshotPhase & { finish(record: BridgeRecord, rows: readonly RowEffect[]): Promise<void> },
   ) {
     const stream = around.log.stream(group.stream)
     this.name = record.options.name
@@ -147,6 +156,12 @@ export class Bridge {
 
   get isInSnapshot(): boolean {
     return this.#snapshot !== undefined && this.record.snapshot?.isDone === false
+  }
+
+  /** Rows to be removed with it, or with this life of it. */
+  rowsGone(): readonly RowEffect[] {
+    const { deadLetters, instance } = this.record
+    return deadLetters === undefined || instance === undefined ? [] : [asideGone(instance)]
   }
 
   /** The group whose stream is delivered at this time. */
@@ -174,6 +189,7 @@ export class Bridge {
       lagSeconds: oldest === undefined ? 0 : Math.max(0, clock.now() - oldest) / 1000,
       errors,
       lastError,
+      deadLetters: this.#refused,
     }
   }
 
@@ -245,6 +261,7 @@ export class Bridge {
         bodies: () => log.shapes.reader(group.stream),
       }),
       converting,
+      putAside: this.#putAside(),
       exactly: this.#exactly(),
       settle: async (partitions) => {
         if (this.record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
@@ -285,7 +302,8 @@ export class Bridge {
   async #endSnapshot(): Promise<void> {
     const snapshot = { ...(this.record.snapshot as StoredSnapshot), isDone: true }
     const change = { snapshot, instance: randomUUID(), begun: false }
-    await this.#remembered.change(change, async (record) => this.#snapshot?.finish(record))
+    const gone = this.rowsGone()
+    await this.#remembered.change(change, async (record) => this.#snapshot?.finish(record, gone))
     this.#backlog = new Backlog(this.#around.log, this.#group.stream)
   }
 
@@ -307,9 +325,9 @@ export class Bridge {
    * Goes on from somewhere else: a message may be passed over, or come again. Kafka's checkpoint is of the instance before; the
    * new one fences whatever may still be sent for that, and begins at the positions of the group.
    *
-   * @param move makes the positions of the group and what is to be remembered durable, in one commit
+   * @param move makes the positions of the group, what is to be remembered, and more rows durable, in one commit
    */
-  async seek(move: (record: BridgeRecord) => Promise<void>): Promise<void> {
+  async seek(move: (record: BridgeRecord, rows: readonly RowEffect[]) => Promise<void>): Promise<void> {
     if (this.isInSnapshot)
       throw new MillraceError('CONFLICT', `The bridge ${this.name} is delivering its snapshot.`, {
         remedy: 'Wait until it has; or delete it and create it again without a snapshot.',
@@ -317,8 +335,11 @@ export class Bridge {
     const before = this.state
     await this.#stop()
     const isExact = this.record.instance !== undefined
+    const gone = this.rowsGone()
     try {
-      await this.#remembered.change(isExact ? { instance: randomUUID(), begun: false } : {}, move)
+      await this.#remembered.change(isExact ? { instance: randomUUID(), begun: false } : {}, (record) =>
+        move(record, gone),
+      )
     } catch (error) {
       if (before.kind === 'failed' || before.kind === 'stopped') this.#condition.enter(before)
       else this.start()
@@ -360,6 +381,23 @@ export class Bridge {
       logger,
     }
     return { checkpoint, begun: () => this.#remember({ begun: true }) }
+  }
+
+  #putAside(): PutAside | undefined {
+    const { deadLetters, instance } = this.record
+    if (deadLetters === undefined || instance === undefined) return undefined
+    return new PutAside({
+      ...this.#around,
+      bridge: this.name,
+      topic: this.topic,
+      instance,
+      deadLetters,
+      onBusy: (error, tryAgainInMs) => this.#condition.waiting(error, tryAgainInMs),
+      onPut: (records) => {
+        this.#refused += records
+        this.#condition.succeeded()
+      },
+    })
   }
 
   async #stop(): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type CommitPath, Family } from '../commit/index.js'
+import { type CommitPath, Family, type RowEffect } from '../commit/index.js'
 import type { Group, Groups } from '../groups/index.js'
 import { isSnapshot, type Shard, type StartPosition, type StreamId } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
@@ -14,10 +14,11 @@ import {
 } from './bridge.js'
 import type { BridgeState } from './bridge-state.js'
 import { type StoredConverter, storedConverter } from './converter-module.js'
+import { deadLetterStream } from './dead-letters.js'
 import type { IntakeRecord, IntakeSurroundings } from './intake/intake.js'
 import { Intakes, viewOf } from './intake/intakes.js'
 import { checkIntakeRequest, type IntakeOptions, type IntakeRequest, isIntakeRequest } from './intake/options.js'
-import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, topicOf } from './options.js'
+import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, deadLettersOf, topicOf } from './options.js'
 import { checkSchema } from './schema.js'
 import type { Snapshots } from './snapshot.js'
 
@@ -58,7 +59,7 @@ export interface BridgeView {
   readonly state: BridgeState
   /** Of one that began with a snapshot: whether it is still on its way. */
   readonly snapshot: 'running' | 'done' | undefined
-  readonly statistics: BridgeStatistics & { readonly deadLetters?: number }
+  readonly statistics: BridgeStatistics
 }
 
 /** Of bridges out, and of bridges in, which older versions do not know. */
@@ -195,6 +196,7 @@ export class Bridges {
         instance: randomUUID(),
         begun: false,
         ...(converter === undefined ? {} : { converter }),
+        ...(options.refused === 'stop' ? {} : { deadLetters: await deadLetterStream(log, deadLettersOf(options)) }),
       }
       const { snapshot } = options
       const bridge = await (snapshot ? this.#createWithSnapshot(record, streamId) : this.#createAt(record, streamId))
@@ -254,14 +256,14 @@ export class Bridges {
       const bridge = this.#bridge(name)
       await bridge.close()
       const { snapshot } = bridge.record
-      const row = { key: bridgeKey(name), value: undefined }
-      if (!bridge.isInSnapshot || !snapshot || !snapshots) await groups.delete(bridgeGroupName(name), [row])
+      const rows = [{ key: bridgeKey(name), value: undefined }, ...bridge.rowsGone()]
+      if (!bridge.isInSnapshot || !snapshot || !snapshots) await groups.delete(bridgeGroupName(name), rows)
       else {
         await groups.replace({
           gone: [bridgeGroupName(name), snapshotGroupName(name)],
           renamed: new Map(),
           kind: 'bridge',
-          rows: [row, snapshots.gone(snapshot.stream)],
+          rows: [...rows, snapshots.gone(snapshot.stream)],
         })
         if (log.stream(snapshot.stream)?.closedAt === undefined) await log.closeStream(snapshot.stream)
       }
@@ -326,8 +328,11 @@ export class Bridges {
    */
   async seek(name: string, to: StartPosition): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
-      await this.#bridge(name).seek((record) =>
-        this.#options.groups.move(bridgeGroupName(name), to, [{ key: bridgeKey(name), value: bridgeValue(record) }]),
+      await this.#bridge(name).seek((record, rows) =>
+        this.#options.groups.move(bridgeGroupName(name), to, [
+          { key: bridgeKey(name), value: bridgeValue(record) },
+          ...rows,
+        ]),
       )
       return this.show(name)
     })
@@ -361,10 +366,11 @@ export class Bridges {
     return {
       group,
       feeder: () => snapshots.feeder({ table: source.slice('table:'.length), stream, group, changes }),
-      finish: (done: BridgeRecord) =>
+      finish: (done: BridgeRecord, rows: readonly RowEffect[]) =>
         groups.delete(snapshotGroupName(name), [
           { key: bridgeKey(name), value: bridgeValue(done) },
           snapshots.gone(stream),
+          ...rows,
         ]),
     }
   }

@@ -7,11 +7,11 @@ import {
   type MessageToConvert,
   type OpenConverterOptions,
   rowPackr,
-  type WireError,
   type WorkerPool,
 } from '../workers/index.js'
 import { partitionOf } from './murmur2.js'
 import { messageOverheadBytes, type OutgoingRequest, partitionBytesOf } from './outbox.js'
+import { type RefusedRecord, sequenceOf, shardOf } from './put-aside.js'
 import type { KafkaMessage } from './types.js'
 
 /** Threads that one request may lose through the fault of others. */
@@ -20,15 +20,17 @@ const attemptsMax = 5
 export interface ConvertingOptions {
   readonly workers: Pick<WorkerPool, 'openConverter'>
   readonly converter: OpenConverterOptions
+  /** Whether records that cannot be converted are left out; a request ends before the first of them otherwise. */
+  readonly leavesOut: boolean
 }
 
-/** Why a record could not be converted. */
-class Unconverted extends Error {
+/** The thread ended at a record, by this converter's code. */
+class EndedThread extends Error {
   constructor(
+    message: string,
     readonly sequence: number,
-    readonly failure: MillraceError,
   ) {
-    super(failure.message)
+    super(message)
   }
 }
 
@@ -52,28 +54,47 @@ export class Converting {
   }
 
   /**
-   * The request as it is sent. Where a record cannot be converted, the request ends before it and has the error as its
-   * `failure`. Throws MODULE_INVALID, and NOT_READY when the daemon stops.
+   * The request as it is sent. Records that cannot be converted are left out, as its `refused`; or the request ends before the first of
+   * them and has its error as `failure`. Throws MODULE_INVALID, and NOT_READY when the daemon stops.
    */
   async convert(request: OutgoingRequest, partitions: number): Promise<OutgoingRequest> {
-    try {
-      const { messages } = request
-      return converted(request, messages.length === 0 ? [] : await this.#attempts(messages), partitions)
-    } catch (error) {
-      if (!(error instanceof Unconverted)) throw error
-      const { sequence, failure } = error
-      const index = request.messages.findIndex((message) => sequenceOf(message) === sequence)
-      if (index < 0) throw failure
-      // A second round, of what had been converted: converters are told to depend on nothing else.
-      const before = beforeMessage(request, index)
-      const made = before.messages.length === 0 ? [] : await this.#attempts(before.messages)
-      return { ...converted(before, made, partitions), failure }
-    }
+    const { messages } = request
+    const made = messages.length === 0 ? [] : await this.#made(messages)
+    const refused = refusedOf(messages, made)
+    const [first] = refused
+    if (!first) return converted(request, made, partitions)
+    if (this.#options.leavesOut) return { ...converted(request, made, partitions), refused }
+    const before = beforeMessage(request, messages.indexOf(first.message))
+    return { ...converted(before, made, partitions), failure: first.failure }
   }
 
   /** Loads the module. Throws MODULE_INVALID, CONVERTER_FAILED. */
   async load(): Promise<void> {
     await this.#attempts([])
+  }
+
+  /** One for each message; where a record has ended the thread and nothing is left out, those before it. */
+  async #made(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
+    const failed = new Map<number, ConvertedMessage>()
+    let left = messages
+    for (;;) {
+      try {
+        const made = (await this.#attempts(left))[Symbol.iterator]()
+        return messages.map(
+          (message) => failed.get(sequenceOf(message)) ?? ((made.next().value ?? null) as ConvertedMessage),
+        )
+      } catch (error) {
+        if (!(error instanceof EndedThread)) throw error
+        const { sequence, message: why } = error
+        const index = left.findIndex((message) => sequenceOf(message) === sequence)
+        if (index < 0) throw failedAt(why, sequence)
+        failed.set(sequence, { failure: { message: why } })
+        // Another round, of what may have been converted: converters are told to depend on nothing else.
+        left = this.#options.leavesOut
+          ? left.filter((message) => sequenceOf(message) !== sequence)
+          : left.slice(0, index)
+      }
+    }
   }
 
   async #attempts(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
@@ -82,7 +103,7 @@ export class Converting {
         return await this.#ask(messages)
       } catch (error) {
         if (!(error instanceof LostThread)) throw error
-        if (attempt === attemptsMax) throw failed(error.message, undefined)
+        if (attempt === attemptsMax) throw failedAt(error.message, undefined)
       }
     }
   }
@@ -98,16 +119,16 @@ export class Converting {
 
   #opened(): ConverterHandle {
     this.#handle ??= this.#options.workers.openConverter(this.#options.converter, {
-      converted: (request, messages, error, sequence) => {
+      converted: (request, messages, error) => {
         const waiting = this.#waiting.get(request)
         this.#waiting.delete(request)
         if (messages) waiting?.resolve(rowPackr.unpack(messages) as readonly ConvertedMessage[])
-        else waiting?.reject(errorOf(error, sequence))
+        else waiting?.reject(loadError(error?.message, error?.remedy))
       },
       lost: ({ message }, { isCulprit, sequence }) => {
         this.#handle = undefined
-        if (sequence !== undefined) this.#end(new Unconverted(sequence, failed(message, sequence)))
-        else this.#end(isCulprit ? errorOf({ message, stack: undefined }, undefined) : new LostThread(message))
+        if (sequence !== undefined) this.#end(new EndedThread(message, sequence))
+        else this.#end(isCulprit ? loadError(message) : new LostThread(message))
       },
     })
     return this.#handle
@@ -125,38 +146,43 @@ export class Converting {
   }
 }
 
-const sequenceOf = ({ headers }: KafkaMessage): number => Number(headers['millrace-sequence'])
-const shardOf = ({ headers }: KafkaMessage): ShardId => Number(headers['millrace-shard']) as ShardId
-
 function toConvert(message: KafkaMessage): MessageToConvert {
   const { key, value, headers, timestamp: time } = message
   const op = headers['millrace-op'] as MessageToConvert['op']
   return { key, value, headers, op, sequence: sequenceOf(message), shard: shardOf(message), time }
 }
 
-const failed = (message: string, sequence: number | undefined): MillraceError =>
+const failedAt = (message: string, sequence: number | undefined): MillraceError =>
   new MillraceError(
     'CONVERTER_FAILED',
     sequence === undefined ? message : `The converter failed at the record ${sequence}: ${message}`,
     { details: sequence === undefined ? {} : { sequence } },
   )
 
-function errorOf(error: WireError | undefined, sequence: number | undefined): Error {
-  const { message = 'no reason was given', code, remedy } = error ?? {}
-  if (sequence === undefined)
-    return new MillraceError('MODULE_INVALID', `The converter cannot be loaded: ${message}`, remedy ? { remedy } : {})
-  if (code === 'SCHEMA_MISMATCH')
-    return new Unconverted(
-      sequence,
-      new MillraceError(code, `The record ${sequence} cannot be sent. ${message}`, { details: { sequence } }),
-    )
-  return new Unconverted(sequence, failed(message, sequence))
+const loadError = (message = 'no reason was given', remedy?: string): MillraceError =>
+  new MillraceError('MODULE_INVALID', `The converter cannot be loaded: ${message}`, remedy ? { remedy } : {})
+
+/** Each record once, with the first of its messages. */
+function refusedOf(messages: readonly KafkaMessage[], made: readonly ConvertedMessage[]): RefusedRecord[] {
+  const refused: RefusedRecord[] = []
+  messages.forEach((message, i) => {
+    const each = made[i]
+    const sequence = sequenceOf(message)
+    if (!each || !('failure' in each) || refused.at(-1)?.sequence === sequence) return
+    const { message: why, code } = each.failure
+    const failure =
+      code === 'SCHEMA_MISMATCH'
+        ? new MillraceError(code, `The record ${sequence} cannot be sent. ${why}`, { details: { sequence } })
+        : failedAt(why, sequence)
+    refused.push({ shard: shardOf(message), sequence, message, failure })
+  })
+  return refused
 }
 
 function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], partitions: number): OutgoingRequest {
   const messages = request.messages.flatMap((message, i) => {
     const each = made[i]
-    if (!each) return []
+    if (!each || 'failure' in each) return []
     const key = Buffer.from(each.key)
     return {
       key,

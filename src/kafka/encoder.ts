@@ -107,23 +107,21 @@ export function createEncoder(options: EncoderOptions): Encode {
     const eventId = origin.eventId(record.sequence)
     const content = read(record, shard, op, eventId)
     const value = format(content)
-    const message: KafkaMessage = {
-      key: content.key,
-      value,
-      partition: partitionOf(content.key, partitions),
-      timestamp: record.commitTime,
-      headers: {
-        ...headers,
-        'millrace-shard': String(shard.id),
-        'millrace-sequence': String(record.sequence),
-        'millrace-event-id': eventId,
-        'millrace-op': op,
-      },
+    const { key } = content
+    const partition = partitionOf(key, partitions)
+    const timestamp = record.commitTime
+    const own = {
+      'millrace-shard': String(shard.id),
+      'millrace-sequence': String(record.sequence),
+      'millrace-event-id': eventId,
+      'millrace-op': op,
     }
-    const tombstone = { ...message, value: null }
-    if (value === null) return [tombstone]
-    const sent = formatHeaders ? { ...message, headers: { ...message.headers, ...formatHeaders(content) } } : message
-    return op === 'd' && tombstones ? [sent, tombstone] : [sent]
+    // Nothing is copied for most records: a spread takes longer than all the rest.
+    const base = headers === undefined ? own : { ...headers, ...own }
+    const sent = formatHeaders && value !== null ? { ...base, ...formatHeaders(content) } : base
+    const message: KafkaMessage = { key, value, partition, timestamp, headers: sent }
+    if (op !== 'd' || !tombstones || value === null) return [message]
+    return [message, { key, value: null, partition, timestamp, headers: base }]
   }
 }
 
@@ -197,13 +195,16 @@ function plainReader({ format, bodies }: EncoderOptions): Read {
   // Bytes have a content type of their own then.
   const asBytes = format === 'cloudevents-binary'
   return (record, shard, op, eventId) => {
-    const base = { record, shard, op, eventId, key: record.key, before: undefined }
+    const { key } = record
+    const before = undefined
     const isEncoded = record.codec === Codec.row || record.codec === Codec.msgpack
     const after = isEncoded ? decodedJson(record, bodies()) : record.body
     // A producer may call anything JSON: one body that is not would spoil the envelope around it.
-    if (after && (isEncoded || asIs || (record.codec === Codec.json && isJson(after)))) return { ...base, after }
-    if (asBytes) return { ...base, after: record.body, bytes: record.body }
-    return { ...base, after: Buffer.from(`"${record.body.toString('base64')}"`), bytes: record.body }
+    if (after && (isEncoded || asIs || (record.codec === Codec.json && isJson(after))))
+      return { record, shard, op, eventId, key, before, after }
+    const bytes = record.body
+    if (asBytes) return { record, shard, op, eventId, key, before, after: bytes, bytes }
+    return { record, shard, op, eventId, key, before, after: Buffer.from(`"${bytes.toString('base64')}"`), bytes }
   }
 }
 

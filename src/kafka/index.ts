@@ -6,6 +6,7 @@ export { type ClusterSettings, Clusters, openWith } from './clusters.js'
 export type { Change, DecodeChange, Origin } from './encoder.js'
 export { type IntakeOptions, type IntakeRequest, intakeFormats, unreadableWays } from './intake/options.js'
 export { readTopic } from './intake/part-reader.js'
+export { isOfContent } from './kafka-errors.js'
 export { openKafkajsCluster } from './kafkajs-client.js'
 export { murmur2, partitionOf } from './murmur2.js'
 export {
@@ -15,6 +16,7 @@ export {
   guarantees,
   imageStyles,
   messageFormats,
+  refusedWays,
 } from './options.js'
-export { isOfContent, type TopicMessage, TopicSender, type TopicSenderOptions } from './topic-sender.js'
+export { type TopicMessage, TopicSender, type TopicSenderOptions } from './topic-sender.js'
 export * from './types.js'

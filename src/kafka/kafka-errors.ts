@@ -153,3 +153,11 @@ function verdictOn(
 export function isTooLarge(error: MillraceError): boolean {
   return error.details.kafka === 'MESSAGE_TOO_LARGE' || error.details.kafka === 'RECORD_LIST_TOO_LARGE'
 }
+
+/** What the broker says of messages that it will not take, however often they come. */
+const contentFaults = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP'])
+
+/** Whether the messages themselves are at fault: fewer of them, or others, may pass. */
+export function isOfContent(error: MillraceError): boolean {
+  return isTooLarge(error) || contentFaults.has(String(error.details.kafka))
+}

@@ -1,16 +1,7 @@
-import { RecordBatch } from './record-batch-writer.js'
+import { type ProduceArguments, ProduceBody, putText, textBytes } from './produce-request.js'
 
 /** The version of kafkajs whose insides are known here. */
 const knownVersion = '2.2.4'
-
-interface TopicData {
-  readonly topic: string
-  readonly partitions: readonly {
-    readonly partition: number
-    readonly firstSequence?: number
-    readonly messages: readonly LibraryMessage[]
-  }[]
-}
 
 interface LibraryMessage {
   readonly key?: unknown
@@ -19,14 +10,21 @@ interface LibraryMessage {
   readonly headers?: Readonly<Record<string, unknown>>
 }
 
-interface ProduceArguments {
+interface LibraryProduce {
   readonly acks: number
   readonly timeout: number
   readonly transactionalId?: string | null
   readonly producerId?: bigint | number | string | { readonly value: bigint }
   readonly producerEpoch?: number
   readonly compression?: number
-  readonly topicData: readonly TopicData[]
+  readonly topicData: readonly {
+    readonly topic: string
+    readonly partitions: readonly {
+      readonly partition: number
+      readonly firstSequence?: number
+      readonly messages: readonly LibraryMessage[]
+    }[]
+  }[]
 }
 
 /** Bytes, as the library's own writer of them shows itself. */
@@ -40,10 +38,10 @@ interface LibraryRequest {
   readonly apiVersion: number
   readonly encode: () => Promise<Encoded>
   /** Only of ours: the arguments of a produce request that is written without the library. */
-  readonly produce?: ProduceArguments
+  readonly produce?: LibraryProduce
 }
 
-type ProduceRequest = (given: ProduceArguments) => LibraryRequest
+type ProduceRequest = (given: LibraryProduce) => LibraryRequest
 
 interface Frame {
   readonly correlationId: number
@@ -58,11 +56,14 @@ interface GroupArguments {
   readonly partitioner: (given: object) => number
 }
 
+/** What is encoded here, by the library's numbers. */
+const compressions = ['none', 'gzip'] as const
+
 /**
  * Puts three functions in the place of the library's: what takes messages apart by partition, which copies the array of a
  * partition for each message; what encodes a produce request, which makes a zeroed buffer of 512 bytes for each message and
  * each header; and what puts a head before a request, which copies it twice. Everything else of a send stays the library's: metadata,
- * sequence numbers, transactions, retries. Compressed messages, and those that are not as ours are, are still encoded by it, and so is
+ * sequence numbers, transactions, retries. Messages that are not as ours are, are still encoded by it, and so is
  * everything with another version of the library. Before the library is loaded, since its parts keep what they import.
  */
 export function replaceProduceEncoding(require: NodeJS.Require): void {
@@ -75,7 +76,7 @@ export function replaceProduceEncoding(require: NodeJS.Require): void {
   )
   replace<ProduceRequest>(require, 'kafkajs/src/protocol/requests/produce/v3/request.js', (library) => (given) => {
     const request = library(given)
-    return isOurs(given) ? { ...request, encode: async () => encodeProduce(given), produce: given } : request
+    return isOurs(given) ? { ...request, encode: () => encodeProduce(given), produce: given } : request
   })
   replace<(frame: Frame) => Promise<{ readonly buffer: Buffer }>>(
     require,
@@ -106,8 +107,8 @@ function groupByPartition({ topic, partitionMetadata, messages, partitioner }: G
 }
 
 /** The messages of a send are all of one kind. */
-function isOurs({ compression, topicData }: ProduceArguments): boolean {
-  if (compression) return false
+function isOurs({ compression = 0, topicData }: LibraryProduce): boolean {
+  if (!compressions[compression]) return false
   return topicData.every(({ partitions }) => partitions.every(({ messages }) => isMessageOfOurs(messages[0])))
 }
 
@@ -118,17 +119,23 @@ function isMessageOfOurs(message: LibraryMessage | undefined): boolean {
   return Object.values(message.headers ?? {}).every((value) => typeof value === 'string')
 }
 
+const bodyOf = (given: LibraryProduce): Promise<ProduceBody> =>
+  ProduceBody.of(given as ProduceArguments, compressions[given.compression ?? 0] as (typeof compressions)[number])
+
 /** The body of a produce request of the versions 3 to 8. */
-export function encodeProduce(given: ProduceArguments): Encoded {
-  const request = new ProduceBody(given)
-  const into = Buffer.allocUnsafe(request.bytes)
-  request.write(into, 0)
+export async function encodeProduce(given: LibraryProduce): Promise<Encoded> {
+  const body = await bodyOf(given)
+  const into = Buffer.allocUnsafe(body.bytes)
+  body.write(into, 0)
   return { buf: into, buffer: into }
 }
 
 /** The same with its length and head before it, as it goes over the wire. */
-function encodeProduceFrame({ correlationId, clientId, request }: Frame, given: ProduceArguments): Encoded {
-  const body = new ProduceBody(given)
+async function encodeProduceFrame(
+  { correlationId, clientId, request }: Frame,
+  given: LibraryProduce,
+): Promise<Encoded> {
+  const body = await bodyOf(given)
   const headBytes = 4 + 2 + 2 + 4 + textBytes(clientId)
   const into = Buffer.allocUnsafe(headBytes + body.bytes)
   let at = into.writeInt32BE(into.length - 4, 0)
@@ -137,69 +144,4 @@ function encodeProduceFrame({ correlationId, clientId, request }: Frame, given: 
   at = into.writeInt32BE(correlationId, at)
   body.write(into, putText(into, at, clientId))
   return { buf: into, buffer: into }
-}
-
-class ProduceBody {
-  readonly bytes: number
-  readonly #given: ProduceArguments
-  readonly #topics: readonly {
-    readonly topic: string
-    readonly partitions: readonly {
-      readonly partition: number
-      readonly firstSequence: number
-      readonly batch: RecordBatch
-    }[]
-  }[]
-
-  constructor(given: ProduceArguments) {
-    this.#given = given
-    this.#topics = given.topicData.map(({ topic, partitions }) => ({
-      topic,
-      partitions: partitions.map(({ partition, firstSequence = 0, messages }) => ({
-        partition,
-        firstSequence,
-        batch: new RecordBatch(messages as ConstructorParameters<typeof RecordBatch>[0]),
-      })),
-    }))
-    let bytes = textBytes(given.transactionalId) + 2 + 4 + 4
-    for (const { topic, partitions } of this.#topics) {
-      bytes += textBytes(topic) + 4
-      for (const { batch } of partitions) bytes += 8 + batch.bytes
-    }
-    this.bytes = bytes
-  }
-
-  write(into: Buffer, start: number): void {
-    const { acks, timeout, transactionalId, producerId, producerEpoch = 0 } = this.#given
-    const producer = { id: idOf(producerId), epoch: producerEpoch, isTransactional: Boolean(transactionalId) }
-    let at = putText(into, start, transactionalId)
-    at = into.writeInt16BE(acks, at)
-    at = into.writeInt32BE(timeout, at)
-    at = into.writeInt32BE(this.#topics.length, at)
-    for (const { topic, partitions } of this.#topics) {
-      at = putText(into, at, topic)
-      at = into.writeInt32BE(partitions.length, at)
-      for (const { partition, firstSequence, batch } of partitions) {
-        at = into.writeInt32BE(partition, at)
-        at = into.writeInt32BE(batch.bytes, at)
-        batch.write(into, at, producer, firstSequence)
-        at += batch.bytes
-      }
-    }
-  }
-}
-
-function idOf(id: ProduceArguments['producerId']): bigint {
-  if (id === undefined) return -1n
-  return typeof id === 'object' ? id.value : BigInt(id)
-}
-
-/** A text with its length in two bytes; null has the length -1. */
-const textBytes = (text: string | null | undefined): number => 2 + (text ? Buffer.byteLength(text) : 0)
-
-function putText(into: Buffer, at: number, text: string | null | undefined): number {
-  if (text === null || text === undefined) return into.writeInt16BE(-1, at)
-  const bytes = into.write(text, at + 2)
-  into.writeInt16BE(bytes, at)
-  return at + 2 + bytes
 }

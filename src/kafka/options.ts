@@ -15,6 +15,9 @@ export type ImageStyle = (typeof imageStyles)[number]
 export const guarantees = ['exactly-once', 'at-least-once'] as const
 export type Guarantee = (typeof guarantees)[number]
 
+/** What becomes of a record that cannot be sent: the broker, a converter or a schema refuses it, and would again. */
+export const refusedWays = ['stop', 'dead-letter'] as const
+
 /** Headers that a bridge may put on every message. */
 const headersMax = 32
 
@@ -59,6 +62,12 @@ export const bridgeOptions = z.strictObject({
   /** Whether a delete is followed by a message without a value, so that compaction forgets the key. */
   tombstones: z.boolean().default(true),
   compression: z.enum(['none', 'gzip']).default('none'),
+  refused: z.enum(refusedWays).default('stop'),
+  /** The stream that takes records that cannot be sent; `NAME.dead-letters` when not given. Made when it is not there. */
+  deadLetters: z
+    .string()
+    .regex(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$/, 'is the name of a stream')
+    .optional(),
   clientId: z.string().min(1).max(249).optional(),
   start: z.enum(['oldest', 'newest']).default('oldest'),
   /** A table's items first, each as it is, and then its changes. */
@@ -110,10 +119,21 @@ export function checkBridgeRequest(request: unknown): BridgeOptions {
       'A record of DynamoDB Streams is DynamoDB JSON: leave images at dynamodb, or choose another format.',
     )
   }
+  if (data.deadLetters !== undefined && data.refused === 'stop')
+    throw new MillraceError('BAD_REQUEST', 'A bridge that stops at what it cannot send has no stream for it.', {
+      remedy: 'Leave deadLetters out, or choose refused: dead-letter.',
+    })
+  if (data.source === deadLettersOf(data) && data.refused === 'dead-letter')
+    throw new MillraceError('BAD_REQUEST', 'What cannot be sent would come back as what is to be sent.', {
+      remedy: 'Choose another stream for deadLetters.',
+    })
   if (data.snapshot && !data.source.startsWith('table:'))
     throw new MillraceError('BAD_REQUEST', 'A snapshot is of a table: the source must be table:NAME.')
   return data
 }
+
+export const deadLettersOf = ({ name, deadLetters }: Pick<BridgeOptions, 'name' | 'deadLetters'>): string =>
+  deadLetters ?? `${name}.dead-letters`
 
 /** The topic of a bridge. Throws BAD_REQUEST when the source's name makes no topic name. */
 export function topicOf(options: BridgeOptions, sourceName: string): string {

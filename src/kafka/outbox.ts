@@ -10,6 +10,7 @@ import {
 } from '../log/index.js'
 import { type Clock, type MillraceError, sleep } from '../runtime/index.js'
 import type { Encode } from './encoder.js'
+import type { RefusedRecord } from './put-aside.js'
 import { Signal } from './signal.js'
 import type { KafkaMessage } from './types.js'
 
@@ -51,6 +52,8 @@ export interface OutgoingRequest {
   readonly isFull: boolean
   /** Why the record behind it cannot be sent. */
   readonly failure?: MillraceError
+  /** Records of it that are put aside: it has no messages of theirs. */
+  readonly refused?: readonly RefusedRecord[]
 }
 
 /** One that the broker has: what was sent is not kept. */
@@ -130,7 +133,11 @@ class Filling {
     // The messages of one record are of one key, and so of one partition.
     const partition = made[0]?.partition ?? 0
     const inPartition = (this.#partitions[partition] as number) + size
-    if (this.records > 0 && (inPartition > partitionBytesMax || this.#bytes + size > requestBytesMax)) return false
+    if (this.records > 0) {
+      if (inPartition > partitionBytesMax || this.#bytes + size > requestBytesMax) return false
+      // One that is too large for any request goes alone: if the broker refuses it, nothing else is refused with it.
+      if (this.#partitionBytes > partitionBytesMax) return false
+    }
     for (const message of made) this.#messages.push(message)
     this.#partitions[partition] = inPartition
     if (inPartition > this.#partitionBytes) this.#partitionBytes = inPartition
@@ -161,6 +168,8 @@ class Filling {
 export class Outbox {
   /** Most bytes of a request for one partition; the topic may take less than Kafka's default. */
   bytesMax = partitionBytesMax
+  /** Most records of a request; fewer while a record is looked for that the broker refuses. */
+  recordsMax = requestRecordsMax
   readonly #encode: Encode
   readonly #partitions: number
   readonly #clock: Clock
@@ -248,7 +257,7 @@ export class Outbox {
         if (isFull) break
         this.#records--
         walk.advance()
-        isFull = request.records >= requestRecordsMax
+        isFull = request.records >= this.recordsMax
       }
       if (request.records > 0 || !walk.record) request.positions.set(shard.id, walk.position())
       const added = request.records - before

@@ -1,8 +1,8 @@
 import type { Group } from '../groups/index.js'
 import { asMillraceError } from '../runtime/index.js'
 import { type Attempts, Stopped } from './attempts.js'
-import { type Delivery, type DeliveryOptions, lookAtTopic, tooLargeError } from './delivery.js'
-import { isTooLarge } from './kafka-errors.js'
+import { byRecord, type Delivery, type DeliveryOptions, lookAtTopic, refusedRecord } from './delivery.js'
+import { isOfContent, isTooLarge } from './kafka-errors.js'
 import type { OutgoingRequest } from './outbox.js'
 import type { Standing } from './reading.js'
 import type { KafkaMessage, KafkaProducerClient } from './types.js'
@@ -62,11 +62,18 @@ export class PlainDelivery implements Delivery {
       })
     } catch (thrown) {
       const error = asMillraceError(thrown)
-      if (thrown instanceof Stopped || !isTooLarge(error)) throw thrown
-      if (messages.length === 1) throw tooLargeError(topic.topic, messages[0] as KafkaMessage, error)
-      const half = messages.length >> 1
-      await this.#send(messages.slice(0, half))
-      await this.#send(messages.slice(half))
+      const { putAside } = this.#options
+      if (thrown instanceof Stopped || !(putAside ? isOfContent(error) : isTooLarge(error))) throw thrown
+      const records = byRecord(messages)
+      if (records.length === 1) {
+        const refused = refusedRecord(topic.topic, messages[0] as KafkaMessage, error)
+        if (!putAside) throw refused.failure
+        await putAside(refused)
+        return
+      }
+      const half = records.length >> 1
+      await this.#send(records.slice(0, half).flat())
+      await this.#send(records.slice(half).flat())
     }
   }
 

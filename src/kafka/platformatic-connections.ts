@@ -52,7 +52,7 @@ const neededVersions: readonly (readonly [request: string, version: number])[] =
   ['InitProducerId', 4],
   ['AddPartitionsToTxn', 3],
   ['EndTxn', 3],
-  ['Produce', 9],
+  ['Produce', 8],
   ['Fetch', 11],
   ['ListOffsets', 7],
   ['OffsetCommit', 8],

@@ -1,4 +1,4 @@
-import type { CommitPath } from '../commit/index.js'
+import type { CommitPath, RowEffect } from '../commit/index.js'
 import type { Group, Position } from '../groups/index.js'
 import type { ShardId } from '../log/index.js'
 import type { Clock, Timer } from '../runtime/index.js'
@@ -13,6 +13,8 @@ export interface PositionWriterOptions {
   readonly commit: Pick<CommitPath, 'submit'>
   readonly group: Group
   readonly clock: Clock
+  /** More rows for the commit in which positions move. */
+  readonly more: (positions: readonly Position[]) => readonly RowEffect[]
   /** After each commit. */
   readonly onMoved: () => void
   readonly onFailure: (error: unknown) => void
@@ -69,9 +71,9 @@ export class PositionWriter {
   }
 
   async #commit(positions: readonly Position[]): Promise<void> {
-    const { commit, group, onMoved, onFailure } = this.#options
+    const { commit, group, more, onMoved, onFailure } = this.#options
     try {
-      await commit.submit({ rows: group.rowsFor(positions), essential: true })
+      await commit.submit({ rows: [...group.rowsFor(positions), ...more(positions)], essential: true })
       group.moved(positions)
       onMoved()
     } catch (error) {

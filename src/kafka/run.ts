@@ -7,12 +7,13 @@ import type { CheckpointOptions } from './checkpoint.js'
 import type { Converting } from './converting.js'
 import { type Delivery, lookAtTopic, Rewind } from './delivery.js'
 import type { Encode } from './encoder.js'
-import { Outbox, type OutgoingRequest, partitionBytesMax, type SentRequest } from './outbox.js'
+import { Outbox, type OutgoingRequest, partitionBytesMax, requestRecordsMax, type SentRequest } from './outbox.js'
 import { PlainDelivery } from './plain-delivery.js'
 import { PositionWriter } from './positions.js'
+import type { PutAside, RefusedRecord } from './put-aside.js'
 import { Reading, type Standing } from './reading.js'
 import type { TopicWish } from './topic.js'
-import { TransactionalDelivery } from './transactional-delivery.js'
+import { TransactionalDelivery, type TransactionalOptions } from './transactional-delivery.js'
 import type { Compression, KafkaCluster, TopicDescription } from './types.js'
 
 /** Between two looks at the topic of a bridge that delivers: partitions may be added to it at any time. */
@@ -33,6 +34,8 @@ export interface RunOptions {
   readonly encode: Encode
   /** The last step of what is sent; undefined: none. */
   readonly converting: Converting | undefined
+  /** Takes records that cannot be sent; undefined: the first of them ends the run. */
+  readonly putAside: PutAside | undefined
   /** Exactly once, by transactions and a checkpoint; undefined is at least once. */
   readonly exactly: { readonly checkpoint: CheckpointOptions; readonly begun: () => Promise<void> } | undefined
   /** Makes the topic's number of partitions durable, before anything is sent there. */
@@ -67,6 +70,8 @@ export class BridgeRun {
   #topic: TopicDescription | undefined
   /** A request of more bytes for a partition was too large for the topic. */
   #bytesMax = partitionBytesMax
+  /** One record of a request of more is refused, and not found yet. */
+  #recordsMax = requestRecordsMax
   #outbox: Outbox | undefined
   #reading: Reading | undefined
   #inFlight: OutgoingRequest | undefined
@@ -75,12 +80,13 @@ export class BridgeRun {
 
   constructor(options: RunOptions) {
     this.#options = options
-    const { commit, group, clock, exactly } = options
+    const { commit, group, clock, exactly, putAside } = options
     const stop = this.#stop.signal
     this.#positions = new PositionWriter({
       commit,
       group,
       clock,
+      more: (positions) => putAside?.rowsFor(positions) ?? [],
       onMoved: () => this.#moved(),
       onFailure: (error) => this.#fail(error),
     })
@@ -95,12 +101,14 @@ export class BridgeRun {
         options.onRunning()
       },
       onAcknowledged: (requests: readonly SentRequest[]) => this.#acknowledged(requests),
+      putAside: putAside && ((refused: RefusedRecord) => this.#putAside(putAside, [refused])),
     }
-    const onTooLarge = (bytesMax: number) => {
-      this.#bytesMax = bytesMax
+    const onTooMuch: TransactionalOptions['onTooMuch'] = (bounds) => {
+      if ('bytesMax' in bounds) this.#bytesMax = bounds.bytesMax
+      else this.#recordsMax = bounds.recordsMax
     }
     this.#delivery = exactly
-      ? new TransactionalDelivery({ ...delivery, ...exactly, onTooLarge }, this.#attempts)
+      ? new TransactionalDelivery({ ...delivery, ...exactly, onTooMuch }, this.#attempts)
       : new PlainDelivery(delivery, this.#attempts, group)
     this.end = this.#run()
   }
@@ -129,6 +137,7 @@ export class BridgeRun {
 
   async #run(): Promise<RunEnd> {
     try {
+      await this.#options.putAside?.load()
       while (!this.#stop.signal.aborted) await this.#session()
     } catch (error) {
       if (!(error instanceof Stopped)) this.#fail(error)
@@ -144,12 +153,13 @@ export class BridgeRun {
 
   /** From a connection until the stop, or until what was delivered is unknown. */
   async #session(): Promise<void> {
-    const { log, group, encode, clock } = this.#options
+    const { log, group, clock } = this.#options
     const standing = await this.#orStopped(this.#delivery.open())
     await this.#options.onStanding(standing.positions())
     if (this.#stop.signal.aborted) throw new Stopped()
-    const outbox = new Outbox(encode, (this.#topic as TopicDescription).partitions, clock)
+    const outbox = new Outbox(this.#encode(), (this.#topic as TopicDescription).partitions, clock)
     outbox.bytesMax = this.#requestBytes()
+    outbox.recordsMax = this.#recordsMax
     this.#outbox = outbox
     const onFailure = (error: unknown) => this.#fail(error)
     this.#reading = new Reading({ log, stream: group.stream, standing, outbox, onFailure })
@@ -163,10 +173,24 @@ export class BridgeRun {
       await this.#reading.stop()
       this.#reading = undefined
       this.#inFlight = undefined
-      await this.#attempts.failed(error.failure)
+      if (error.failure !== undefined) await this.#attempts.failed(error.failure)
     } finally {
       watch.cancel()
     }
+  }
+
+  /** What was put aside is not sent, also when it is read again. */
+  #encode(): Encode {
+    const { encode, putAside } = this.#options
+    if (!putAside) return encode
+    return (record, shard, partitions) =>
+      !putAside.isEmpty && putAside.has(shard.id, record.sequence) ? [] : encode(record, shard, partitions)
+  }
+
+  async #putAside(putAside: PutAside, refused: readonly RefusedRecord[]): Promise<void> {
+    await putAside.put(refused, this.#stop.signal)
+    this.#recordsMax = requestRecordsMax
+    if (this.#outbox) this.#outbox.recordsMax = requestRecordsMax
   }
 
   /** Keys would go to other partitions than before, in another order: whoever added some is told, and nothing is sent on. */
@@ -225,10 +249,13 @@ export class BridgeRun {
 
   async #next(outbox: Outbox, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
     const request = await outbox.next(before)
-    const { converting } = this.#options
+    const { converting, putAside } = this.#options
     if (!request || !converting) return request
     try {
-      return await converting.convert(request, (this.#topic as TopicDescription).partitions)
+      const converted = await converting.convert(request, (this.#topic as TopicDescription).partitions)
+      // Before anything moves past them.
+      if (converted.refused) await putAside?.put(converted.refused, this.#stop.signal)
+      return converted
     } catch (error) {
       // A stop does not wait for user code.
       if (this.#stop.signal.aborted) return undefined

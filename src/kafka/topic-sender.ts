@@ -1,5 +1,4 @@
 import { asMillraceError, MillraceError } from '../runtime/index.js'
-import { isTooLarge } from './kafka-errors.js'
 import { partitionOf } from './murmur2.js'
 import type { Compression, KafkaCluster, KafkaProducerClient, ProducedMessage } from './types.js'
 
@@ -21,14 +20,6 @@ export interface TopicSenderOptions {
   readonly cluster: KafkaCluster
   readonly topic: string
   readonly compression: Compression
-}
-
-/** What the broker says of messages that it will not take, however often they come. */
-const contentFaults = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP'])
-
-/** Whether the messages themselves are at fault: fewer of them, or others, may pass. */
-export function isOfContent(error: MillraceError): boolean {
-  return isTooLarge(error) || contentFaults.has(String(error.details.kafka))
 }
 
 /**

@@ -4,8 +4,8 @@ import type { ShardId } from '../log/index.js'
 import { asMillraceError, type Clock, MillraceError, type Timer } from '../runtime/index.js'
 import { type Attempts, Stopped } from './attempts.js'
 import { Checkpoint, type CheckpointOptions, checkpointTopicOf } from './checkpoint.js'
-import { type Delivery, type DeliveryOptions, lookAtTopic, Rewind, tooLargeError } from './delivery.js'
-import { isTooLarge } from './kafka-errors.js'
+import { byRecord, type Delivery, type DeliveryOptions, lookAtTopic, Rewind, refusedRecord } from './delivery.js'
+import { isOfContent, isTooLarge } from './kafka-errors.js'
 import type { OutgoingRequest, SentRequest } from './outbox.js'
 import { producerMessagesMax } from './plain-delivery.js'
 import type { Standing } from './reading.js'
@@ -26,8 +26,8 @@ export interface TransactionalOptions extends DeliveryOptions {
   readonly checkpoint: CheckpointOptions
   /** Makes durable that the checkpoint is there: from then on a start without it is refused. */
   readonly begun: () => Promise<void>
-  /** Asks for requests of at most so many bytes a partition from now on. */
-  readonly onTooLarge: (bytesMax: number) => void
+  /** Asks for smaller requests from now on: of so many bytes a partition, or of so many records until one is put aside. */
+  readonly onTooMuch: (bounds: { readonly bytesMax: number } | { readonly recordsMax: number }) => void
 }
 
 /**
@@ -158,7 +158,7 @@ export class TransactionalDelivery implements Delivery {
         await work(producer)
       } catch (error) {
         this.cut()
-        this.#failure = error instanceof MillraceError && error.code === 'KAFKA_REFUSED' ? error : new Rewind(error)
+        this.#failure = asFailure(error)
         throw this.#failure
       } finally {
         this.#working--
@@ -168,20 +168,32 @@ export class TransactionalDelivery implements Delivery {
     return turn
   }
 
-  async #send(producer: KafkaTransactionalProducer, { messages, partitionBytes }: OutgoingRequest): Promise<void> {
-    const { topic, compression, onTooLarge } = this.#options
+  async #send(producer: KafkaTransactionalProducer, request: OutgoingRequest): Promise<void> {
+    const { topic, compression } = this.#options
     try {
-      await producer.send(topic.topic, messages, compression)
-      this.#messages += messages.length
+      await producer.send(topic.topic, request.messages, compression)
+      this.#messages += request.messages.length
     } catch (thrown) {
       const error = asMillraceError(thrown)
-      if (!isTooLarge(error)) throw thrown
-      // A record goes with its tombstone at most.
-      const sequences = new Set(messages.map((message) => message.headers['millrace-sequence']))
-      if (sequences.size === 1) throw tooLargeError(topic.topic, messages[0] as KafkaMessage, error)
-      onTooLarge(Math.floor(partitionBytes / 2))
-      throw new MillraceError('KAFKA_UNAVAILABLE', error.message, { cause: error })
+      if (isOfContent(error)) await this.#refused(request, error)
+      throw thrown
     }
+  }
+
+  /** The transaction is given up, whatever becomes of the request. Throws what ends it, where that is not the broker's answer. */
+  async #refused({ messages, partitionBytes }: OutgoingRequest, error: MillraceError): Promise<void> {
+    const { topic, putAside, onTooMuch } = this.#options
+    const records = byRecord(messages).length
+    if (records === 1) {
+      const refused = refusedRecord(topic.topic, messages[0] as KafkaMessage, error)
+      if (!putAside) throw refused.failure
+      await putAside(refused)
+      throw new Rewind(undefined)
+    }
+    if (isTooLarge(error)) onTooMuch({ bytesMax: Math.floor(partitionBytes / 2) })
+    else if (putAside) onTooMuch({ recordsMax: Math.ceil(records / 2) })
+    else return
+    throw new Rewind(undefined)
   }
 
   async #commit(producer: KafkaTransactionalProducer): Promise<void> {
@@ -268,6 +280,14 @@ export class TransactionalDelivery implements Delivery {
     if (!options.isBegun()) await begun()
     this.#checkpoint = checkpoint
   }
+}
+
+/** What is refused for good, or that is not known what was delivered. */
+function asFailure(error: unknown): Error {
+  if (error instanceof Rewind) return error
+  // What puts records aside has failed: another try would come to the same.
+  const isFinal = error instanceof MillraceError && (error.code === 'KAFKA_REFUSED' || error.code === 'NOT_FOUND')
+  return isFinal ? error : new Rewind(error)
 }
 
 /** Small segments, so that a start reads little more than the newest position of each shard. */

@@ -235,8 +235,8 @@ function watchBridges(read: ReadRooms): void {
   each(
     'bridge_dead_letters_total',
     'counter',
-    'Messages that a bridge in could not store as what they should be, and put aside.',
-    ({ statistics }) => statistics.deadLetters ?? 0,
+    'Messages that a bridge in could not store as what they should be, and records that a bridge out could not send: put aside.',
+    ({ statistics }) => statistics.deadLetters,
   )
   each('bridge_errors_total', 'counter', 'Failed attempts of a bridge.', ({ statistics }) => statistics.errors)
   each('bridge_running', 'gauge', '1 while a bridge delivers, 0 while it waits or has failed.', ({ state }) =>

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { BridgeConverter, BridgeMessage, Converted } from '../operators/index.js'
 import { MillraceError } from '../runtime/errors.js'
 import { rowPackr } from './packing.js'
+import { type WireError, wireError } from './protocol.js'
 
 /** A message on its way through a converter. */
 export interface MessageToConvert {
@@ -15,18 +16,15 @@ export interface MessageToConvert {
   readonly time: number
 }
 
-/** What became of it; null: it is left out. */
-export type ConvertedMessage = Pick<MessageToConvert, 'key' | 'value' | 'headers'> | null
-
-/** Where a converter could not go on: nothing of this record was made. */
-export class ConversionError extends Error {
-  constructor(
-    readonly sequence: number,
-    readonly failure: unknown,
-  ) {
-    super('a message could not be converted')
-  }
+/** Why a message could not be converted: what was thrown, or how its value is not as the schema says. */
+export interface FailedMessage {
+  readonly failure: Pick<WireError, 'message' | 'code'>
 }
+
+type MadeMessage = Pick<MessageToConvert, 'key' | 'value' | 'headers'>
+
+/** What became of it; null: it is left out. */
+export type ConvertedMessage = MadeMessage | FailedMessage | null
 
 export interface HostedConverterOptions {
   readonly number: number
@@ -70,7 +68,7 @@ export class HostedConverter {
     this.#thread = thread
   }
 
-  /** @param packed MessageToConvert[]; resolves with ConvertedMessage[]. Rejects with ConversionError, or why the module cannot be loaded. */
+  /** @param packed MessageToConvert[]; resolves with ConvertedMessage[]. Rejects with why the module cannot be loaded. */
   async convert(packed: Uint8Array): Promise<Uint8Array> {
     this.#opened ??= this.#open()
     const { functions, check } = await this.#opened
@@ -83,15 +81,9 @@ export class HostedConverter {
       for (const message of messages) {
         const { sequence } = message
         this.#thread.mark(this, sequence)
-        try {
-          const made =
-            before?.sequence === sequence ? before.made && { ...before.made, value: null } : apply(functions, message)
-          if (made?.value) check?.(made.value)
-          converted.push(made)
-          before = { sequence, made }
-        } catch (error) {
-          throw new ConversionError(sequence, error)
-        }
+        const made = before?.sequence === sequence ? tombstoneOf(before.made) : attempt(functions, check, message)
+        converted.push(made)
+        before = { sequence, made }
       }
     } finally {
       this.#thread.leave(this)
@@ -140,7 +132,21 @@ export function converterOf(module: unknown): BridgeConverter {
   return found as BridgeConverter
 }
 
-function apply(functions: BridgeConverter, message: MessageToConvert): ConvertedMessage {
+const tombstoneOf = (made: ConvertedMessage): ConvertedMessage =>
+  made === null || 'failure' in made ? made : { ...made, value: null }
+
+function attempt(functions: BridgeConverter, check: Check | undefined, message: MessageToConvert): ConvertedMessage {
+  try {
+    const made = apply(functions, message)
+    if (made?.value) check?.(made.value)
+    return made
+  } catch (error) {
+    const { message: why, code } = wireError(error)
+    return { failure: { message: why, ...(code === undefined ? {} : { code }) } }
+  }
+}
+
+function apply(functions: BridgeConverter, message: MessageToConvert): MadeMessage | null {
   const { key, value, headers, op, sequence, shard, time } = message
   const shown = { key: textOf(key), value: jsonOf(value), op, headers, sequence, shard, time }
   const made = value === null ? null : functions.value ? functions.value(shown) : value

@@ -92,13 +92,8 @@ export interface SinkHandle {
 
 /** What the main thread hears of the converter of a bridge. */
 export interface ConverterListener {
-  /** ConvertedMessage[], as MessagePack; with an error undefined, and the record that it is of. */
-  converted(
-    request: number,
-    messages: Uint8Array | undefined,
-    error: WireError | undefined,
-    sequence: number | undefined,
-  ): void
+  /** ConvertedMessage[], as MessagePack; undefined with the error of a module that cannot be loaded. */
+  converted(request: number, messages: Uint8Array | undefined, error: WireError | undefined): void
   /** The thread is gone. `isCulprit`: the converter's own code ended it, at that record, or while the module was loaded. */
   lost(error: MillraceError, at: { readonly isCulprit: boolean; readonly sequence: number | undefined }): void
 }
@@ -372,8 +367,8 @@ export class WorkerPool {
         thread.sinks.get(message.task)?.delivered(message.request, message.error)
         return
       case 'converted': {
-        const { task, request, messages, error, sequence } = message
-        thread.converters.get(task)?.converted(request, messages, error, sequence)
+        const { task, request, messages, error } = message
+        thread.converters.get(task)?.converted(request, messages, error)
         return
       }
     }

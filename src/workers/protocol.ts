@@ -217,8 +217,6 @@ export type FromWorker =
       /** ConvertedMessage[], as MessagePack; undefined with an error. */
       readonly messages: Uint8Array | undefined
       readonly error: WireError | undefined
-      /** The record that could not be converted. */
-      readonly sequence: number | undefined
     }
   | {
       readonly kind: 'log'

@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { answerStateOf, describePlan, planOf } from '../operators/index.js'
 import { type NodeId, type PipelinePlan, StepError, stackOf } from '../operators/task/index.js'
 import { Alignment } from './alignment.js'
-import { ConversionError, HostedConverter } from './hosted-converter.js'
+import { HostedConverter } from './hosted-converter.js'
 import { HostedSink, type SinkThread } from './hosted-sink.js'
 import { HostedTask, type TaskThread, turnMs } from './hosted-task.js'
 import { LiveHeap } from './live-heap.js'
@@ -156,11 +156,9 @@ class WorkerSide {
     try {
       const converted = await this.#converters.get(task)?.convert(messages)
       const transfer = converted ? [converted.buffer as ArrayBuffer] : []
-      this.#say({ ...answer, messages: converted, error: undefined, sequence: undefined }, transfer)
+      this.#say({ ...answer, messages: converted, error: undefined }, transfer)
     } catch (error) {
-      const isOfRecord = error instanceof ConversionError
-      const sequence = isOfRecord ? error.sequence : undefined
-      this.#say({ ...answer, messages: undefined, error: wireError(isOfRecord ? error.failure : error), sequence })
+      this.#say({ ...answer, messages: undefined, error: wireError(error) })
     }
   }
 

@@ -112,6 +112,29 @@ describe('a converter', () => {
     expect(sent().map(([, value]) => Number(value))).toEqual(Array.from({ length: 40 }, (_, i) => i))
   })
 
+  test('that throws, hangs or makes what no schema knows puts these records aside where the bridge is told so', async () => {
+    await opened()
+    await world.append(30)
+    const converter = await bundle(`
+      export const value = ({ value }) => {
+        while (value === 7) {}
+        if (value % 10 === 3) throw new Error('no ' + value)
+        return value
+      }`)
+    const schema = { $id: 'urn:example:small', type: 'number', maximum: 27 }
+    await world.create({ format: 'image', refused: 'dead-letter', converter, schema })
+    await world.caughtUp()
+    const aside = [3, 7, 13, 23, 28, 29]
+    expect(sent().map(([, value]) => Number(value))).toEqual(
+      Array.from({ length: 30 }, (_, i) => i).filter((i) => !aside.includes(i)),
+    )
+    const letters = await world.bodies('test.dead-letters')
+    expect(letters.map(({ value }) => Number(value)).sort((a, b) => a - b)).toEqual(aside)
+    expect(letters.find(({ value }) => value === '13')).toMatchObject({ error: expect.stringContaining('no 13') })
+    expect(letters.find(({ value }) => value === '28')).toMatchObject({ error: expect.stringContaining('schema') })
+    expect((await world.shown()).statistics).toMatchObject({ deadLetters: 6, lagRecords: 0 })
+  })
+
   test('or the record is passed over by a seek', async () => {
     await opened()
     await world.append(30)

@@ -46,6 +46,7 @@ class World {
           if (life.killed) return await new Promise<never>(() => {})
           return await this.commit.submit(...effects)
         },
+        readDurableMany: this.commit.readDurableMany,
       },
       origin,
       store: { id: store, epoch },
@@ -180,7 +181,8 @@ describe('a bridge with exactly once', () => {
         },
         begun: async () => {},
         onConnected: () => {},
-        onTooLarge: () => {},
+        onTooMuch: () => {},
+        putAside: undefined,
         onAcknowledged: (requests) => acknowledged.push(...requests),
       },
       new Attempts({ clock, stop, random: () => 1, onWaiting: () => {} }),

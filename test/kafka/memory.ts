@@ -288,6 +288,9 @@ export class MemoryCommit {
     return { commit: ++this.commits, time: 1_700_000_000_000 }
   }
 
+  readDurableMany = async (keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> =>
+    keys.map((key) => this.rows.get(key.toString()))
+
   /** The positions as a restart would find them. */
   positions(): Position[] {
     return [...this.rows]

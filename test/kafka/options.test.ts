@@ -33,6 +33,7 @@ describe('the options of a bridge', () => {
       ...least,
       brokers: ['one:9092', 'two:9093'],
       prefix: 'millrace',
+      refused: 'stop',
       topicConfig: {},
       createTopic: true,
       guarantee: 'exactly-once',

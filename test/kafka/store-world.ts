@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Commit, Counters } from '../../src/commit/index.js'
 import { DurableGroups } from '../../src/groups/index.js'
 import { type BridgeRequest, Bridges, type KafkaMessage, type OpenCluster } from '../../src/kafka/index.js'
-import { Codec, ShardedLog, type StreamId } from '../../src/log/index.js'
+import { ChunkCursor, Codec, ShardedLog, type StreamId } from '../../src/log/index.js'
 import { TableSnapshots } from '../../src/pipelines/index.js'
 import { type Clock, hashKey, silentLogger, systemClock } from '../../src/runtime/index.js'
 import { decodeChange, Tables } from '../../src/tables/index.js'
@@ -137,6 +137,16 @@ export class StoreWorld {
 
   remove(id: string): Promise<unknown> {
     return this.aws('DeleteItem', { TableName: 'todo', Key: { id: { S: id } } })
+  }
+
+  /** What the records of a stream of one shard say, out of their JSON. */
+  async bodies(name: string): Promise<Record<string, unknown>[]> {
+    const [shard] = this.log.shards(this.log.streamNamed(name)!.id)
+    const { chunks } = await this.log.read(shard!.id, shard!.firstSequence, { bytesMax: 1e9 })
+    const bodies: Record<string, unknown>[] = []
+    for (const chunk of chunks)
+      for (const cursor = new ChunkCursor(chunk); cursor.next(); ) bodies.push(JSON.parse(cursor.body.toString()))
+    return bodies
   }
 
   messages(topic = 'millrace.clicks'): readonly KafkaMessage[] {

@@ -230,6 +230,8 @@ export interface Bridge {
     readonly images?: string
     /** Of a bridge in: what becomes of messages that cannot be stored. */
     readonly unreadable?: string
+    /** Of a bridge out: what becomes of records that cannot be sent. */
+    readonly refused?: string
     readonly schema?: { readonly $id: string }
   }
   readonly converter?: { readonly hash: string }
@@ -245,7 +247,7 @@ export interface Bridge {
     readonly lagSeconds: number
     readonly errors: number
     /** Of a bridge in. */
-    readonly deadLetters?: number
+    readonly deadLetters: number
   }
 }
 

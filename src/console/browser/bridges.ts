@@ -1,5 +1,6 @@
 import type { Bridge, BridgeError } from './answers.js'
 import { read } from './api.js'
+import { bridgeStateText } from './bridge-texts.js'
 import { type Child, element, pageLink } from './element.js'
 import { bytes, count, perSecond, seconds, shortened } from './format.js'
 import type { Page, Showing } from './page.js'
@@ -48,7 +49,7 @@ async function showAll(signal: AbortSignal): Promise<readonly Node[]> {
         { title: 'Bridge', kind: 'name', cell: ({ name }) => pageLink(name, 'bridges', name) },
         { title: 'From', kind: 'name', cell: (bridge) => (isIn(bridge) ? topicText(bridge) : streamOf(bridge)) },
         { title: 'To', kind: 'name', cell: (bridge) => (isIn(bridge) ? streamOf(bridge) : topicText(bridge)) },
-        { title: 'State', kind: 'text', cell: ({ state }) => stateText(state) },
+        { title: 'State', kind: 'text', cell: ({ state }) => bridgeStateText(state) },
         { title: 'Now', kind: 'number', cell: (bridge) => rateText(ratesOf(bridge)) },
         { title: 'Lag in records', kind: 'number', cell: ({ statistics }) => count(statistics.lagRecords) },
         { title: 'Lag in time', kind: 'number', cell: ({ statistics }) => ageText(statistics.lagSeconds) },
@@ -80,7 +81,7 @@ async function showOne(name: string, signal: AbortSignal): Promise<readonly Node
       { title: `${isIn(bridge) ? 'Stored' : 'Delivered'} since the start`, value: count(statistics.records) },
       { title: 'Bytes since the start', value: bytes(statistics.bytes) },
       { title: 'Failed attempts', value: count(statistics.errors) },
-      ...(isIn(bridge) ? [{ title: 'Dead letters', value: count(statistics.deadLetters ?? 0) }] : []),
+      { title: 'Dead letters', value: count(statistics.deadLetters) },
     ]),
     heading('The bridge'),
     facts(factsOf(bridge)),
@@ -106,7 +107,7 @@ function factsOf(bridge: Bridge): Facts {
   const { topic, partitions, options, createdAt, state } = bridge
   const { brokers, cluster, format, images } = options
   return [
-    ['State', stateText(state)],
+    ['State', bridgeStateText(state)],
     ['Since', moment(state.since)],
     ['Topic', topic],
     ['Partitions', partitions === undefined ? 'not reached yet' : count(partitions)],
@@ -126,6 +127,7 @@ function factsOut(bridge: Bridge): Facts {
     ['Guarantee', options.guarantee === 'exactly-once' ? 'exactly once' : 'at least once'],
     ['Converter', converter ? `module ${converter.hash.slice(0, 12)}` : 'none'],
     ['Schema', options.schema?.$id ?? 'none'],
+    ['What cannot be sent', options.refused === 'dead-letter' ? 'becomes a dead letter' : 'stops the bridge'],
     ['Snapshot', snapshot === undefined ? 'none' : snapshot === 'running' ? 'on its way' : 'delivered'],
   ]
 }
@@ -174,6 +176,3 @@ const errorOf = (state: Bridge['state']): BridgeError | undefined =>
   state.kind === 'waiting' || state.kind === 'failed' ? state.error : undefined
 
 const ageText = (age: number): string => (age === 0 ? 'none' : seconds(age))
-
-const stateTexts: Readonly<Record<string, string>> = { waiting: 'waiting for Kafka', starting: 'connecting' }
-const stateText = ({ kind }: Bridge['state']): string => stateTexts[kind] ?? kind

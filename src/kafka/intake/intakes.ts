@@ -4,11 +4,10 @@ import { isInternal, type Log, type StreamId } from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { targetOf } from '../bridge.js'
 import type { BridgeView } from '../bridges.js'
+import { deadLetterStream } from '../dead-letters.js'
+import { deadLettersOf } from '../options.js'
 import { Intake, type IntakeRecord, type IntakeSurroundings } from './intake.js'
-import { deadLettersOf, type IntakeOptions, intoOf } from './options.js'
-
-/** Retention of the stream of dead letters that a bridge makes, bytes. */
-export const deadLetterBytesMax = 256 * 1024 * 1024
+import { type IntakeOptions, intoOf } from './options.js'
 
 export interface IntakesOptions extends IntakeSurroundings {
   readonly commit: CommitPath
@@ -53,7 +52,7 @@ export class Intakes {
 
   /** Throws NOT_FOUND: the stream, table or cluster. */
   async create(options: IntakeOptions): Promise<Intake> {
-    const { commit, clock, openCluster, logger, rowOf } = this.#options
+    const { commit, log, clock, openCluster, logger, rowOf } = this.#options
     const { name, unreadable } = options
     // Connects to nothing: a cluster that is not configured is found now, one that is away is waited for.
     openCluster(targetOf(options, logger))
@@ -64,7 +63,7 @@ export class Intakes {
       paused: false,
       instance: randomUUID(),
       stream,
-      deadLetters: unreadable === 'stop' ? undefined : await this.#deadLetters(deadLettersOf(options)),
+      deadLetters: unreadable === 'stop' ? undefined : await deadLetterStream(log, deadLettersOf(options)),
       known: undefined,
     }
     await commit.submit({ rows: [rowOf(name, record)] })
@@ -93,14 +92,6 @@ export class Intakes {
     throw new MillraceError('NOT_FOUND', `There is no stream named ${name}.`, {
       remedy: `Make it with: millrace streams create ${name}`,
     })
-  }
-
-  async #deadLetters(name: string): Promise<StreamId> {
-    const { log } = this.#options
-    const images = { old: false, new: false }
-    const own = { retention: { bytes: deadLetterBytesMax } }
-    const stream = log.streamNamed(name) ?? (await log.createStream({ name, kind: 'plain', shards: 1, images, own }))
-    return stream.id
   }
 
   #make(record: IntakeRecord): Intake {

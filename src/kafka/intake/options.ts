@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { MillraceError } from '../../runtime/index.js'
-import { bridgeOptions } from '../options.js'
+import { bridgeOptions, deadLettersOf } from '../options.js'
 
 /** What the values of a topic are that goes into a table. */
 export const intakeFormats = ['envelope', 'image', 'dynamodb-streams'] as const
@@ -9,7 +9,7 @@ export type IntakeFormat = (typeof intakeFormats)[number]
 /** What becomes of a message that cannot be stored as what it should be. */
 export const unreadableWays = ['dead-letter', 'stop'] as const
 
-const { name, brokers, cluster, driver, clientId, images, start } = bridgeOptions.shape
+const { name, brokers, cluster, driver, clientId, images, start, deadLetters } = bridgeOptions.shape
 const target = /^(stream|table):(.{1,255})$/
 
 const intakeOptions = z.strictObject({
@@ -30,10 +30,7 @@ const intakeOptions = z.strictObject({
   start,
   unreadable: z.enum(unreadableWays).default('dead-letter'),
   /** The stream that takes what cannot be stored; `NAME.dead-letters` when not given. Made when it is not there. */
-  deadLetters: z
-    .string()
-    .regex(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$/, 'is the name of a stream')
-    .optional(),
+  deadLetters,
   /** The consumer group that offsets are stored for, for others to see; `millrace.<store id>.<name>` when not given. */
   group: z.string().min(1).max(255).optional(),
   clientId,
@@ -90,5 +87,3 @@ export function intoOf({ into }: Pick<IntakeOptions, 'into'>): IntakeTarget {
   const [, kind, name] = target.exec(into) as unknown as [string, IntakeTarget['kind'], string]
   return { kind, name }
 }
-
-export const deadLettersOf = ({ name, deadLetters }: IntakeOptions): string => deadLetters ?? `${name}.dead-letters`

@@ -4,7 +4,7 @@ import { startOf, startShape } from './groups.js'
 import { created, ok, only, type Route } from './route.js'
 
 const shape =
-  '{name, direction: "in" or "out", source, topic, into?, group, options, createdAt, converter?: {hash}, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, snapshot?: "running" or "done", statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?, deadLetters?}}'
+  '{name, direction: "in" or "out", source, topic, into?, group, options, createdAt, converter?: {hash}, partitions?, state: {kind: "starting", "running", "waiting", "paused", "failed" or "stopped", since, ...}, snapshot?: "running" or "done", statistics: {records, bytes, lagRecords, lagSeconds, errors, lastError?, deadLetters}}'
 
 export const bridgeRoutes: readonly Route[] = [
   {
@@ -19,7 +19,7 @@ export const bridgeRoutes: readonly Route[] = [
     path: 'bridges',
     summary:
       'Mirrors a stream to a Kafka topic, or (with `into`) stores what a topic has in a stream or table. A broker that is away is no error: the bridge waits for it.',
-    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams", "cloudevents" or "cloudevents-binary", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", clientId?, start?: "oldest" or "newest", snapshot?: true delivers the items of a table first, headers?: {name: text}, schema?: JSON Schema of the values, converter?: text of a bundled module}; in: {name, topic, into: "stream:NAME" or "table:NAME", brokers? or cluster?, driver?, format?: "envelope", "image" or "dynamodb-streams", images?, start?, unreadable?: "dead-letter" or "stop", deadLetters?: a stream, group?, clientId?}',
+    body: '{name, source: a plain stream or `table:NAME`, brokers?: [HOST:PORT] or one string with commas, or cluster?: a name under kafka.clusters of the configuration, driver?, topic?, prefix?, partitions?, replicationFactor?, topicConfig?, createTopic?, format?: "envelope", "image", "dynamodb-streams", "cloudevents" or "cloudevents-binary", images?: "dynamodb" or "plain", tombstones?, compression?: "none" or "gzip", refused?: "stop" or "dead-letter", deadLetters?: a stream, clientId?, start?: "oldest" or "newest", snapshot?: true delivers the items of a table first, headers?: {name: text}, schema?: JSON Schema of the values, converter?: text of a bundled module}; in: {name, topic, into: "stream:NAME" or "table:NAME", brokers? or cluster?, driver?, format?: "envelope", "image" or "dynamodb-streams", images?, start?, unreadable?: "dead-letter" or "stop", deadLetters?: a stream, group?, clientId?}',
     answer: '201 bridge',
     errors: ['ALREADY_EXISTS', 'CONFLICT', 'NOT_FOUND', 'IMAGES_NOT_KEPT', 'TOO_BUSY', 'TOO_LARGE', 'MODULE_INVALID'],
     run: async (call) => {
