@@ -7,7 +7,7 @@ import { until } from './memory.js'
 import { StoreWorld } from './store-world.js'
 
 /** Family of the rows of what was put aside and is not passed. */
-const asideFamily = 0x1d
+const asideFamily = 0x1e
 const invalid = () =>
   new MillraceError('KAFKA_REFUSED', 'a message is not valid', { details: { kafka: 'INVALID_RECORD' } })
 
