@@ -214,6 +214,7 @@ async function buildRooms(
   bridges.start()
   retention.start()
   tables.start()
+  functions.start()
   search.start()
   return {
     store,
