@@ -1,7 +1,7 @@
+export type { ViewType } from './catalogue/table-row.js'
 export type { TableKeys } from './indexes/item-check.js'
 export type { GivenWrite } from './items/given-writes.js'
 export type { ItemPage, ItemPageRequest, ItemPlace } from './reads/item-page.js'
-export type { ViewType } from './catalogue/table-row.js'
 export { AwsError } from './requests/aws-error.js'
 export { type ChangePlaces, changeAt, type DecodedChange, decodeChange, encodeChange } from './streams/change.js'
 export type { FollowedStream } from './streams/followed-stream.js'

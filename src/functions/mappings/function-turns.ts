@@ -25,11 +25,7 @@ export class FunctionTurns {
   readonly #clock: Clock
   readonly #queues = new Map<string, Queue>()
 
-  constructor(
-    invoker: Pick<FunctionInvoker, 'free'>,
-    isThere: (functionName: string) => boolean,
-    clock: Clock,
-  ) {
+  constructor(invoker: Pick<FunctionInvoker, 'free'>, isThere: (functionName: string) => boolean, clock: Clock) {
     this.#invoker = invoker
     this.#isThere = isThere
     this.#clock = clock

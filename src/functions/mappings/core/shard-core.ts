@@ -149,9 +149,9 @@ export class ShardCore<R extends PendingRecord> {
     }
   }
 
-  /** When to ask again although nothing has happened; undefined: only when something has. */
-  dueAt(): number | undefined {
-    let due = this.#tumbling && !this.#lanes[0]?.isBusy ? this.#tumbling.unknownEnd : undefined
+  /** When to ask again although nothing has happened; undefined: only when something has. `windowEnd` is beside it. */
+  get dueAt(): number | undefined {
+    let due: number | undefined
     for (const lane of this.#lanes) {
       const at = lane.dueAt
       if (at !== undefined && (due === undefined || at < due)) due = at

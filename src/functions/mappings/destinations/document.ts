@@ -58,6 +58,11 @@ export function documentOf(
     shardId,
     startSequenceNumber,
     withoutPayload: head,
-    withPayload: Buffer.concat([head.subarray(0, head.length - 1), Buffer.from(',"payload":'), event, Buffer.from('}')]),
+    withPayload: Buffer.concat([
+      head.subarray(0, head.length - 1),
+      Buffer.from(',"payload":'),
+      event,
+      Buffer.from('}'),
+    ]),
   }
 }

@@ -32,6 +32,12 @@ export class HttpDestination implements Destination {
 }
 
 function batchOf({ id, at, shardId }: FailureDocument, body: Buffer): OutboxBatch {
-  const record = { sequence: 0 as OutboxBatch['records'][number]['sequence'], id, time: at, key: Buffer.from(shardId), body }
+  const record = {
+    sequence: 0 as OutboxBatch['records'][number]['sequence'],
+    id,
+    time: at,
+    key: Buffer.from(shardId),
+    body,
+  }
   return { records: [record], idempotencyKey: id }
 }

@@ -49,8 +49,7 @@ export function checkPlace(place: DestinationPlace, rooms: DestinationRooms): vo
     case 'stream': {
       const stream = rooms.log.streamNamed(place.name)
       if (!stream) throw new MillraceError('NOT_FOUND', `There is no stream named ${place.name}.`)
-      if (stream.kind === 'table')
-        throw new MillraceError('BAD_REQUEST', `${place.name} is the change log of a table.`)
+      if (stream.kind === 'table') throw new MillraceError('BAD_REQUEST', `${place.name} is the change log of a table.`)
       return
     }
     case 'table': {

@@ -169,7 +169,8 @@ function readNumeric(operand: unknown): (value: number) => boolean {
   const isAbove = operator === '>' ? (seen: number) => seen > value : (seen: number) => seen >= value
   if (!upper) return isAbove
   const [upperOperator, most] = upper
-  if (upperOperator !== '<' && upperOperator !== '<=') throw new PatternError('The second bound of numeric is an upper one.')
+  if (upperOperator !== '<' && upperOperator !== '<=')
+    throw new PatternError('The second bound of numeric is an upper one.')
   if (most <= value) throw new PatternError('The bounds of numeric are the wrong way round.')
   const isBelow = upperOperator === '<' ? (seen: number) => seen < most : (seen: number) => seen <= most
   return (seen) => isAbove(seen) && isBelow(seen)
