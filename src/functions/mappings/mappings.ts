@@ -288,6 +288,16 @@ export class Mappings {
     return description
   }
 
+  /** Whether an update with this would change nothing. */
+  isAsAsked({ row }: Mapping, input: Readonly<Record<string, unknown>>): boolean {
+    const { settings, enabled = row.enabled } = readRequest(input)
+    const wanted = { ...row.settings, ...settings }
+    const isSame = (Object.keys(wanted) as (keyof typeof wanted)[]).every(
+      (name) => JSON.stringify(wanted[name]) === JSON.stringify(row.settings[name]),
+    )
+    return isSame && enabled === row.enabled
+  }
+
   /** A handler may run for minutes: the answer does not wait for that. */
   #isStoppingLong(): Promise<void> {
     return new Promise((resolve) => {
