@@ -204,7 +204,7 @@ export class Functions implements FunctionInvoker {
 
   async #readConfigured(): Promise<void> {
     const { configured, limits, logger } = this.#options
-    for (const [name, { path, ...settings }] of Object.entries(configured)) {
+    for (const [name, { path, triggers: _, ...settings }] of Object.entries(configured)) {
       try {
         if (!this.#definitions.has(name)) this.#checkCount()
         await this.#put(name, settings, await collectCode(path, limits), path, true)

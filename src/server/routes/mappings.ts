@@ -1,5 +1,13 @@
 import type { Rooms } from '../../daemon/index.js'
-import { asNativeError, changeOf, type Mapping, nativeMembers, nativeView, requestOf } from '../../functions/index.js'
+import {
+  asNativeError,
+  changeOf,
+  type Mapping,
+  type NativeMapping,
+  nativeMembers,
+  nativeView,
+  requestOf,
+} from '../../functions/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import { created, ok, only, type Route } from './route.js'
 
@@ -34,11 +42,7 @@ export const mappingRoutes: readonly Route[] = [
       only(body, nativeMembers)
       const { mappings } = daemon.rooms
       const eventSourceArn = table === undefined ? body.eventSourceArn : streamOf(daemon.rooms, table)
-      const input = requestOf({
-        startingPosition: 'TRIM_HORIZON',
-        ...body,
-        ...(eventSourceArn ? { eventSourceArn } : {}),
-      })
+      const input = requestOf({ startingPosition: 'TRIM_HORIZON', ...body, eventSourceArn } as NativeMapping)
       const { UUID } = await native(mappings.create(input))
       return created(await shown(mappings.get(UUID)))
     },
