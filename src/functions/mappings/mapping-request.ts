@@ -28,16 +28,21 @@ const recordAgeMin = 60
 const filtersMax = 10
 const patternLengthMax = 4096
 const positions = ['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP']
-/** What AWS takes for sources of other kinds. */
+/** What AWS takes for sources of other kinds, and what is not there. */
 const foreign = [
   'AmazonManagedKafkaEventSourceConfig',
   'DocumentDBEventSourceConfig',
+  'KMSKeyArn',
+  'LoggingConfig',
+  'MetricsConfig',
+  'ProvisionedPollerConfig',
   'Queues',
   'ScalingConfig',
   'SelfManagedEventSource',
   'SelfManagedKafkaEventSourceConfig',
   'SourceAccessConfigurations',
   'StartingPositionTimestamp',
+  'Tags',
   'Topics',
 ]
 

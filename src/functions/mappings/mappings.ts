@@ -331,8 +331,10 @@ export class Mappings {
     try {
       await mapping.stop()
       const rows = [noMapping(mapping.id), ...noWindows(mapping)]
-      if (mapping.row.isOver) await this.#options.commit.submit({ rows, essential: true })
-      else await this.#options.groups.delete(mappingGroupName(mapping.id), rows)
+      const { groups, commit } = this.#options
+      const name = mappingGroupName(mapping.id)
+      if (groups.group(name)) await groups.delete(name, rows)
+      else await commit.submit({ rows, essential: true })
       this.#mappings.delete(mapping.id)
     } catch (error) {
       this.#options.logger.warn({ mapping: mapping.id }, `A mapping could not be deleted: ${(error as Error).message}`)

@@ -352,6 +352,71 @@ describe('failures', () => {
   })
 })
 
+describe('random histories', () => {
+  it.each([1, 2, 3, 4, 5, 6])(
+    'with splits, failures, kills: every change arrives, in the order of its item (seed %i)',
+    async (seed) => {
+      const world = await open()
+      let state = seed * 7919
+      const chance = (below: number): number => {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+        return (state >>> 8) % below
+      }
+      const arn = await world.table()
+      const written = new Map<string, number>()
+      /** Of each item the newest change that this life of the daemon has delivered. */
+      let delivered = new Map<string, number>()
+      const done = new Set<string>()
+      const faults: string[] = []
+      await world.mapping(
+        arn,
+        ({ Records }) => {
+          const failing = chance(4) === 0 ? chance(Records.length) : Records.length
+          Records.slice(0, failing).forEach(({ dynamodb }) => {
+            const item = `${dynamodb.Keys.pk?.S} ${dynamodb.Keys.sk?.S}`
+            const n = Number((dynamodb.NewImage as { n: { N: string } }).n.N)
+            if (n <= (delivered.get(item) ?? 0)) faults.push(`${item} ${n} behind ${delivered.get(item)}`)
+            delivered.set(item, n)
+            done.add(`${item} ${n}`)
+          })
+          const first = Records[failing]
+          return { batchItemFailures: first ? [{ itemIdentifier: first.dynamodb.SequenceNumber }] : [] }
+        },
+        {
+          BatchSize: 1 + chance(6),
+          ParallelizationFactor: 1 + chance(4),
+          MaximumBatchingWindowInSeconds: chance(2),
+          BisectBatchOnFunctionError: chance(2) === 0,
+          FunctionResponseTypes: ['ReportBatchItemFailures'],
+        },
+      )
+      for (let step = 0; step < 120; step++) {
+        const what = chance(20)
+        if (what < 13) {
+          const [pk, sk] = [`p${chance(5)}`, `s${chance(3)}`]
+          const n = (written.get(`${pk} ${sk}`) ?? 0) + 1
+          written.set(`${pk} ${sk}`, n)
+          await world.put(pk, sk, { n: { N: String(n) } })
+        } else if (what < 17) await world.pass(chance(400))
+        else if (what < 19) {
+          const open = world.log.openShards(world.tables.awsStream(arn)!.stream)
+          await world.log.split(open[chance(open.length)]!.shard.id)
+        } else {
+          await world.kill()
+          delivered = new Map()
+        }
+      }
+      await world.pass(300_000, 3000)
+      const expected = [...written].flatMap(([item, count]) =>
+        Array.from({ length: count }, (_, i) => `${item} ${i + 1}`),
+      )
+      expect(faults).toEqual([])
+      expect([...done].sort()).toEqual(expected.sort())
+      expect(world.mappings.all()[0]?.lagRecords).toBe(0)
+    },
+  )
+})
+
 describe('the life of a mapping', () => {
   it('keeps its position while it is disabled, and over restarts', async () => {
     const world = await open()
