@@ -362,4 +362,25 @@ export const others = [
     without: '(row && row.length === 0)',
     by: { file: 'test/tables/partiql/select.test.ts', title: 'a token is of its statement' },
   },
+  {
+    name: 'the position of a mapping is the prefix that is done',
+    file: 'src/functions/mappings/core/shard-core.ts',
+    guard: 'next: order.first?.sequence ?? this.#readTo,',
+    without: 'next: this.#readTo,',
+    by: { file: 'test/functions/mappings/mappings.test.ts', title: 'delivers everything at least once over kills' },
+  },
+  {
+    name: 'records of an item share a lane',
+    file: 'src/functions/mappings/core/shard-core.ts',
+    guard: 'record.hash % this.#lanes.length',
+    without: 'record.sequence % this.#lanes.length',
+    by: { file: 'test/functions/mappings/mappings.test.ts', title: 'has several batches of a shard under way' },
+  },
+  {
+    name: 'a document waits for its destination',
+    file: 'src/functions/mappings/shard-delivery.ts',
+    guard: 'if (!(await this.#bring(destination, document))) return',
+    without: 'void this.#bring(destination, document)',
+    by: { file: 'test/functions/mappings/mappings.test.ts', title: 'keep the document until its destination takes it' },
+  },
 ]

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
+import { registerMappings } from './mappings.js'
 import { printDone, printJson, printList, printOne } from './output.js'
 import { wholeNumber } from './whole-number.js'
 
@@ -27,6 +28,7 @@ interface Settings {
 
 export function registerFunctions(program: Command): void {
   const functions = program.command('functions').description('functions: handlers as AWS Lambda runs them')
+  registerMappings(functions)
   withSettings(functions.command('create <name>').description('make a function of a file or folder')).action(
     async (name: string, options: Settings, command: Command) => {
       if (options.path === undefined) throw new MillraceError('USAGE', 'A function has --path.')

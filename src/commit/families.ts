@@ -49,6 +49,10 @@ export const Family = {
   bridgeAside: 0x1e,
   /** Full-text indexes of tables: what each is made of. */
   searchIndex: 0x22,
+  /** Event source mappings: what calls a function with the records of a table's stream. */
+  mapping: 0x20,
+  /** Tumbling windows that are open in the shards of mappings. */
+  mappingWindow: 0x21,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

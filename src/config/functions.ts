@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { triggerSchema } from './triggers.js'
 
 /** A function's name, as Lambda has them. */
 export const functionNameForm = /^[A-Za-z0-9_-]{1,64}$/
@@ -53,6 +54,13 @@ export const functionSettingsSchema = z.strictObject(settings)
 /** A function of the configuration. */
 export const functionSchema = z.strictObject({
   path: z.string().min(1).describe('The file or folder of its code, relative to the configuration file.'),
+  triggers: z
+    .array(triggerSchema)
+    .refine((triggers) => new Set(triggers.map(({ table }) => table)).size === triggers.length, {
+      error: 'name a table twice: a function has one trigger of a table',
+    })
+    .default([])
+    .describe('What calls it with the changes of tables.'),
   ...settings,
 })
 

@@ -11,3 +11,4 @@ export { defaultConfigFile, isLoopback, type LoadedConfig, type LoadOptions, loa
 export { nearest } from './nearest.js'
 export { type Config, type ConfigInput, configSchema, type SplitPolicy, splitSchema } from './schema.js'
 export { type Source, valueAt } from './settings.js'
+export type { ConfiguredTrigger } from './triggers.js'

@@ -465,7 +465,18 @@ export const configSchema = z.strictObject({
       initMsMax: ms(10_000, 'Time that a module may take to load, which is not counted as a call.', 100),
       codeBytesMax: bytes(64 * MiB, 'Code of one function, all of its files together.'),
       codeFilesMax: count(20_000, 'Files of one function.'),
+      mappingBufferBytesMax: bytes(
+        256 * MiB,
+        'Events of records that all event source mappings together read ahead; past it batches go before they are full.',
+        MiB,
+      ),
       logBytesMax: bytes(8 * MiB, 'Log of one function; the older half goes when it is full.', 64 * KiB),
+      waitingCallsMax: count(
+        10_000,
+        'Calls of all functions that nobody waits for (Event) and that have not ended.',
+        1_000_000,
+      ),
+      waitingBytesMax: bytes(256 * MiB, 'Events of these calls, which lie in the store.'),
       modulePaths: z
         .array(z.string())
         .default([])

@@ -1,7 +1,15 @@
 import { Balancer } from '../balance/index.js'
 import { Counters, epochOf, Family } from '../commit/index.js'
 import type { Config } from '../config/index.js'
-import { type CodeFolder, type FunctionHost, type FunctionLogs, Functions } from '../functions/index.js'
+import {
+  type CodeFolder,
+  ConfiguredTriggers,
+  type FunctionHost,
+  type FunctionLogs,
+  Functions,
+  Mappings,
+  type TopicAccess,
+} from '../functions/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, Clusters, isOfContent, readTopic, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
@@ -29,6 +37,8 @@ export interface Rooms {
   readonly pipelines: Pipelines
   readonly bridges: Bridges
   readonly functions: Functions
+  readonly mappings: Mappings
+  readonly triggers: ConfiguredTriggers
   readonly search: SearchIndexes
   readonly retention: Retention
 }
@@ -102,6 +112,7 @@ async function buildRooms(
   })
   const { region, accountId } = config.aws
   const eventId = eventIds(region, commit.storeId, commit.epochs)
+  const eventIdPrefix = eventIdPrefixes(region, commit.storeId, commit.epochs)
   const { streamRetentionMs } = config.aws
   const tables = await Tables.open({
     storage,
@@ -112,13 +123,14 @@ async function buildRooms(
     logger,
     region,
     accountId,
-    eventIdPrefix: eventIdPrefixes(region, commit.storeId, commit.epochs),
+    eventIdPrefix,
     streamRetentionMs,
     control: config.tables,
     ttl: config.ttl,
   })
   const clusters = new Clusters(config.kafka.clusters, clock, logger)
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
+  const topics = topicAccess(config, clusters, logger)
   const pipelines = await Pipelines.open({
     storage,
     commit,
@@ -133,10 +145,7 @@ async function buildRooms(
     sinks: { tables, log },
     idOf: eventId,
     kafka: {
-      brokers: config.kafka.brokers,
-      clusters: clusters.names,
-      open: ({ topic, compression, ...target }) =>
-        new TopicSender({ cluster: clusters.openLater({ ...target, logger }), topic, compression }),
+      ...topics,
       read: ({ topic, start, isBounded, ...target }) =>
         readTopic({
           cluster: clusters.openLater({ ...target, logger }),
@@ -147,7 +156,6 @@ async function buildRooms(
           random: Math.random,
           logger,
         }),
-      isOfContent,
     },
     random: Math.random,
     limits: { ...config.pipelines, effectSetBytesMax: config.commit.effectSetBytesMax },
@@ -185,6 +193,27 @@ async function buildRooms(
     configured: config.functions,
     limits: config.functionHost,
   })
+  const mappings = await Mappings.open({
+    storage,
+    commit,
+    log,
+    groups,
+    tables,
+    clock,
+    logger,
+    random: Math.random,
+    region,
+    accountId,
+    eventIdPrefix,
+    eventIdOf: eventId,
+    functions,
+    invoker: functions,
+    kafka: topics,
+    filesFolder: directory.files,
+    filesOutside: config.pipelines.filesOutside,
+    bufferBytesMax: config.functionHost.mappingBufferBytesMax,
+  })
+  const triggers = new ConfiguredTriggers({ configured: triggersOf(config), mappings, tables, clock, logger })
   const search = new SearchIndexes({
     commit,
     tables,
@@ -214,7 +243,10 @@ async function buildRooms(
   bridges.start()
   retention.start()
   tables.start()
+  functions.start()
   search.start()
+  mappings.start()
+  triggers.start()
   return {
     store,
     log,
@@ -227,9 +259,23 @@ async function buildRooms(
     bridges,
     search,
     functions,
+    mappings,
+    triggers,
     retention,
   }
 }
+
+/** The way to Kafka topics, which pipelines and mappings are lent. */
+const topicAccess = (config: Config, clusters: Clusters, logger: Logger) => ({
+  brokers: config.kafka.brokers,
+  clusters: clusters.names,
+  open: ({ topic, compression, ...target }: Parameters<TopicAccess['open']>[0]) =>
+    new TopicSender({ cluster: clusters.openLater({ ...target, logger }), topic, compression }),
+  isOfContent,
+})
+
+const triggersOf = ({ functions }: Config) =>
+  Object.fromEntries(Object.entries(functions).map(([name, { triggers }]) => [name, triggers]))
 
 /** `table:NAME` is a table's change log, which this switches on; anything else a plain stream. */
 async function sourceStream(source: string, log: ShardedLog, tables: Tables): Promise<StreamId> {
@@ -249,12 +295,14 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
-  const { pipelines, bridges, search, functions, balancer, retention } = rooms
+  const { pipelines, bridges, search, functions, mappings, triggers, balancer, retention } = rooms
+  await triggers.close()
   await Promise.all([
     pipelines.close(),
     bridges.close(),
     search.close(),
-    functions.close(),
+    // What is under way may end: no call begins once the functions are closed.
+    mappings.close().then(() => functions.close()),
     balancer.close(),
     retention.close(),
   ])

@@ -16,6 +16,7 @@ import type { FunctionLogs } from './logs/function-logs.js'
 import { codeOf, type FunctionRequest, settingsOf } from './requests.js'
 import { decodeFunction, functionGone, functionRow, functionRows } from './rows.js'
 import type { FunctionAnswer, FunctionCall, FunctionInvoker } from './types.js'
+import { WaitingCalls } from './waiting/waiting-calls.js'
 
 export interface FunctionsOptions {
   readonly storage: Storage
@@ -29,7 +30,10 @@ export interface FunctionsOptions {
   readonly accountId: string
   /** Those of the configuration. */
   readonly configured: Config['functions']
-  readonly limits: Pick<Config['functionHost'], 'functionsMax' | 'codeBytesMax' | 'codeFilesMax'>
+  readonly limits: Pick<
+    Config['functionHost'],
+    'functionsMax' | 'codeBytesMax' | 'codeFilesMax' | 'waitingCallsMax' | 'waitingBytesMax'
+  >
 }
 
 /** What is shown of a function. */
@@ -45,12 +49,15 @@ export interface FunctionView {
   readonly modifiedAt: number
   readonly revision: number
   readonly counts: FunctionCounts
+  /** Calls that nobody waits for, and whose end has not come. */
+  readonly waitingCalls: number
 }
 
 /** All functions of the daemon: remembered in the store, called by clients and mappings. */
 export class Functions implements FunctionInvoker {
   readonly #options: FunctionsOptions
   readonly #store: CodeStore
+  readonly #waiting: WaitingCalls
   readonly #definitions = new Map<string, FunctionDefinition>()
   /** Names that are being made, changed or deleted. */
   readonly #busy = new Set<string>()
@@ -59,6 +66,8 @@ export class Functions implements FunctionInvoker {
   private constructor(options: FunctionsOptions) {
     this.#options = options
     this.#store = new CodeStore(options.commit)
+    const countsOf = (name: string): FunctionCounts => options.host.countsOf(name)
+    this.#waiting = new WaitingCalls({ ...options, invoker: this, countsOf })
   }
 
   /** Reads what is stored, then the functions of the configuration. One whose code cannot be read goes on as it was, or is not there. */
@@ -75,7 +84,13 @@ export class Functions implements FunctionInvoker {
       options.storage,
       new Set([...functions.#definitions.values()].map((definition) => definition.codeHash)),
     )
+    await functions.#waiting.load()
     return functions
+  }
+
+  /** Calls that wait begin. */
+  start(): void {
+    this.#waiting.start()
   }
 
   get count(): number {
@@ -150,15 +165,24 @@ export class Functions implements FunctionInvoker {
       await this.#options.commit.submit({ rows: [functionGone(name)] })
       this.#definitions.delete(name)
       this.#options.host.retire(name, true)
+      await this.#waiting.remove(name)
       await this.#dropCode(hash, codeBytes)
       await this.#options.logs.remove(name)
     })
   }
 
   async invoke(call: FunctionCall): Promise<FunctionAnswer> {
-    if (this.#isClosed)
-      throw new MillraceError('FUNCTION_STOPPED', `The function ${call.functionName} is not called: the daemon stops.`)
+    if (this.#isClosed) throw stopped(call.functionName)
     return this.#options.host.invoke(this.#hosted(this.#definition(call.functionName)), call)
+  }
+
+  /**
+   * Takes a call that nobody waits for; durable when it resolves. It is made as soon as there is a thread, at least once, and
+   * again one and three minutes after its handler has failed; then it is given up. Throws FUNCTION_NOT_FOUND, TOO_BUSY.
+   */
+  async invokeLater(functionName: string, payload: Uint8Array): Promise<{ readonly requestId: string }> {
+    if (this.#isClosed) throw stopped(functionName)
+    return this.#waiting.add(this.#definition(functionName).name, payload)
   }
 
   free(functionName: string): number {
@@ -175,11 +199,12 @@ export class Functions implements FunctionInvoker {
   /** No call begins any more. The host lives on: it is the daemon's. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#waiting.close()
   }
 
   async #readConfigured(): Promise<void> {
     const { configured, limits, logger } = this.#options
-    for (const [name, { path, ...settings }] of Object.entries(configured)) {
+    for (const [name, { path, triggers: _, ...settings }] of Object.entries(configured)) {
       try {
         if (!this.#definitions.has(name)) this.#checkCount()
         await this.#put(name, settings, await collectCode(path, limits), path, true)
@@ -301,6 +326,7 @@ export class Functions implements FunctionInvoker {
       modifiedAt,
       revision,
       counts: { ...this.#options.host.countsOf(name) },
+      waitingCalls: this.#waiting.countOf(name),
     }
   }
 
@@ -317,5 +343,8 @@ export class Functions implements FunctionInvoker {
 
 const pathOf = ({ path, files }: FunctionRequest): string | undefined =>
   files === undefined && typeof path === 'string' ? path : undefined
+
+const stopped = (name: string): MillraceError =>
+  new MillraceError('FUNCTION_STOPPED', `The function ${name} is not called: the daemon stops.`)
 
 const byName = (left: FunctionView, right: FunctionView): number => (left.name < right.name ? -1 : 1)

@@ -48,3 +48,12 @@ export function codeKey(hash: string, part: number): Buffer {
 export const codeRows = kindRange(Kind.code)
 export const hashOfCodeKey = (key: Buffer): string => key.toString('hex', 2, 34)
 export const codePartsOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / codePartBytes))
+
+/** A call that waits; what it holds is drawn in `waiting/waiting-call.ts`. */
+export function waitingCallKey(number: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(number))
+  return keyOf(Kind.waitingCall, bytes)
+}
+export const waitingCallRows = kindRange(Kind.waitingCall)
+export const numberOfWaitingCall = (key: Buffer): number => Number(key.readBigUInt64BE(2))

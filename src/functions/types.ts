@@ -5,6 +5,8 @@ export interface FunctionCall {
   readonly payload: Uint8Array
   /** Where the call comes from: invocations of mappings are retried by the mapping, those of clients by the client. */
   readonly source: 'mapping' | 'client'
+  /** What the handler's context and the answer say; made up when it is not given. */
+  readonly requestId?: string
 }
 
 /** What became of a call that reached its handler. */

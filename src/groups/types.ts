@@ -15,8 +15,8 @@ export interface LeasedPosition extends Position {
   readonly lease: number
 }
 
-/** Who moves a group: a pipeline or a bridge of the daemon, or members that join over the network. */
-export type GroupKind = 'pipeline' | 'bridge' | 'client'
+/** Who moves a group: a pipeline, a bridge or a mapping of the daemon, or members that join over the network. */
+export type GroupKind = 'pipeline' | 'bridge' | 'mapping' | 'client'
 
 /** A named consumer with a durable position in every shard. Pipelines and bridges are groups too. */
 export interface Group {
@@ -39,7 +39,7 @@ export interface Group {
 
 export interface CreateGroup {
   readonly kind?: GroupKind
-  /** By default what the kind says: pipelines and bridges hold, others do not. */
+  /** By default what the kind says: those of the daemon hold, those of clients do not. */
   readonly hold?: boolean
   /** Rows for the same commit (a pipeline's own row, a bridge's). */
   readonly rows?: readonly RowEffect[]

@@ -71,12 +71,16 @@ export const feedPoints = ['feed:part', 'feed:committed', 'feed:closed'] as cons
 /** Places that are passed only while messages come in from Kafka (test/kafka/inward.test.ts). */
 export const intakePoints = ['intake:submitting', 'intake:stored'] as const
 
+/** Places that are passed only while a mapping calls its function (test/functions/mappings/kill.test.ts). */
+export const mappingPoints = ['mapping:answered', 'mapping:discarded', 'mapping:moved'] as const
+
 export type KillPoint =
   | (typeof killPoints)[number]
   | (typeof lifePoints)[number]
   | (typeof shadowPoints)[number]
   | (typeof feedPoints)[number]
   | (typeof intakePoints)[number]
+  | (typeof mappingPoints)[number]
 
 const [room, place, count] = (process.env.MILLRACE_TEST_KILL_AT ?? '').split(':')
 const wanted = `${room}:${place}`

@@ -4,6 +4,7 @@ import { lagRecords, lagSeconds } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
 import type { Metrics, Sample } from '../runtime/index.js'
 import { capacityMetrics } from './capacity-metrics.js'
+import { mappingMetrics } from './mapping-metrics.js'
 import { perStream } from './per-stream.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
 import { retentionMetrics } from './retention-metrics.js'
@@ -80,6 +81,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       searches.watch(read)
       watchClients(read)
       watchBridges(read)
+      mappingMetrics(read)
     },
   }
 }

@@ -21,6 +21,16 @@ export interface CallerRules {
  * same host, and what changes something wants a header that needs a preflight. Throws FORBIDDEN.
  */
 export function checkCaller(request: IncomingMessage, rules: CallerRules): void {
+  checkHost(request, rules)
+  if (request.method !== 'GET' && request.method !== 'HEAD' && request.headers[guardHeader] === undefined) {
+    throw new MillraceError('FORBIDDEN', 'The header X-Millrace is missing.', {
+      remedy: 'Send X-Millrace: 1 with every request that changes something.',
+    })
+  }
+}
+
+/** Whether somebody asks for us, and no page of elsewhere does. Browsers send an Origin with every POST. Throws FORBIDDEN. */
+export function checkHost(request: IncomingMessage, rules: CallerRules): void {
   const { host, origin } = request.headers
   if (host === undefined || !isOurs(host, rules)) {
     throw new MillraceError('FORBIDDEN', `Requests for the host ${host ?? '(none)'} are not answered here.`, {
@@ -28,12 +38,7 @@ export function checkCaller(request: IncomingMessage, rules: CallerRules): void 
     })
   }
   if (origin !== undefined && hostOf(origin) !== host)
-    throw new MillraceError('FORBIDDEN', `Pages of ${origin} may not use the native API.`)
-  if (request.method !== 'GET' && request.method !== 'HEAD' && request.headers[guardHeader] === undefined) {
-    throw new MillraceError('FORBIDDEN', 'The header X-Millrace is missing.', {
-      remedy: 'Send X-Millrace: 1 with every request that changes something.',
-    })
-  }
+    throw new MillraceError('FORBIDDEN', `Pages of ${origin} may not use this API.`)
 }
 
 /** An address can be trusted where a name cannot: only a name can be made to resolve to us by somebody else. */

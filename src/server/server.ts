@@ -6,10 +6,12 @@ import { consoleAsset, consoleHeaders } from '../console/index.js'
 import type { Daemon } from '../daemon/index.js'
 import { asMillraceError, type Clock, type Logger, type Metrics, MillraceError, systemClock } from '../runtime/index.js'
 import { AwsHandler } from './aws/handler.js'
-import { SignatureVerifier } from './aws/verifier.js'
+import { SignatureVerifier, type SignedService } from './aws/verifier.js'
 import { Bodies } from './body.js'
 import { connectionMetrics } from './connection-metrics.js'
 import { Exports } from './export-output.js'
+import { LambdaHandler } from './lambda/handler.js'
+import { isLambdaPath } from './lambda/operations.js'
 import { type RequestMetrics, requestMetrics } from './request-metrics.js'
 import { sendBytes, sendJson, sendText } from './respond.js'
 import { routeOf, runRoute } from './routes/index.js'
@@ -24,11 +26,12 @@ export interface ServerOptions {
   readonly clock?: Clock
 }
 
-/** One port: the AWS path at `/`, the native API below `/v1`, the console, metrics and health. */
+/** One port: the AWS path at `/`, the Lambda API below its versions, the native API below `/v1`, the console, metrics and health. */
 export class Server {
   readonly #options: ServerOptions
   readonly #http: HttpServer
   readonly #aws: AwsHandler
+  readonly #lambda: LambdaHandler
   readonly #bodies: Bodies
   readonly #exports: Exports
   readonly #observed: RequestMetrics
@@ -49,20 +52,25 @@ export class Server {
     this.#exports = new Exports(http)
     // Every request that waits listens to it, and there are at most `connectionsMax` of them.
     setMaxListeners(0, this.#stopping.signal)
+    const verifierOf = (service: SignedService): SignatureVerifier | undefined =>
+      this.#credentials &&
+      new SignatureVerifier({
+        service,
+        keys: [...this.#credentials.keys, { ...daemon.handlerKey, sessionToken: undefined }],
+        skewMsMax: auth.skewMsMax,
+        clock,
+      })
+    const observe = this.#observed.answered
     this.#aws = new AwsHandler({
       execute: (service, operation, body, asked) => daemon.rooms.tables.execute(service, operation, body, asked),
       bodies: this.#bodies,
       corsOrigins: cors.origins,
       logger,
-      verifier:
-        this.#credentials &&
-        new SignatureVerifier({
-          keys: [...this.#credentials.keys, { ...daemon.handlerKey, sessionToken: undefined }],
-          skewMsMax: auth.skewMsMax,
-          clock,
-        }),
-      observe: this.#observed.answered,
+      verifier: verifierOf('dynamodb'),
+      observe,
     })
+    const lambda = { daemon, bodies: this.#bodies, rules: this.#rules, logger, observe }
+    this.#lambda = new LambdaHandler({ ...lambda, verifier: verifierOf('lambda') })
     this.#http = createServer(
       {
         requestTimeout: http.requestTimeoutMs,
@@ -117,6 +125,7 @@ export class Server {
     if (this.#stopping.signal.aborted) response.setHeader('connection', 'close')
     const path = request.url ?? '/'
     if (path === '/') return this.#aws.handle(request, response)
+    if (isLambdaPath(path)) return this.#lambda.handle(request, response)
     try {
       await this.#route(request, response, targetOf(path))
     } catch (thrown) {

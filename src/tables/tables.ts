@@ -1,5 +1,5 @@
 import type { Commit, Counters, EffectSet, Release } from '../commit/index.js'
-import type { ShardedLog, StreamId } from '../log/index.js'
+import type { Sequence, ShardedLog, StreamId } from '../log/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { Backfills } from './catalogue/backfill.js'
@@ -31,6 +31,7 @@ import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
 import { type Input, parseInput } from './requests/request.js'
 import { checkShape, checkShapeOfValues } from './requests/shapes.js'
+import { type FollowedStream, followedStream } from './streams/followed-stream.js'
 import { StreamOperations } from './streams/stream-operations.js'
 import { WindowTime } from './streams/window-time.js'
 import { type TableInfo, tableInfo } from './table-info.js'
@@ -81,6 +82,7 @@ export class Tables {
   readonly queryCache: Pick<PageCache, 'reads' | 'bytes'>
   readonly #now: () => number
   readonly #options: TablesOptions
+  readonly #windowTime: WindowTime
   readonly #home: { readonly region: string; readonly accountId: string }
   /** Deletes items whose time to live is over. */
   readonly sweeper: Sweeper
@@ -89,6 +91,7 @@ export class Tables {
   private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
     this.#catalogue = catalogue
     this.#options = options
+    this.#windowTime = windowTime
     this.#home = { region: options.region, accountId: options.accountId }
     const { clock } = options
     const now = () => clock.now()
@@ -335,6 +338,25 @@ export class Tables {
   /** Whether an AWS stream over a change log can still be read. */
   hasWindow(stream: StreamId): boolean {
     return this.#catalogue.awsStreams().some((window) => window.stream === stream)
+  }
+
+  /** An AWS stream for whoever follows it within the daemon; undefined when there is none that can be read. */
+  awsStream(arn: string): FollowedStream | undefined {
+    const found = this.#catalogue.awsStream(arn)
+    return found && followedStream(arn, found)
+  }
+
+  /** The AWS stream of a table that is on. */
+  latestStream(table: string): FollowedStream | undefined {
+    const label = this.#catalogue.get(table)?.row.label
+    return label === undefined ? undefined : this.awsStream(this.#catalogue.streamArn({ tableName: table, label }))
+  }
+
+  /** The oldest record that an AWS stream shows, as TRIM_HORIZON does. */
+  async horizonOf({ stream, first }: Pick<FollowedStream, 'stream' | 'first'>): Promise<Sequence> {
+    const { until } = this.#windowTime
+    if (until <= 0) return first
+    return Math.max(first, await this.#options.log.sequenceAtTime(stream, until + 1)) as Sequence
   }
 
   /** Forgets AWS streams that can no longer be read. */

@@ -29,8 +29,14 @@ export interface Answered {
 
 /** A daemon and its server in this process, on a folder and a port of its own, until the test ends. */
 export async function serve(input: ConfigInput = {}, clock?: Clock): Promise<Serving> {
+  const serving = await serveOn({ dataDir: join(temporaryFolder(), 'data'), ...input }, clock)
+  onTestFinished(serving.close)
+  return serving
+}
+
+/** The same for several tests, which close it. */
+export async function serveOn(input: ConfigInput & { readonly dataDir: string }, clock?: Clock): Promise<Serving> {
   const config = configSchema.parse({
-    dataDir: join(temporaryFolder(), 'data'),
     ...input,
     listen: { port: 0, ...input.listen },
     workers: { threads: 1, ...input.workers },
@@ -52,7 +58,6 @@ export async function serve(input: ConfigInput = {}, clock?: Clock): Promise<Ser
     closing ??= server.close().then(() => daemon.close())
     return closing
   }
-  onTestFinished(close)
   return { daemon, server, port, url, close, v1: (...request) => ask(`${url}/v1/`, ...request) }
 }
 

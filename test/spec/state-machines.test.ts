@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { shardPhases } from '../../src/balance/shard-phase.js'
 import { daemonLifecycle } from '../../src/daemon/daemon-lifecycle.js'
+import { mappingLifecycle } from '../../src/functions/index.js'
 import { holdingTransitions } from '../../src/groups/holding.js'
 import { shardLifecycle } from '../../src/log/shard-lifecycle.js'
 import { pipelineLifecycle } from '../../src/pipelines/pipeline-lifecycle.js'
@@ -20,6 +21,7 @@ const machines: Readonly<Record<string, { table: Table; first: string; last: rea
   daemon: { table: daemonLifecycle, first: 'starting', last: ['stopping'] },
   pipeline: { table: pipelineLifecycle, first: 'starting', last: ['stopped'] },
   'search index': { table: indexLifecycle, first: 'waiting', last: ['stopped'] },
+  'event source mapping': { table: mappingLifecycle, first: 'Creating', last: ['Deleting'] },
   'AWS stream': { table: windowLifecycle, first: 'enabled', last: ['expired'] },
 }
 

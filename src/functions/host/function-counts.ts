@@ -6,6 +6,10 @@ export interface FunctionCounts {
   /** Calls that succeeded although requests of the AWS SDK in them had failed. */
   unhandledSdkErrors: number
   failedSdkRequests: number
+  /** Attempts after the first of calls that nobody waits for. */
+  retries: number
+  /** Calls that nobody waits for and that were given up: their events are lost. */
+  dropped: number
   /** Of handlers, without the loading of their modules. */
   durationSeconds: number
 }
@@ -16,5 +20,7 @@ export const newCounts = (): FunctionCounts => ({
   throttles: 0,
   unhandledSdkErrors: 0,
   failedSdkRequests: 0,
+  retries: 0,
+  dropped: 0,
   durationSeconds: 0,
 })

@@ -77,7 +77,7 @@ export class FunctionHost {
   }
 
   /** Rejects with FUNCTION_BUSY and FUNCTION_STOPPED. */
-  async invoke(called: HostedFunction, { payload }: Pick<FunctionCall, 'payload'>): Promise<FunctionAnswer> {
+  async invoke(called: HostedFunction, call: Pick<FunctionCall, 'payload' | 'requestId'>): Promise<FunctionAnswer> {
     if (this.#isClosed) throw stopped(called.name)
     const hosted = this.#current(called)
     if (this.#endpoint === undefined || hosted.running >= called.settings.concurrency) throw this.#busy(hosted)
@@ -85,7 +85,7 @@ export class FunctionHost {
     if (!idle) this.#makeRoom(hosted)
     hosted.running++
     try {
-      return await this.#call(called, hosted, payload, idle)
+      return await this.#call(called, hosted, call, idle)
     } finally {
       hosted.running--
     }
@@ -236,11 +236,10 @@ export class FunctionHost {
   async #call(
     called: HostedFunction,
     hosted: Hosted,
-    payload: Uint8Array,
+    { payload, requestId = randomUUID() }: Pick<FunctionCall, 'payload' | 'requestId'>,
     idle: FunctionThread | undefined,
   ): Promise<FunctionAnswer> {
     const { clock, logs } = this.#options
-    const requestId = randomUUID()
     const call = new CallLog(called.name, logs.of(called.name), requestId, called.settings, hosted.counts)
     const thread = idle ?? (await this.#begin(called, hosted))
     this.#calls.set(thread, call)

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asMillraceError, type Logger } from '../../runtime/index.js'
 import type { Bodies } from '../body.js'
@@ -17,7 +16,7 @@ import {
 import { allowOrigin, preflight } from './origins.js'
 import { Outbox } from './outbox.js'
 import { requestId } from './request-id.js'
-import { sha256 } from './signature.js'
+import { hashAsSent, sha256 } from './signature.js'
 import type { SignatureVerifier } from './verifier.js'
 
 /** The services that one address answers for, by the prefix of X-Amz-Target. */
@@ -100,7 +99,7 @@ export class AwsHandler {
     const query = request.url === '/' ? undefined : queryOf(request.url as string)
     // Whoever names no key of ours does not get a body read.
     const claim = verifier?.begin(method as string, '/', query, headers)
-    const sent = claim && headers['content-encoding'] !== undefined ? hashOf(request) : undefined
+    const sent = claim && headers['content-encoding'] !== undefined ? hashAsSent(request) : undefined
     const body = await bodies.read(request)
     asked.body = body
     const target = headers['x-amz-target']
@@ -191,13 +190,6 @@ function notServed(service: string, body: Buffer): AwsFailure {
     return noJson
   }
   return unknownOperation
-}
-
-/** The hash of a packed body is made of the bytes that are sent. */
-function hashOf(request: IncomingMessage): () => string {
-  const hash = createHash('sha256')
-  request.on('data', (part: Buffer) => hash.update(part))
-  return () => hash.digest('hex')
 }
 
 /** AWS answers in chunks, of which there are none. */

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 
 export const algorithm = 'AWS4-HMAC-SHA256'
 export const terminator = 'aws4_request'
@@ -28,6 +28,29 @@ export interface RequestHead {
 }
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+/** The hash of a packed body is made of the bytes that are sent: call it before the body is read, and what it returns after. */
+export function hashAsSent(request: IncomingMessage): () => string {
+  const hash = createHash('sha256')
+  request.on('data', (part: Buffer) => hash.update(part))
+  return () => hash.digest('hex')
+}
+
+/** The path of a URL as it was sent, without its query. */
+export function pathOf(url: string): string {
+  const mark = url.indexOf('?')
+  return mark < 0 ? url : url.slice(0, mark)
+}
+
+/** A path as it is signed: without empty parts and dots, and encoded once more than it is sent. */
+export function signedPath(path: string): string {
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(encoded(part))
+  }
+  return `/${parts.join('/')}${parts.length > 0 && path.endsWith('/') ? '/' : ''}`
+}
 
 export const hmac = (key: Buffer | string, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 

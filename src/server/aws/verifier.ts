@@ -8,7 +8,8 @@ import type { AwsFailure } from './failure.js'
 import { algorithm, hmac, type RequestHead, type Signed, signingKey, stringToSign, terminator } from './signature.js'
 
 /** DynamoDB and its streams sign under one name. */
-const service = 'dynamodb'
+export type SignedService = 'dynamodb' | 'lambda'
+
 /** Signing keys in memory. There is one for each day, region and access key, and clients choose the region. */
 const signingKeysMax = 256
 
@@ -23,6 +24,7 @@ const mismatch = invalidSignature(
 )
 
 export interface VerifierOptions {
+  readonly service: SignedService
   readonly keys: readonly AccessKey[]
   readonly skewMsMax: number
   readonly clock: Clock
@@ -55,7 +57,7 @@ export class SignatureVerifier {
     this.#checkTime(signed)
     if (!signed.signedHeaders.includes('host'))
       throw invalidSignature("'Host' must be a 'SignedHeader' in the AWS Authorization.")
-    checkScope(signed)
+    checkScope(signed, this.#options.service)
     const key = this.#keys.get(signed.credential[0] as string)
     if (!key) throw unrecognized
     return { head: { method, path, query, headers }, signed, key }
@@ -101,13 +103,13 @@ export class SignatureVerifier {
     if (known) return known
     // A day's keys are made anew at once; to keep count of which is oldest would cost more than that.
     if (this.#signingKeys.size >= signingKeysMax) this.#signingKeys.clear()
-    const made = signingKey(key.secret, date, region, service)
+    const made = signingKey(key.secret, date, region, this.#options.service)
     this.#signingKeys.set(name, made)
     return made
   }
 }
 
-function checkScope(signed: Signed): void {
+function checkScope(signed: Signed, service: SignedService): void {
   if (signed.algorithm !== algorithm)
     throw incomplete(`Unsupported AWS 'algorithm': '${signed.algorithm}' (only ${algorithm} for now). `)
   if (signed.credential.length !== 5) {

@@ -8,6 +8,7 @@ import { bridgeRoutes } from './bridges.js'
 import { exportRoutes } from './export.js'
 import { functionRoutes } from './functions.js'
 import { groupRoutes } from './groups.js'
+import { mappingRoutes } from './mappings.js'
 import { memberRoutes } from './members.js'
 import { metricRoutes } from './metrics.js'
 import { parkedRoutes } from './parked.js'
@@ -40,6 +41,7 @@ export const routes: readonly Route[] = [
   ...parkedRoutes,
   ...bridgeRoutes,
   ...functionRoutes,
+  ...mappingRoutes,
   ...searchRoutes,
   ...backupRoutes,
 ]

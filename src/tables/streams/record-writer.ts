@@ -14,6 +14,8 @@ const sequenceName = ',"SequenceNumber":"1'
 const sequenceDigits = 20
 const sequencePart = latin1(`${sequenceName}${'0'.repeat(sequenceDigits)}","SizeBytes":`)
 const service = ',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}'
+/** Functions get the same with small letters. */
+const serviceOfEvent = ',"userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"}'
 const comma = 44
 /** More than a record has beside its keys, its images and the region: about 400 bytes. */
 const frameBytesMax = 1024
@@ -24,6 +26,8 @@ export interface RecordFrame {
   readonly region: string
   /** Of an event id, what stands before the digits of its sequence number. */
   readonly eventIdPrefix: (sequence: number) => string
+  /** For records as a function gets them, which name their stream: its ARN. */
+  readonly eventSourceArn?: string
 }
 
 /**
@@ -52,14 +56,16 @@ export class RecordWriter {
   /** In a head, where the digits of the sequence number end. */
   #idEnd = 0
 
-  constructor(memory: Buffer, { view, region, eventIdPrefix }: RecordFrame) {
+  constructor(memory: Buffer, { view, region, eventIdPrefix, eventSourceArn }: RecordFrame) {
     this.#memory = memory
     this.#showsNew = view === 'NEW_IMAGE' || view === 'NEW_AND_OLD_IMAGES'
     this.#showsOld = view === 'OLD_IMAGE' || view === 'NEW_AND_OLD_IMAGES'
     this.#region = region
     this.#eventIdPrefix = eventIdPrefix
-    this.#tail = latin1(`,"StreamViewType":"${view}"}}`)
-    this.#serviceTail = latin1(`,"StreamViewType":"${view}"}${service}}`)
+    const source = eventSourceArn === undefined ? '' : `,"eventSourceARN":${JSON.stringify(eventSourceArn)}`
+    const identity = eventSourceArn === undefined ? service : serviceOfEvent
+    this.#tail = latin1(`,"StreamViewType":"${view}"}${source}}`)
+    this.#serviceTail = latin1(`,"StreamViewType":"${view}"}${identity}${source}}`)
     this.#at = memory.write('{"Records":[', 0, 'latin1')
   }
 
@@ -94,6 +100,16 @@ export class RecordWriter {
     return true
   }
 
+  /** Where the record that was added last ends. */
+  get at(): number {
+    return this.#at
+  }
+
+  /** What was written so far: `{"Records":[`, and records with commas between them. */
+  get written(): Buffer {
+    return this.#memory.subarray(0, this.#at)
+  }
+
   /** The whole answer, in the memory that was given unless that was too small. */
   end(rest: string): Buffer {
     this.#reserve(rest.length)
@@ -123,7 +139,7 @@ export class RecordWriter {
 
   /** Makes room for so many bytes and a frame: a single record may be larger than a page is otherwise. */
   #reserve(bytes: number): void {
-    const wanted = this.#at + bytes + this.#region.length + frameBytesMax
+    const wanted = this.#at + bytes + this.#region.length + this.#serviceTail.length + frameBytesMax
     if (wanted <= this.#memory.length) return
     const larger = Buffer.allocUnsafeSlow(2 * wanted)
     this.#memory.copy(larger, 0, 0, this.#at)

@@ -11,7 +11,7 @@ const keys = [
   { id: 'KEY1', secret: 'secret1', sessionToken: undefined },
   { id: 'KEY2', secret: 'secret2', sessionToken: 'token/2+=' },
 ]
-const verifier = new SignatureVerifier({ keys, skewMsMax: 15 * minute, clock })
+const verifier = new SignatureVerifier({ service: 'dynamodb', keys, skewMsMax: 15 * minute, clock })
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 interface Options {

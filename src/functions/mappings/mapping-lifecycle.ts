@@ -1,0 +1,77 @@
+/** How a mapping stands, as AWS calls it. */
+export type MappingState = 'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
+
+export type MappingEvent =
+  /** It reads its stream. */
+  | 'started'
+  /** It reads nothing, and none of its invocations is under way: it is switched off, or its stream has come to its end. */
+  | 'stopped'
+  /** A user asks for it. */
+  | 'enable'
+  | 'disable'
+  | 'update'
+  | 'delete'
+
+/** Every event in every state; `undefined` is refused: the mapping is in use. */
+export const mappingLifecycle: {
+  readonly [From in MappingState]: { readonly [On in MappingEvent]: MappingState | undefined }
+} = {
+  Creating: {
+    started: 'Enabled',
+    stopped: 'Disabled',
+    enable: undefined,
+    disable: undefined,
+    update: undefined,
+    delete: undefined,
+  },
+  Enabling: {
+    started: 'Enabled',
+    stopped: 'Disabled',
+    enable: undefined,
+    disable: undefined,
+    update: undefined,
+    delete: undefined,
+  },
+  Enabled: {
+    started: 'Enabled',
+    // Its stream has come to its end.
+    stopped: 'Disabled',
+    enable: 'Updating',
+    disable: 'Disabling',
+    update: 'Updating',
+    delete: 'Deleting',
+  },
+  Disabling: {
+    started: undefined,
+    stopped: 'Disabled',
+    enable: undefined,
+    disable: undefined,
+    update: undefined,
+    delete: undefined,
+  },
+  Disabled: {
+    started: undefined,
+    stopped: 'Disabled',
+    enable: 'Enabling',
+    disable: 'Updating',
+    update: 'Updating',
+    delete: 'Deleting',
+  },
+  Updating: {
+    started: 'Enabled',
+    stopped: 'Disabled',
+    enable: undefined,
+    disable: undefined,
+    update: undefined,
+    delete: undefined,
+  },
+  // It is gone when it has stopped.
+  Deleting: {
+    started: undefined,
+    stopped: 'Deleting',
+    enable: undefined,
+    disable: undefined,
+    update: undefined,
+    delete: undefined,
+  },
+}
