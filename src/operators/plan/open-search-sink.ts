@@ -123,7 +123,8 @@ function urlsOf(given: unknown, where: string): readonly string[] {
   return (urls as string[]).map((url) => url.replace(/\/+$/, ''))
 }
 
-const authForms = [['username', 'passwordFile'], ['username', 'passwordVariable'], ['apiKeyFile'], ['apiKeyVariable']]
+/** Names of options in the order of the alphabet. */
+const authForms = [['passwordFile', 'username'], ['passwordVariable', 'username'], ['apiKeyFile'], ['apiKeyVariable']]
 
 function authOf(auth: unknown, where: string): SearchServerAuth | undefined {
   if (auth === undefined) return undefined

@@ -65,6 +65,7 @@ export class ShardDelivery {
       const records = this.#queue.take(end)
       const dead: Refusal[] = []
       if (!(await this.#send(records, dead))) return
+      dead.sort((one, other) => one.record.sequence - other.record.sequence)
       killPoint('outbox:delivered')
       end = await this.#passed(records, dead)
     }
