@@ -3,7 +3,7 @@ import { SearchWorld } from './search-world.js'
 import { searchServerAvailable } from './server.mjs'
 
 const keys = 60
-const rounds = 12
+const rounds = 9
 
 // Writes go on while daemon and server are killed in turn, alone and together.
 describe.runIf(searchServerAvailable())('an index over kill -9 of the daemon and of the server', () => {
@@ -84,5 +84,5 @@ describe.runIf(searchServerAvailable())('an index over kill -9 of the daemon and
     expect(seen.size).toBeGreaterThan(keys / 2)
     expect(await found()).toEqual([...table].sort())
     expect(await world.outbox()).toMatchObject({ records: 0, deadLetters: 0 })
-  })
+  }, 900_000)
 })
