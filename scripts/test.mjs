@@ -20,9 +20,13 @@ const tools = [
   {
     name: 'Java 17 or newer (java)',
     runs: () => runs('java', '-version'),
-    without: 'the tests against a real Kafka broker',
+    without: 'the tests against a real Kafka broker and a real search server',
   },
-  { name: 'Maven (mvn)', runs: () => runs('mvn', '-version'), without: 'the tests against a real Kafka broker' },
+  {
+    name: 'Maven (mvn)',
+    runs: () => runs('mvn', '-version'),
+    without: 'the tests against a real Kafka broker and a real search server',
+  },
   { name: 'a C compiler (cc)', runs: () => runs('cc', '--version'), without: 'the tests of power failure' },
   {
     name: 'promtool',

@@ -28,6 +28,7 @@ export {
   type ValueState,
   valueState,
 } from './keyed/index.js'
+export { type OpenSearchEntry, openSearchEntryOf, openSearchResultOf } from './open-search-entry.js'
 export {
   type Pattern,
   type PatternMatch,
@@ -67,12 +68,19 @@ export {
   type NodeDescription,
   type NodeId,
   nodeLabel,
+  type OpenSearchDescription,
+  type OpenSearchIndexTemplate,
+  type OpenSearchSinkOptions,
+  type OpenSearchSinkRecord,
+  openSearch,
   type PipelinePlan,
   type PipelineStart,
   type PlanDescription,
   pipeline,
   planOf,
   type RowKey,
+  type SearchServerAuth,
+  type SearchServerTls,
   type Sink,
   type SinkDescription,
   type Source,

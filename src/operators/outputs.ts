@@ -7,6 +7,7 @@ import { csvLine } from './csv.js'
 import { jsonOf } from './json-text.js'
 import { kafkaEntry } from './kafka-entry.js'
 import { kept } from './kept.js'
+import { openSearchEntry } from './open-search-entry.js'
 import { attributesOf } from './plain.js'
 import type { SinkPlan } from './plan/sink-plan.js'
 import { packable } from './state-value.js'
@@ -21,8 +22,8 @@ export const outputTextMax = 64 * 1024 * 1024
 export interface SinkOutput {
   readonly sink: number
   /**
-   * table: DynamoDB JSON items, checked; stream: none; file: lines; http and kafka: the key's bytes as hex, a line end, JSON; user: the
-   * same, a line end, value and key as MessagePack in latin1.
+   * table: DynamoDB JSON items, checked; stream: none; file: lines; http, kafka and openSearch: the key's bytes as hex, a line end, JSON;
+   * user: the same, a line end, value and key as MessagePack in latin1.
    */
   readonly entries: readonly string[]
   /** Of a stream sink. */
@@ -146,6 +147,8 @@ function entryOf(sink: Exclude<SinkPlan, { kind: 'table' | 'stream' }>, result: 
       return `${keyText(key)}\n${packState(packable([kept(result), key])).toString('latin1')}`
     case 'kafka':
       return `${keyText(key)}\n${kafkaEntry(kept(result))}`
+    case 'openSearch':
+      return `${keyText(key)}\n${openSearchEntry(kept(result))}`
     default:
       return `${keyText(key)}\n${jsonOf(kept(result), `A sink of the kind ${sink.kind}`)}`
   }

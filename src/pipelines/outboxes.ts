@@ -3,7 +3,7 @@ import type { Groups } from '../groups/index.js'
 import { deadLettersName, isInternal, isSnapshot, outboxName, type ShardedLog, type Stream } from '../log/index.js'
 import type { NodeId, PlanDescription, SinkDescription } from '../operators/index.js'
 import { type Clock, type Logger, MillraceError } from '../runtime/index.js'
-import { type Deliverer, HttpDeliverer, Outbox, storedOutbox } from '../sinks/index.js'
+import { type Deliverer, HttpDeliverer, OpenSearchDeliverer, Outbox, storedOutbox } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import { type KafkaAccess, KafkaDeliverer } from './kafka-deliverer.js'
@@ -157,8 +157,8 @@ export async function openOutboxes(
 function delivererOf(
   pipeline: string,
   node: NodeId,
-  { delivery, target, http, kafka }: OutsideSink,
-  { clock, workers, kafka: access }: OutboxSurroundings,
+  { delivery, target, http, kafka, openSearch }: OutsideSink,
+  { clock, workers, kafka: access, commit, logger }: OutboxSurroundings,
   file: string,
 ): Deliverer {
   const { timeoutMs, batchMax } = delivery
@@ -168,6 +168,10 @@ function delivererOf(
     const brokers = kafka.brokers.length > 0 ? kafka.brokers : access.brokers
     const topic = access.open({ topic: target, brokers, cluster, compression, clientId: `millrace-${pipeline}` })
     return new KafkaDeliverer(topic, access, clock, timeoutMs)
+  }
+  if (openSearch) {
+    const nextVersion = (): number => commit.durableNextSequence
+    return new OpenSearchDeliverer({ ...openSearch, index: target, timeoutMs }, { clock, logger, nextVersion })
   }
   return new UserDeliverer({ workers, clock, timeoutMs, sink: { file, label: pipeline, node } })
 }

@@ -1,5 +1,5 @@
-import { kafkaResultOf, plainItem } from '../operators/index.js'
-import type { PipelinePlan } from '../operators/plan/index.js'
+import { kafkaResultOf, openSearchResultOf, plainItem } from '../operators/index.js'
+import { type PipelinePlan, targetOf } from '../operators/plan/index.js'
 import { unpackState } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import { type Item, type KeySchema, keyOf } from '../tables/values/index.js'
@@ -46,6 +46,7 @@ export class Results {
     const end = entry.indexOf('\n')
     if (sink.kind === 'user') return (unpackState(Buffer.from(entry.slice(end + 1), 'latin1')) as [unknown])[0]
     if (sink.kind === 'kafka') return kafkaResultOf(entry.slice(end + 1))
+    if (sink.kind === 'openSearch') return openSearchResultOf(entry.slice(end + 1))
     if (sink.kind !== 'stream') return JSON.parse(entry.slice(end + 1)) as unknown
     const [key, time] = JSON.parse(entry.slice(0, end)) as [string, number | null]
     return { key, value: JSON.parse(entry.slice(end + 1)) as unknown, ...(time === null ? {} : { time }) }
@@ -75,6 +76,5 @@ export class Results {
 }
 
 function namesOf({ name, sink }: SinkNode): string[] {
-  const target = 'path' in sink ? sink.path : 'url' in sink ? sink.url : 'topic' in sink ? sink.topic : sink.name
-  return [name, target]
+  return [name, targetOf(sink)]
 }

@@ -1,5 +1,12 @@
 import type { NodeId, OnError, PipelinePlan, PlanNode } from './nodes.js'
-import { type DeliveryPlan, type HttpSinkPlan, type KafkaSinkPlan, type SinkPlan, targetOf } from './sink-plan.js'
+import {
+  type DeliveryPlan,
+  type HttpSinkPlan,
+  type KafkaSinkPlan,
+  type OpenSearchSinkPlan,
+  type SinkPlan,
+  targetOf,
+} from './sink-plan.js'
 import { type SourcePlan, sourceLabel } from './source-plan.js'
 
 /** State of a step as it is stored with a pipeline, to compare a later deploy with. */
@@ -12,7 +19,7 @@ export interface StateDescription {
 /** A sink without its functions. */
 export interface SinkDescription {
   readonly kind: SinkPlan['kind']
-  /** Table, stream, path, URL or topic. */
+  /** Table, stream, path, URL, topic or index. */
   readonly target: string
   readonly format?: 'ndjson' | 'csv'
   readonly columns?: readonly string[]
@@ -23,6 +30,12 @@ export interface SinkDescription {
   /** Of a shadow: what goes into it is counted and dropped. */
   readonly isHeld?: true
   readonly kafka?: Pick<KafkaSinkPlan, 'brokers' | 'cluster' | 'compression'>
+  readonly openSearch?: OpenSearchDescription
+}
+
+/** How an index of a search server is reached and made. It holds the names of secrets, and no secret. */
+export type OpenSearchDescription = Pick<OpenSearchSinkPlan, 'urls' | 'gcDeletesMs' | 'gcDeletesMsMin'> & {
+  readonly [Name in 'auth' | 'tls' | 'template']?: Exclude<OpenSearchSinkPlan[Name], undefined>
 }
 
 /** A node without its functions: what the main thread, the command and the console know of it. It is JSON. */
@@ -115,6 +128,11 @@ function describedSink(sink: SinkPlan): SinkDescription {
   if (kind === 'kafka') {
     const { brokers, cluster, compression, delivery } = sink
     return { kind, target, delivery, kafka: { brokers, compression, ...(cluster === undefined ? {} : { cluster }) } }
+  }
+  if (kind === 'openSearch') {
+    const { urls, auth, tls, template, gcDeletesMs, gcDeletesMsMin, delivery } = sink
+    const given = { ...(auth ? { auth } : {}), ...(tls ? { tls } : {}), ...(template ? { template } : {}) }
+    return { kind, target, delivery, openSearch: { urls, gcDeletesMs, gcDeletesMsMin, ...given } }
   }
   if (kind !== 'file') return { kind, target }
   const { format, columns, roll } = sink

@@ -3,6 +3,7 @@ export {
   describePlan,
   type NodeDescription,
   nodeLabel,
+  type OpenSearchDescription,
   type PlanDescription,
   type SinkDescription,
   type StateDescription,
@@ -42,6 +43,12 @@ export type {
   UserFunction,
 } from './nodes.js'
 export {
+  type OpenSearchIndexTemplate,
+  type OpenSearchSinkOptions,
+  type OpenSearchSinkRecord,
+  openSearch,
+} from './open-search-sink.js'
+export {
   type DeliveredRecord,
   type DeliveryOptions,
   type HttpSinkOptions,
@@ -55,6 +62,9 @@ export type {
   HttpBodyFormat,
   HttpSinkPlan,
   KafkaSinkPlan,
+  OpenSearchSinkPlan,
+  SearchServerAuth,
+  SearchServerTls,
   SinkPlan,
   UserSinkPlan,
 } from './sink-plan.js'

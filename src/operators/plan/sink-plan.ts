@@ -8,6 +8,7 @@ export type SinkPlan =
   | FileSinkPlan
   | HttpSinkPlan
   | KafkaSinkPlan
+  | OpenSearchSinkPlan
   | UserSinkPlan
 
 export interface FileSinkPlan {
@@ -61,6 +62,41 @@ export interface KafkaSinkPlan {
   readonly delivery: DeliveryPlan
 }
 
+/** Who the daemon says it is: what is secret it reads itself, from a file or from its environment, when it connects. */
+export type SearchServerAuth =
+  | { readonly username: string; readonly passwordFile: string }
+  | { readonly username: string; readonly passwordVariable: string }
+  | { readonly apiKeyFile: string }
+  | { readonly apiKeyVariable: string }
+
+/** Files in PEM on the daemon's machine. */
+export interface SearchServerTls {
+  /** Authorities in place of those that the machine trusts. */
+  readonly caFile?: string
+  /** Of the daemon itself, for a server that asks for it. */
+  readonly certFile?: string
+  readonly keyFile?: string
+  /** The name in the server's certificate, where that is not the one in the URL. */
+  readonly serverName?: string
+}
+
+/** An index of OpenSearch or Elasticsearch. All but its function is stored with the pipeline. */
+export interface OpenSearchSinkPlan {
+  readonly kind: 'openSearch'
+  readonly index: string
+  /** Nodes of one cluster: the next one is asked when one fails. */
+  readonly urls: readonly string[]
+  readonly auth: SearchServerAuth | undefined
+  readonly tls: SearchServerTls | undefined
+  /** The index template's body, put before the first write; undefined where none is. */
+  readonly template: Readonly<Record<string, unknown>> | undefined
+  /** How long, ms, the server remembers deleted documents, and how long it must. */
+  readonly gcDeletesMs: number
+  readonly gcDeletesMsMin: number
+  readonly run: UserFunction
+  readonly delivery: DeliveryPlan
+}
+
 /** A sink of the user's own. It is called with the results of a commit until it has taken them. */
 export interface UserSinkPlan {
   readonly kind: 'user'
@@ -80,6 +116,8 @@ export function targetOf(sink: SinkPlan): string {
       return sink.url
     case 'kafka':
       return sink.topic
+    case 'openSearch':
+      return sink.index
     default:
       return sink.name
   }

@@ -45,6 +45,8 @@ export function guaranteeOf(node: NodeDescription): string | undefined {
       return 'at least once, with an idempotency key'
     case 'kafka':
       return 'at least once'
+    case 'openSearch':
+      return 'at least once, each document at its newest version'
   }
 }
 

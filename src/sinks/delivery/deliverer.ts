@@ -17,12 +17,26 @@ export interface OutboxBatch {
   readonly idempotencyKey: string
 }
 
+/** A record that no attempt will ever bring through. */
+export interface Refusal {
+  readonly record: OutboxRecord
+  readonly why: string
+}
+
 export type DeliveryOutcome =
   | { readonly kind: 'delivered' }
   /** The content is at fault: no attempt will ever succeed. */
   | { readonly kind: 'refused'; readonly why: string }
   /** Another attempt may succeed, not before `afterMs` if the other side says so. */
   | { readonly kind: 'failed'; readonly why: string; readonly afterMs?: number }
+  /** Each record for itself: `refused` are at fault, `left` come again in this order (none is in both), others are through. */
+  | {
+      readonly kind: 'partly'
+      readonly refused: readonly Refusal[]
+      readonly left: readonly OutboxRecord[]
+      readonly why: string
+      readonly afterMs?: number
+    }
 
 /** Brings batches to where they go. Never throws; the signal ends it, with any outcome. */
 export interface Deliverer {

@@ -5,7 +5,7 @@ import type { DeliveryPlan } from '../../operators/index.js'
 import { type Clock, hashKey, killPoint } from '../../runtime/index.js'
 import { backOffMs } from './back-off.js'
 import type { Breaker } from './breaker.js'
-import { batchOf, type Deliverer, type OutboxRecord } from './deliverer.js'
+import { batchOf, type Deliverer, type DeliveryOutcome, type OutboxRecord, type Refusal } from './deliverer.js'
 import { OutboxQueue } from './outbox-queue.js'
 import { deliveredRow, type ShardDelivered } from './outbox-rows.js'
 import type { Wake } from './wake.js'
@@ -32,11 +32,6 @@ export interface ShardDeliveryOptions {
   readonly onAttempt: (failure: string | undefined) => void
   /** Records have left the outbox, some of them as dead letters. */
   readonly onDelivered: (shard: ShardId, delivered: ShardDelivered, dead: number) => void
-}
-
-interface DeadLetter {
-  readonly record: OutboxRecord
-  readonly why: string
 }
 
 /**
@@ -68,8 +63,9 @@ export class ShardDelivery {
       }
       await this.#queue.fillTo(end)
       const records = this.#queue.take(end)
-      const dead: DeadLetter[] = []
+      const dead: Refusal[] = []
       if (!(await this.#send(records, dead))) return
+      dead.sort((one, other) => one.record.sequence - other.record.sequence)
       killPoint('outbox:delivered')
       end = await this.#passed(records, dead)
     }
@@ -98,33 +94,52 @@ export class ShardDelivery {
   }
 
   /** Sends until it is taken; what is refused is halved until the records at fault are alone. False at the stop. */
-  async #send(records: readonly OutboxRecord[], dead: DeadLetter[]): Promise<boolean> {
-    const { deliverer, breaker, clock, plan, random, stop, wake, onAttempt } = this.#options
-    const batch = batchOf(records)
+  async #send(records: readonly OutboxRecord[], dead: Refusal[]): Promise<boolean> {
+    const { deliverer, breaker, stop, onAttempt } = this.#options
+    let left = records
+    let failures = 0
     for (let attempt = 1; ; attempt++) {
       if (!(await this.#admitted())) return false
-      const outcome = await deliverer.deliver(batch, attempt, stop)
+      const outcome = await deliverer.deliver(batchOf(left), attempt, stop)
       if (outcome.kind !== 'delivered' && stop.aborted) {
         breaker.abandoned()
         return false
       }
       onAttempt(outcome.kind === 'delivered' ? undefined : outcome.why)
       if (outcome.kind === 'failed') {
-        breaker.failed(clock.monotonic(), outcome.afterMs)
-        const wait = backOffMs(attempt, plan.retryMs, plan.retryMsMax, random)
-        await wake.pause(Math.max(wait, outcome.afterMs ?? 0))
+        await this.#failed(outcome, ++failures)
         continue
+      }
+      if (outcome.kind === 'partly') {
+        dead.push(...outcome.refused)
+        if (outcome.left.length > 0) {
+          failures = outcome.left.length < left.length ? 0 : failures + 1
+          left = outcome.left
+          await this.#failed(outcome, failures)
+          continue
+        }
       }
       // Whoever refuses is well.
       breaker.succeeded()
-      if (outcome.kind === 'delivered') return true
-      if (records.length === 1) {
-        dead.push({ record: records[0] as OutboxRecord, why: outcome.why })
+      if (outcome.kind !== 'refused') return true
+      if (left.length === 1) {
+        dead.push({ record: left[0] as OutboxRecord, why: outcome.why })
         return true
       }
-      const half = records.length >> 1
-      return (await this.#send(records.slice(0, half), dead)) && (await this.#send(records.slice(half), dead))
+      const half = left.length >> 1
+      return (await this.#send(left.slice(0, half), dead)) && (await this.#send(left.slice(half), dead))
     }
+  }
+
+  /** Waits after an attempt that brought nothing through, or (`failures` is 0) not all. */
+  async #failed(
+    { afterMs = 0 }: Pick<DeliveryOutcome & { kind: 'failed' }, 'afterMs'>,
+    failures: number,
+  ): Promise<void> {
+    const { breaker, clock, plan, random, wake } = this.#options
+    if (failures === 0) breaker.succeeded()
+    else breaker.failed(clock.monotonic(), afterMs)
+    await wake.pause(Math.max(backOffMs(Math.max(1, failures), plan.retryMs, plan.retryMsMax, random), afterMs))
   }
 
   async #admitted(): Promise<boolean> {
@@ -138,7 +153,7 @@ export class ShardDelivery {
   }
 
   /** Moves behind a batch, and cuts the next one where it is full already. */
-  async #passed(records: readonly OutboxRecord[], dead: readonly DeadLetter[]): Promise<Sequence | undefined> {
+  async #passed(records: readonly OutboxRecord[], dead: readonly Refusal[]): Promise<Sequence | undefined> {
     const { plan } = this.#options
     await this.#queue.fill(plan)
     const batchEnd = this.#queue.isFull(plan) ? this.#queue.cut(plan) : undefined
@@ -152,7 +167,7 @@ export class ShardDelivery {
     return { shard: this.#options.position.shard, next: this.#queue.next, ended }
   }
 
-  async #commit(delivered: ShardDelivered, dead: readonly DeadLetter[], position: Position | undefined): Promise<void> {
+  async #commit(delivered: ShardDelivered, dead: readonly Refusal[], position: Position | undefined): Promise<void> {
     const { pipeline, outbox, group, commit, clock, deadLetters, onDelivered } = this.#options
     const { shard } = this.#options.position
     const positions = position ? [position] : []
@@ -170,7 +185,7 @@ export class ShardDelivery {
 }
 
 /** `{id, at, why, value}`: the value as it was sent. */
-function deadLetterOf({ record, why }: DeadLetter, now: number): NewRecord {
+function deadLetterOf({ record, why }: Refusal, now: number): NewRecord {
   const { id, key, body } = record
   const head = JSON.stringify({ id, at: now, why })
   return {

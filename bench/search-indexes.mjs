@@ -1,0 +1,75 @@
+// What bench/search.mjs measures: the index inside of the daemon, and one of a search server that a pipeline keeps.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bundleModule } from '../dist/workers/index.js'
+import { startSearchServer } from '../test/search/server.mjs'
+import { RawClient } from './raw-client.mjs'
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** `find` gives how many documents there are; `caughtUp` resolves when every write so far is found. */
+export async function ownIndex(daemon) {
+  await daemon.call('POST', '/v1/search', { name: 'notes', table: 'notes', fields: ['title^2', 'note'] })
+  const search = (words, more = '') => daemon.call('GET', `/v1/search/notes?q=${encodeURIComponent(words)}${more}`)
+  return {
+    most: 'at most 100 ms (p99)',
+    // Asked without a pause: what asking itself costs is in the figure.
+    askEveryMs: 0,
+    find: async (words) => (await search(words)).total,
+    /** A search waits a bounded time for what was written: behind a long backlog it is asked again. */
+    async caughtUp() {
+      for (;;) {
+        try {
+          return await search('anything', '&wait=now')
+        } catch (error) {
+          if (!error.message.includes('SEARCH_NOT_READY')) throw error
+        }
+      }
+    },
+    close: async () => {},
+  }
+}
+
+/** On this machine, with the refresh that servers have by default. `put` writes an item. */
+export async function serverIndex(daemon, folder, put) {
+  const server = await startSearchServer({ heap: '1g' })
+  const module = join(folder, 'notes.mjs')
+  writeFileSync(
+    module,
+    `import { openSearch, pipeline, table } from 'millrace'
+     const text = { type: 'text' }
+     export default pipeline('notes').from(table('notes')).to(openSearch('notes',
+       ({ type, keys, new: item }) => ({ id: keys.id, document: type === 'remove' ? null : item }),
+       { url: '${server.url}', template: {
+         settings: { refresh_interval: '1s', number_of_replicas: 0 },
+         mappings: { properties: { title: text, note: text } },
+       } }))`,
+  )
+  await daemon.call('POST', '/v1/pipelines', { bundle: await bundleModule(module) })
+  const clients = []
+  const port = Number(new URL(server.url).port)
+  async function find(words) {
+    const client = clients.pop() ?? new RawClient(port)
+    const query = { multi_match: { query: words, fields: ['title^2', 'note'] } }
+    const body = Buffer.from(JSON.stringify({ query, size: 10, track_total_hits: true }))
+    const answer = await client.request('POST', '/notes/_search', { 'content-type': 'application/json' }, body)
+    clients.push(client)
+    // The first document makes the index, whose shard is not there at once.
+    return answer.status === 200 ? JSON.parse(String(answer.body)).hits.total.value : 0
+  }
+  let last = 0
+  return {
+    most: 'at most 1.5 s (p99): the server refreshes once a second',
+    askEveryMs: 25,
+    find,
+    async caughtUp() {
+      const word = `last${last++}x`
+      await put('last', word)
+      while ((await find(word)) === 0) await pause(20)
+    },
+    async close() {
+      for (const client of clients) client.close()
+      await server.close()
+    },
+  }
+}
