@@ -1,73 +1,55 @@
-import { MappingFault, type Mappings } from '../../functions/index.js'
+import type { ListRequest } from '../../functions/index.js'
+import type { LambdaCall, LambdaOperation } from './call.js'
+import { invalid } from './fault.js'
 
-/** Below this path of the Lambda API are event source mappings. */
-export const mappingsPath = '/2015-03-31/event-source-mappings'
-
-export interface MappingCall {
-  readonly method: string
-  /** Without its query. */
-  readonly path: string
-  readonly query: URLSearchParams
-  /** Undefined: there is none. */
-  readonly body: Buffer
-}
-
-export interface MappingAnswer {
-  readonly status: number
-  readonly value: object
-}
+const mappings = '/2015-03-31/event-source-mappings'
 
 const listMax = 10_000
 /** AWS gives a hundred at most, whatever is asked for. */
 const pageMax = 100
 
-/** What the name of the operation is in metrics. */
-export function mappingOperation({ method, path }: Pick<MappingCall, 'method' | 'path'>): string | undefined {
-  const isOne = idOf(path) !== undefined
-  switch (method) {
-    case 'POST':
-      return isOne ? undefined : 'CreateEventSourceMapping'
-    case 'GET':
-      return isOne ? 'GetEventSourceMapping' : 'ListEventSourceMappings'
-    case 'PUT':
-      return isOne ? 'UpdateEventSourceMapping' : undefined
-    case 'DELETE':
-      return isOne ? 'DeleteEventSourceMapping' : undefined
-    default:
-      return undefined
-  }
-}
+/** Event source mappings, as the AWS SDKs make, change and list them. */
+export const mappingOperations: readonly LambdaOperation[] = [
+  {
+    name: 'CreateEventSourceMapping',
+    method: 'POST',
+    path: mappings,
+    run: async ({ rooms, body }) => ({ status: 202, body: await rooms.mappings.create(inputOf(body)) }),
+  },
+  {
+    name: 'ListEventSourceMappings',
+    method: 'GET',
+    path: mappings,
+    run: ({ rooms, query }) => ({ status: 200, body: rooms.mappings.list(listRequest(query)) }),
+  },
+  {
+    name: 'GetEventSourceMapping',
+    method: 'GET',
+    path: `${mappings}/{id}`,
+    run: ({ rooms, names }) => ({ status: 200, body: rooms.mappings.describe(rooms.mappings.get(names[0] as string)) }),
+  },
+  {
+    name: 'UpdateEventSourceMapping',
+    method: 'PUT',
+    path: `${mappings}/{id}`,
+    run: async ({ rooms, names, body }) => ({
+      status: 202,
+      body: await rooms.mappings.update(names[0] as string, inputOf(body)),
+    }),
+  },
+  {
+    name: 'DeleteEventSourceMapping',
+    method: 'DELETE',
+    path: `${mappings}/{id}`,
+    run: async ({ rooms, names }) => ({ status: 202, body: await rooms.mappings.delete(names[0] as string) }),
+  },
+]
 
-/** Runs one operation on event source mappings. Throws MappingFault with AWS's name, status and words. */
-export async function callMappings(mappings: Mappings, call: MappingCall): Promise<MappingAnswer> {
-  const id = idOf(call.path)
-  switch (mappingOperation(call)) {
-    case 'CreateEventSourceMapping':
-      return { status: 202, value: await mappings.create(inputOf(call.body)) }
-    case 'ListEventSourceMappings':
-      return { status: 200, value: mappings.list(listRequest(call.query)) }
-    case 'GetEventSourceMapping':
-      return { status: 200, value: mappings.describe(mappings.get(id as string)) }
-    case 'UpdateEventSourceMapping':
-      return { status: 202, value: await mappings.update(id as string, inputOf(call.body)) }
-    case 'DeleteEventSourceMapping':
-      return { status: 202, value: await mappings.delete(id as string) }
-    default:
-      throw new MappingFault('ResourceNotFoundException', `There is no operation ${call.method} ${call.path}.`)
-  }
-}
-
-function idOf(path: string): string | undefined {
-  const rest = path.slice(mappingsPath.length).replace(/^\/|\/$/g, '')
-  return rest === '' ? undefined : decodeURIComponent(rest)
-}
-
-function listRequest(query: URLSearchParams) {
+function listRequest(query: LambdaCall['query']): ListRequest {
   const text = query.get('MaxItems')
   const maxItems = text === null ? pageMax : Number(text)
   if (!Number.isInteger(maxItems) || maxItems < 1 || maxItems > listMax)
-    throw new MappingFault(
-      'ValidationException',
+    throw invalid(
       `1 validation error detected: Value '${text}' at 'maxItems' failed to satisfy constraint: Member must have value ` +
         (maxItems < 1 ? 'greater than or equal to 1' : `less than or equal to ${listMax}`),
     )
@@ -86,9 +68,9 @@ function inputOf(body: Buffer): Record<string, unknown> {
   try {
     value = JSON.parse(body.toString() || '{}')
   } catch {
-    value = undefined
+    // Said below.
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new MappingFault('ValidationException', 'Could not parse request body into json')
+    throw invalid('Could not parse request body into json')
   return value as Record<string, unknown>
 }

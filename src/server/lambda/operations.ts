@@ -1,10 +1,16 @@
 import type { LambdaOperation } from './call.js'
+import { mappingOperations } from './event-source-mappings.js'
 import { fault, invalid } from './fault.js'
 import { functionOperations } from './functions.js'
 import { invokeOperations } from './invoke.js'
 import { refusedOperations } from './refused.js'
 
-const operations: readonly LambdaOperation[] = [...functionOperations, ...invokeOperations, ...refusedOperations]
+const operations: readonly LambdaOperation[] = [
+  ...functionOperations,
+  ...invokeOperations,
+  ...mappingOperations,
+  ...refusedOperations,
+]
 
 const patterns = operations.map((operation) => ({ operation, parts: operation.path.split('/') }))
 

@@ -1,7 +1,9 @@
 /** The Lambda API's part for event source mappings: defaults, status codes, names and texts of errors, as AWS answers them. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { callMappings, type MappingAnswer, mappingsPath } from '../../../src/server/lambda/event-source-mappings.js'
-import { World } from './world.js'
+import type { Rooms } from '../../../src/daemon/index.js'
+import type { LambdaAnswer } from '../../../src/server/lambda/call.js'
+import { operationOf } from '../../../src/server/lambda/operations.js'
+import { account, World } from './world.js'
 
 let world: World
 afterEach(() => world.close())
@@ -13,12 +15,17 @@ async function open(): Promise<string> {
   return world.table()
 }
 
-function call(method: string, rest = '', body?: unknown): Promise<MappingAnswer> {
+async function call(method: string, rest = '', body?: unknown): Promise<LambdaAnswer> {
   const [path = '', query] = rest.split('?')
-  return callMappings(world.mappings, {
+  const { operation, names } = operationOf(method, `/2015-03-31/event-source-mappings${path}`)
+  return operation.run({
+    rooms: { mappings: world.mappings } as Rooms,
+    home: { region: 'here-1', accountId: account },
     method,
-    path: `${mappingsPath}${path}`,
+    path,
+    names,
     query: new URLSearchParams(query),
+    headers: {},
     body: body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body)),
   })
 }
@@ -33,11 +40,11 @@ const asked = (EventSourceArn: string, more: object = {}) => ({
 describe('CreateEventSourceMapping', () => {
   it('answers with everything that there is, by default as on AWS', async () => {
     const arn = await open()
-    const { status, value } = await call('POST', '/', asked(arn))
+    const { status, body } = await call('POST', '/', asked(arn))
     expect(status).toBe(202)
-    const { UUID } = value as { UUID: string }
+    const { UUID } = body as { UUID: string }
     expect(UUID).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-    expect(value).toEqual({
+    expect(body).toEqual({
       UUID,
       BatchSize: 100,
       BisectBatchOnFunctionError: false,
@@ -57,7 +64,7 @@ describe('CreateEventSourceMapping', () => {
       StateTransitionReason: 'User action',
       TumblingWindowInSeconds: 0,
     })
-    expect(await call('GET', `/${UUID}`)).toMatchObject({ status: 200, value: { UUID, State: 'Enabled' } })
+    expect(await call('GET', `/${UUID}`)).toMatchObject({ status: 200, body: { UUID, State: 'Enabled' } })
   })
 
   it.each<[string, object, string, string, number]>([
@@ -173,7 +180,7 @@ describe('CreateEventSourceMapping', () => {
 
   it('refuses a second mapping of a stream to a function, however that is named', async () => {
     const arn = await open()
-    const { UUID } = (await call('POST', '', asked(arn))).value as { UUID: string }
+    const { UUID } = (await call('POST', '', asked(arn))).body as { UUID: string }
     for (const FunctionName of [
       'count',
       '123456789012:function:count',
@@ -193,11 +200,11 @@ describe('CreateEventSourceMapping', () => {
 
   it('makes one that is disabled, and calls nothing', async () => {
     const arn = await open()
-    const { UUID } = (await call('POST', '', asked(arn, { Enabled: false }))).value as { UUID: string }
+    const { UUID } = (await call('POST', '', asked(arn, { Enabled: false }))).body as { UUID: string }
     await world.put('a')
     await world.pass(1000)
     expect(world.calls).toEqual([])
-    expect((await call('GET', `/${UUID}`)).value).toMatchObject({ State: 'Disabled' })
+    expect((await call('GET', `/${UUID}`)).body).toMatchObject({ State: 'Disabled' })
   })
 })
 
@@ -214,7 +221,7 @@ describe('the other operations', () => {
       await world.pass(1)
     }
     const list = async (query: string) => {
-      const { EventSourceMappings, NextMarker } = (await call('GET', `/?${query}`)).value as {
+      const { EventSourceMappings, NextMarker } = (await call('GET', `/?${query}`)).body as {
         EventSourceMappings: { EventSourceArn: string; FunctionArn: string }[]
         NextMarker?: string
       }
@@ -243,12 +250,12 @@ describe('the other operations', () => {
     const pattern = '{"eventName":["INSERT"]}'
     const { UUID } = (
       await call('POST', '', asked(arn, { BatchSize: 7, FilterCriteria: { Filters: [{ Pattern: pattern }] } }))
-    ).value as { UUID: string }
+    ).body as { UUID: string }
     await world.pass(5000)
     const changed = await call('PUT', `/${UUID}`, { MaximumRetryAttempts: 2, FunctionName: 'other' })
-    expect(changed).toMatchObject({ status: 202, value: { State: 'Updating', BatchSize: 7, MaximumRetryAttempts: 2 } })
+    expect(changed).toMatchObject({ status: 202, body: { State: 'Updating', BatchSize: 7, MaximumRetryAttempts: 2 } })
     await world.settle()
-    expect((await call('GET', `/${UUID}`)).value).toMatchObject({
+    expect((await call('GET', `/${UUID}`)).body).toMatchObject({
       State: 'Enabled',
       FunctionArn: 'arn:aws:lambda:here-1:123456789012:function:other',
       FilterCriteria: { Filters: [{ Pattern: pattern }] },
@@ -256,14 +263,14 @@ describe('the other operations', () => {
     })
     await call('PUT', `/${UUID}`, { FilterCriteria: {} })
     await world.settle()
-    expect((await call('GET', `/${UUID}`)).value).not.toHaveProperty('FilterCriteria')
+    expect((await call('GET', `/${UUID}`)).body).not.toHaveProperty('FilterCriteria')
     await expect(call('PUT', `/${UUID}`, { ParallelizationFactor: 0 })).rejects.toMatchObject({ status: 400 })
   })
 
   it('know nothing of a mapping that is gone', async () => {
     const arn = await open()
-    const { UUID } = (await call('POST', '', asked(arn))).value as { UUID: string }
-    expect(await call('DELETE', `/${UUID}`)).toMatchObject({ status: 202, value: { UUID, State: 'Deleting' } })
+    const { UUID } = (await call('POST', '', asked(arn))).body as { UUID: string }
+    expect(await call('DELETE', `/${UUID}`)).toMatchObject({ status: 202, body: { UUID, State: 'Deleting' } })
     for (const method of ['GET', 'PUT', 'DELETE'])
       await expect(call(method, `/${UUID}`, method === 'PUT' ? {} : undefined)).rejects.toMatchObject({
         type: 'ResourceNotFoundException',

@@ -24,8 +24,6 @@ import {
   ListEventSourceMappingsCommand,
 } from '@aws-sdk/client-lambda'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { MappingFault } from '../../../src/functions/index.js'
-import { callMappings } from '../../../src/server/lambda/event-source-mappings.js'
 import { ensureBuilt } from '../../built.js'
 import { type Serving, serveOn } from '../../server/serving.js'
 
@@ -35,7 +33,6 @@ let dynamodb: DynamoDBClient
 let posts: Server
 const posted: Record<string, unknown>[] = []
 let folder: string
-let front: Server
 
 /** Notes its event, and then does what its environment says. */
 const handler = `
@@ -58,28 +55,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'code', 'index.js'), handler)
   serving = await serveOn({ dataDir: join(folder, 'data') })
   const client = { endpoint: serving.url, region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } }
-  front = createServer(async (request, response) => {
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part as Buffer)
-    const url = new URL(request.url as string, 'http://x')
-    try {
-      const call = {
-        method: request.method as string,
-        path: url.pathname,
-        query: url.searchParams,
-        body: Buffer.concat(parts),
-      }
-      const { status, value } = await callMappings(serving.daemon.rooms.mappings, call)
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
-    } catch (error) {
-      if (!(error instanceof MappingFault)) throw error
-      response
-        .writeHead(error.status, { 'content-type': 'application/json', 'x-amzn-errortype': error.type })
-        .end(JSON.stringify({ Type: 'User', message: error.message }))
-    }
-  })
-  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', () => resolve()))
-  lambda = new LambdaClient({ ...client, endpoint: `http://127.0.0.1:${(front.address() as AddressInfo).port}` })
+  lambda = new LambdaClient(client)
   dynamodb = new DynamoDBClient(client)
   posts = createServer(async (request, response) => {
     const parts: Buffer[] = []
@@ -93,7 +69,6 @@ afterAll(async () => {
   lambda.destroy()
   dynamodb.destroy()
   posts.close()
-  front.close()
   await serving.close()
   rmSync(folder, { recursive: true, force: true })
 })
