@@ -18,6 +18,7 @@ import { deadLetterStream } from './dead-letters.js'
 import type { IntakeRecord, IntakeSurroundings } from './intake/intake.js'
 import { Intakes, viewOf } from './intake/intakes.js'
 import { checkIntakeRequest, type IntakeOptions, type IntakeRequest, isIntakeRequest } from './intake/options.js'
+import type { TopicPlace } from './intake/seeking.js'
 import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, deadLettersOf, topicOf } from './options.js'
 import { checkSchema } from './schema.js'
 import type { Snapshots } from './snapshot.js'
@@ -323,19 +324,26 @@ export class Bridges {
   }
 
   /**
-   * Goes on somewhere else. What lies between is passed over, or delivered once more. Throws NOT_FOUND, BAD_REQUEST (a
-   * number that was not given yet), CONFLICT.
+   * Goes on somewhere else. What lies between is passed over, or comes once more. Throws NOT_FOUND, BAD_REQUEST (a place that is not
+   * there, or is of the other direction), CONFLICT; of a bridge in, KAFKA_UNAVAILABLE when no broker says where that is.
    */
-  async seek(name: string, to: StartPosition): Promise<BridgeView> {
+  async seek(name: string, to: StartPosition | TopicPlace): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
-      await this.#bridge(name).seek((record, rows) =>
-        this.#options.groups.move(bridgeGroupName(name), to, [
-          { key: bridgeKey(name), value: bridgeValue(record) },
-          ...rows,
-        ]),
-      )
+      const intake = this.#intakes.get(name)
+      if (intake) await intake.seek(inTopic(to))
+      else await this.#seekOut(this.#bridge(name), inStream(to))
       return this.show(name)
     })
+  }
+
+  async #seekOut(bridge: Bridge, to: StartPosition): Promise<void> {
+    const { name } = bridge
+    await bridge.seek((record, rows) =>
+      this.#options.groups.move(bridgeGroupName(name), to, [
+        { key: bridgeKey(name), value: bridgeValue(record) },
+        ...rows,
+      ]),
+    )
   }
 
   #bridge(name: string): Bridge {
@@ -403,6 +411,20 @@ export class Bridges {
       statistics,
     }
   }
+}
+
+function inTopic(to: StartPosition | TopicPlace): TopicPlace {
+  if (typeof to === 'string' || !('sequence' in to)) return to
+  throw new MillraceError('BAD_REQUEST', 'A topic has no sequence numbers.', {
+    remedy: 'Say oldest, newest, a time, or offsets of its partitions.',
+  })
+}
+
+function inStream(to: StartPosition | TopicPlace): StartPosition {
+  if (typeof to === 'string' || !('offsets' in to)) return to
+  throw new MillraceError('BAD_REQUEST', 'Offsets are of a topic, which a bridge out does not read.', {
+    remedy: 'Say oldest, newest, a sequence number or a time.',
+  })
 }
 
 /** A message about an item needs the item: every shard that will be read must keep new images. */
