@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { KafkaCluster } from '../../src/kafka/index.js'
 import { FakeTopics, unreachable } from './fake-topics.js'
-import { until } from './memory.js'
 import { StoreWorld } from './store-world.js'
 
 let world: StoreWorld
