@@ -165,11 +165,15 @@ export function registerBridges(program: Command): void {
   bridges
     .command('seek <name>')
     .description('go on from somewhere else; what lies between is passed over, or delivered once more')
-    .requiredOption('--to <where>', places, placeOf)
-    .action(async (name: string, { to }: { to: Place }, command: Command) => {
+    .option('--to <where>', `${places}; in: not a sequence number`, placeOf)
+    .option('--offsets <list>', 'in: PARTITION=OFFSET, several with commas; other partitions stay', offsetsOf)
+    .action(async (name: string, { to, offsets }: { to?: Place; offsets?: Offsets }, command: Command) => {
+      if ((to === undefined) === (offsets === undefined))
+        throw new MillraceError('USAGE', 'Say where to go on: one of --to and --offsets.')
       const path = `bridges/${encodeURIComponent(name)}/seek`
-      const bridge = await new Client(globals(command)).call('POST', path, { to })
-      printDone(`the bridge ${name} goes on from ${placeText(to)}`, bridge, globals(command).json)
+      const bridge = await new Client(globals(command)).call('POST', path, { to: to ?? { offsets } })
+      const where = to === undefined ? 'these offsets' : placeText(to)
+      printDone(`the bridge ${name} goes on from ${where}`, bridge, globals(command).json)
     })
   bridges
     .command('delete <name>')
@@ -204,6 +208,16 @@ function checkDirection(command: Command, isIn: boolean): void {
 function checkEnds({ source, fromTopic, into }: CreateOptions): void {
   if (source !== undefined || (fromTopic !== undefined && into !== undefined)) return
   throw new MillraceError('USAGE', 'A bridge out has --source, a bridge in has --from-topic and --into.')
+}
+
+type Offsets = Readonly<Record<string, number>>
+
+/** Reads 0=12,1=40. */
+function offsetsOf(text: string): Offsets {
+  const pairs = text.split(',').map((part) => /^(\d+)=(\d+)$/.exec(part.trim()))
+  if (pairs.some((pair) => !pair || !Number.isSafeInteger(Number(pair[2]))))
+    throw new InvalidArgumentError('It is PARTITION=OFFSET, several with commas.')
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1], Number(pair?.[2])]))
 }
 
 /** Collects NAME=VALUE of an option that may be repeated. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type CommitPath, Family, type RowEffect } from '../commit/index.js'
+import type { CommitPath, RowEffect } from '../commit/index.js'
 import type { Group, Groups } from '../groups/index.js'
-import { isSnapshot, type Shard, type StartPosition, type StreamId } from '../log/index.js'
+import { isSnapshot, type StartPosition, type StreamId } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import {
   Bridge,
@@ -12,12 +12,15 @@ import {
   sourceNameOf,
   targetOf,
 } from './bridge.js'
+import { checkImages, checkPlain, inStream, inTopic } from './bridge-checks.js'
+import { bridgeKey, bridgeValue, isIntakeRecord, recordOf } from './bridge-rows.js'
 import type { BridgeState } from './bridge-state.js'
 import { type StoredConverter, storedConverter } from './converter-module.js'
 import { deadLetterStream } from './dead-letters.js'
-import type { IntakeRecord, IntakeSurroundings } from './intake/intake.js'
+import type { IntakeSurroundings } from './intake/intake.js'
 import { Intakes, viewOf } from './intake/intakes.js'
 import { checkIntakeRequest, type IntakeOptions, type IntakeRequest, isIntakeRequest } from './intake/options.js'
+import type { TopicPlace } from './intake/seeking.js'
 import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, deadLettersOf, topicOf } from './options.js'
 import { checkSchema } from './schema.js'
 import type { Snapshots } from './snapshot.js'
@@ -60,27 +63,6 @@ export interface BridgeView {
   /** Of one that began with a snapshot: whether it is still on its way. */
   readonly snapshot: 'running' | 'done' | undefined
   readonly statistics: BridgeStatistics
-}
-
-/** Of bridges out, and of bridges in, which older versions do not know. */
-const rowVersion = 1
-const intakeRowVersion = 2
-
-/** `bridge`: family, name in UTF-8 -> version u8, JSON of the bridge's record. */
-const bridgeKey = (name: string): Buffer => Buffer.concat([Buffer.from([Family.bridge]), Buffer.from(name)])
-const bridgeValue = (record: BridgeRecord | IntakeRecord): Buffer => {
-  const version = isIntakeRecord(record) ? intakeRowVersion : rowVersion
-  return Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(record))])
-}
-const isIntakeRecord = (record: BridgeRecord | IntakeRecord): record is IntakeRecord => isIntakeRequest(record.options)
-
-function recordOf(value: Buffer): BridgeRecord | IntakeRecord {
-  if (value[0] !== rowVersion && value[0] !== intakeRowVersion)
-    throw new MillraceError(
-      'DATA_DIR_NEWER',
-      `A stored bridge has the row version ${value[0]}; this version of Millrace knows ${intakeRowVersion}.`,
-    )
-  return JSON.parse(value.toString('utf8', 1)) as BridgeRecord | IntakeRecord
 }
 
 /** The group that holds a bridge's position. */
@@ -323,19 +305,26 @@ export class Bridges {
   }
 
   /**
-   * Goes on somewhere else. What lies between is passed over, or delivered once more. Throws NOT_FOUND, BAD_REQUEST (a
-   * number that was not given yet), CONFLICT.
+   * Goes on somewhere else. What lies between is passed over, or comes once more. Throws NOT_FOUND, BAD_REQUEST (a place that is not
+   * there, or is of the other direction), CONFLICT; of a bridge in, KAFKA_UNAVAILABLE when no broker says where that is.
    */
-  async seek(name: string, to: StartPosition): Promise<BridgeView> {
+  async seek(name: string, to: StartPosition | TopicPlace): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
-      await this.#bridge(name).seek((record, rows) =>
-        this.#options.groups.move(bridgeGroupName(name), to, [
-          { key: bridgeKey(name), value: bridgeValue(record) },
-          ...rows,
-        ]),
-      )
+      const intake = this.#intakes.get(name)
+      if (intake) await intake.seek(inTopic(to))
+      else await this.#seekOut(this.#bridge(name), inStream(to))
       return this.show(name)
     })
+  }
+
+  async #seekOut(bridge: Bridge, to: StartPosition): Promise<void> {
+    const { name } = bridge
+    await bridge.seek((record, rows) =>
+      this.#options.groups.move(bridgeGroupName(name), to, [
+        { key: bridgeKey(name), value: bridgeValue(record) },
+        ...rows,
+      ]),
+    )
   }
 
   #bridge(name: string): Bridge {
@@ -403,28 +392,4 @@ export class Bridges {
       statistics,
     }
   }
-}
-
-/** A message about an item needs the item: every shard that will be read must keep new images. */
-function checkImages(options: BridgeOptions, shards: readonly Shard[]): void {
-  if (options.format === 'dynamodb-streams') return
-  const lacking = shards.filter((shard) => !shard.images.new && (options.start === 'oldest' || shard.state === 'open'))
-  if (lacking.length === 0) return
-  const from = Math.min(...shards.filter((shard) => shard.images.new).map((shard) => shard.firstSequence))
-  throw new MillraceError(
-    'IMAGES_NOT_KEPT',
-    `Some changes of ${options.source} were logged without the item.${Number.isFinite(from) ? ` Images are kept from sequence number ${from} on.` : ''}`,
-    {
-      remedy: 'Start at newest, or choose the format dynamodb-streams.',
-      details: { from: Number.isFinite(from) ? from : undefined },
-    },
-  )
-}
-
-function checkPlain(options: BridgeOptions): void {
-  if (options.format !== 'dynamodb-streams') return
-  throw new MillraceError(
-    'BAD_REQUEST',
-    `${options.source} is a plain stream; the format dynamodb-streams is for tables.`,
-  )
 }

@@ -13,7 +13,7 @@ import {
   type InternalCluster,
   readCommitted,
 } from './kafkajs-internals.js'
-import { type BoundaryTime, ledBy, partitionBounds } from './partition-bounds.js'
+import { firstOffsets, ledBy, partitionBounds } from './partition-bounds.js'
 import type {
   CommittedOffset,
   ConsumedTopic,
@@ -82,7 +82,11 @@ class KafkajsConsumer implements KafkaConsumerClient {
     return partitionBounds(partitions, (time) => this.#offsets(topic, partitions, time))
   }
 
-  async #offsets(topic: string, partitions: readonly number[], timestamp: BoundaryTime): Promise<Map<number, number>> {
+  offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>> {
+    return firstOffsets(timeMs, (time) => this.#offsets(topic, partitions, time))
+  }
+
+  async #offsets(topic: string, partitions: readonly number[], timestamp: number): Promise<Map<number, number>> {
     const wanted = new Set(partitions)
     const offsets = new Map<number, number>()
     try {

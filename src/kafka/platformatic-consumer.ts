@@ -2,7 +2,7 @@ import { MillraceError } from '../runtime/index.js'
 import { decodeFetchAnswer, type FetchAnswer, type PartitionAnswer } from './fetch-response.js'
 import { fetchedPartitions } from './fetched-partitions.js'
 import { groupRefusals, kafkaError } from './kafka-errors.js'
-import { type BoundaryTime, ledBy, partitionBounds } from './partition-bounds.js'
+import { firstOffsets, ledBy, partitionBounds } from './partition-bounds.js'
 import { type BrokerAddress, brokerError, type Connections, library } from './platformatic-connections.js'
 import type {
   CommittedOffset,
@@ -63,7 +63,11 @@ class PlatformaticConsumer implements KafkaConsumerClient {
     return partitionBounds(partitions, (time) => this.#offsets(topic, partitions, time))
   }
 
-  async #offsets(topic: string, partitions: readonly number[], time: BoundaryTime): Promise<Map<number, number>> {
+  offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>> {
+    return firstOffsets(timeMs, (time) => this.#offsets(topic, partitions, time))
+  }
+
+  async #offsets(topic: string, partitions: readonly number[], time: number): Promise<Map<number, number>> {
     const wanted = new Set(partitions)
     const offsets = new Map<number, number>()
     try {

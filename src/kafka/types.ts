@@ -142,6 +142,8 @@ export interface KafkaConsumerClient {
   /** Asks a broker, each time; comes before everything else. Undefined when the topic does not exist; it is not created by that. */
   describe(topic: string): Promise<ConsumedTopic | undefined>
   bounds(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, PartitionBounds>>
+  /** The first offset of each partition whose record is of a time (milliseconds since 1970) or later; none where there is none. */
+  offsetsAt(topic: string, partitions: readonly number[], timeMs: number): Promise<ReadonlyMap<number, number>>
   /**
    * What comes next in partitions that one broker leads, read committed, checked by checksum. Several fetches may be in flight, if
    * for different leaders. Rejects with KAFKA_REFUSED and `details.kafka`: OFFSET_OUT_OF_RANGE (never another offset instead),

@@ -74,6 +74,9 @@ describe.skipIf(!here).each(kafkaDrivers)('a consumer that is no member of a gro
         [1, { oldest: 0, end: 2 }],
       ]),
     )
+    const before = Date.now() - 3_600_000
+    expect(await consumer.offsetsAt(topic, [0, 1], before)).toEqual(new Map([[1, 0]]))
+    expect(await consumer.offsetsAt(topic, [0, 1], before + 7_200_000)).toEqual(new Map())
     expect(await consumer.describe('not-there')).toBeUndefined()
   })
 

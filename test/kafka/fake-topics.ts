@@ -80,6 +80,11 @@ export class FakeTopics {
         call('bounds')
         return map(partitions, (p) => ({ oldest: of(topic)[p]!.oldest, end: of(topic)[p]!.entries.length }))
       },
+      offsetsAt: async (topic, partitions, timeMs) => {
+        call('offsetsAt')
+        const first = (p: number) => of(topic)[p]!.entries.find((entry) => entry && entry.timestamp >= timeMs)?.offset
+        return new Map(partitions.flatMap((p) => (first(p) === undefined ? [] : [[p, first(p)!] as const])))
+      },
       fetch: async (topic: string, from: ReadonlyMap<number, number>, _bounds: FetchBounds) => {
         call('fetch')
         const look = (): FetchedPartition[] =>

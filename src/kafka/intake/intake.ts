@@ -1,14 +1,15 @@
 import type { CommitPath, RowEffect } from '../../commit/index.js'
 import type { StreamId } from '../../log/index.js'
-import { asMillraceError, type Clock } from '../../runtime/index.js'
+import { asMillraceError, type Clock, MillraceError } from '../../runtime/index.js'
 import { type BridgeStatistics, targetOf } from '../bridge.js'
 import { BridgeCondition, type BridgeState } from '../bridge-state.js'
 import { Remembered } from '../remembered.js'
 import type { BridgeLogger, KafkaCluster, OpenCluster } from '../types.js'
 import { IntakeRun } from './intake-run.js'
-import { offsetGone, storedOffsets } from './offset-rows.js'
+import { offsetGone, offsetRow, storedOffsets } from './offset-rows.js'
 import type { KnownTopic } from './opening.js'
 import { type IntakeOptions, intoOf } from './options.js'
+import { type FoundPlace, findPlace, type TopicPlace } from './seeking.js'
 import type { Stored } from './storing.js'
 import { type IntakeLog, type IntakeTables, StreamTarget, TableTarget, type Target } from './target.js'
 import { lookMs } from './topic-reading.js'
@@ -165,6 +166,38 @@ export class Intake {
     if (this.#run) return
     if (this.record.paused) await this.#remember({ paused: false })
     this.start(skipLost)
+  }
+
+  /**
+   * Goes on from somewhere else: messages are passed over, or stored once more. The new offsets are one commit. Nothing has changed when it
+   * throws: CONFLICT before the topic was ever reached, BAD_REQUEST, KAFKA_UNAVAILABLE, KAFKA_REFUSED.
+   */
+  async seek(place: TopicPlace): Promise<void> {
+    const found = await this.#find(place)
+    await this.#stop()
+    try {
+      const rows = [...found.offsets].map(([partition, next]) => offsetRow(this.record.instance, partition, next))
+      await this.#remember({ known: found.known }, rows)
+      this.#next = await this.#storedOffsets()
+    } finally {
+      if (this.record.paused) this.#condition.is('paused')
+      this.start()
+    }
+  }
+
+  async #find(place: TopicPlace): Promise<FoundPlace> {
+    const { known, options } = this.record
+    if (!known)
+      throw new MillraceError('CONFLICT', `The bridge ${this.name} has not reached its topic yet.`, {
+        remedy: 'Wait until it has; or delete it and create it again with another --start.',
+      })
+    const { openCluster, logger } = this.#around
+    const consumer = await openCluster(targetOf(options, logger)).connectConsumer()
+    try {
+      return await findPlace(consumer, this.topic, known, place)
+    } finally {
+      consumer.discard()
+    }
   }
 
   /** Finishes what is in flight. */

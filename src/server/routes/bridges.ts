@@ -1,5 +1,5 @@
 import type { Rooms } from '../../daemon/index.js'
-import type { MillraceError } from '../../runtime/index.js'
+import { MillraceError } from '../../runtime/index.js'
 import { startOf, startShape } from './groups.js'
 import { created, ok, only, type Route } from './route.js'
 
@@ -59,13 +59,13 @@ export const bridgeRoutes: readonly Route[] = [
     path: 'bridges/{name}/seek',
     summary:
       'Goes on from somewhere else: what lies between is passed over, or delivered once more. A bridge that has failed is started again; one that is paused stays so.',
-    body: `{to: ${startShape}}`,
+    body: `{to: ${startShape}; of a bridge in: "oldest", "newest", {timeMs} or {offsets: {PARTITION: OFFSET}}, partitions that are not named stay}`,
     answer: 'bridge',
-    errors: ['NOT_FOUND', 'CONFLICT'],
+    errors: ['NOT_FOUND', 'CONFLICT', 'KAFKA_UNAVAILABLE', 'KAFKA_REFUSED'],
     run: async ({ daemon, names, json }) => {
       const body = await json()
       only(body, ['to'])
-      return ok(shownBridge(await daemon.rooms.bridges.seek(names[0] as string, startOf(body.to, 'to'))))
+      return ok(shownBridge(await daemon.rooms.bridges.seek(names[0] as string, placeOf(body.to))))
     },
   },
   {
@@ -94,6 +94,16 @@ export const bridgeRoutes: readonly Route[] = [
     },
   },
 ]
+
+function placeOf(to: unknown): Parameters<Rooms['bridges']['seek']>[1] {
+  const offsets = (to as { readonly offsets?: unknown } | null | undefined)?.offsets
+  if (offsets === undefined) return startOf(to, 'to')
+  only(to as Record<string, unknown>, ['offsets'])
+  const isMap = typeof offsets === 'object' && offsets !== null
+  const isNumbers = isMap && Object.values(offsets).every((offset) => Number.isSafeInteger(offset) && offset >= 0)
+  if (!isNumbers) throw new MillraceError('BAD_REQUEST', 'to.offsets is {PARTITION: OFFSET}.')
+  return { offsets: offsets as Readonly<Record<string, number>> }
+}
 
 type BridgeView = Awaited<ReturnType<Rooms['bridges']['show']>>
 
