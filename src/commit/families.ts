@@ -49,6 +49,10 @@ export const Family = {
   bridgeAside: 0x1e,
   /** Full-text indexes of tables: what each is made of. */
   searchIndex: 0x22,
+  /** Items of tables with replicas that were deleted: what an older write of them loses against. */
+  tombstone: 0x20,
+  /** How far replicas are, what they have overwritten, and how far the clock of stamps is. */
+  replication: 0x21,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

@@ -1,6 +1,7 @@
 export type { TableKeys } from './indexes/item-check.js'
 export type { GivenWrite } from './items/given-writes.js'
 export type { ItemPage, ItemPageRequest, ItemPlace } from './reads/item-page.js'
+export * from './replication/index.js'
 export { AwsError } from './requests/aws-error.js'
 export { type DecodedChange, decodeChange, encodeChange } from './streams/change.js'
 export type { IndexInfo, TableInfo } from './table-info.js'
