@@ -7,6 +7,7 @@ import { Bridges, Clusters, isOfContent, readTopic, TopicSender } from '../kafka
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
+import { HttpTransport, Listener, Replication } from '../replicate/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
 import { SearchIndexes } from '../search/index.js'
@@ -31,6 +32,10 @@ export interface Rooms {
   readonly functions: Functions
   readonly search: SearchIndexes
   readonly retention: Retention
+  readonly replication: Replication
+  /** Where links of other regions come in; undefined where none may. */
+  readonly links: Listener | undefined
+  readonly transport: HttpTransport
 }
 
 /** What runs functions; it outlives the rooms. */
@@ -116,6 +121,7 @@ async function buildRooms(
     streamRetentionMs,
     control: config.tables,
     ttl: config.ttl,
+    replicas: config.replication,
   })
   const clusters = new Clusters(config.kafka.clusters, clock, logger)
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
@@ -207,6 +213,29 @@ async function buildRooms(
     hasWindow: (stream) => tables.hasWindow(stream),
     expireWindows: () => tables.expireStreams(),
   })
+  const tls = Object.values(config.replication.tls).some((path) => path !== '') ? config.replication.tls : undefined
+  const regions = new Map(
+    Object.entries(config.regions).map(([name, address]) => [name, { ...address, ...(tls ? { tls } : {}) }]),
+  )
+  const transport = new HttpTransport(region, regions)
+  const replication = new Replication({
+    replicas: tables.replicas,
+    groups,
+    log,
+    commit,
+    storage,
+    clock,
+    logger,
+    random: Math.random,
+    transport,
+    regions: [...regions.keys()],
+    settings: config.replication,
+  })
+  const { host, port, enabled } = config.replication.listen
+  const links = !enabled
+    ? undefined
+    : await Listener.open({ host, port, ...(tls ? { tls } : {}), answer: replication.answer, logger })
+  if (links) logger.info({ host, port: links.port }, 'Links of other regions come in here.')
   killPoint('open:loaded')
   producers.start()
   balancer.start()
@@ -215,6 +244,7 @@ async function buildRooms(
   retention.start()
   tables.start()
   search.start()
+  await replication.start()
   return {
     store,
     log,
@@ -228,6 +258,9 @@ async function buildRooms(
     search,
     functions,
     retention,
+    replication,
+    links,
+    transport,
   }
 }
 
@@ -249,7 +282,10 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
-  const { pipelines, bridges, search, functions, balancer, retention } = rooms
+  const { pipelines, bridges, search, functions, balancer, retention, replication, links, transport } = rooms
+  await links?.close()
+  await replication.close()
+  transport.close()
   await Promise.all([
     pipelines.close(),
     bridges.close(),

@@ -14,6 +14,7 @@ import { parkedRoutes } from './parked.js'
 import { pipelineRoutes } from './pipelines.js'
 import { producerRoutes } from './producers.js'
 import { recordRoutes } from './records.js'
+import { replicaRoutes } from './replicas.js'
 import type { Call, Route } from './route.js'
 import { searchRoutes } from './search.js'
 import { shardRoutes } from './shards.js'
@@ -28,6 +29,7 @@ export const routes: readonly Route[] = [
   ...statusRoutes,
   ...metricRoutes,
   ...tableRoutes,
+  ...replicaRoutes,
   ...streamRoutes,
   ...recordRoutes,
   ...producerRoutes,
