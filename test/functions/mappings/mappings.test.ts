@@ -11,8 +11,8 @@ afterEach(async () => {
   world = undefined
 })
 
-async function open(): Promise<World> {
-  world = await World.open()
+async function open(options: Parameters<typeof World.open>[0] = {}): Promise<World> {
+  world = await World.open(options)
   return world
 }
 
@@ -83,6 +83,17 @@ describe('delivery', () => {
       ['a', 'b'],
       ['c', 'd', 'e'],
     ])
+  })
+
+  it('waits no longer when what all mappings may read ahead is spent, and reads on when it is done', async () => {
+    const world = await open({ bufferBytesMax: 1 })
+    const arn = await world.table()
+    await world.mapping(arn, nothing, { MaximumBatchingWindowInSeconds: 300 })
+    for (const key of ['a', 'b', 'c']) {
+      await world.put(key)
+      await world.settle()
+    }
+    expect(world.calls).toEqual([['a'], ['b'], ['c']])
   })
 
   it('takes what its filters take, and passes over the rest', async () => {

@@ -1,0 +1,82 @@
+/** Where documents of what was given up go: what is brought, what is too large, and what is told of a failure. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { FailureDocument } from '../../../src/functions/mappings/destinations/destination.js'
+import { HttpDestination } from '../../../src/functions/mappings/destinations/http-destination.js'
+import { KafkaDestination } from '../../../src/functions/mappings/destinations/kafka-destination.js'
+import { placeOf } from '../../../src/functions/mappings/destinations/place.js'
+import { MillraceError, systemClock } from '../../../src/runtime/index.js'
+
+const document: FailureDocument = {
+  id: 'mapping:shard:1',
+  at: 0,
+  functionArn: 'arn',
+  condition: 'RetryAttemptsExhausted',
+  shardId: 'shard',
+  startSequenceNumber: '1',
+  withPayload: Buffer.from('{"a":1,"payload":{"Records":[]}}'),
+  withoutPayload: Buffer.from('{"a":1}'),
+}
+const stop = new AbortController().signal
+
+it('are named by their kind', () => {
+  expect(placeOf('stream:failed')).toEqual({ kind: 'stream', name: 'failed' })
+  expect(placeOf('table:failed')).toEqual({ kind: 'table', name: 'failed' })
+  expect(placeOf('kafka:main/failed.items')).toEqual({ kind: 'kafka', cluster: 'main', topic: 'failed.items' })
+  expect(placeOf('kafka:failed')).toEqual({ kind: 'kafka', cluster: undefined, topic: 'failed' })
+  expect(placeOf('file:a/b.ndjson')).toEqual({ kind: 'file', path: 'a/b.ndjson' })
+  expect(placeOf('https://host/path')).toEqual({ kind: 'http', url: 'https://host/path' })
+  for (const text of ['failed', 'stream:', 'kafka:a/b/c', 'http://', 'arn:aws:sqs:x:1:queue'])
+    expect(placeOf(text)).toBeUndefined()
+})
+
+describe('a server', () => {
+  it('that fails or refuses is told as a failure, and gets no event that is too large for it', async () => {
+    const seen: { key: unknown; body: string }[] = []
+    const answers = [500, 400, 413, 200]
+    const server = createServer(async (request, response) => {
+      const parts: Buffer[] = []
+      for await (const part of request) parts.push(part as Buffer)
+      seen.push({ key: request.headers['idempotency-key'], body: Buffer.concat(parts).toString() })
+      response.writeHead(answers.shift() as number).end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const destination = new HttpDestination(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, systemClock)
+    await expect(destination.deliver(document, stop)).rejects.toThrow('500')
+    await expect(destination.deliver(document, stop)).rejects.toThrow('400')
+    await destination.deliver(document, stop)
+    const [whole, less] = [document.withPayload.toString(), document.withoutPayload.toString()]
+    expect(seen).toEqual([whole, whole, whole, less].map((body) => ({ key: document.id, body })))
+  })
+})
+
+describe('a topic', () => {
+  const tooLarge = new MillraceError('KAFKA_REFUSED', 'too large')
+
+  it('gets one document at a time, and no event that it does not take', async () => {
+    const sent: string[] = []
+    let under = 0
+    const topic = {
+      send: async ([message]: readonly { readonly value: Buffer | null }[]) => {
+        expect(++under).toBe(1)
+        await new Promise((resolve) => setImmediate(resolve))
+        under--
+        const text = String(message?.value)
+        if (text.includes('payload')) throw tooLarge
+        sent.push(text)
+      },
+      discard: () => {},
+      close: async () => {},
+    }
+    const destination = new KafkaDestination(topic, { isOfContent: (error) => error === tooLarge })
+    await Promise.all([destination.deliver(document, stop), destination.deliver(document, stop)])
+    expect(sent).toEqual(['{"a":1}', '{"a":1}'])
+    const picky = new KafkaDestination(topic, { isOfContent: () => false })
+    await expect(picky.deliver(document, stop)).rejects.toBe(tooLarge)
+  })
+})
