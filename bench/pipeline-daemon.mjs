@@ -31,6 +31,10 @@ export class PipelineDaemon {
     return new PipelineDaemon(child, port)
   }
 
+  get url() {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
   get pid() {
     return this.#child.pid
   }
