@@ -53,6 +53,10 @@ export const Family = {
   mapping: 0x20,
   /** Tumbling windows that are open in the shards of mappings. */
   mappingWindow: 0x21,
+  /** Items of tables with replicas that were deleted: what an older write of them loses against. */
+  tombstone: 0x23,
+  /** How far replicas are, what they have overwritten, and how far the clock of stamps is. */
+  replication: 0x24,
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]

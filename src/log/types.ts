@@ -34,6 +34,8 @@ export const RecordFlag = {
   service: 1,
   /** An item as a snapshot of its table found it: no change. */
   snapshot: 2,
+  /** Written by a replica of the table in another region: not sent on. */
+  replicated: 4,
 } as const
 
 /** One record on its way into a stream. The sequence number and the shard are given by the commit. */

@@ -228,6 +228,21 @@ export const errorKinds = {
     retryable: true,
     remedy: 'The index is built again by itself; the log of the daemon says what failed.',
   },
+  REPLICA_REFUSED: {
+    status: 409,
+    retryable: false,
+    remedy: 'Correct what the message names in the table or the configuration of that region.',
+  },
+  REPLICA_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    remedy: 'Start the daemon of that region or correct its entry under `regions`; the link goes on by itself.',
+  },
+  REPLICA_CLOCK_AHEAD: {
+    status: 409,
+    retryable: true,
+    remedy: 'Set the clocks of the two machines right; the link is held meanwhile and goes on by itself.',
+  },
   UNSUPPORTED: { status: 501, retryable: false, remedy: 'LIMITATIONS.md lists what is not there yet.' },
   INTERNAL: { status: 500, retryable: false, remedy: 'This is a fault of Millrace: please report it with the log.' },
 } as const satisfies Record<string, ErrorKind>

@@ -27,6 +27,7 @@ import { statementOperations } from './partiql/index.js'
 import { type ItemPage, type ItemPageRequest, itemPage } from './reads/item-page.js'
 import type { PageCache } from './reads/page-cache.js'
 import { RangeOperations } from './reads/range-operations.js'
+import { clockKey, clockMsOf, HybridClock, ReplicatedTables } from './replication/index.js'
 import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
 import { type Input, parseInput } from './requests/request.js'
@@ -55,6 +56,7 @@ export interface TablesOptions {
   /** How the control plane behaves; what is left out is as by default. */
   readonly control?: Partial<ControlSettings>
   readonly ttl?: Partial<ExpirySettings>
+  readonly replicas?: { readonly conflictsMax: number }
 }
 
 /** `ttl` of the configuration. */
@@ -65,6 +67,9 @@ export interface ExpirySettings {
 }
 
 const expiryDefaults: ExpirySettings = { sweepMs: 500, rowsAtOnceMax: 256, changeMs: 0 }
+
+/** Conflicts of one table that are kept. */
+const conflictsMaxInitial = 1000
 
 type Operation = (input: Input, asked: Asked) => Buffer | Promise<Buffer | object>
 
@@ -84,11 +89,13 @@ export class Tables {
   readonly #options: TablesOptions
   readonly #windowTime: WindowTime
   readonly #home: { readonly region: string; readonly accountId: string }
+  /** Tables with replicas in other regions. */
+  readonly replicas: ReplicatedTables
   /** Deletes items whose time to live is over. */
   readonly sweeper: Sweeper
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
-  private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime) {
+  private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime, stamps: HybridClock) {
     this.#catalogue = catalogue
     this.#options = options
     this.#windowTime = windowTime
@@ -98,7 +105,19 @@ export class Tables {
     this.#now = now
     const settings = { ...controlDefaults, ...options.control }
     const throttle = new Throttle(settings.throttle, clock, (name) => catalogue.tableArn(name))
-    this.#writer = new Writer(options.commit, catalogue, throttle)
+    this.#writer = new Writer(options.commit, catalogue, throttle, stamps)
+    this.replicas = new ReplicatedTables({
+      ...options,
+      conflictsMax: options.replicas?.conflictsMax ?? conflictsMaxInitial,
+      catalogue,
+      writer: this.#writer,
+      clock: stamps,
+    })
+    catalogue.replicaStatus = (table, region) =>
+      this.replicas.links?.status(table, region) ?? {
+        status: 'CREATING',
+        description: 'This daemon has no links to other regions.',
+      }
     this.#backfills = new Backfills({ ...options, catalogue, derivers: { expiry: deriveExpiry, index: deriveEntry } })
     const collections = new ItemCollections(options.storage)
     this.#counts = new ItemCounts({ ...options, catalogue, countMs: settings.countMs })
@@ -120,6 +139,7 @@ export class Tables {
       backfills: this.#backfills,
       settings,
       home: this.#home,
+      replicas: this.replicas,
       now,
       onDeleted: (id) => throttle.forget(id),
     })
@@ -177,7 +197,8 @@ export class Tables {
       const window = catalogue.awsStreams().find((each) => each.stream === stream)
       return window && `the AWS stream ${catalogue.streamArn(window)} can still be read`
     })
-    return new Tables(options, catalogue, windowTime)
+    const stamps = new HybridClock(options.commit.time, clockMsOf(await options.storage.get(clockKey)))
+    return new Tables(options, catalogue, windowTime, stamps)
   }
 
   /**

@@ -8,6 +8,7 @@ import { refuseDeletion, statusOf } from '../control/table-status.js'
 import { widen } from '../control/widen.js'
 import { isFilling } from '../indexes/definition.js'
 import { tablePrefix } from '../items/item-row.js'
+import type { ReplicaStatus } from '../replication/replica-status.js'
 import { inUse, notFound, resourceNotFound, validation } from '../requests/aws-error.js'
 import { type WindowEvent, windowState, windowTakes } from '../streams/window-lifecycle.js'
 import type { WindowTime } from '../streams/window-time.js'
@@ -51,7 +52,7 @@ export const tablesMax = 2500
 /** Rows of streams that one commit forgets. */
 const expiredStreamsMax = 1000
 /** The rows of a table that go with it: its items and what is derived from them. */
-const familiesOfItems = [Family.item, Family.index, Family.expiry]
+const familiesOfItems = [Family.item, Family.index, Family.expiry, Family.tombstone, Family.replication]
 
 const imagesOfView: Record<ViewType, ImagesKept> = {
   KEYS_ONLY: { old: false, new: false },
@@ -72,6 +73,8 @@ export class Catalogue {
   readonly #leaving = new Map<string, Leaving>()
   /** What change records carry, by the row that says it: a row is replaced when it changes, and a stream keeps its view. */
   readonly #images = new WeakMap<TableRow, ImagesKept>()
+  /** How the replica of a table in another region is; the links know. */
+  replicaStatus: (table: number, region: string) => ReplicaStatus = () => ({ status: 'CREATING' })
   #lastLabelMs = 0
   #isClosed = false
 
@@ -186,6 +189,8 @@ export class Catalogue {
       | 'details'
       | 'indexes'
       | 'nextIndex'
+      | 'expiry'
+      | 'replication'
     >,
     view: ViewType | undefined,
   ): Promise<TableRow> {
@@ -254,6 +259,10 @@ export class Catalogue {
           : this.#awsStreams.get(this.streamArn({ tableName: name, label: row.label }))
       if (!stream || !this.#takes(stream, 'disable'))
         throw validation(`Table has no stream to disable: TableName: ${name}`)
+      if (row.replication?.isActive)
+        throw validation(
+          `One or more parameter values were invalid: The stream of ${name} cannot be disabled while it has replicas in other regions`,
+        )
       return this.#replace(row, await this.#closeWindow(row, stream))
     })
   }
@@ -317,6 +326,11 @@ export class Catalogue {
     let gone: TableRow | undefined
     const row = await this.change(name, async (before) => {
       refuseDeletion(before, this.#options.clock.now())
+      if (before.replication?.isActive) {
+        throw validation(
+          `Table ${name} has replicas in other regions. Remove them with ReplicaUpdates of UpdateTable first.`,
+        )
+      }
       if (before.deletionProtection) {
         throw validation(
           `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,

@@ -2,6 +2,7 @@ import { Family, type RowEffect } from '../../commit/index.js'
 import type { Sequence, StreamId } from '../../log/index.js'
 import type { TableDetails } from '../control/table-details.js'
 import type { Index } from '../indexes/definition.js'
+import type { Replication } from '../replication/members.js'
 import type { KeySchema } from '../values/index.js'
 
 const version = 1
@@ -53,6 +54,8 @@ export interface TableRow {
   readonly nextIndex?: number
   /** Rows that are being derived from the items that there were: each job, and the last item row done in base64. */
   readonly backfills?: Readonly<Record<string, string>>
+  /** Its replicas in other regions; stays, without being active, when there are none any more. */
+  readonly replication?: Replication
   /** Prefixes, in hexadecimal, of rows that are being removed. */
   readonly removals?: readonly string[]
 }

@@ -12,7 +12,7 @@ const modelled = (name: string, message: string): AwsError =>
   new AwsError(`com.amazonaws.dynamodb.v20120810#${name}`, message)
 
 /**
- * What clients may ask about things that are not here: backups, global tables, exports, Kinesis streams, policies. Where
+ * What clients may ask about things that are not here: backups, global tables of the older version, exports, Kinesis streams, policies. Where
  * AWS has an answer for "there are none", it is given; what would make one is refused.
  */
 export class AbsentFeatures {
@@ -47,6 +47,9 @@ export class AbsentFeatures {
       ListBackups: async (input) => this.#list(input, 'BackupSummaries', 100),
       ListExports: async (input) => this.#list(input, 'ExportSummaries', 25, 'MaxResults'),
       ListImports: async (input) => this.#list(input, 'ImportSummaryList', 25, 'PageSize'),
+      CreateGlobalTable: async () => refuseOldGlobalTables(),
+      UpdateGlobalTable: async () => refuseOldGlobalTables(),
+      UpdateGlobalTableSettings: async () => refuseOldGlobalTables(),
       ListGlobalTables: async (input) => this.#list(input, 'GlobalTables', 100),
       DescribeGlobalTable: async (input) => {
         throw modelled('GlobalTableNotFoundException', `Global table not found: ${globalTableName(input)}`)
@@ -197,6 +200,13 @@ export class AbsentFeatures {
     constraints.done()
     return { [member]: [] }
   }
+}
+
+/** Replicas are made in the way of version 2019.11.21 alone. */
+function refuseOldGlobalTables(): never {
+  throw validation(
+    'Global tables of version 2017.11.29 are not supported by this version of Millrace; add replicas with ReplicaUpdates of UpdateTable (version 2019.11.21)',
+  )
 }
 
 /** What AWS allows an account by default. */

@@ -1,6 +1,7 @@
 import type { Catalogue } from '../catalogue/catalogue.js'
 import type { TableRow } from '../catalogue/table-row.js'
 import { describeIndexes, type IndexChange, keyAttributesOfTable } from '../indexes/index.js'
+import { describeReplicas } from '../replication/describe-replicas.js'
 import type { KeySchema } from '../values/index.js'
 import { describeEncryption } from './encryption.js'
 import { statusOf } from './table-status.js'
@@ -34,6 +35,7 @@ export function describeTable(
     ...describeStream(catalogue, row),
     ...describeIndexes(row, catalogue.tableArn(row.name), { isNew: status === 'CREATING', changes }),
     ...describeEncryption(details?.encryption),
+    ...describeReplicas(row, catalogue.replicaStatus),
     ...(row.tableClass ? { TableClassSummary: { TableClass: row.tableClass } } : {}),
     ...describeOnDemand(details?.onDemand),
     // A table that is being made shows it only where it was asked for.

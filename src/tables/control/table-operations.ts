@@ -2,6 +2,8 @@ import type { Backfills } from '../catalogue/backfill.js'
 import type { Catalogue } from '../catalogue/catalogue.js'
 import type { TableRow } from '../catalogue/table-row.js'
 import { indexesOfTable, readIndexes, readIndexUpdates } from '../indexes/index.js'
+import { type ReplicaUpdates, readReplicaUpdates, updateReplicas } from '../replication/replica-updates.js'
+import type { ReplicatedTables } from '../replication/replicated-tables.js'
 import { validation } from '../requests/aws-error.js'
 import {
   atMost,
@@ -26,7 +28,14 @@ import type { TableDetails } from './table-details.js'
 import { refuseBusy, refuseDeletion } from './table-status.js'
 import { readTags } from './tags.js'
 import { readOnDemand, readThroughput, refuseOnDemand, refuseOutOfBounds, throughputOnDemand } from './throughput.js'
-import { readUpdate, refuseLayoutMixture, refuseMixture, refuseThroughput, TableUpdates } from './update-table.js'
+import {
+  readUpdate,
+  refuseLayoutMixture,
+  refuseMixture,
+  refuseMoreThanReplicas,
+  refuseThroughput,
+  TableUpdates,
+} from './update-table.js'
 import { partitionsFor, readWarm, refuseColdTable, warmOf } from './warm-throughput.js'
 
 export interface TableOperationsOptions {
@@ -34,6 +43,7 @@ export interface TableOperationsOptions {
   readonly backfills: Backfills
   readonly settings: ControlSettings
   readonly home: Home
+  readonly replicas: ReplicatedTables
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Called with the number of a table that was deleted. */
@@ -48,8 +58,10 @@ export class TableOperations {
   readonly #now: () => number
   readonly #onDeleted: (table: number) => void
   readonly #updates: TableUpdates
+  readonly #replicas: ReplicatedTables
 
-  constructor({ catalogue, backfills, settings, home, now, onDeleted }: TableOperationsOptions) {
+  constructor({ catalogue, backfills, settings, home, replicas, now, onDeleted }: TableOperationsOptions) {
+    this.#replicas = replicas
     this.#onDeleted = onDeleted
     this.#catalogue = catalogue
     this.#settings = settings
@@ -148,8 +160,13 @@ export class TableOperations {
     const constraints = new Constraints()
     tableName({ TableName: name }, constraints)
     const { updates, done } = readIndexUpdates(input, constraints)
+    const replicas = readReplicaUpdates(input, constraints)
     const wanted = readUpdate(input, constraints)
     refuseUnsupported(input)
+    if (replicas) {
+      refuseMoreThanReplicas(wanted, updates)
+      return { TableDescription: await this.#update(name, replicas) }
+    }
     refuseMixture(wanted, updates)
     if (updates.given === 'empty')
       throw validation('One or more parameter values were invalid: List of GlobalSecondaryIndexUpdates is empty')
@@ -158,6 +175,15 @@ export class TableOperations {
     refuseThroughput(wanted)
     refuseBusy(this.#row(input), this.#now())
     return { TableDescription: await this.#updates.run(name, wanted, updates) }
+  }
+
+  async #update(name: string, updates: ReplicaUpdates): Promise<object> {
+    const row = await updateReplicas(name, updates, {
+      catalogue: this.#catalogue,
+      replicas: this.#replicas,
+      now: this.#now,
+    })
+    return { ...this.describe(row), TableStatus: 'UPDATING' }
   }
 
   describe(row: TableRow): object {
@@ -171,7 +197,7 @@ export class TableOperations {
 
 /** What is asked for and not there yet is refused: a table without its index would answer wrongly. */
 function refuseUnsupported(input: Input): void {
-  for (const name of ['ReplicaUpdates', 'GlobalTableWitnessUpdates', 'MultiRegionConsistency', 'ResourcePolicy']) {
+  for (const name of ['GlobalTableWitnessUpdates', 'ResourcePolicy']) {
     const value = input[name]
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
     throw validation(`${name} is not supported by this version of Millrace; LIMITATIONS.md lists what is not there yet`)

@@ -87,6 +87,12 @@ export function refuseMixture(wanted: WantedUpdate, updates: IndexUpdates): void
   if (stream && (billing || throughput)) throw invalid('You cannot modify stream status while updating table IOPS')
 }
 
+/** Replicas are changed by a request of their own. */
+export function refuseMoreThanReplicas(wanted: WantedUpdate, updates: IndexUpdates): void {
+  if (updates.given === 'entries' || Object.values(wanted).some((each) => each !== undefined))
+    throw invalid('ReplicaUpdates must be the only operation in the request')
+}
+
 /** What may not come together with an index that is made or taken off. */
 export function refuseLayoutMixture({ throughput, stream }: WantedUpdate, { actions }: IndexUpdates): void {
   if (actions.every(({ kind }) => kind === 'update')) return

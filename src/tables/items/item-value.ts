@@ -2,7 +2,7 @@ import { MillraceError } from '../../runtime/index.js'
 import type { Item } from '../values/index.js'
 
 /*
- * The value of an item row: version u8 (2), origin region u8 (0: this one), hybrid logical clock (48 bits of milliseconds in 7
+ * The value of an item row: version u8 (2), origin region u8 (0: this one, others by their place in the table's row), hybrid logical clock (48 bits of milliseconds in 7
  * bytes, 14 bits of a counter in 2), codec u8 (1: DynamoDB JSON in UTF-8), size by AWS's rules in 4 bytes, body.
  *
  * Every byte of the header has 7 bits, so a whole value is UTF-8 and a range of items comes from the store as strings: 0.75 µs
@@ -35,9 +35,15 @@ export interface StoredText {
   readonly size: number
 }
 
-export function encodeItem(json: Buffer, size: number, stamp: Stamp): Buffer {
+/** When and where an item, or its deletion, was written; the region by its number in the table's row. */
+export interface StoredVersion {
+  readonly stamp: Stamp
+  readonly origin: number
+}
+
+export function encodeItem(json: Buffer, size: number, stamp: Stamp, origin = 0): Buffer {
   const value = Buffer.allocUnsafe(headerBytes + json.length)
-  writeHeader(value, size, stamp)
+  writeHeader(value, size, stamp, origin)
   json.copy(value, headerBytes)
   return value
 }
@@ -46,7 +52,7 @@ export function encodeItem(json: Buffer, size: number, stamp: Stamp): Buffer {
 export function encodeItemText(json: string, size: number, stamp: Stamp): Buffer {
   const bytes = Buffer.byteLength(json)
   const value = Buffer.allocUnsafe(headerBytes + bytes)
-  writeHeader(value, size, stamp)
+  writeHeader(value, size, stamp, 0)
   // Where each character is one byte they are copied, and else encoded.
   value.write(json, headerBytes, bytes === json.length ? 'latin1' : 'utf8')
   return value
@@ -55,9 +61,20 @@ export function encodeItemText(json: string, size: number, stamp: Stamp): Buffer
 /** The DynamoDB JSON of a value that was encoded here. */
 export const jsonOf = (value: Buffer): Buffer => value.subarray(headerBytes)
 
-function writeHeader(value: Buffer, size: number, stamp: Stamp): void {
+/** The version of an item row. One of version 1 has its clock in another form, and with it a larger counter. */
+export function versionOfItem(value: Buffer): StoredVersion {
+  if (value[0] === version1) {
+    const counter = Math.min(value.readUInt16BE(8), stampCounterMax)
+    return { stamp: { ms: value.readUIntBE(2, 6), counter }, origin: value[10] as number }
+  }
+  let ms = 0
+  for (let i = 2; i <= 8; i++) ms = ms * 128 + (value[i] as number)
+  return { stamp: { ms, counter: ((value[9] as number) << 7) | (value[10] as number) }, origin: value[1] as number }
+}
+
+function writeHeader(value: Buffer, size: number, stamp: Stamp, origin: number): void {
   value[0] = version
-  value[1] = 0
+  value[1] = origin
   let ms = stamp.ms
   for (let i = 8; i >= 2; i--) {
     value[i] = ms % 128

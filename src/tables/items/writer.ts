@@ -5,6 +5,9 @@ import type { TableRow } from '../catalogue/table-row.js'
 import type { Throttle } from '../control/throttle.js'
 import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from '../expiry/expiry-row.js'
 import { checkIndexedItem, indexEffects } from '../indexes/index.js'
+import type { HybridClock } from '../replication/hybrid-clock.js'
+import { replicatedEffects } from '../replication/replicated-effects.js'
+import { tombstoneKey } from '../replication/tombstone.js'
 import { conditionFailed, resourceNotFound } from '../requests/aws-error.js'
 import { writeUnits } from '../requests/capacity.js'
 import { encodeChange, type ImageBytes } from '../streams/change.js'
@@ -18,12 +21,16 @@ import {
   keyAttributesOf,
   parseItem,
   type StoredItem,
-  stampCounterMax,
+  type StoredVersion,
 } from './item-row.js'
 
 /** What a decider sees of the row that it decides on. */
 export interface Present {
   readonly stored: StoredItem | undefined
+  /** The row as it lies. */
+  readonly value?: Buffer
+  /** What a deleted item of a table with replicas has left. */
+  readonly tombstone?: Buffer | undefined
   /** Parsed once, when it is asked for; undefined when there is no item. */
   item(): Item | undefined
 }
@@ -31,9 +38,15 @@ export interface Present {
 /** What shall become of the row. */
 export type Decision =
   /** `updated`: what an update expression wrote of it, for which AWS has other words when it cannot be. */
-  | { readonly kind: 'put'; readonly item: Item; readonly size: number; readonly updated?: readonly string[] }
-  /** `byService`: by the daemon itself, since its time to live is over. */
-  | { readonly kind: 'delete'; readonly byService?: boolean }
+  | {
+      readonly kind: 'put'
+      readonly item: Item
+      readonly size: number
+      readonly updated?: readonly string[]
+      readonly remote?: StoredVersion
+    }
+  /** `byService`: by the daemon itself, since its time to live is over. `remote`: the version of a write of another region. */
+  | { readonly kind: 'delete'; readonly byService?: boolean; readonly remote?: StoredVersion }
   /** It stays as it is: what was only to be looked at. */
   | { readonly kind: 'keep' }
   | { readonly kind: 'refuse'; readonly returnItem: boolean }
@@ -98,14 +111,14 @@ export class Writer {
   readonly #commit: Commit
   readonly #catalogue: Catalogue
   readonly #throttle: Throttle
+  readonly #clock: HybridClock
   #onExpiry: (table: number, seconds: number) => void = () => {}
-  #stampMs = 0
-  #stampCounter = 0
 
-  constructor(commit: Commit, catalogue: Catalogue, throttle: Throttle) {
+  constructor(commit: Commit, catalogue: Catalogue, throttle: Throttle, clock: HybridClock) {
     this.#commit = commit
     this.#catalogue = catalogue
     this.#throttle = throttle
+    this.#clock = clock
   }
 
   /** Tells of each item that is written with a time at which it expires (seconds since 1970). */
@@ -139,7 +152,7 @@ export class Writer {
       const latched = this.#commit.latch([key.row])
       const release = latched instanceof Promise ? await latched : latched
       try {
-        if (needsBefore || needsOldItem(table.row)) read = await this.#read(key)
+        if (needsBefore || needsOldItem(table.row)) read = await this.#read(table, key)
         let effects: Prepared['effects']
         try {
           const decided = decide(read.present)
@@ -191,13 +204,13 @@ export class Writer {
         held.push(each)
         this.#throttle.admit(table.row, 'write')
         if (!needsBefore && !needsOldItem(table.row)) continue
-        const found = this.#commit.read(write.key.row)
-        if (!(found instanceof Promise)) each.found = foundOf(found)
+        const found = this.#read(table, write.key)
+        if (!(found instanceof Promise)) each.found = found
         else {
           reading ??= []
           reading.push(
-            found.then((decided) => {
-              each.found = foundOf(decided)
+            found.then((other) => {
+              each.found = other
             }),
           )
         }
@@ -295,7 +308,7 @@ export class Writer {
       try {
         const keyAttributes = keyAttributesOf(itemRow, row.schema)
         const key = itemKey(row.id, row.schema, keyAttributes)
-        const { present } = await this.#read(key)
+        const { present } = await this.#read(table, key)
         const item = present.item()
         isDeleted = item !== undefined && expirySecondsOf(attributeOf(item, attribute)) === seconds
         const { effects } = isDeleted
@@ -331,7 +344,7 @@ export class Writer {
       if (tables.some((table) => this.#catalogue.find(table.row.name) !== table)) throw resourceNotFound()
       const keys = targets.map(({ table: { row }, keyAttributes }) => itemKey(row.id, row.schema, keyAttributes))
       releases.push(await this.#commit.latch(keys.map(({ row }) => row)))
-      const found = await Promise.all(keys.map((key) => this.#read(key)))
+      const found = await Promise.all(keys.map((key, i) => this.#read((targets[i] as Target).table, key)))
       const decisions = targets.map(({ decide }, i) => decide((found[i] as Found).present))
       const effects: { rows: RowEffect[]; records: (RecordEffect | BatchEffect)[] } = { rows: [], records: [] }
       if (!decisions.some(({ kind }) => kind === 'refuse')) {
@@ -351,9 +364,19 @@ export class Writer {
     }
   }
 
-  async #read(key: ItemKey): Promise<Found> {
+  #read(table: Table, key: ItemKey): Found | Promise<Found> {
     const found = this.#commit.read(key.row)
-    return foundOf(found instanceof Promise ? await found : found)
+    if (table.row.replication?.isActive) return this.#findVersion(key, found)
+    return found instanceof Promise ? found.then(foundOf) : foundOf(found)
+  }
+
+  /** Where there is no item its tombstone says when it went. */
+  async #findVersion(key: ItemKey, reading: Decided | Promise<Decided>): Promise<Found> {
+    const found = await reading
+    if (found.value) return foundOf(found)
+    const { value: tombstone, seen } = await this.#commit.read(tombstoneKey(key.row))
+    const newest = found.seen === undefined ? seen : Math.max(found.seen, seen ?? 0)
+    return { present: tombstone ? { ...absent, tombstone } : absent, seen: newest }
   }
 
   #prepare(
@@ -367,6 +390,7 @@ export class Writer {
     if (decision.kind === 'refuse' || decision.kind === 'keep') return { effects: undefined }
     const { row } = table
     const old = before.stored
+    if (row.replication?.isActive) return { effects: this.#replicated(table, key, keyAttributes, before, decision) }
     if (decision.kind === 'delete') {
       const mayExist = old !== undefined || !(hasRead || needsOldItem(row))
       if (!mayExist) return { effects: undefined }
@@ -383,7 +407,7 @@ export class Writer {
       }
     }
     if (row.indexes) checkIndexedItem(row, decision)
-    const value = encodeItemText(JSON.stringify(decision.item), decision.size, this.#stamp())
+    const value = encodeItemText(JSON.stringify(decision.item), decision.size, this.#clock.next())
     if (old && old.size === decision.size && isSame(old, jsonOf(value), before, decision.item))
       return { effects: undefined }
     const after = { item: decision.item, value }
@@ -404,6 +428,30 @@ export class Writer {
               ),
       },
     }
+  }
+
+  /** What an item's row of another region holds was checked there. */
+  #replicated(
+    table: Table,
+    key: ItemKey,
+    keyAttributes: Item,
+    before: Present,
+    decision: Extract<Decision, { readonly kind: 'put' | 'delete' }>,
+  ): Effects | undefined {
+    if (table.row.indexes && decision.kind === 'put' && !decision.remote) checkIndexedItem(table.row, decision)
+    return replicatedEffects({
+      key,
+      before,
+      decision,
+      clock: this.#clock,
+      time: this.#commit.time,
+      isSame: (old, json, item) => isSame(old, json, before, item),
+      derived: (after) => this.#derived(table, key, before, after),
+      record: (kind, image, flags, version) =>
+        table.row.log === undefined
+          ? []
+          : this.#record(table, key, keyAttributes, kind, image, before.stored, flags, version),
+    })
   }
 
   /** The rows that follow from those of items. */
@@ -428,6 +476,7 @@ export class Writer {
     image: ImageBytes | undefined,
     old: StoredItem | undefined,
     flags = 0,
+    version?: Buffer,
   ) {
     const kept = this.#catalogue.images(table.row)
     const keys = { json: Buffer.from(JSON.stringify(keyAttributes)), size: itemSize(keyAttributes) }
@@ -438,22 +487,9 @@ export class Writer {
       codec: Codec.dynamoJsonChange,
       time: this.#commit.time.next(),
       key: key.encoded,
-      body: encodeChange(keys, kept.new ? image : undefined, kept.old ? old : undefined),
+      body: encodeChange(keys, kept.new ? image : undefined, kept.old ? old : undefined, version),
     }
     return [{ stream: table.row.log as never, records: [record] }]
-  }
-
-  /** A hybrid logical clock: wall milliseconds that never go back, and a counter within one. */
-  #stamp(): { ms: number; counter: number } {
-    const now = this.#commit.time.next()
-    if (now > this.#stampMs) {
-      this.#stampMs = now
-      this.#stampCounter = 0
-    } else if (++this.#stampCounter > stampCounterMax) {
-      this.#stampMs++
-      this.#stampCounter = 0
-    }
-    return { ms: this.#stampMs, counter: this.#stampCounter }
   }
 }
 
@@ -529,6 +565,7 @@ function presentOf(value: Buffer): Present {
   let item: Item | undefined
   return {
     stored,
+    value,
     item() {
       item ??= parseItem(stored)
       return item

@@ -219,6 +219,14 @@ const requests: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
         Delete: structure('DeleteGlobalSecondaryIndexAction', { IndexName: 'text' }),
       }),
     },
+    ReplicaUpdates: {
+      list: structure('ReplicationGroupUpdate', {
+        Create: structure('CreateReplicationGroupMemberAction', { RegionName: 'text' }),
+        Update: structure('UpdateReplicationGroupMemberAction', { RegionName: 'text' }),
+        Delete: structure('DeleteReplicationGroupMemberAction', { RegionName: 'text' }),
+      }),
+    },
+    MultiRegionConsistency: 'text',
   },
   DescribeTable: ofTable,
   DeleteTable: ofTable,

@@ -3,6 +3,7 @@
  *
  *   0 length of keys u32   4 of new image u32   8 of old image u32   12 size of keys u32   16 of new u32   20 of old u32
  *   24 keys, new image, old image: DynamoDB JSON in UTF-8; an image that is absent has length 0
+ *   behind these, of a table with replicas: what its links need (replication/change-version.ts)
  *
  * Lengths are bytes here, sizes are bytes by AWS's rules (SizeBytes is their sum over what a view shows).
  */
@@ -18,10 +19,12 @@ export function encodeChange(
   keys: ImageBytes,
   newImage: ImageBytes | undefined,
   oldImage: ImageBytes | undefined,
+  version?: Buffer,
 ): Buffer {
   const newLength = newImage?.json.length ?? 0
   const oldLength = oldImage?.json.length ?? 0
-  const body = Buffer.allocUnsafe(headerBytes + keys.json.length + newLength + oldLength)
+  const imagesEnd = headerBytes + keys.json.length + newLength + oldLength
+  const body = Buffer.allocUnsafe(imagesEnd + (version?.length ?? 0))
   body.writeUInt32LE(keys.json.length, 0)
   body.writeUInt32LE(newLength, 4)
   body.writeUInt32LE(oldLength, 8)
@@ -31,6 +34,7 @@ export function encodeChange(
   keys.json.copy(body, headerBytes)
   newImage?.json.copy(body, headerBytes + keys.json.length)
   oldImage?.json.copy(body, headerBytes + keys.json.length + newLength)
+  version?.copy(body, imagesEnd)
   return body
 }
 

@@ -205,7 +205,7 @@ test('class, protection and encryption are changed one at a time', async () => {
     ],
     [
       { ReplicaUpdates: [{}], ...off },
-      ['ValidationException', expect.stringContaining('ReplicaUpdates is not supported') as unknown as string],
+      invalid('Exactly one of Create, Update and Delete must be specified in each of ReplicaUpdates'),
     ],
   ]
   for (const [change, answer] of wrong) expect(await update(change), JSON.stringify(change)).toEqual(answer)

@@ -1,0 +1,207 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { CommitTime } from '../../src/commit/index.js'
+import { itemKey, versionOfItem } from '../../src/tables/items/item-row.js'
+import { encodeItem, stampCounterMax } from '../../src/tables/items/item-value.js'
+import { changeVersionOf, encodeChangeVersion } from '../../src/tables/replication/change-version.js'
+import { clockMsOf, compareVersions, HybridClock, type RemoteChange } from '../../src/tables/replication/index.js'
+import { type Members, mergeMembers } from '../../src/tables/replication/members.js'
+import { compareStamps, tick } from '../../src/tables/replication/stamps.js'
+import { decodeTombstone, encodeTombstone } from '../../src/tables/replication/tombstone.js'
+import { decodeChange, encodeChange } from '../../src/tables/streams/change.js'
+import { ManualClock } from '../manual-clock.js'
+import { temporaryFolder } from '../temporary-folder.js'
+import { type OpenTables, openTables } from './open-tables.js'
+
+const stamps = fc.record({
+  ms: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 2 ** 47 })),
+  counter: fc.oneof(
+    fc.integer({ min: 0, max: 2 }),
+    fc.constant(stampCounterMax),
+    fc.integer({ min: 0, max: stampCounterMax }),
+  ),
+})
+const regions = ['ap-south-1', 'eu-west-1', 'us-east-1']
+const versions = fc.record({ stamp: stamps, region: fc.constantFrom(...regions) })
+
+test('versions have one order: by stamp, then by region; a tick is the next stamp', () => {
+  fc.assert(
+    fc.property(versions, versions, versions, (a, b, c) => {
+      expect(Math.sign(compareVersions(a, b))).toBe(-Math.sign(compareVersions(b, a)) + 0)
+      if (compareVersions(a, b) <= 0 && compareVersions(b, c) <= 0) expect(compareVersions(a, c)).toBeLessThanOrEqual(0)
+      expect(compareVersions(a, b) === 0).toBe(JSON.stringify(a) === JSON.stringify(b))
+      expect(compareStamps(a.stamp, tick(a.stamp))).toBeLessThan(0)
+      if (compareStamps(a.stamp, b.stamp) < 0) expect(compareStamps(tick(a.stamp), b.stamp)).toBeLessThanOrEqual(0)
+    }),
+  )
+})
+
+test('stamps are written and read as they are: of an item, a tombstone and a change', () => {
+  fc.assert(
+    fc.property(
+      stamps,
+      fc.integer({ min: 0, max: 127 }),
+      stamps,
+      fc.integer({ min: 0, max: 127 }),
+      (stamp, origin, other, from) => {
+        const json = Buffer.from('{"pk":{"S":"a"}}')
+        expect(versionOfItem(encodeItem(json, 3, stamp, origin))).toEqual({ stamp, origin })
+        expect(decodeTombstone(encodeTombstone(stamp, origin, 77))).toEqual({ stamp, origin, at: 77 })
+        for (const replaced of [undefined, { stamp: other, origin: from }]) {
+          const body = encodeChange(
+            { json, size: 2 },
+            undefined,
+            { json, size: 3 },
+            encodeChangeVersion(stamp, replaced),
+          )
+          expect(changeVersionOf(body)).toEqual({ stamp, replaced })
+          expect(decodeChange(body)).toMatchObject({ keys: json, oldImage: json })
+        }
+        expect(changeVersionOf(encodeChange({ json, size: 2 }, undefined, undefined))).toBeUndefined()
+      },
+    ),
+  )
+})
+
+test('a clock never gives a stamp that is not above all that it has given and seen, over restarts too', () => {
+  const events = fc.oneof(
+    fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: -60_000, max: 60_000 }) }),
+    fc.record({ kind: fc.constant('see' as const), aheadMs: fc.integer({ min: -300_000, max: 300_000 }) }),
+    fc.record({ kind: fc.constant('write' as const), times: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ kind: fc.constant('restart' as const) }),
+  )
+  fc.assert(
+    fc.property(fc.array(events, { maxLength: 40 }), (history) => {
+      const wall = new ManualClock()
+      let time = new CommitTime(wall, 0)
+      let durable: Buffer | undefined
+      let clock = new HybridClock(time, 0)
+      let newest = { ms: 0, counter: 0 }
+      const takes = () => {
+        // As a write does: its commit has the row of the clock, and a time that is not before the stamp's.
+        const row = clock.row()
+        if (row) durable = row.value
+      }
+      for (const event of history) {
+        if (event.kind === 'time') wall.advance(Math.max(event.ms, 0))
+        if (event.kind === 'time' && event.ms < 0) wall.wall += event.ms
+        if (event.kind === 'see') {
+          const seen = { ms: Math.max(0, wall.wall + event.aheadMs), counter: 3 }
+          clock.see(seen)
+          takes()
+          if (compareStamps(seen, newest) > 0) newest = seen
+        }
+        if (event.kind === 'write')
+          for (let i = 0; i < event.times; i++) {
+            const stamp = clock.next()
+            expect(compareStamps(stamp, newest)).toBeGreaterThan(0)
+            newest = stamp
+            takes()
+          }
+        if (event.kind === 'restart') {
+          time = new CommitTime(wall, time.next())
+          clock = new HybridClock(time, clockMsOf(durable))
+        }
+      }
+    }),
+  )
+})
+
+test('members are the same whatever the order in which regions hear of them, and however often', () => {
+  const member = fc.record({
+    state: fc.constantFrom('in' as const, 'leaving' as const, 'out' as const),
+    stamp: stamps,
+    by: fc.constantFrom(...regions),
+  })
+  const members: fc.Arbitrary<Members> = fc.dictionary(fc.constantFrom(...regions), member)
+  // Two different things with one stamp of one region do not exist.
+  const distinct = fc
+    .array(members, { maxLength: 5 })
+    .map((all) =>
+      all.map((each, i) =>
+        Object.fromEntries(
+          Object.entries(each).map(([region, found]) => [
+            region,
+            { ...found, stamp: { ...found.stamp, ms: found.stamp.ms * 8 + i } },
+          ]),
+        ),
+      ),
+    )
+  fc.assert(
+    fc.property(distinct, (all) => {
+      const merged = (list: readonly Members[]) => list.reduce(mergeMembers, {} as Members)
+      expect(merged([...all].reverse())).toEqual(merged(all))
+      expect(merged([...all, ...all])).toEqual(merged(all))
+    }),
+  )
+})
+
+const TableName = 'todo'
+
+async function openReplica(clock: ManualClock): Promise<OpenTables> {
+  const opened = await openTables({ clock, folder: temporaryFolder() })
+  await opened.run('CreateTable', {
+    TableName,
+    AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' }],
+    KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+    BillingMode: 'PAY_PER_REQUEST',
+    StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+  })
+  const stamp = { ms: 1, counter: 0 }
+  const members = Object.fromEntries(
+    ['here', ...regions].map((region) => [region, { state: 'in' as const, stamp, by: 'here' }]),
+  )
+  await opened.tables.replicas.merge(TableName, members)
+  return opened
+}
+
+test('whatever the order, and however often: the newest versions stay, and nothing else', async () => {
+  const change = fc.record({
+    pk: fc.constantFrom('a', 'b', 'c'),
+    version: versions,
+    value: fc.option(fc.constantFrom('x', 'y', 'z'), { nil: undefined }),
+  })
+  const clock = new ManualClock()
+  const [first, second] = [await openReplica(clock), await openReplica(clock)]
+  let round = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(change, { maxLength: 12, selector: ({ pk, version }) => JSON.stringify([pk, version]) }),
+      fc.infiniteStream(fc.nat()),
+      async (changes, choices) => {
+        round++
+        const named = (pk: string) => `${pk} ${round}`
+        const remote = changes.map(({ pk, version, value }): RemoteChange => {
+          const item = { pk: { S: named(pk) }, ...(value === undefined ? {} : { value: { S: value } }) }
+          const place = itemKey(1, { hash: { name: 'pk', type: 'S' } }, { pk: item.pk }).row.subarray(5)
+          const json = Buffer.from(JSON.stringify(item))
+          return { place, version, replaced: undefined, image: value === undefined ? undefined : { json, size: 10 } }
+        })
+        const shuffled = [...remote, ...remote]
+          .map((each) => ({ each, at: choices.next().value as number }))
+          .sort((a, b) => a.at - b.at)
+        const options = { countsConflicts: false, rows: [] }
+        for (const each of remote) await first.tables.replicas.apply(TableName, [each], options)
+        for (const { each } of shuffled) await second.tables.replicas.apply(TableName, [each], options)
+        for (const pk of ['a', 'b', 'c']) {
+          const newest = changes
+            .filter((each) => each.pk === pk)
+            .sort((a, b) => compareVersions(b.version, a.version))[0]
+          for (const { run } of [first, second]) {
+            const { Item } = await run<{ Item?: { value: { S: string } } }>('GetItem', {
+              TableName,
+              Key: { pk: { S: named(pk) } },
+            })
+            expect(Item?.value.S).toBe(newest?.value)
+          }
+        }
+      },
+    ),
+    { numRuns: 30 },
+  )
+  const ranges = Array.from({ length: 256 }, (_, i) => i)
+  expect(await first.tables.replicas.digests(TableName, ranges)).toEqual(
+    await second.tables.replicas.digests(TableName, ranges),
+  )
+  await Promise.all([first.close(), second.close()])
+})
