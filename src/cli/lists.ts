@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { Client, globals } from './client.js'
 import { printDone, printList, printOne } from './output.js'
+import { registerReplicas } from './replicas.js'
 import { isOfRetention, retentionOf } from './retention-settings.js'
 import { registerShards } from './shards.js'
 import { settingsOf } from './stream-settings.js'
@@ -66,6 +67,7 @@ export function registerLists(program: Command): void {
       )
     })
 
+  registerReplicas(tables)
   registerStreams(program)
   registerShards(program)
 }

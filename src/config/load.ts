@@ -87,6 +87,7 @@ function checkTogether(config: Config): string[] {
   } catch (error) {
     faults.push(asMillraceError(error).message)
   }
+  faults.push(...faultsOfReplication(config))
   if (config.pipelines.barrierTimeoutMs <= config.pipelines.stepTimeoutMs)
     faults.push('pipelines.barrierTimeoutMs: must be above pipelines.stepTimeoutMs')
   if (config.commit.commitBytesMax < config.commit.effectSetBytesMax)
@@ -94,6 +95,22 @@ function checkTogether(config: Config): string[] {
   if (config.http.bodiesBytesMax < config.http.bodyBytesMax)
     faults.push('http.bodiesBytesMax: must not be below http.bodyBytesMax')
   return faults
+}
+
+/** Links beyond loopback are encrypted and know both sides, unless it is said that they need not be. */
+function* faultsOfReplication({ replication, regions, aws }: Config): Generator<string> {
+  const { listen, insecure } = replication
+  const tls = Object.values(replication.tls).some((path) => path !== '')
+  if (insecure) return
+  if (listen.enabled && !tls && !isLoopback(listen.host))
+    yield `replication.listen.host: ${listen.host} can be reached from outside and replication.tls is not given; say with replication.insecure: true that this is meant`
+  for (const [name, { url }] of Object.entries(regions)) {
+    if (name === aws.region) continue
+    const { protocol, hostname } = new URL(url)
+    if (protocol === 'http:' && !isLoopback(hostname))
+      yield `regions.${name}.url: is not https; say with replication.insecure: true that this is meant`
+    if (protocol === 'https:' && !tls) yield `regions.${name}.url: is https, and replication.tls is not given`
+  }
 }
 
 /** Whether a name or address reaches this machine alone. */

@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import { z } from 'zod'
 import { functionNameForm, functionSchema } from './functions.js'
 import { brokerAddress, clusterSchema } from './kafka-clusters.js'
+import { linkCertificates, regionName, regionSchema } from './regions.js'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -185,7 +186,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       region: z
         .string()
-        .regex(/^[a-z]{2}(-[a-z]+)+-\d$/)
+        .regex(regionName)
         .default('us-east-1')
         .describe('Region in resource names; clients check that it is a real one.'),
       accountId: z
@@ -297,6 +298,45 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Items that are deleted when their time to live is over.'),
+  regions: z
+    .record(z.string().regex(regionName, { error: 'is no name of a region, such as eu-west-1' }), regionSchema)
+    .default({})
+    .describe(
+      'Other daemons by the names of their regions, which UpdateTable gives as RegionName; an entry for this one is passed over.',
+    ),
+  replication: z
+    .strictObject({
+      listen: z
+        .strictObject({
+          host: z.string().min(1).default('127.0.0.1').describe('Address to listen on for links of other regions.'),
+          enabled: z.boolean().default(false).describe('Whether links of other regions may come in.'),
+          port: z
+            .int()
+            .min(0)
+            .max(65_535)
+            .default(8400)
+            .describe('Port for them; 0 lets the system choose one, which is logged.'),
+        })
+        .prefault({})
+        .describe('Where links of other regions come in.'),
+      tls: linkCertificates
+        .prefault({})
+        .describe('Certificates of this daemon, for links in both directions: each side wants that of the other.'),
+      insecure: z
+        .boolean()
+        .default(false)
+        .describe('Allows plain links beyond loopback, which anybody may listen to and write through.'),
+      tombstoneRetentionMs: age(
+        dayMs,
+        'How long a deletion is remembered at least; and until all replicas have it.',
+        0,
+      ),
+      skewMsMax: ms(5 * 60 * 1000, 'A link is held while the clock of its region is ahead by more than this.'),
+      batchBytesMax: bytes(512 * KiB, 'Changes that one call of a link carries.', 1024),
+      conflictsMax: count(1000, 'Conflicts of one table that are kept.', 100_000),
+    })
+    .prefault({})
+    .describe('Replicas of tables in other regions.'),
   groups: z
     .strictObject({
       groupsMax: count(1000, 'How many there may be, those of pipelines and bridges included.'),

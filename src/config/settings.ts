@@ -24,5 +24,7 @@ export class Settings {
 
 /** The value in force of a setting. */
 export function valueAt(config: Config, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], config)
+  return path
+    .split('.')
+    .reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], config)
 }

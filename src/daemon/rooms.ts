@@ -15,6 +15,7 @@ import { Bridges, Clusters, isOfContent, readTopic, TopicSender } from '../kafka
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
 import { Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
+import { HttpTransport, Listener, Replication } from '../replicate/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
 import { SearchIndexes } from '../search/index.js'
@@ -41,6 +42,10 @@ export interface Rooms {
   readonly triggers: ConfiguredTriggers
   readonly search: SearchIndexes
   readonly retention: Retention
+  readonly replication: Replication
+  /** Where links of other regions come in; undefined where none may. */
+  readonly links: Listener | undefined
+  readonly transport: HttpTransport
 }
 
 /** What runs functions; it outlives the rooms. */
@@ -127,6 +132,7 @@ async function buildRooms(
     streamRetentionMs,
     control: config.tables,
     ttl: config.ttl,
+    replicas: config.replication,
   })
   const clusters = new Clusters(config.kafka.clusters, clock, logger)
   const resolveSource = (source: string): Promise<StreamId> => sourceStream(source, log, tables)
@@ -236,6 +242,29 @@ async function buildRooms(
     hasWindow: (stream) => tables.hasWindow(stream),
     expireWindows: () => tables.expireStreams(),
   })
+  const tls = Object.values(config.replication.tls).some((path) => path !== '') ? config.replication.tls : undefined
+  const regions = new Map(
+    Object.entries(config.regions).map(([name, address]) => [name, { ...address, ...(tls ? { tls } : {}) }]),
+  )
+  const transport = new HttpTransport(region, regions)
+  const replication = new Replication({
+    replicas: tables.replicas,
+    groups,
+    log,
+    commit,
+    storage,
+    clock,
+    logger,
+    random: Math.random,
+    transport,
+    regions: [...regions.keys()],
+    settings: config.replication,
+  })
+  const { host, port, enabled } = config.replication.listen
+  const links = !enabled
+    ? undefined
+    : await Listener.open({ host, port, ...(tls ? { tls } : {}), answer: replication.answer, logger })
+  if (links) logger.info({ host, port: links.port }, 'Links of other regions come in here.')
   killPoint('open:loaded')
   producers.start()
   balancer.start()
@@ -247,6 +276,7 @@ async function buildRooms(
   search.start()
   mappings.start()
   triggers.start()
+  await replication.start()
   return {
     store,
     log,
@@ -262,6 +292,9 @@ async function buildRooms(
     mappings,
     triggers,
     retention,
+    replication,
+    links,
+    transport,
   }
 }
 
@@ -296,6 +329,9 @@ async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
 export async function closeRooms(rooms: Rooms): Promise<void> {
   rooms.memberships.close()
   const { pipelines, bridges, search, functions, mappings, triggers, balancer, retention } = rooms
+  await rooms.links?.close()
+  await rooms.replication.close()
+  rooms.transport.close()
   await triggers.close()
   await Promise.all([
     pipelines.close(),

@@ -7,6 +7,7 @@ import { capacityMetrics } from './capacity-metrics.js'
 import { mappingMetrics } from './mapping-metrics.js'
 import { perStream } from './per-stream.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
+import { replicaMetrics } from './replica-metrics.js'
 import { retentionMetrics } from './retention-metrics.js'
 import { searchMetrics } from './search-metrics.js'
 
@@ -77,6 +78,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       capacityMetrics(metrics, read, daemon)
       watchLog(read)
       retentionMetrics(read)
+      replicaMetrics(read)
       pipelineMetrics(read)
       searches.watch(read)
       watchClients(read)

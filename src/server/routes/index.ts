@@ -15,6 +15,7 @@ import { parkedRoutes } from './parked.js'
 import { pipelineRoutes } from './pipelines.js'
 import { producerRoutes } from './producers.js'
 import { recordRoutes } from './records.js'
+import { replicaRoutes } from './replicas.js'
 import type { Call, Route } from './route.js'
 import { searchRoutes } from './search.js'
 import { shardRoutes } from './shards.js'
@@ -29,6 +30,7 @@ export const routes: readonly Route[] = [
   ...statusRoutes,
   ...metricRoutes,
   ...tableRoutes,
+  ...replicaRoutes,
   ...streamRoutes,
   ...recordRoutes,
   ...producerRoutes,

@@ -1,0 +1,6 @@
+export type { CertificateFiles } from './certificates.js'
+export { HttpTransport, type RegionAddress } from './http-transport.js'
+export { Listener } from './listener.js'
+export { type LinkView, Replication, type ReplicationOptions, type ReplicationSettings } from './replication.js'
+export type { Answering, CallName, Calls, Transport } from './types.js'
+export type { Verification } from './verify.js'

@@ -1,0 +1,328 @@
+import type { Commit } from '../commit/index.js'
+import type { DurableGroups, Group, Position } from '../groups/index.js'
+import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import { othersOf, type ReplicaStatus, type ReplicatedTable, type ReplicatedTables } from '../tables/index.js'
+import { collect } from './collector.js'
+import { fill } from './fill.js'
+import { type Outgoing, readRow, rowOf } from './rows.js'
+import { hasAll, Standing } from './standing.js'
+import type { ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
+import { Wake } from './wake.js'
+
+/** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
+const markMarginMs = 60_000
+/** Between two marks of a link that has something to send, and of one that has not. */
+const markMs = 1_000
+const idleMarkMs = 10_000
+/** Between two savings of positions, which retention goes by. */
+const saveMs = 1_000
+const retryMsMin = 100
+const retryMsMax = 5_000
+
+export type LinkPhase = 'connecting' | 'filling' | 'following' | 'held' | 'refused' | 'unreachable' | 'failing'
+
+export interface LinkOptions {
+  readonly table: ReplicatedTable
+  readonly region: string
+  readonly replicas: ReplicatedTables
+  readonly groups: DurableGroups
+  readonly log: ShardedLog
+  readonly commit: Commit
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly random: () => number
+  readonly transport: Transport
+  readonly store: StoreLife
+  readonly batchBytesMax: number
+  /** By region: the time up to which all of its writes are here. */
+  readonly seen: () => Promise<Readonly<Record<string, number>>>
+  /** The time up to which everything that was written here is in all regions. */
+  readonly stable: () => number
+}
+
+/** How far a link is while it follows the change log. */
+interface Following {
+  readonly standing: Standing
+  /** Where each shard is read on. */
+  readonly reading: Map<ShardId, Sequence>
+  /** What the other region has, while the group has not saved it. */
+  acknowledged: readonly Position[] | undefined
+  savedAt: number
+  markedAt: number
+}
+
+export const linkGroupName = (table: string, region: string): string => `replica:${table}:${region}`
+
+/** Brings what is written to a table here to one other region. One batch is under way at a time. */
+export class Link {
+  readonly region: string
+  readonly #options: LinkOptions
+  readonly #wake: Wake
+  readonly #stop = new AbortController()
+  #ended: Promise<void> = Promise.resolve()
+  phase: LinkPhase = 'connecting'
+  failure: MillraceError | undefined
+  #row: Outgoing | undefined
+  /** Everything that was written before is in the other region, milliseconds of commit time. */
+  confirmedMs = 0
+  /** When the last look found nothing left to send, milliseconds of the clock. */
+  caughtUpAt: number | undefined
+  #oldest: number | undefined
+  #membersSent: unknown
+  sentChanges = 0
+  sentBatches = 0
+  conflicts = 0
+  #retryMs = retryMsMin
+  #session = 0
+  /** The log has lost what the other region had not read. */
+  #isTrimmed = false
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.region = options.region
+    this.#wake = new Wake(options.clock)
+  }
+
+  start(): void {
+    this.#ended = this.#run()
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#wake.raise()
+    await this.#ended
+  }
+
+  /** There is something to tell: members have changed. */
+  wake(): void {
+    this.#wake.raise()
+  }
+
+  get status(): ReplicaStatus {
+    const isActive = this.#row?.phase === 'following'
+    const status = isActive ? 'ACTIVE' : this.phase === 'refused' ? 'CREATION_FAILED' : 'CREATING'
+    return { status, ...(this.failure ? { description: this.failure.message } : {}) }
+  }
+
+  get group(): Group | undefined {
+    return this.#options.groups.group(linkGroupName(this.#options.table.name, this.region))
+  }
+
+  /** Age of the oldest change that was read and has not arrived, seconds; 0 when all have. */
+  get lagSeconds(): number {
+    return this.#oldest === undefined ? 0 : Math.max(0, this.#options.clock.now() - this.#oldest) / 1000
+  }
+
+  /** Whether the other region knows the members as they are now. */
+  get hasToldMembers(): boolean {
+    const { table, replicas } = this.#options
+    return this.#membersSent === replicas.find(table.name)?.replication.members
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#work()
+        return
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        this.#failed(asMillraceError(error))
+        const version = this.#wake.version
+        await this.#wake.after(version, this.#retryMs * (0.5 + this.#options.random() / 2))
+        this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax)
+      }
+    }
+  }
+
+  #failed(error: MillraceError): void {
+    const before = this.failure
+    this.failure = error
+    this.phase = phaseOf(error)
+    if (before?.code === error.code) return
+    const { table, logger } = this.#options
+    logger.warn({ table: table.name, region: this.region, code: error.code }, `A link waits: ${error.message}`)
+  }
+
+  /** One session, from a join until the link is not wanted any more. */
+  async #work(): Promise<void> {
+    const { replicas, table, groups, transport, store, log } = this.#options
+    const { name } = table
+    if (!this.#isTrimmed) this.#row ??= await readRow(this.#options.storage, table.id, 'outgoing', this.region)
+    const ask = { shape: replicas.shape(name), members: this.#table().replication.members, store }
+    const joined = await transport.call(this.region, 'join', ask, undefined, this.#stop.signal)
+    this.#session = joined.session
+    await replicas.merge(name, joined.members)
+    if (!this.#isWanted()) return
+    let group = this.group
+    if (
+      !group ||
+      !this.#isKnown(joined) ||
+      this.#row?.phase !== 'following' ||
+      !hasAll(group, joined.positions ?? [])
+    ) {
+      if (!group || !this.#isKnown(joined) || this.#row?.phase !== 'filling') {
+        if (group) await groups.move(group.name, 'newest')
+        else
+          group = await groups.create(linkGroupName(name, this.region), table.log, 'newest', {
+            kind: 'replica',
+            hold: true,
+          })
+        await this.#save({ phase: 'filling', remote: joined.store })
+        this.#isTrimmed = false
+      }
+      this.phase = 'filling'
+      await this.#fill(group)
+      await this.#save({ phase: 'following', remote: joined.store, repeatsBelow: log.nextSequence() })
+      this.#options.logger.info({ table: name, region: this.region }, 'A replica has all items.')
+      await this.#follow(group, new Standing(group))
+    } else await this.#follow(group, new Standing(group, joined.positions))
+  }
+
+  /** The other side is who it was: the same store in the same life, and the same table. */
+  #isKnown({ store }: JoinAnswer): boolean {
+    const remote = this.#row?.remote
+    return remote?.id === store.id && remote.epoch === store.epoch && remote.table === store.table
+  }
+
+  async #fill(group: Group): Promise<void> {
+    const { replicas, seen } = this.#options
+    await fill(this.#row?.fill, {
+      replicas,
+      table: () => this.#table(),
+      seen,
+      send: async (ask, body, changes) => {
+        await this.#send(ask, body)
+        this.sentChanges += changes
+      },
+      save: (at) => this.#save({ ...(this.#row as Outgoing), fill: at }),
+    })
+    const positions = new Standing(group).wire()
+    await this.#send({ regions: [], repeats: true, positions }, Buffer.alloc(0))
+  }
+
+  async #follow(group: Group, standing: Standing): Promise<void> {
+    const { log, clock, table } = this.#options
+    const unsubscribe = log.onChange(table.log, () => this.#wake.raise())
+    const following: Following = {
+      standing,
+      reading: standing.reading(),
+      acknowledged: standing.hasEnded ? standing.positions() : undefined,
+      savedAt: clock.monotonic(),
+      markedAt: Number.NEGATIVE_INFINITY,
+    }
+    this.phase = 'following'
+    try {
+      while (!this.#stop.signal.aborted && this.#isWanted()) {
+        const version = this.#wake.version
+        const { isWhole, hasEnd } = await this.#sendSome(following)
+        const { acknowledged, savedAt } = following
+        if (acknowledged && (hasEnd || clock.monotonic() - savedAt >= saveMs)) {
+          await this.#savePositions(group, following, acknowledged)
+          if (hasEnd) continue
+        }
+        if (isWhole) await this.#wake.after(version, following.acknowledged ? saveMs : idleMarkMs)
+      }
+    } catch (error) {
+      // What the region has missed is gone from the log: it gets all items anew.
+      if (asMillraceError(error).code === 'TRIMMED') {
+        this.#row = undefined
+        this.#isTrimmed = true
+      }
+      throw error
+    } finally {
+      unsubscribe()
+    }
+  }
+
+  /** What there is now, in one batch; nothing is sent when there is nothing to say. */
+  async #sendSome(following: Following): Promise<{ readonly isWhole: boolean; readonly hasEnd: boolean }> {
+    const { log, clock, batchBytesMax } = this.#options
+    const { standing, reading } = following
+    const now = clock.monotonic()
+    const isDue = now - following.markedAt >= (following.acknowledged ? markMs : idleMarkMs)
+    const mark = isDue || !this.hasToldMembers ? await this.#takeMark() : undefined
+    const found = await collect(log, reading, this.#table().replication, batchBytesMax)
+    this.#oldest = found.oldest ?? this.#oldest
+    standing.move(found.moved)
+    for (const [shard, { next, ended }] of found.moved) {
+      if (ended) reading.delete(shard)
+      else reading.set(shard, next)
+    }
+    const hasEnd = standing.hasEnded
+    if (found.changes > 0 || hasEnd || mark) {
+      const repeats = found.lowest !== undefined && found.lowest < (this.#row?.repeatsBelow ?? 0)
+      const marks = mark ? { marks: mark } : {}
+      await this.#send({ regions: found.regions, repeats, positions: standing.wire(), ...marks }, found.body)
+      following.acknowledged = standing.positions()
+      this.sentChanges += found.changes
+      this.sentBatches++
+      if (mark) following.markedAt = now
+    }
+    if (found.isWhole) {
+      this.#oldest = undefined
+      this.caughtUpAt = clock.now()
+      if (mark) this.confirmedMs = Math.max(this.confirmedMs, mark.through)
+    }
+    return { isWhole: found.isWhole, hasEnd }
+  }
+
+  async #takeMark(): Promise<Marks> {
+    const { commit, stable } = this.#options
+    const through = commit.time.next() - markMarginMs
+    await commit.settled()
+    return { through, stable: stable() }
+  }
+
+  /** What the other region has is what the log need not keep for it. */
+  async #savePositions(group: Group, following: Following, positions: readonly Position[]): Promise<void> {
+    await this.#options.commit.submit({ essential: true, rows: group.rowsFor(positions) })
+    group.moved(positions)
+    const { standing, reading } = following
+    standing.saved(positions)
+    for (const [shard, next] of standing.reading()) if (!reading.has(shard)) reading.set(shard, next)
+    following.savedAt = this.#options.clock.monotonic()
+    following.acknowledged = undefined
+  }
+
+  async #send(ask: Omit<ApplyAsk, 'table' | 'session' | 'members'>, body: Buffer): Promise<void> {
+    const { transport, replicas, table } = this.#options
+    const { members } = this.#table().replication
+    const whole = { ...ask, table: table.name, session: this.#session, members }
+    const answer = await transport.call(this.region, 'apply', whole, body, this.#stop.signal)
+    this.#membersSent = members
+    this.conflicts += answer.conflicts
+    this.failure = undefined
+    this.#retryMs = retryMsMin
+    await replicas.merge(table.name, answer.members)
+  }
+
+  async #save(row: Outgoing): Promise<void> {
+    const { commit, table } = this.#options
+    await commit.submit({ essential: true, rows: [rowOf(table.id, 'outgoing', this.region, row)] })
+    this.#row = row
+  }
+
+  /** The table as it is now. Throws NOT_FOUND when it went. */
+  #table(): ReplicatedTable {
+    const { table, replicas } = this.#options
+    const present = replicas.find(table.name)
+    if (present?.id === table.id) return present
+    throw new MillraceError('NOT_FOUND', `The table ${table.name} has no replicas any more.`)
+  }
+
+  #isWanted(): boolean {
+    const { table, replicas } = this.#options
+    const present = replicas.find(table.name)
+    return present?.id === table.id && othersOf(present.replication).includes(this.region)
+  }
+}
+
+function phaseOf({ code }: MillraceError): LinkPhase {
+  if (code === 'REPLICA_CLOCK_AHEAD') return 'held'
+  if (code === 'REPLICA_REFUSED') return 'refused'
+  return code === 'REPLICA_UNAVAILABLE' ? 'unreachable' : 'failing'
+}

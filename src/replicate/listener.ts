@@ -1,0 +1,106 @@
+import { createServer as createPlain, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecure } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { asMillraceError, type Logger, MillraceError } from '../runtime/index.js'
+import { type CertificateFiles, readCertificates } from './certificates.js'
+import { callPath, regionHeader } from './http-transport.js'
+import { type Answering, type CallName, callNames } from './types.js'
+import { decodeFrame, encodeFrame } from './wire.js'
+
+export interface ListenerOptions {
+  readonly host: string
+  readonly port: number
+  /** Without it connections are plain, and nobody is authenticated. */
+  readonly tls?: CertificateFiles
+  readonly answer: Answering
+  readonly logger: Logger
+}
+
+/** One batch, whose changes have 512 KiB and a chunk of the log at most. */
+const bodyBytesMax = 32 * 1024 * 1024
+const connectionsMax = 256
+
+/**
+ * Where the links of other regions come in, apart from what clients ask: with TLS nobody gets so far as to ask whose certificate
+ * none of the authorities has signed.
+ */
+export class Listener {
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  /** Throws PORT_IN_USE, CONFIG_INVALID. */
+  static async open({ host, port, tls, answer, logger }: ListenerOptions): Promise<Listener> {
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      respond(request, response, answer).catch((error: unknown) => {
+        logger.debug(`A link's call ended: ${String(error)}`)
+        response.destroy()
+      })
+    }
+    const server = tls
+      ? createSecure({ ...readCertificates(tls), requestCert: true, rejectUnauthorized: true }, onRequest)
+      : createPlain(onRequest)
+    server.maxConnections = connectionsMax
+    server.on('tlsClientError', (error) => logger.warn(`A link was refused: ${error.message}`))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) =>
+        reject(
+          error.code === 'EADDRINUSE'
+            ? new MillraceError('PORT_IN_USE', `The port ${port} of replication.listen is taken.`)
+            : error,
+        ),
+      )
+      server.listen(port, host, resolve)
+    })
+    return new Listener(server)
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Cuts what is open. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+}
+
+async function respond(request: IncomingMessage, response: ServerResponse, answer: Answering): Promise<void> {
+  try {
+    const name = nameOf(request)
+    const from = request.headers[regionHeader]
+    if (typeof from !== 'string') throw new MillraceError('BAD_REQUEST', `The header ${regionHeader} is missing.`)
+    const { head, body } = decodeFrame(await readBody(request))
+    const answered = encodeFrame(await answer(from, name, head as never, body), undefined)
+    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': answered.length })
+    response.end(answered)
+  } catch (error) {
+    if (response.headersSent) throw error
+    const failure = asMillraceError(error)
+    response.writeHead(failure.status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(failure))
+  }
+}
+
+/** Throws NOT_FOUND. */
+function nameOf({ method, url }: IncomingMessage): CallName {
+  const name = callNames.find((each) => url === callPath + each)
+  if (!name || method !== 'POST') throw new MillraceError('NOT_FOUND', 'Links of other regions call here, nobody else.')
+  return name
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length
+    if (bytes > bodyBytesMax)
+      throw new MillraceError('TOO_LARGE', `A call of a link has more than ${bodyBytesMax} bytes.`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}

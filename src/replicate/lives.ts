@@ -1,0 +1,49 @@
+import { type Commit, Family } from '../commit/index.js'
+import type { Storage } from '../storage/index.js'
+
+/*
+ * `replication`, table 0, 01: what this store may have lost of its own writes. Version u8 (1), JSON. A restored copy, and a store
+ * whose last run did not sync, begin a new epoch: what was written here between the last time that was noted and that opening
+ * may be in other regions alone.
+ */
+const key = Buffer.from([Family.replication, 0, 0, 0, 0, 1])
+const version = 1
+
+interface Stored {
+  readonly epoch: number
+  /** Commit time up to which everything is here, as of this epoch. */
+  readonly at: number
+  readonly gaps: readonly { readonly from: number; readonly to: number }[]
+}
+
+export class Lives {
+  readonly #commit: Commit
+  #stored: Stored
+
+  private constructor(commit: Commit, stored: Stored) {
+    this.#commit = commit
+    this.#stored = stored
+  }
+
+  static async open(storage: Pick<Storage, 'get'>, commit: Commit, skewMsMax: number): Promise<Lives> {
+    const value = await storage.get(key)
+    const now = commit.time.next()
+    const stored: Stored = value ? JSON.parse(value.toString('utf8', 1)) : { epoch: commit.epoch, at: now, gaps: [] }
+    const gaps = stored.epoch < commit.epoch ? [...stored.gaps, { from: stored.at, to: now + skewMsMax }] : stored.gaps
+    const lives = new Lives(commit, { epoch: commit.epoch, at: now, gaps })
+    await lives.note()
+    return lives
+  }
+
+  /** Notes the time: what is older was never lost. */
+  async note(): Promise<void> {
+    this.#stored = { ...this.#stored, at: this.#commit.time.next() }
+    const value = Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(this.#stored))])
+    await this.#commit.submit({ essential: true, rows: [{ key, value }] })
+  }
+
+  /** Whether a write of this region with a stamp of these milliseconds was certainly here. */
+  has(ms: number): boolean {
+    return !this.#stored.gaps.some(({ from, to }) => ms >= from && ms <= to)
+  }
+}

@@ -1,0 +1,348 @@
+import type { Commit } from '../commit/index.js'
+import { type DurableGroups, lagRecords } from '../groups/index.js'
+import type { ShardedLog } from '../log/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import {
+  isLeaving,
+  othersOf,
+  type ReplicaLinks,
+  type ReplicaStatus,
+  type ReplicatedTable,
+  type ReplicatedTables,
+  type TableShape,
+} from '../tables/index.js'
+import { Link, type LinkPhase, linkGroupName } from './link.js'
+import { Lives } from './lives.js'
+import { Receiver, type SourceView } from './receiver.js'
+import { rowOf } from './rows.js'
+import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, StoreLife, Transport } from './types.js'
+import { compareRanges, type Verification } from './verify.js'
+
+export interface ReplicationSettings {
+  readonly tombstoneRetentionMs: number
+  readonly batchBytesMax: number
+  readonly skewMsMax: number
+}
+
+export interface ReplicationOptions {
+  readonly replicas: ReplicatedTables
+  readonly groups: DurableGroups
+  readonly log: ShardedLog
+  readonly commit: Commit
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly random: () => number
+  readonly transport: Transport
+  /** The other regions of the configuration. */
+  readonly regions: readonly string[]
+  readonly settings: ReplicationSettings
+}
+
+/** A link as it is shown. */
+export interface LinkView {
+  readonly table: string
+  readonly region: string
+  readonly status: ReplicaStatus['status'] | 'DELETING'
+  readonly phase: LinkPhase
+  /** Changes that the region does not have; an upper bound. */
+  readonly lagRecords: number
+  readonly lagSeconds: number
+  readonly sentChanges: number
+  readonly sentBatches: number
+  readonly error: string | undefined
+}
+
+const tickMs = 1_000
+/** Between two looks at the tombstones of all tables. */
+const sweepMs = 10_000
+/** A region that leaves waits so long for the others to hear of it. */
+const drainMsMax = 60_000
+
+/** The links of all tables to all regions, and the answers to theirs. */
+export class Replication implements ReplicaLinks {
+  readonly regions: readonly string[]
+  readonly #options: ReplicationOptions
+  readonly #receiver: Receiver
+  readonly #store: StoreLife
+  readonly #links = new Map<string, { readonly table: ReplicatedTable; readonly link: Link }>()
+  /** When this region was seen to be leaving, by number of the table. */
+  readonly #leavingSince = new Map<number, number>()
+  #lives: Lives | undefined
+  #work: Promise<void> = Promise.resolve()
+  #timer: Timer | undefined
+  #sweptAt = Number.NEGATIVE_INFINITY
+  #isClosed = false
+  readonly #stop = new AbortController()
+  tombstones = 0
+
+  constructor(options: ReplicationOptions) {
+    this.#options = options
+    const { commit, replicas, storage, settings } = options
+    this.regions = options.regions.filter((region) => region !== replicas.region)
+    this.#store = { id: commit.storeId, epoch: commit.epoch }
+    this.#receiver = new Receiver({
+      storage,
+      time: commit.time,
+      replicas,
+      store: this.#store,
+      skewMsMax: settings.skewMsMax,
+      lives: () => this.#known,
+    })
+    replicas.links = this
+    replicas.observe(() => this.refresh())
+  }
+
+  async start(): Promise<void> {
+    const { replicas, logger, storage, commit, settings } = this.#options
+    this.#lives = await Lives.open(storage, commit, settings.skewMsMax)
+    for (const table of replicas.list()) {
+      await replicas.conflicts.open(table.id)
+      if (table.replication.home !== replicas.region)
+        logger.error(
+          { table: table.name },
+          `The table is a replica of ${table.replication.home}, and aws.region is ${replicas.region}: its links stay down.`,
+        )
+    }
+    this.#tick()
+  }
+
+  get #known(): Lives {
+    if (!this.#lives) throw new MillraceError('NOT_READY', 'The links to other regions are being opened.')
+    return this.#lives
+  }
+
+  #tick(): void {
+    if (this.#isClosed) return
+    this.refresh()
+    this.#timer = this.#options.clock.setTimeout(() => this.#tick(), tickMs)
+  }
+
+  /** Links are made and ended as the tables say, one look after the other. */
+  refresh(): void {
+    if (this.#isClosed) return
+    for (const { link } of this.#links.values()) if (!link.hasToldMembers) link.wake()
+    this.#work = this.#work
+      .then(() => this.#look())
+      .catch((error: unknown) => {
+        if (!this.#isClosed) this.#options.logger.warn(`Replicas: ${asMillraceError(error).message}`)
+      })
+  }
+
+  /** Resolves when everything that was to be looked at has been. */
+  settled(): Promise<void> {
+    return this.#work
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isClosed) return
+    const { replicas } = this.#options
+    const tables = replicas.list().filter(({ replication }) => replication.home === replicas.region)
+    const wanted = new Set(
+      tables.flatMap(({ id, replication }) => othersOf(replication).map((region) => placeOf(id, region))),
+    )
+    for (const [place, { table, link }] of this.#links) {
+      if (wanted.has(place)) continue
+      this.#links.delete(place)
+      await link.stop()
+      await this.#forget(table, link.region)
+    }
+    for (const table of tables) {
+      for (const region of othersOf(table.replication)) this.#open(table, region)
+      if (isLeaving(table.replication, table.replication.home)) await this.#leave(table)
+    }
+    await this.#sweep(tables)
+  }
+
+  #open(table: ReplicatedTable, region: string): void {
+    const place = placeOf(table.id, region)
+    if (this.#links.has(place)) return
+    const { settings, ...rooms } = this.#options
+    const link = new Link({
+      ...rooms,
+      table,
+      region,
+      store: this.#store,
+      batchBytesMax: settings.batchBytesMax,
+      seen: () => this.#seen(table.name),
+      stable: () => this.#stable(table),
+    })
+    this.#links.set(place, { table, link })
+    link.start()
+  }
+
+  /** The region has no replica any more: nothing of its link is kept. */
+  async #forget(table: ReplicatedTable, region: string): Promise<void> {
+    const { groups, commit } = this.#options
+    const rows = [rowOf(table.id, 'outgoing', region, undefined), rowOf(table.id, 'incoming', region, undefined)]
+    const name = linkGroupName(table.name, region)
+    if (groups.group(name)) await groups.delete(name, rows)
+    else await commit.submit({ rows, essential: true })
+  }
+
+  /** This region was taken out: what was written here is brought to the others, they are told, and the table goes. */
+  async #leave({ id, name, replication }: ReplicatedTable): Promise<void> {
+    const { replicas, clock, logger } = this.#options
+    const links = this.#linksOf(id)
+    const since = this.#leavingSince.get(id) ?? clock.now()
+    this.#leavingSince.set(id, since)
+    const isLate = clock.now() - since >= drainMsMax
+    const isDrained =
+      links.length > 0 && links.every(({ caughtUpAt }) => caughtUpAt !== undefined && caughtUpAt > since)
+    if (!isDrained && !isLate) return
+    await replicas.finishLeaving(name)
+    const toldBy = clock.monotonic() + tickMs
+    for (const link of links) link.wake()
+    while (links.some((link) => !link.hasToldMembers) && clock.monotonic() < toldBy && !this.#isClosed)
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, tickMs / 20))
+    for (const region of othersOf(replication)) {
+      const found = this.#links.get(placeOf(id, region))
+      this.#links.delete(placeOf(id, region))
+      await found?.link.stop()
+      if (found) await this.#forget(found.table, region)
+    }
+    this.#leavingSince.delete(id)
+    const end = await replicas.leave(name)
+    logger.info({ table: name }, `The replica of this region was taken out: its table was ${end}.`)
+  }
+
+  #linksOf(table: number): Link[] {
+    return [...this.#links.values()].filter((each) => each.table.id === table).map(({ link }) => link)
+  }
+
+  #stable({ id, replication }: ReplicatedTable): number {
+    const links = this.#linksOf(id)
+    if (links.length < othersOf(replication).length) return 0
+    return links.reduce((least, { confirmedMs }) => Math.min(least, confirmedMs), Number.MAX_SAFE_INTEGER)
+  }
+
+  async #seen(name: string): Promise<Record<string, number>> {
+    const { replicas, commit } = this.#options
+    const seen: Record<string, number> = { [replicas.region]: commit.time.next() - drainMsMax }
+    const table = replicas.find(name)
+    if (!table) return seen
+    const known = await this.#receiver.seen(table, othersOf(table.replication))
+    for (const [region, { through }] of known) seen[region] = through
+    return seen
+  }
+
+  /** Tombstones go when they are old and every region has had a chance to lose against them. */
+  async #sweep(tables: readonly ReplicatedTable[]): Promise<void> {
+    const { clock, commit, replicas, settings } = this.#options
+    if (clock.monotonic() - this.#sweptAt < sweepMs || !commit.time.mayExpire()) return
+    this.#sweptAt = clock.monotonic()
+    if (tables.length > 0) await this.#known.note()
+    let tombstones = 0
+    for (const table of tables) {
+      const old = commit.time.next() - settings.tombstoneRetentionMs
+      const others = othersOf(table.replication)
+      const seen = await this.#receiver.seen(table, others)
+      const arrived = [...seen.values()].reduce(
+        (least, { through }) => Math.min(least, through),
+        Number.MAX_SAFE_INTEGER,
+      )
+      const confirmed = this.#stable(table)
+      const { left } = await replicas.sweepTombstones(table, ({ region, at }) => {
+        if (at > old || at + settings.skewMsMax > arrived) return false
+        if (region === replicas.region) return at <= confirmed
+        const stable = seen.get(region)?.stable
+        // Of a region that has no replica any more nothing comes that could be older.
+        return stable === undefined || at + settings.skewMsMax <= stable
+      })
+      tombstones += left
+    }
+    this.tombstones = tombstones
+  }
+
+  status(table: number, region: string): ReplicaStatus {
+    return this.#links.get(placeOf(table, region))?.link.status ?? { status: 'CREATING' }
+  }
+
+  async check(region: string, shape: TableShape): Promise<void> {
+    await this.#options.transport.call(region, 'check', { shape }, undefined, this.#stop.signal)
+  }
+
+  /** The links of all tables, or of one. */
+  views(name?: string): LinkView[] {
+    const { log, replicas } = this.#options
+    return [...this.#links.values()]
+      .filter(({ table }) => name === undefined || table.name === name)
+      .map(({ table, link }) => {
+        const { group, region, phase, lagSeconds, sentChanges, sentBatches, failure, status } = link
+        return {
+          table: table.name,
+          region,
+          status: isLeaving(replicas.find(table.name)?.replication ?? table.replication, region)
+            ? ('DELETING' as const)
+            : status.status,
+          phase,
+          lagRecords: group ? lagRecords(log, group) : 0,
+          lagSeconds,
+          sentChanges,
+          sentBatches,
+          error: failure?.message,
+        }
+      })
+  }
+
+  /** What came from other regions since the opening. */
+  sources(): SourceView[] {
+    return this.#receiver.views()
+  }
+
+  /** Compares the digests of a table with those of all of its replicas. Throws NOT_FOUND. */
+  verify(name: string): Promise<Verification> {
+    const { replicas, transport, clock } = this.#options
+    const table = replicas.find(name)
+    if (!table) throw new MillraceError('NOT_FOUND', `There is no table named ${name} with replicas.`)
+    return compareRanges({
+      here: (ranges) => replicas.digests(name, ranges),
+      regions: othersOf(table.replication),
+      there: async (region, ranges) =>
+        (await transport.call(region, 'digest', { table: name, ranges }, undefined, this.#stop.signal)).digests,
+      home: replicas.region,
+      clock,
+    })
+  }
+
+  /** What another region asks. Throws FORBIDDEN for one that the configuration does not have. */
+  readonly answer: Answering = async <Name extends CallName>(
+    from: string,
+    name: Name,
+    ask: Calls[Name]['ask'],
+    body: Buffer,
+  ): Promise<Calls[Name]['answer']> => {
+    if (!this.regions.includes(from))
+      throw new MillraceError('REPLICA_REFUSED', `${this.#options.replicas.region} knows no region ${from}.`, {
+        remedy: `Add ${from} under regions in the configuration of ${this.#options.replicas.region}.`,
+      })
+    const run = (): Promise<unknown> | unknown => {
+      switch (name) {
+        case 'check':
+          return this.#options.replicas.check((ask as Calls['check']['ask']).shape) ?? {}
+        case 'join':
+          return this.#receiver.join(from, ask as JoinAsk)
+        case 'apply':
+          return this.#receiver.apply(from, ask as ApplyAsk, body)
+        default:
+          return this.#digest(ask as Calls['digest']['ask'])
+      }
+    }
+    return (await run()) as Calls[Name]['answer']
+  }
+
+  async #digest({ table, ranges }: Calls['digest']['ask']): Promise<Calls['digest']['answer']> {
+    return { digests: await this.#options.replicas.digests(table, ranges) }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    this.#stop.abort()
+    await Promise.all([...this.#links.values()].map(({ link }) => link.stop()))
+    await this.#work
+  }
+}
+
+const placeOf = (table: number, region: string): string => `${table} ${region}`

@@ -1,0 +1,67 @@
+import { Family, type RowEffect } from '../commit/index.js'
+import { MillraceError } from '../runtime/index.js'
+import type { Storage } from '../storage/index.js'
+import type { StoreLife, WirePosition } from './types.js'
+
+/*
+ * `replication`: table u32be, kind u8, region in UTF-8. Kind 1: how far a link to another region is; kind 2: how far the changes of
+ * another region are here. Version u8 (1), JSON.
+ */
+const version = 1
+const kinds = { outgoing: 1, incoming: 2 } as const
+type Kind = keyof typeof kinds
+
+/** A link to another region. */
+export interface Outgoing {
+  /** Filling: the region does not have all items yet. */
+  readonly phase: 'filling' | 'following'
+  /** Of a fill: what was brought last, tombstones come after items; absent before the first. */
+  readonly fill?: { readonly what: 'items' | 'tombstones'; readonly after?: string }
+  /** Who the other side was. */
+  readonly remote?: StoreLife & { readonly table: string }
+  /** Below this sequence number the log repeats what the fill has brought. */
+  readonly repeatsBelow?: number
+}
+
+/** What came from another region. */
+export interface Incoming {
+  readonly store: StoreLife
+  /** Absent until its first fill is through. */
+  readonly positions?: readonly WirePosition[]
+  readonly through: number
+  readonly stable: number
+}
+
+interface Rows {
+  readonly outgoing: Outgoing
+  readonly incoming: Incoming
+}
+
+function keyOf(table: number, kind: Kind, region: string): Buffer {
+  const head = Buffer.alloc(6)
+  head[0] = Family.replication
+  head.writeUInt32BE(table, 1)
+  head[5] = kinds[kind]
+  return Buffer.concat([head, Buffer.from(region)])
+}
+
+export function rowOf<K extends Kind>(table: number, kind: K, region: string, value: Rows[K] | undefined): RowEffect {
+  const encoded = value && Buffer.concat([Buffer.from([version]), Buffer.from(JSON.stringify(value))])
+  return { key: keyOf(table, kind, region), value: encoded }
+}
+
+export async function readRow<K extends Kind>(
+  storage: Pick<Storage, 'get'>,
+  table: number,
+  kind: K,
+  region: string,
+): Promise<Rows[K] | undefined> {
+  const value = await storage.get(keyOf(table, kind, region))
+  if (!value) return undefined
+  if (value[0] !== version)
+    throw new MillraceError(
+      'DATA_DIR_NEWER',
+      `A row of a replica has version ${value[0]}; this version of Millrace knows ${version}.`,
+    )
+  return JSON.parse(value.toString('utf8', 1)) as Rows[K]
+}
