@@ -1,0 +1,119 @@
+import { Random } from '../simulation/random.js'
+import { type Region, World } from './region-world.js'
+
+export interface HistoryOptions {
+  readonly folder: string
+  readonly seed: number
+  readonly steps: number
+}
+
+const keys = 12
+
+/** What a history did; it must not be nothing. */
+export interface HistoryCounts {
+  writes: number
+  kills: number
+  cuts: number
+  conflicts: number
+}
+
+/**
+ * A random history over three regions whose clocks are a minute apart: writes, deletions, times to live, partitions, lost calls and
+ * answers, kills, the end of it all, and then peace. All of it follows from the seed. Throws when the regions are not equal in
+ * the end, or hold what nobody has written.
+ */
+export async function runHistory({ folder, seed, steps }: HistoryOptions): Promise<HistoryCounts> {
+  const random = new Random(seed)
+  const world = await World.open(folder, ['us-east-1', 'eu-west-1', 'ap-south-1'], { tombstoneRetentionMs: 1_000 })
+  const [us, eu, ap] = world.regions as [Region, Region, Region]
+  const counts: HistoryCounts = { writes: 0, kills: 0, cuts: 0, conflicts: 0 }
+  const written = new Map<string, Set<string | undefined>>()
+  eu.clock.wall += 60_000
+  ap.clock.wall -= 60_000
+  await us.create('todo')
+  await us.run('UpdateTimeToLive', {
+    TableName: 'todo',
+    TimeToLiveSpecification: { AttributeName: 'until', Enabled: true },
+  })
+  for (let i = 0; i < 5; i++) await write(us, `k${i}`, 'before the replicas')
+  for (const other of [eu, ap]) await us.update('todo', { Create: { RegionName: other.name } })
+
+  async function write(region: Region, pk: string, value: string | undefined): Promise<void> {
+    const known = written.get(pk) ?? new Set([undefined])
+    known.add(value)
+    written.set(pk, known)
+    const expires = value !== undefined && random.chance(0.2)
+    const until = { N: String(Math.floor(region.clock.now() / 1000) + random.below(20)) }
+    const item = { pk: { S: pk }, value: { S: value ?? '' }, ...(expires ? { until } : {}) }
+    const input = value === undefined ? { Key: { pk: item.pk } } : { Item: item }
+    const operation = value === undefined ? 'DeleteItem' : 'PutItem'
+    const kind = random.below(3)
+    if (kind === 0)
+      await region.run('TransactWriteItems', {
+        TransactItems: [{ [value === undefined ? 'Delete' : 'Put']: { TableName: 'todo', ...input } }],
+      })
+    else if (kind === 1)
+      await region.run('BatchWriteItem', {
+        RequestItems: { todo: [{ [value === undefined ? 'DeleteRequest' : 'PutRequest']: input }] },
+      })
+    else await region.run(operation, { TableName: 'todo', ...input })
+    counts.writes++
+  }
+
+  world.loses = () => (random.chance(0.1) ? (random.chance(0.5) ? 'call' : 'answer') : undefined)
+  for (let step = 0; step < steps; step++) {
+    const region = random.pick(world.regions)
+    const what = random.below(20)
+    if (what === 0) {
+      world.cut(region, random.pick(world.regions))
+      counts.cuts++
+    } else if (what === 1) world.heal()
+    else if (what === 2 && region.opened) {
+      region.kill()
+      counts.kills++
+    } else if (what === 3) for (const down of world.regions) if (!down.opened) await down.start()
+    if (region.opened && has(region)) {
+      const pk = `k${random.below(keys)}`
+      // A kill takes what was not answered: it may be there, or not.
+      const done = write(region, pk, random.chance(0.3) ? undefined : `${region.name} ${step}`).catch(() => {})
+      if (random.chance(0.7)) await Promise.race([done, world.pass(500)])
+    }
+    await world.pass(random.pick([0, 50, 200, 1_500]))
+  }
+  world.loses = () => undefined
+  world.heal()
+  for (const region of world.regions) if (!region.opened) await region.start()
+  await world.until(
+    'all replicas are active',
+    async () => {
+      for (const region of world.regions) {
+        if (!has(region)) return false
+        const states = Object.values(await region.replicas('todo'))
+        if (states.length !== 2 || states.some((state) => state !== 'ACTIVE')) return false
+      }
+      return true
+    },
+    300_000,
+  )
+  // Until every time to live is over, and no link waits for another attempt.
+  await world.pass(40_000, 250)
+  const verified = us.replication.verify('todo')
+  await world.pass(3_000)
+  const { different } = await verified
+  const items = await Promise.all(world.regions.map((region) => region.items('todo')))
+  const problem = JSON.stringify({ seed, different, items })
+  if (different.length > 0) throw new Error(`The regions differ: ${problem}`)
+  for (const each of items) {
+    if (JSON.stringify(sorted(each)) !== JSON.stringify(sorted(items[0] as object)))
+      throw new Error(`The items differ: ${problem}`)
+    for (const [pk, value] of Object.entries(each))
+      if (!written.get(pk)?.has(value)) throw new Error(`Nobody wrote ${pk} = ${value}: ${problem}`)
+  }
+  for (const region of world.regions) counts.conflicts += (await region.tables.replicas.listConflicts('todo', 1)).count
+  await world.close()
+  return counts
+}
+
+const has = (region: Region): boolean => region.tables.list().some(({ name }) => name === 'todo')
+
+const sorted = (value: object): unknown => Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))

@@ -1,0 +1,258 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { MemoryStorage } from '../memory-storage.js'
+import { temporaryFolder } from '../temporary-folder.js'
+import { type Region, World } from './region-world.js'
+
+const names = ['us-east-1', 'eu-west-1', 'ap-south-1']
+let world: World
+let [us, eu, ap] = [] as unknown as [Region, Region, Region]
+
+beforeEach(async () => {
+  world = await World.open(temporaryFolder(), names)
+  ;[us, eu, ap] = world.regions as [Region, Region, Region]
+})
+
+afterEach(() => world.close())
+
+const isActive = (region: Region, other: Region) => async () => (await region.replicas('todo'))[other.name] === 'ACTIVE'
+
+async function replicate(from: Region, to: Region): Promise<void> {
+  await from.update('todo', { Create: { RegionName: to.name } })
+  await world.until('the replica is active', isActive(from, to))
+  await world.until('the way back is, too', isActive(to, from))
+}
+
+test('a replica gets the items that there are, then every change, and the other way round', async () => {
+  await us.create('todo')
+  for (let i = 0; i < 20; i++) await us.put('todo', `k${i}`, `before ${i}`)
+  await us.delete('todo', 'k3')
+  await replicate(us, eu)
+  expect(await eu.items('todo')).toEqual(await us.items('todo'))
+  await us.put('todo', 'k1', 'changed in us')
+  await us.delete('todo', 'k2')
+  await eu.put('todo', 'k4', 'changed in eu')
+  await eu.put('todo', 'new', 'made in eu')
+  await world.pass(500)
+  expect(await us.items('todo')).toEqual(await eu.items('todo'))
+  expect(await us.value('todo', 'k4')).toBe('changed in eu')
+  expect(await eu.value('todo', 'k1')).toBe('changed in us')
+  expect(await eu.value('todo', 'k2')).toBeUndefined()
+})
+
+test('of two writes that do not know each other the newer stays everywhere; the other is kept as a conflict', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  world.cut(us, eu)
+  await us.put('todo', 'a', 'older')
+  await world.pass(50)
+  await eu.put('todo', 'a', 'newer')
+  await eu.put('todo', 'only', 'in eu')
+  world.heal()
+  await world.pass(10_000)
+  for (const region of [us, eu]) expect(await region.items('todo')).toEqual({ a: 'newer', only: 'in eu' })
+  for (const region of [us, eu]) {
+    const { conflicts, count } = await region.tables.replicas.listConflicts('todo', 10)
+    expect(count).toBe(1)
+    expect(conflicts[0]).toMatchObject({
+      number: 1,
+      key: { pk: { S: 'a' } },
+      lost: { pk: { S: 'a' }, value: { S: 'older' } },
+      lostVersion: { region: 'us-east-1' },
+      wonVersion: { region: 'eu-west-1' },
+    })
+  }
+})
+
+test('a write that knew what it replaced is no conflict, however often links begin anew', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  for (let i = 0; i < 10; i++) {
+    const region = i % 2 === 0 ? us : eu
+    await region.put('todo', 'a', `value ${i}`)
+    if (i % 3 === 0) await region.delete('todo', 'a')
+    world.loses = () => (i % 2 === 0 ? 'answer' : undefined)
+    await world.pass(200)
+    world.loses = () => undefined
+    await world.pass(10_000)
+  }
+  expect(await us.value('todo', 'a')).toBeUndefined()
+  expect(await eu.value('todo', 'a')).toBeUndefined()
+  for (const region of [us, eu]) expect((await region.tables.replicas.listConflicts('todo', 10)).count).toBe(0)
+})
+
+test('three regions: a replica that is added in one is one for all', async () => {
+  await us.create('todo')
+  await us.put('todo', 'first', 'us')
+  await replicate(us, eu)
+  await eu.put('todo', 'second', 'eu')
+  await replicate(eu, ap)
+  await world.until('us knows ap', isActive(us, ap))
+  await world.until('ap knows us', isActive(ap, us))
+  await us.put('todo', 'third', 'us')
+  await ap.put('todo', 'fourth', 'ap')
+  await world.pass(2_000)
+  const all = { first: 'us', second: 'eu', third: 'us', fourth: 'ap' }
+  for (const region of [us, eu, ap]) expect(await region.items('todo')).toEqual(all)
+  const verified = us.replication.verify('todo')
+  await world.pass(100)
+  expect(await verified).toMatchObject({ regions: ['us-east-1', 'ap-south-1', 'eu-west-1'], items: 4, different: [] })
+})
+
+test('a replica that is taken out brings what it has, and its table goes', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  world.cut(us, eu)
+  await eu.put('todo', 'late', 'from eu')
+  world.heal()
+  await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.until('the table of eu is gone', async () =>
+    eu.run('DescribeTable', { TableName: 'todo' }).then(
+      () => false,
+      () => true,
+    ),
+  )
+  await world.pass(2_000)
+  expect(await us.items('todo')).toEqual({ late: 'from eu' })
+  expect(await us.replicas('todo')).toEqual({})
+  // It can have one again.
+  await replicate(us, eu)
+  expect(await eu.items('todo')).toEqual({ late: 'from eu' })
+})
+
+test('a clock that is far ahead holds the link, loses nothing, and is let through when it is right again', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  us.clock.wall += 9 * 60_000
+  await us.put('todo', 'a', 'from the future')
+  await eu.put('todo', 'b', 'now')
+  await world.pass(3_000)
+  expect(await eu.value('todo', 'a')).toBeUndefined()
+  expect(await us.value('todo', 'b')).toBe('now')
+  expect(us.replication.views('todo')).toMatchObject([{ region: 'eu-west-1', phase: 'held' }])
+  expect(eu.replication.sources()).toMatchObject([{ region: 'us-east-1' }])
+  expect(eu.replication.sources()[0]?.aheadMs).toBeGreaterThan(300_000)
+  eu.clock.wall += 9 * 60_000
+  await world.until('eu has it', async () => (await eu.value('todo', 'a')) === 'from the future')
+  expect(us.replication.views('todo')).toMatchObject([{ phase: 'following', status: 'ACTIVE' }])
+})
+
+test('the end of a time to live never beats a write that came after the version that it ends', async () => {
+  await us.create('todo')
+  await us.run('UpdateTimeToLive', {
+    TableName: 'todo',
+    TimeToLiveSpecification: { AttributeName: 'until', Enabled: true },
+  })
+  await replicate(us, eu)
+  const until = { N: String(Math.floor(us.clock.now() / 1000) + 5) }
+  for (const pk of ['ends', 'goes on'])
+    await us.run('PutItem', { TableName: 'todo', Item: { pk: { S: pk }, value: { S: 'short' }, until } })
+  await world.pass(1_000)
+  world.cut(us, eu)
+  // Eu changes its mind while us does not know it, and ends the item later.
+  await eu.put('todo', 'goes on', 'for ever')
+  us.tables.sweeper.start()
+  await world.pass(10_000)
+  expect(await us.items('todo')).toEqual({})
+  expect(await eu.items('todo')).toEqual({ ends: 'short', 'goes on': 'for ever' })
+  world.heal()
+  await world.pass(10_000)
+  for (const region of [us, eu]) expect(await region.items('todo')).toEqual({ 'goes on': 'for ever' })
+  const removed = async (region: Region) =>
+    (await region.records('todo')).filter(({ eventName }) => eventName === 'REMOVE')
+  expect(await removed(us)).toMatchObject([
+    { userIdentity: { Type: 'Service' } },
+    { userIdentity: { Type: 'Service' } },
+  ])
+  // Elsewhere it is a removal like any other.
+  expect(await removed(eu)).toHaveLength(1)
+  expect((await removed(eu))[0]).not.toHaveProperty('userIdentity')
+})
+
+test('what AWS refuses is refused', async () => {
+  const refusal = (work: Promise<unknown>) =>
+    work.then(
+      () => 'taken',
+      (error: Error) => error.message,
+    )
+  await us.create('todo', { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' } })
+  await us.create('other')
+  await eu.create('other', {
+    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'N' }],
+    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+  })
+  const create = (RegionName: string) => ({ Create: { RegionName } })
+  expect(await refusal(us.update('todo', create(eu.name)))).toContain('StreamViewType NEW_AND_OLD_IMAGES')
+  expect(await refusal(us.update('other', create(eu.name)))).toContain('its key is id (N), not pk (S)')
+  expect(await us.replicas('other')).toEqual({})
+  expect(await refusal(us.update('other', create('sa-east-1')))).toContain('Region sa-east-1 is not known')
+  expect(await refusal(us.update('other', create(us.name)))).toContain('is the table itself')
+  expect(await refusal(us.update('other', { Delete: { RegionName: ap.name } }))).toContain('Replica not found')
+  expect(await refusal(us.update('other', { Update: { RegionName: ap.name } }))).toContain('not supported')
+  expect(await refusal(us.update('other', { ...create(ap.name), Delete: { RegionName: ap.name } }))).toContain(
+    'Exactly one',
+  )
+  expect(await refusal(us.update('other', create(ap.name), create(ap.name)))).toContain('Only one')
+  expect(await us.update('other', create(ap.name))).toMatchObject({
+    TableDescription: { Replicas: [{ RegionName: 'ap-south-1', ReplicaStatus: 'CREATING' }] },
+  })
+  expect(await refusal(us.update('other', create(ap.name)))).toContain('Replica already exists')
+  const off = { TableName: 'other', StreamSpecification: { StreamEnabled: false } }
+  expect(await refusal(us.run('UpdateTable', off))).toContain('cannot be disabled while it has replicas')
+  expect(await refusal(us.run('DeleteTable', { TableName: 'other' }))).toContain('has replicas in other regions')
+})
+
+test('a region that has an older copy of its data gets what it lost, and loses what is long deleted', async () => {
+  await world.close()
+  world = await World.open(temporaryFolder(), names, { tombstoneRetentionMs: 1_000 })
+  ;[us, eu, ap] = world.regions as [Region, Region, Region]
+  await us.create('todo')
+  await replicate(us, eu)
+  // What has stamps from before the table, as far as clocks can be told, may belong to one of before.
+  await world.pass(310_000, 5_000)
+  for (const pk of ['kept', 'deleted']) await us.put('todo', pk, 'first')
+  await eu.put('todo', 'from eu', 'eu')
+  await world.pass(90_000, 500)
+  await eu.stop()
+  const older = eu.storage.afterPowerLoss()
+  await eu.start()
+  await us.delete('todo', 'deleted')
+  await us.put('todo', 'kept', 'second')
+  await world.pass(20_000, 500)
+  for (const region of [us, eu]) expect(region.tombstones()).toBe(1)
+  // Both know that both have it; then nobody remembers the deletion.
+  await world.until('the tombstones are gone', () => us.tombstones() + eu.tombstones() === 0, 1_200_000, 1_000)
+  await eu.stop()
+  eu.restore(older)
+  await eu.start()
+  expect(await eu.items('todo')).toEqual({ kept: 'first', deleted: 'first', 'from eu': 'eu' })
+  await world.pass(20_000, 500)
+  for (const region of [us, eu]) expect(await region.items('todo')).toEqual({ kept: 'second', 'from eu': 'eu' })
+})
+
+test('a region that was away for longer than the log keeps is filled anew; one that lost everything, too', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await us.put('todo', 'a', 'first')
+  await us.put('todo', 'b', 'first')
+  await eu.put('todo', 'from eu', 'eu')
+  await world.pass(5_000)
+  world.cut(us, eu)
+  await us.delete('todo', 'b')
+  await us.put('todo', 'c', 'while it was away')
+  await world.pass(1_000)
+  await us.trim('todo')
+  world.heal()
+  await world.pass(10_000)
+  const all = { a: 'first', c: 'while it was away', 'from eu': 'eu' }
+  for (const region of [us, eu]) expect(await region.items('todo')).toEqual(all)
+  await eu.stop()
+  eu.restore(new MemoryStorage())
+  await eu.start()
+  await world.until('the replica is there again', async () =>
+    eu.items('todo').then(
+      (items) => Object.keys(items).length === 3,
+      () => false,
+    ),
+  )
+  expect(await eu.items('todo')).toEqual(all)
+})
