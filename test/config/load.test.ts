@@ -56,7 +56,7 @@ const otherValues = (): Readonly<Record<string, string>> => ({
   'auth.token': 'sixteen-or-more-characters',
   'auth.tokenFile': fileOf('sixteen-or-more-characters\n'),
   'kafka.brokers': 'a.example:9092, b.example:9092',
-  regions: '{"eu-west-1":{"url":"https://a.example:8400"}}',
+  regions: '{"eu-west-1":{"url":"http://127.0.0.1:8401"}}',
   'kafka.clusters': '{"main":{"brokers":["a.example:9092"]}}',
   functions: '{"count":{"path":"/functions/count.js"}}',
   'search.indexes': '{"words":{"table":"todo","fields":["title"]}}',
