@@ -47,12 +47,12 @@ export const Family = {
   function: 0x1d,
   /** Records that a bridge to Kafka has put aside and not passed yet. */
   bridgeAside: 0x1e,
+  /** Full-text indexes of tables: what each is made of. */
+  searchIndex: 0x22,
   /** Event source mappings: what calls a function with the records of a table's stream. */
   mapping: 0x20,
   /** Tumbling windows that are open in the shards of mappings. */
   mappingWindow: 0x21,
-  /** Full-text indexes of tables: what each is made of. */
-  searchIndex: 0x22,
   /** Items of tables with replicas that were deleted: what an older write of them loses against. */
   tombstone: 0x23,
   /** How far replicas are, what they have overwritten, and how far the clock of stamps is. */

@@ -15,7 +15,10 @@ export interface LeasedPosition extends Position {
   readonly lease: number
 }
 
-/** Who moves a group: a pipeline, a bridge, a mapping or a link to another region of the daemon, or members that join over the network. */
+/**
+ * Who moves a group: a pipeline, a bridge, a mapping or a link to another region of the daemon, or members that join over the
+ * network.
+ */
 export type GroupKind = 'pipeline' | 'bridge' | 'mapping' | 'replica' | 'client'
 
 /** A named consumer with a durable position in every shard. Pipelines and bridges are groups too. */
