@@ -32,7 +32,7 @@ export async function ownIndex(daemon) {
 
 /** On this machine, with the refresh that servers have by default. `put` writes an item. */
 export async function serverIndex(daemon, folder, put) {
-  const server = await startSearchServer({ heap: '1g' })
+  const server = await startSearchServer({ machine: ['-Xms1g', '-Xmx1g'] })
   const module = join(folder, 'notes.mjs')
   writeFileSync(
     module,

@@ -383,4 +383,11 @@ export const others = [
     without: 'void this.#bring(destination, document)',
     by: { file: 'test/functions/mappings/mappings.test.ts', title: 'keep the document until its destination takes it' },
   },
+  {
+    name: 'what comes behind a document that is left goes again with it',
+    file: 'src/sinks/delivery/open-search/bulk.ts',
+    guard: ' || ids.has(id)',
+    without: '',
+    by: { file: 'test/search/open-search.test.ts', title: 'the index ends as the results say' },
+  },
 ]

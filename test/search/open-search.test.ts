@@ -355,6 +355,17 @@ describe('the whole request', () => {
     await to.close()
   })
 
+  it('goes again at once on a new connection when the one that was idle is closed, and after it was cut once more fails', async () => {
+    const to = deliverer()
+    expect(await sendBy(to, one)).toEqual({ kind: 'delivered' })
+    let cuts = 1
+    server.fault = () => (cuts-- > 0 ? 'cut' : undefined)
+    expect(await sendBy(to, one)).toEqual({ kind: 'delivered' })
+    cuts = 2
+    expect(await sendBy(to, one)).toMatchObject({ kind: 'failed' })
+    await to.close()
+  })
+
   it('goes to the next node when one is away, and puts the template there again', async () => {
     const other = await FakeSearchServer.start()
     const to = deliverer({ url: [server.url, `${other.url}/`] })

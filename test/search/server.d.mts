@@ -24,7 +24,7 @@ export function startSearchServer(options?: {
   readonly directory?: string
   /** A free port by default. */
   readonly port?: number
-  /** Of the Java machine; `512m` by default. */
-  readonly heap?: string
+  /** Options of the Java machine: by default those with which a server starts quickly, and is slow at work. */
+  readonly machine?: readonly string[]
   readonly settings?: Readonly<Record<string, string | number>>
 }): Promise<SearchServer>

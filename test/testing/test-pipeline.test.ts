@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Change, file, files, http, kafka, pipeline, sink, stream, table } from '../../src/index.js'
+import { type Change, file, files, http, kafka, openSearch, pipeline, sink, stream, table } from '../../src/index.js'
 import { testPipeline } from '../../src/testing/index.js'
 
 interface Task {
@@ -218,6 +218,24 @@ describe('sources and sinks that a test has without files and brokers', () => {
       { key: new Uint8Array(Buffer.from('a')), value: { count: 1 }, partition: 1 },
       { key: new Uint8Array(Buffer.from('a')), value: null, partition: 1 },
     ])
+  })
+
+  it('gives what an OpenSearch sink was given, by the name of its index', async () => {
+    const test = await testPipeline(
+      pipeline('tasks')
+        .from(stream<string | null>('in'))
+        .to(
+          openSearch('tasks', ({ key, value }) => ({ id: key, document: value === null ? null : { value } }), {
+            url: 'http://localhost:9200',
+          }),
+        ),
+    )
+    await test.push('in', { key: 'a', value: 'x' }, { key: 'a', value: null })
+    expect(test.results('tasks')).toEqual([
+      { id: 'a', document: { value: 'x' } },
+      { id: 'a', document: null },
+    ])
+    await expect(test.push('in', { key: '', value: 'x' })).rejects.toThrow(/An OpenSearch sink takes as id/)
   })
 
   it('takes messages of a Kafka topic as it takes records of a stream', async () => {

@@ -60,6 +60,11 @@ export class SearchClient {
       sent.end(asked.body)
       return await answerOf(sent)
     } catch (error) {
+      // A connection that was idle was closed meanwhile; what is asked here may be asked twice.
+      if (sent.reusedSocket && isReset(error)) {
+        this.close()
+        return await this.ask(asked, timeoutMs, stop)
+      }
       throw new Error(`${this.#url}: ${(error as Error).message}`, { cause: error })
     } finally {
       timer.cancel()
@@ -99,6 +104,9 @@ export class SearchClient {
     this.#connection = undefined
   }
 }
+
+const isReset = (error: unknown): boolean =>
+  ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')
 
 function answerOf(sent: ClientRequest): Promise<SearchAnswer> {
   return new Promise((resolve, reject) => {
