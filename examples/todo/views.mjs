@@ -1,5 +1,5 @@
 // To-do lists: a table of tasks, and a table that says how many tasks each list has, kept by a pipeline.
-//   node examples/todo/run.mjs [--json]
+//   node examples/todo/views.mjs [--json]
 // Starts a daemon on an empty temporary folder, does everything over the AWS SDK, prints what it sees, and stops it.
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-const script = fileURLToPath(new URL('../../examples/todo/run.mjs', import.meta.url))
+const script = fileURLToPath(new URL('../../examples/todo/views.mjs', import.meta.url))
 
 interface Summary {
   readonly counts: Readonly<Record<string, number>>
@@ -16,7 +16,7 @@ interface StreamRecord {
   readonly dynamodb: Readonly<Record<string, unknown>>
 }
 
-test('the to-do example counts the tasks of each list and shows exactly what each view promises', async () => {
+test('the to-do example of views counts the tasks of each list and shows exactly what each view promises', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [script, '--json'])
   const { counts, newImage, keysOnly } = JSON.parse(stdout) as Summary
   expect(counts).toEqual({ 2: 2, 7: 1 })
