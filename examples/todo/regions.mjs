@@ -1,0 +1,72 @@
+// The daemons of the to-do example, one a region, each on a temporary folder of its own, linked to each other.
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { connect } from './tables.mjs'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const main = join(root, 'dist', 'cli', 'main.cjs')
+
+/** Starts a daemon for each region; `stop` ends them and takes their folders away. */
+export async function startRegions(names) {
+  execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs')], { stdio: ['ignore', 2, 2] })
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-todo-'))
+  const started = []
+  const stop = async () => {
+    for (const { documents, daemon } of started) {
+      documents?.destroy()
+      daemon.kill('SIGTERM')
+    }
+    await Promise.all(started.map(({ ended }) => ended))
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    for (const name of names) {
+      mkdirSync(join(folder, name))
+      started.push(start(name, join(folder, name)))
+    }
+    for (const region of started) {
+      region.url = await region.ready
+      region.documents = connect({ endpoint: region.url, region: region.name })
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { regions: started, stop }
+}
+
+function start(name, folder) {
+  const config = join(folder, 'millrace.yaml')
+  writeFileSync(config, JSON.stringify({ aws: { region: name } }))
+  const daemon = spawn(
+    process.execPath,
+    [main, 'serve', '--config', config, '--data', join(folder, 'data'), '--port', '0'],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let log = ''
+  daemon.stderr.on('data', (data) => {
+    log = (log + data).slice(-20_000)
+  })
+  const ended = new Promise((resolve) => daemon.once('exit', resolve))
+  const ready = new Promise((resolve, reject) => {
+    createInterface({ input: daemon.stdout }).on('line', (line) => {
+      const found = /^millrace ready (http:\S+)$/.exec(line)
+      if (found) resolve(found[1])
+    })
+    ended.then((code) => reject(new Error(`the daemon of ${name} ended with ${code}:\n${log}`)))
+  })
+  // Whoever starts the other one may fail first.
+  ready.catch(() => {})
+  return { name, daemon, ended, ready }
+}
+
+/** Runs a command of `millrace` with a region's daemon; gives what it prints. */
+export async function millrace({ url }, ...args) {
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args, '--url', url], { cwd: root })
+  return stdout
+}

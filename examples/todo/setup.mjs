@@ -1,0 +1,52 @@
+// Puts the application on its regions: the tables and their replicas, the count, the archive, the search.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DescribeTableCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb'
+import { millrace } from './regions.mjs'
+import { createLists, createTables, globalTables, tableNames } from './tables.mjs'
+import { searchIndex } from './web/search.mjs'
+
+/** How long a replica may take to become ready. */
+const readyMsMax = 60_000
+
+export async function setUp([first, ...others]) {
+  await createTables(first.documents)
+  for (const { documents } of others)
+    await createTables(
+      documents,
+      tableNames.filter((name) => !globalTables.includes(name)),
+    )
+  // The two lists are there already: a replica gets what its table holds, and then its changes.
+  await createLists(first.documents)
+  for (const { name } of others) for (const table of globalTables) await addReplica(first, table, name)
+  await Promise.all([first, ...others].map(follow))
+}
+
+async function addReplica({ documents }, TableName, RegionName) {
+  await documents.send(new UpdateTableCommand({ TableName, ReplicaUpdates: [{ Create: { RegionName } }] }))
+  for (const until = Date.now() + readyMsMax; ; await sleep(50)) {
+    const { Table } = await documents.send(new DescribeTableCommand({ TableName }))
+    const replica = Table.Replicas?.find((each) => each.RegionName === RegionName)
+    if (Table.TableStatus === 'ACTIVE' && replica?.ReplicaStatus === 'ACTIVE') return
+    if (Date.now() > until)
+      throw new Error(`The replica of ${TableName} in ${RegionName} is ${replica?.ReplicaStatus}.`)
+  }
+}
+
+/** What follows a region's tables, in that region. */
+async function follow(region) {
+  await Promise.all([
+    millrace(region, 'pipelines', 'deploy', 'examples/todo/pipeline.ts'),
+    millrace(region, 'pipelines', 'deploy', 'examples/todo/archive.ts'),
+    millrace(region, 'search', 'create', searchIndex, '--table', 'todoListTask', '--fields', 'Description'),
+    countByTrigger(region),
+  ])
+}
+
+/** The same count as the pipeline's, as it is done on AWS. */
+async function countByTrigger(region) {
+  const count = ['--path', 'examples/todo/functions/count-tasks.mjs', '--env', 'COUNT_TABLE=todoTaskCountByTrigger']
+  await millrace(region, 'functions', 'create', 'countTasks', ...count)
+  const where = ['--table', 'todoListTask', '--starting-position', 'TRIM_HORIZON']
+  await millrace(region, 'functions', 'trigger', 'countTasks', ...where)
+}
