@@ -1,6 +1,7 @@
 // The daemons of the to-do example, one a region, each on a temporary folder of its own, linked to each other.
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -25,9 +26,10 @@ export async function startRegions(names) {
     rmSync(folder, { recursive: true, force: true })
   }
   try {
+    const links = await linksOf(names)
     for (const name of names) {
       mkdirSync(join(folder, name))
-      started.push(start(name, join(folder, name)))
+      started.push(start(name, join(folder, name), links))
     }
     for (const region of started) {
       region.url = await region.ready
@@ -40,9 +42,33 @@ export async function startRegions(names) {
   return { regions: started, stop }
 }
 
-function start(name, folder) {
+/**
+ * Where each region listens for links of the others: they have to know it when they start, so ports are taken that are free now.
+ * On one machine links may be plain; docs/guides/replicate.md has them with certificates of both sides.
+ */
+async function linksOf(names) {
+  const servers = await Promise.all(
+    names.map(async () => {
+      const server = createServer()
+      await new Promise((resolve, reject) => {
+        server.once('error', reject).listen(0, '127.0.0.1', resolve)
+      })
+      return server
+    }),
+  )
+  const ports = servers.map((server) => server.address().port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return Object.fromEntries(names.map((name, i) => [name, ports[i]]))
+}
+
+function start(name, folder, links) {
   const config = join(folder, 'millrace.yaml')
-  writeFileSync(config, JSON.stringify({ aws: { region: name } }))
+  const regions = Object.fromEntries(
+    Object.entries(links).map(([region, port]) => [region, { url: `http://127.0.0.1:${port}` }]),
+  )
+  const replication = { listen: { port: links[name] } }
+  // YAML knows JSON.
+  writeFileSync(config, JSON.stringify({ aws: { region: name }, regions, replication }))
   const daemon = spawn(
     process.execPath,
     [main, 'serve', '--config', config, '--data', join(folder, 'data'), '--port', '0'],

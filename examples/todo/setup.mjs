@@ -47,6 +47,5 @@ async function follow(region) {
 async function countByTrigger(region) {
   const count = ['--path', 'examples/todo/functions/count-tasks.mjs', '--env', 'COUNT_TABLE=todoTaskCountByTrigger']
   await millrace(region, 'functions', 'create', 'countTasks', ...count)
-  const where = ['--table', 'todoListTask', '--starting-position', 'TRIM_HORIZON']
-  await millrace(region, 'functions', 'trigger', 'countTasks', ...where)
+  await millrace(region, 'functions', 'trigger', 'countTasks', '--table', 'todoListTask')
 }

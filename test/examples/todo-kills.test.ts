@@ -26,8 +26,7 @@ const millrace = (...args: string[]) =>
 /** A function of the example, called for what happens to the tasks. */
 async function trigger(name: string, file: string, environment: string, ...more: readonly string[]): Promise<void> {
   await millrace('functions', 'create', name, '--path', `examples/todo/functions/${file}`, '--env', environment)
-  const where = ['--table', 'todoListTask', '--starting-position', 'TRIM_HORIZON', '--batch-size', '7']
-  await millrace('functions', 'trigger', name, ...where, ...more)
+  await millrace('functions', 'trigger', name, '--table', 'todoListTask', '--batch-size', '7', ...more)
 }
 
 /** Written until it is answered, since the daemon is killed meanwhile. */
