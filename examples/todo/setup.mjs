@@ -18,16 +18,17 @@ export async function setUp([first, ...others]) {
     )
   // The two lists are there already: a replica gets what its table holds, and then its changes.
   await createLists(first.documents)
-  for (const { name } of others) for (const table of globalTables) await addReplica(first, table, name)
+  for (const { name } of others) for (const table of globalTables) await addReplica(first.documents, table, name)
   await Promise.all([first, ...others].map(follow))
 }
 
-async function addReplica({ documents }, TableName, RegionName) {
+/** What a table has, and will have, is from now on in another region too. Gives the table's description when it is so. */
+export async function addReplica(documents, TableName, RegionName) {
   await documents.send(new UpdateTableCommand({ TableName, ReplicaUpdates: [{ Create: { RegionName } }] }))
   for (const until = Date.now() + readyMsMax; ; await sleep(50)) {
     const { Table } = await documents.send(new DescribeTableCommand({ TableName }))
     const replica = Table.Replicas?.find((each) => each.RegionName === RegionName)
-    if (Table.TableStatus === 'ACTIVE' && replica?.ReplicaStatus === 'ACTIVE') return
+    if (Table.TableStatus === 'ACTIVE' && replica?.ReplicaStatus === 'ACTIVE') return Table
     if (Date.now() > until)
       throw new Error(`The replica of ${TableName} in ${RegionName} is ${replica?.ReplicaStatus}.`)
   }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
+import { LinkPorts } from './link-ports.js'
 import { commandsOf, missingLine, Shell } from './page-commands.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -29,18 +30,19 @@ describe.each(pages)('docs/guides/$name', ({ text }) => {
     const work = temporaryFolder()
     /** Where the page's addresses really are. */
     const addresses: [string, string][] = []
+    const links = new LinkPorts(work)
     const real = (script: string) => addresses.reduce((now, [from, to]) => now.replaceAll(from, to), script)
     for (const block of blocks) {
       if (block.isDaemon) {
-        const [, args = ''] = /^millrace serve (.*)\n$/.exec(block.script) ?? []
-        const port = / --port (\d+)/.exec(block.script)?.[1] ?? '8000'
-        const daemon = await DaemonProcess.start({
-          args: args
-            .replace(/--port \d+/, '')
-            .trim()
-            .split(/\s+/),
-          cwd: root,
-        })
+        const [, given = ''] = /^millrace serve (.*)\n$/.exec(block.script) ?? []
+        const port = / --port (\d+)/.exec(given)?.[1] ?? '8000'
+        const args = given
+          .replace(/--port \d+/, '')
+          .trim()
+          .split(/\s+/)
+        const config = args.indexOf('--config') + 1
+        if (config > 0) args[config] = await links.configuration(join(root, args[config] as string))
+        const daemon = await DaemonProcess.start({ args, cwd: work })
         daemons.push(daemon)
         addresses.push([`http://127.0.0.1:${port}`, daemon.url])
         shell ??= new Shell(work, { MILLRACE_URL: daemon.url, AWS_ENDPOINT_URL: daemon.url })
