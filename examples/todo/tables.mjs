@@ -7,6 +7,9 @@ import {
 } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
 
+// The SDK says at each start that it will want a newer Node next year.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
+
 const number = (AttributeName) => ({ AttributeName, AttributeType: 'N' })
 const text = (AttributeName) => ({ AttributeName, AttributeType: 'S' })
 

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess, type StreamRecord } from '../daemon-process.js'
@@ -132,5 +135,44 @@ describe('the functions of the to-do example', () => {
     await expect
       .poll(async () => total(await countsOf(daemon, 'todoTaskCount')) - total(before))
       .toBe(Math.floor(inserts.length / 2))
+  })
+
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  const millrace = (...args: string[]) =>
+    promisify(execFile)(process.execPath, ['dist/cli/main.cjs', ...args, '--url', daemon.url], { cwd: root })
+  const makeCountTable = (TableName: string) =>
+    daemon.aws('CreateTable', {
+      TableName,
+      AttributeDefinitions: [{ AttributeName: 'ListId', AttributeType: 'N' }],
+      KeySchema: [{ AttributeName: 'ListId', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    })
+  /** The function that most guides show, from its file as it is. */
+  async function triggerGuide(name: string, table: string, ...more: string[]): Promise<void> {
+    const path = 'examples/todo/functions/count-guide.js'
+    await millrace('functions', 'create', name, '--path', path, '--env', `COUNT_TABLE=${table}`, ...more)
+    await millrace('functions', 'trigger', name, '--table', 'todoListTask')
+  }
+  const inserts = { 1: 4, 2: 2, 3: 9 }
+
+  test('run in the daemon from their files, in the style of most guides too: every insert is counted when nothing fails', async () => {
+    await makeCountTable('countedByGuide')
+    await triggerGuide('countGuide', 'countedByGuide')
+    await expect.poll(() => countsOf(daemon, 'countedByGuide')).toEqual(inserts)
+  })
+
+  test('lose nothing in the daemon, when a call fails whose requests have failed', async () => {
+    await triggerGuide('countGuideLater', 'comesLater', '--fail-on-sdk-error')
+    const errors = async () =>
+      (await daemon.v1<{ counts: { errors: number } }>('GET', 'functions/countGuideLater')).counts.errors
+    await expect.poll(errors).toBeGreaterThan(0)
+    await makeCountTable('comesLater')
+    // At least once: of a call that failed in part, some came again.
+    await expect
+      .poll(
+        async () =>
+          Object.entries(await countsOf(daemon, 'comesLater')).filter(([list, n]) => n >= inserts[list as '1']).length,
+      )
+      .toBe(3)
   })
 })

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -138,5 +139,10 @@ describe.skipIf(program === undefined)('the page of the to-do example in a brows
     expect((await post({ 'content-type': 'text/plain' })).status).toBe(400)
     expect((await fetch(new URL('/api/list?list=two', address))).status).toBe(400)
     expect((await fetch(new URL('/../package.json', address))).status).toBe(404)
+    const status = await new Promise((resolve, reject) => {
+      const headers = { host: 'tasks.example' }
+      get(new URL('/api/lists', address), { headers }, ({ statusCode }) => resolve(statusCode)).once('error', reject)
+    })
+    expect(status).toBe(403)
   })
 })
