@@ -66,7 +66,7 @@ function start(name, folder, links) {
   const regions = Object.fromEntries(
     Object.entries(links).map(([region, port]) => [region, { url: `http://127.0.0.1:${port}` }]),
   )
-  const replication = { listen: { port: links[name] } }
+  const replication = { listen: { enabled: true, port: links[name] } }
   // YAML knows JSON.
   writeFileSync(config, JSON.stringify({ aws: { region: name }, regions, replication }))
   const daemon = spawn(
