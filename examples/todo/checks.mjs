@@ -20,7 +20,7 @@ export async function check(address, print) {
 
   const plan = await add(here, list, 'Plan the week')
   const call = await add(there, list, 'Call the bank')
-  await add(there, other, 'Buy milk')
+  const milk = await add(there, other, 'Buy milk')
   const tasksAre = (list, ...expected) =>
     eventually(async () => {
       for (const { tasks, count, countByTrigger } of await states(list)) {
@@ -62,7 +62,11 @@ export async function check(address, print) {
   })
   await tasksAre(list, 'Plan the week')
   print('a task that expired is in the archive of both regions, and one that a user removed is not')
-  return { regions, tasks: 2, archived: 1 }
+
+  await ask('/api/tasks/remove', { region: here, list, task: plan.TaskId })
+  await ask('/api/tasks/remove', { region: here, list: other, task: milk.TaskId })
+  for (const each of [list, other]) await tasksAre(each)
+  return { regions, archived: 1 }
 }
 
 async function eventually(holds) {

@@ -8,9 +8,23 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { connect } from './tables.mjs'
+import { searchIndex } from './web/search.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const main = join(root, 'dist', 'cli', 'main.cjs')
+
+/** What follows the tables of each region, as its configuration says: they wait for their tables. */
+const uses = {
+  // The same count as the pipeline's, as it is done on AWS.
+  functions: {
+    countTasks: {
+      path: join(root, 'examples/todo/functions/count-tasks.mjs'),
+      environment: { COUNT_TABLE: 'todoTaskCountByTrigger' },
+      triggers: [{ table: 'todoListTask' }],
+    },
+  },
+  search: { indexes: { [searchIndex]: { table: 'todoListTask', fields: ['Description'] } } },
+}
 
 /** Starts a daemon for each region; `stop` ends them and takes their folders away. */
 export async function startRegions(names) {
@@ -68,7 +82,7 @@ function start(name, folder, links) {
   )
   const replication = { listen: { enabled: true, port: links[name] } }
   // YAML knows JSON.
-  writeFileSync(config, JSON.stringify({ aws: { region: name }, regions, replication }))
+  writeFileSync(config, JSON.stringify({ aws: { region: name }, regions, replication, ...uses }))
   const daemon = spawn(
     process.execPath,
     [main, 'serve', '--config', config, '--data', join(folder, 'data'), '--port', '0'],

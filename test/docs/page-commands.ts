@@ -100,7 +100,7 @@ export class Shell {
 
   /** Runs a block of a page and throws where what the page shows does not come. */
   async follow({ script, shown, isEventual, line }: Commands): Promise<void> {
-    for (const until = Date.now() + (isEventual ? waitMsMax : 0); ; await sleep(50)) {
+    for (const until = Date.now() + (isEventual ? waitMsMax : 0); ; await sleep(300)) {
       const output = await this.#run(script)
       const missing = missingLine(shown, output)
       if (missing === undefined) return

@@ -1,15 +1,14 @@
-import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess, readStream } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { countsOf, createTodoTables, itemsOf } from './todo-tables.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const main = join(root, 'dist', 'cli', 'main.cjs')
 const lists = [1, 2, 3]
 const kills = process.env.MILLRACE_LONG ? 20 : 3
 const writesBetweenKills = 40
@@ -20,13 +19,17 @@ afterAll(async () => {
   await daemon?.stop()
 })
 
-const millrace = (...args: string[]) =>
-  promisify(execFile)(process.execPath, [main, ...args, '--url', daemon.url], { cwd: root })
-
-/** A function of the example, called for what happens to the tasks. */
-async function trigger(name: string, file: string, environment: string, ...more: readonly string[]): Promise<void> {
-  await millrace('functions', 'create', name, '--path', `examples/todo/functions/${file}`, '--env', environment)
-  await millrace('functions', 'trigger', name, '--table', 'todoListTask', '--batch-size', '7', ...more)
+const functionOf = (file: string, environment: object, ...filters: readonly { pattern: string }[]) => ({
+  path: join(root, 'examples/todo/functions', file),
+  environment,
+  triggers: [{ table: 'todoListTask', batchSize: 7, filterCriteria: { filters } }],
+})
+const expired = { pattern: '{"userIdentity":{"type":["Service"],"principalId":["dynamodb.amazonaws.com"]}}' }
+const configuration = {
+  functions: {
+    countTasks: functionOf('count-tasks.mjs', { COUNT_TABLE: 'todoTaskCountByTrigger' }),
+    archiveExpired: functionOf('archive-expired.mjs', { ARCHIVE_TABLE: 'archivedByTrigger' }, expired),
+  },
 }
 
 /** Written until it is answered, since the daemon is killed meanwhile. */
@@ -53,8 +56,12 @@ async function counted(): Promise<Record<string, number>> {
 }
 
 test('functions and pipelines count and archive the same, which is right, while the daemon is killed', async () => {
-  const data = join(temporaryFolder(), 'data')
-  daemon = await DaemonProcess.start({ data })
+  const folder = temporaryFolder()
+  const data = join(folder, 'data')
+  const config = join(folder, 'millrace.yaml')
+  writeFileSync(config, JSON.stringify(configuration))
+  const start = () => DaemonProcess.start({ data, args: ['--config', config] })
+  daemon = await start()
   const arn = await createTodoTables(daemon)
   await daemon.aws('CreateTable', {
     TableName: 'todoTaskCountByTrigger',
@@ -74,11 +81,10 @@ test('functions and pipelines count and archive the same, which is right, while 
     ],
     BillingMode: 'PAY_PER_REQUEST',
   })
-  await millrace('pipelines', 'deploy', 'examples/todo/pipeline.ts')
-  await millrace('pipelines', 'deploy', 'examples/todo/archive.ts')
-  await trigger('countTasks', 'count-tasks.mjs', 'COUNT_TABLE=todoTaskCountByTrigger')
-  const expired = '{"userIdentity":{"type":["Service"],"principalId":["dynamodb.amazonaws.com"]}}'
-  await trigger('archiveExpired', 'archive-expired.mjs', 'ARCHIVE_TABLE=archivedByTrigger', '--filter', expired)
+  for (const file of ['pipeline.ts', 'archive.ts']) {
+    const bundle = await bundleModule(join(root, 'examples/todo', file))
+    await daemon.v1('POST', 'pipelines', { bundle })
+  }
 
   const expiring: string[] = []
   let written = 0
@@ -102,7 +108,7 @@ test('functions and pipelines count and archive the same, which is right, while 
   for (; round < kills; round++) {
     while (written < (round + 1) * writesBetweenKills) await new Promise((resolve) => setTimeout(resolve, 5))
     await daemon.kill()
-    daemon = await DaemonProcess.start({ data })
+    daemon = await start()
   }
   await writing
 

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
@@ -37,4 +39,11 @@ test('the to-do example of views counts the tasks of each list and shows exactly
   expect(keysOnly.dynamodb.Keys).toEqual(keys)
   expect(keysOnly.dynamodb).not.toHaveProperty('NewImage')
   expect(keysOnly.dynamodb).not.toHaveProperty('OldImage')
+})
+
+test('the README of the to-do example names files and commands that are there', () => {
+  const folder = fileURLToPath(new URL('../../examples/todo/', import.meta.url))
+  const text = readFileSync(join(folder, 'README.md'), 'utf8')
+  expect(text).toContain('node examples/todo/run.mjs')
+  for (const [, path] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) expect(existsSync(join(folder, path!))).toBe(true)
 })
