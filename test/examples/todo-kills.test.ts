@@ -10,8 +10,8 @@ import { countsOf, createTodoTables, itemsOf } from './todo-tables.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const lists = [1, 2, 3]
-const kills = process.env.MILLRACE_LONG ? 20 : 3
-const writesBetweenKills = 40
+const kills = process.env.MILLRACE_LONG ? 20 : 2
+const writesBetweenKills = 30
 let daemon: DaemonProcess
 
 beforeAll(ensureBuilt)
