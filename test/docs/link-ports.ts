@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { basename, join } from 'node:path'
 
-/** The ports at which the daemons of a page listen for each other, 8100 to 8199 there, are such as are free here. */
+/** The ports at which the daemons of a page listen for each other, 8400 to 8499 there, are such as are free here. */
 export class LinkPorts {
   readonly #folder: string
   readonly #ports = new Map<string, number>()
@@ -14,12 +14,12 @@ export class LinkPorts {
   /** A copy of a configuration with the ports of here; gives its path. */
   async configuration(file: string): Promise<string> {
     const text = readFileSync(file, 'utf8')
-    for (const [port] of text.matchAll(/\b81\d\d\b/g))
+    for (const [port] of text.matchAll(/\b84\d\d\b/g))
       if (!this.#ports.has(port)) this.#ports.set(port, await freePort())
     const copy = join(this.#folder, basename(file))
     writeFileSync(
       copy,
-      text.replace(/\b81\d\d\b/g, (port) => String(this.#ports.get(port))),
+      text.replace(/\b84\d\d\b/g, (port) => String(this.#ports.get(port))),
     )
     return copy
   }
