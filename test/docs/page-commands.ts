@@ -81,8 +81,8 @@ export class Shell {
     this.#child.stdin?.write(`set -E -o pipefail; trap 'failed="$BASH_COMMAND"' ERR; exec 2>&1\n`)
   }
 
-  /** Runs commands as if they were typed; gives what they print. Throws where one fails. */
-  async #run(script: string): Promise<string> {
+  /** Runs commands as if they were typed; gives what they print, and the last one that failed. */
+  async #run(script: string): Promise<{ readonly output: string; readonly failed: string | undefined }> {
     const file = join(this.#folder, `.block-${++this.#blocks}`)
     writeFileSync(file, script)
     const end = `@@ end ${this.#blocks} `
@@ -93,19 +93,19 @@ export class Shell {
       const ended = form.exec(this.#output)
       if (ended === null && this.#child.exitCode === null && Date.now() < until) continue
       const output = this.#output.slice(0, ended?.index)
-      if (ended?.[1] === '') return output
-      throw new Error(`These commands failed (${ended?.[1] ?? 'they did not end'}):\n${script}\n${output}`)
+      if (ended === null) throw new Error(`These commands did not end:\n${script}\n${output}`)
+      return { output, failed: ended[1] || undefined }
     }
   }
 
   /** Runs a block of a page and throws where what the page shows does not come. */
   async follow({ script, shown, isEventual, line }: Commands): Promise<void> {
     for (const until = Date.now() + (isEventual ? waitMsMax : 0); ; await sleep(300)) {
-      const output = await this.#run(script)
-      const missing = missingLine(shown, output)
+      const { output, failed } = await this.#run(script)
+      const missing = failed === undefined ? missingLine(shown, output) : `(${failed} fails)`
       if (missing === undefined) return
       if (Date.now() < until) continue
-      throw new Error(`Line ${line}: after\n${script}the page shows\n  ${missing}\nand there was\n${output}`)
+      throw new Error(`Line ${line}: after\n${script}there should be\n  ${missing}\nand there was\n${output}`)
     }
   }
 
