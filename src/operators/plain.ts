@@ -3,11 +3,44 @@ import type { ItemValue, KeyValue, SinkItem } from './types.js'
 /** A value of DynamoDB JSON. */
 type Attribute = Readonly<Record<string, unknown>>
 
+/**
+ * Numbers that became text, by the object, array or set that they stand in and their place there: an image that goes on as it is,
+ * into an archive for instance, has them as numbers again.
+ */
+const longNumbers = new WeakMap<object, Map<string | number, string>>()
+
+function rememberLong(holder: object, place: string | number, text: string): void {
+  const places = longNumbers.get(holder) ?? new Map<string | number, string>()
+  longNumbers.set(holder, places.set(place, text))
+}
+
+const isLong = (holder: object, place: string | number, value: unknown): value is string =>
+  typeof value === 'string' && longNumbers.get(holder)?.get(place) === value
+
 /** DynamoDB JSON as plain JavaScript. */
 export function plainItem(item: Readonly<Record<string, Attribute>>): Record<string, ItemValue> {
   const plain: Record<string, ItemValue> = {}
-  for (const name in item) setMember(plain, name, plainValue(item[name] as Attribute))
+  for (const name in item) {
+    const attribute = item[name] as Attribute
+    const value = plainValue(attribute)
+    setMember(plain, name, value)
+    if (typeof value === 'string' && attribute.S === undefined) rememberLong(plain, name, value)
+  }
   return plain
+}
+
+function plainList(attributes: readonly Attribute[]): ItemValue[] {
+  const list = attributes.map(plainValue)
+  list.forEach((value, i) => {
+    if (typeof value === 'string' && attributes[i]?.S === undefined) rememberLong(list, i, value)
+  })
+  return list
+}
+
+function plainNumbers(texts: readonly string[]): Set<number | bigint | string> {
+  const numbers = new Set(texts.map(plainNumber))
+  for (const each of numbers) if (typeof each === 'string') rememberLong(numbers, each, each)
+  return numbers
 }
 
 export function plainValue(attribute: Attribute): ItemValue {
@@ -26,11 +59,11 @@ export function plainValue(attribute: Attribute): ItemValue {
       case 'M':
         return plainItem(value as Record<string, Attribute>)
       case 'L':
-        return (value as Attribute[]).map(plainValue)
+        return plainList(value as Attribute[])
       case 'SS':
         return new Set(value as string[])
       case 'NS':
-        return new Set((value as string[]).map(plainNumber))
+        return plainNumbers(value as string[])
       case 'BS':
         return new Set((value as string[]).map((each) => new Uint8Array(Buffer.from(each, 'base64'))))
     }
@@ -54,7 +87,8 @@ export function attributesOf(item: SinkItem): Record<string, Attribute> {
   const attributes: Record<string, Attribute> = {}
   for (const name of Object.keys(item)) {
     const value = item[name]
-    if (value !== undefined) setMember(attributes, name, attributeOf(value, name))
+    if (value === undefined) continue
+    setMember(attributes, name, isLong(item, name, value) ? { N: value } : attributeOf(value, name))
   }
   return attributes
 }
@@ -81,7 +115,9 @@ function attributeOf(value: unknown, name: string): Attribute {
   if (value === null) return { NULL: true }
   if (value instanceof Uint8Array)
     return { B: Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64') }
-  if (Array.isArray(value)) return { L: value.map((each) => attributeOf(each, name)) }
+  if (Array.isArray(value)) {
+    return { L: value.map((each, i) => (isLong(value, i, each) ? { N: each } : attributeOf(each, name))) }
+  }
   if (value instanceof Set) return setOf(value, name)
   if (typeof value === 'object') {
     const prototype: unknown = Object.getPrototypeOf(value)
@@ -95,8 +131,9 @@ function attributeOf(value: unknown, name: string): Attribute {
 function setOf(values: ReadonlySet<unknown>, name: string): Attribute {
   const all = [...values]
   if (all.length === 0) throw new TypeError(`The attribute ${name} is an empty set, which no attribute can hold.`)
+  const isNumber = (each: unknown): boolean => typeof each === 'number' || typeof each === 'bigint'
+  if (all.every((each) => isNumber(each) || isLong(values, each as string, each))) return { NS: all.map(String) }
   if (all.every((each) => typeof each === 'string')) return { SS: all }
-  if (all.every((each) => typeof each === 'number' || typeof each === 'bigint')) return { NS: all.map(String) }
   if (all.every((each) => each instanceof Uint8Array))
     return { BS: all.map((each) => Buffer.from(each).toString('base64')) }
   throw new TypeError(`The attribute ${name} is a set of different types.`)
