@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { StringDecoder } from 'node:string_decoder'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
@@ -80,6 +81,14 @@ export function registerFunctions(program: Command): void {
     .action(async (name: string, { payload }: { payload: string }, command: Command) => {
       await invoke(new Client(globals(command)), name, payload, globals(command).json)
     })
+  functions
+    .command('logs <name>')
+    .description('print the newest lines of the log of a function')
+    .option('-f, --follow', 'go on with what comes')
+    .option('--bytes <n>', 'so many bytes of what is there, at most (default: 65536)', wholeNumber)
+    .action(async (name: string, options: LogOptions, command: Command) => {
+      await printLog(new Client(globals(command)), name, options, globals(command).json)
+    })
 }
 
 const pathOf = (name: string): string => `functions/${encodeURIComponent(name)}`
@@ -138,6 +147,30 @@ async function invoke(client: Client, name: string, payload: string, json: boole
     printDone(JSON.stringify(answer.payload), answer, false)
   }
   if (answer.functionError !== undefined) process.exitCode = 1
+}
+
+interface LogOptions {
+  readonly follow?: boolean
+  readonly bytes?: number
+}
+
+async function printLog(client: Client, name: string, { follow, bytes }: LogOptions, json: boolean): Promise<void> {
+  const query = new URLSearchParams({
+    ...(follow ? { follow: 'true' } : {}),
+    ...(bytes === undefined ? {} : { bytes: String(bytes) }),
+  })
+  const decoder = new StringDecoder()
+  let begun = ''
+  for await (const piece of client.receive(`${pathOf(name)}/logs?${query}`, 'text/plain')) {
+    const text = decoder.write(piece)
+    if (!json) {
+      process.stdout.write(text)
+      continue
+    }
+    const lines = (begun + text).split('\n')
+    begun = lines.pop() as string
+    for (const line of lines) if (line !== '') printJson({ line })
+  }
 }
 
 function fileText(file: string): string {

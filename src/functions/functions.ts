@@ -9,7 +9,7 @@ import { CodeStore } from './code/code-store.js'
 import { collectCode } from './code/collect.js'
 import type { CollectedCode } from './code/types.js'
 import { checkFunctionName, checkFunctionSettings, type FunctionDefinition, wholeHandler } from './definition.js'
-import type { FunctionCounts } from './host/function-counts.js'
+import type { CallObserver, FunctionCounts } from './host/function-counts.js'
 import type { FunctionHost } from './host/function-host.js'
 import type { HostedFunction } from './host/hosted-function.js'
 import type { FunctionLogs } from './logs/function-logs.js'
@@ -95,6 +95,16 @@ export class Functions implements FunctionInvoker {
 
   get count(): number {
     return this.#definitions.size
+  }
+
+  /** Of all functions, those that are loading among them. */
+  get threads(): number {
+    return this.#options.host.threads
+  }
+
+  /** Calls back after each call with the seconds that its handler took. */
+  observe(observer: CallObserver): void {
+    this.#options.host.observe(observer)
   }
 
   list(): readonly FunctionView[] {

@@ -4,6 +4,7 @@ import { lagRecords, lagSeconds } from '../groups/index.js'
 import type { StreamId } from '../log/index.js'
 import type { Metrics, Sample } from '../runtime/index.js'
 import { capacityMetrics } from './capacity-metrics.js'
+import { functionMetrics } from './function-metrics.js'
 import { mappingMetrics } from './mapping-metrics.js'
 import { perStream } from './per-stream.js'
 import { pipelineMetrics } from './pipeline-metrics.js'
@@ -48,10 +49,12 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
     park: metrics.counter('parks_total', 'Pauses of hot shards that no cut helped, by the reason.', ['reason']),
   }
   const searches = searchMetrics(metrics)
+  const functions = functionMetrics(metrics)
   const openings = metrics.counter('store_openings_total', 'How often the store was opened by this process.')
 
   return {
-    onRooms({ store, log, balancer, retention, tables, search }) {
+    onRooms(rooms) {
+      const { store, log, balancer, retention, tables, search } = rooms
       openings(1)
       store.commit.observe({
         committed({ seconds, bytes, effectSets: sets }) {
@@ -64,6 +67,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       retention.observe({ trimmed: trimmedBytes, groupTrimmed: () => groupsTrimmed(1) })
       tables.sweeper.observe(expired)
       search.observe(searches.observer)
+      functions.onRooms(rooms)
       balancer.observe(({ kind, reason }) => balanced[kind](1, { reason }))
       log.observe(({ records, bytes }) => {
         appendedRecords(records)
@@ -81,6 +85,7 @@ export function daemonMetrics(metrics: Metrics): { watch(daemon: Daemon): void; 
       replicaMetrics(read)
       pipelineMetrics(read)
       searches.watch(read)
+      functions.watch(read)
       watchClients(read)
       watchBridges(read)
       mappingMetrics(read)

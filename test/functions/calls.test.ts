@@ -1,12 +1,41 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { FunctionAnswer } from '../../src/functions/index.js'
 import { ensureBuilt } from '../built.js'
-import { type Serving, serve } from '../server/serving.js'
+import { type Serving, serve, serveOn } from '../server/serving.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
-beforeAll(ensureBuilt)
+const shared = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+/** What most tests call functions of. */
+let serving: Serving
+
+beforeAll(async () => {
+  ensureBuilt()
+  serving = await serveOn({ dataDir: join(shared, 'data'), functionHost: { functionsMax: 1000 } })
+  await aws(serving, 'CreateTable', {
+    TableName: 'tab',
+    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+    BillingMode: 'PAY_PER_REQUEST',
+  })
+})
+
+afterEach(async () => {
+  const { functions } = serving.daemon.rooms
+  if (functions.has('f')) await functions.delete('f')
+})
+
+afterAll(async () => {
+  await serving.close()
+  rmSync(shared, { recursive: true, force: true })
+})
+
+async function aws({ url }: Serving, operation: string, input: object): Promise<Record<string, unknown>> {
+  const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `DynamoDB_20120810.${operation}` }
+  return (await (await fetch(url, { method: 'POST', headers, body: JSON.stringify(input) })).json()) as never
+}
 
 /** Writes files and gives their folder. */
 function folderOf(files: Readonly<Record<string, string>>): string {
@@ -34,20 +63,38 @@ async function create(serving: Serving, text: string, settings: object = {}, fil
   await serving.daemon.rooms.functions.create('f', { path, ...settings })
 }
 
+/** A handler that is whichever export its event names: one thread serves many tests. */
+const chosen = 'exports.handler = (event, ...more) => exports[event.run](event, ...more);'
+
 describe('styles of handlers', () => {
+  beforeAll(async () => {
+    const path = join(shared, 'styles.js')
+    writeFileSync(
+      path,
+      `${chosen}
+       exports.async = async (event) => event.a + 1
+       exports.promise = (event) => Promise.resolve(event.a)
+       exports.callback = (event, context, callback) => { setTimeout(() => callback(null, event.a), 5) }
+       exports.succeed = (event, context) => { context.succeed(event.a) }
+       exports.done = (event, context) => { context.done(null, event.a) }
+       exports.nothing = () => {}
+       exports.neverSettles = () => new Promise(() => {})
+       exports.undefined = async () => undefined`,
+    )
+    await serving.daemon.rooms.functions.create('styles', { path, timeoutMs: 60_000 })
+  })
+
   test.each([
-    ['async', 'exports.handler = async (event) => event.a + 1', 3],
-    ['a promise', 'exports.handler = (event) => Promise.resolve(event.a)', 2],
-    ['callback', 'exports.handler = (event, context, callback) => { setTimeout(() => callback(null, event.a), 5) }', 2],
-    ['context.succeed', 'exports.handler = (event, context) => { context.succeed(event.a) }', 2],
-    ['context.done', 'exports.handler = (event, context) => { context.done(null, event.a) }', 2],
-    ['nothing at all', 'exports.handler = () => {}', null],
-    ['a promise that never settles', 'exports.handler = () => new Promise(() => {})', null],
-    ['undefined', 'exports.handler = async () => undefined', null],
-  ])('%s', async (_style, text, value) => {
-    const serving = await serve()
-    await create(serving, text)
-    const answer = await call(serving, 'f', { a: 2 })
+    ['async', 3],
+    ['promise', 2],
+    ['callback', 2],
+    ['succeed', 2],
+    ['done', 2],
+    ['nothing', null],
+    ['neverSettles', null],
+    ['undefined', null],
+  ])('%s', async (run, value) => {
+    const answer = await call(serving, 'styles', { run, a: 2 })
     expect([answer.functionError, answer.value]).toEqual([undefined, value])
   })
 
@@ -56,13 +103,11 @@ describe('styles of handlers', () => {
     ['index.cjs', 'module.exports = { handler: async () => typeof require === "function" }'],
     ['index.js', 'module.exports.handler = async () => typeof require === "function"'],
   ])('modules: %s', async (file, text) => {
-    const serving = await serve()
     await create(serving, text, {}, file)
     expect((await call(serving, 'f')).value).toBe(true)
   })
 
   test('of a folder: the type of its package, handlers in folders and objects, files and modules of its own', async () => {
-    const serving = await serve()
     const path = folderOf({
       'package.json': '{"type": "module"}',
       'node_modules/own/index.js': 'exports.name = "own"',
@@ -76,7 +121,6 @@ describe('styles of handlers', () => {
   })
 
   test('of a file: files that it needs and modules beside it', async () => {
-    const serving = await serve()
     const folder = folderOf({
       'functions/count.js': 'exports.handler = async () => [require("beside").name, require("../lib/more").more]',
       'functions/other.js': 'exports.unused = 1',
@@ -90,7 +134,6 @@ describe('styles of handlers', () => {
 })
 
 test('the context and the environment are those of Lambda', async () => {
-  const serving = await serve()
   const text =
     'exports.handler = async (event, { getRemainingTimeInMillis, ...context }) => ({ context, left: getRemainingTimeInMillis(), env: process.env })'
   await create(serving, text, { environment: { MINE: 'yes' }, timeoutMs: 5000, memoryMb: 256 })
@@ -120,7 +163,7 @@ test('the context and the environment are those of Lambda', async () => {
 })
 
 describe('handlers that fail', () => {
-  const text = `
+  const text = `${chosen}
     exports.throws = () => { throw new TypeError('bad') }
     exports.rejects = async () => { throw new RangeError('far') }
     exports.callsBack = (event, context, callback) => callback('words')
@@ -139,6 +182,12 @@ describe('handlers that fail', () => {
     exports.huge = async () => 'x'.repeat(7 * 1024 * 1024)
     exports.well = async () => 'well'
   `
+  beforeAll(async () => {
+    const path = join(shared, 'failing.js')
+    writeFileSync(path, text)
+    await serving.daemon.rooms.functions.create('failing', { path, timeoutMs: 60_000, concurrency: 1 })
+  })
+
   const task = expect.stringMatching(/^RequestId: [0-9a-f-]{36} Error: Task timed out after 0.30 seconds$/)
   test.each([
     ['throws', 'TypeError', 'bad'],
@@ -154,20 +203,20 @@ describe('handlers that fail', () => {
     ['big', 'Error', 'Unable to stringify response body'],
     ['circle', 'Error', 'Unable to stringify response body'],
     ['huge', 'Function.ResponseSizeTooLarge', expect.stringContaining('6291556 bytes')],
-    ['missing', 'Runtime.HandlerNotFound', 'index.missing is undefined or not exported'],
-  ])('%s: the error that AWS gives, and the next call is well', async (handler, errorType, errorMessage) => {
-    const serving = await serve()
-    const isOfTime = handler === 'loops' || handler === 'hangs'
-    await create(serving, text, { handler, timeoutMs: isOfTime ? 300 : 60_000, concurrency: 1 })
-    const answer = await call(serving, 'f')
+  ])('%s: the error that AWS gives, and the next call is well', async (run, errorType, errorMessage) => {
+    const isOfTime = run === 'loops' || run === 'hangs'
+    const { functions } = serving.daemon.rooms
+    const name = isOfTime ? 'f' : 'failing'
+    if (isOfTime) await create(serving, text, { timeoutMs: 300, concurrency: 1 })
+    const answer = await call(serving, name, { run })
     expect([answer.functionError, answer.value]).toEqual([
       'Unhandled',
       expect.objectContaining({ errorType, errorMessage }),
     ])
     // What was printed before the thread hung is not lost.
-    if (handler === 'loops') expect(answer.logTail).toContain('about to hang')
-    await serving.daemon.rooms.functions.update('f', { handler: 'well', timeoutMs: 60_000 })
-    expect((await call(serving, 'f')).value).toBe('well')
+    if (run === 'loops') expect(answer.logTail).toContain('about to hang')
+    if (isOfTime) await functions.update('f', { timeoutMs: 60_000 })
+    expect((await call(serving, name, { run: 'well' })).value).toBe('well')
   })
 
   test.each([
@@ -175,8 +224,8 @@ describe('handlers that fail', () => {
     ['require("nowhere")', 'Runtime.ImportModuleError', /^Error: Cannot find module 'nowhere'/],
     ['throw new TypeError("at load")', 'TypeError', /^at load$/],
     ['exports.handler = 1', 'Runtime.HandlerNotFound', /is not a function$/],
+    ['exports.other = 1', 'Runtime.HandlerNotFound', /^index.handler is undefined or not exported$/],
   ])('a module that does not load: %s', async (module, errorType, message) => {
-    const serving = await serve()
     await create(serving, module)
     const { functionError, value } = await call(serving, 'f')
     expect([functionError, value]).toEqual([
@@ -204,7 +253,7 @@ describe('what is under way when a handler answers', () => {
          const put = (input, done) => db.putItem(input, done)`
       : `const { DynamoDBClient, PutItemCommand } = require('@aws-sdk/client-dynamodb'); const db = new DynamoDBClient({})
          const put = (input, done) => { db.send(new PutItemCommand(input)).then(() => done(), done) }`
-  const text = (version: 2 | 3) => `${sdk(version)}
+  const text = (version: 2 | 3) => `${chosen} ${sdk(version)}
     const one = { TableName: 'tab', Item: { id: { S: '1' } } }
     exports.early = (event, context, callback) => { put(one, (error) => console.log('put', error)); callback(null, 'early') }
     exports.earlyAsync = async () => { put(one, () => {}) }
@@ -217,46 +266,31 @@ describe('what is under way when a handler answers', () => {
       put(one, () => put({ ...one, ConditionExpression: 'attribute_not_exists(id)' }, (error) => resolve(error.name)))
     })`
 
-  const table = {
-    TableName: 'tab',
-    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-    BillingMode: 'PAY_PER_REQUEST',
-  }
-  async function aws({ url }: Serving, operation: string, input: object): Promise<Record<string, unknown>> {
-    const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `DynamoDB_20120810.${operation}` }
-    return (await (await fetch(url, { method: 'POST', headers, body: JSON.stringify(input) })).json()) as never
-  }
-
   test.each([2, 3] as const)(
     'requests of version %s of the SDK have ended, and failed ones are told',
     async (version) => {
-      const serving = await serve()
-      await aws(serving, 'CreateTable', table)
+      await aws(serving, 'DeleteItem', { TableName: 'tab', Key: { id: { S: '1' } } })
       const items = async () => (await aws(serving, 'Scan', { TableName: 'tab' })).Count
       const { functions } = serving.daemon.rooms
 
-      await create(serving, text(version), { handler: 'early', timeoutMs: 60_000 })
-      expect((await call(serving, 'f')).value).toBe('early')
+      await create(serving, text(version), { timeoutMs: 60_000 })
+      expect((await call(serving, 'f', { run: 'early' })).value).toBe('early')
       expect(await items()).toBe(1)
       await aws(serving, 'DeleteItem', { TableName: 'tab', Key: { id: { S: '1' } } })
 
-      await functions.update('f', { handler: 'earlyAsync' })
-      await call(serving, 'f')
+      await call(serving, 'f', { run: 'earlyAsync' })
       expect(await items()).toBe(1)
 
-      await functions.update('f', { handler: 'condition' })
-      expect((await call(serving, 'f')).value).toBe('ConditionalCheckFailedException')
+      expect((await call(serving, 'f', { run: 'condition' })).value).toBe('ConditionalCheckFailedException')
       expect(functions.show('f').counts).toMatchObject({ failedSdkRequests: 0, unhandledSdkErrors: 0 })
 
-      await functions.update('f', { handler: 'failed' })
-      const told = await call(serving, 'f')
+      const told = await call(serving, 'f', { run: 'failed' })
       expect([told.functionError, told.value]).toEqual([undefined, 'fine'])
       expect(told.logTail).toMatch(/WARN\tThe call succeeded although 2 requests .*ResourceNotFoundException/)
       expect(functions.show('f').counts).toMatchObject({ failedSdkRequests: 2, unhandledSdkErrors: 1 })
 
       await functions.update('f', { failOnUnhandledSdkError: true })
-      const failed = await call(serving, 'f')
+      const failed = await call(serving, 'f', { run: 'failed' })
       expect([failed.functionError, failed.value]).toEqual([
         'Unhandled',
         expect.objectContaining({ errorType: 'Millrace.UnhandledSdkError' }),
@@ -279,7 +313,6 @@ describe('what is under way when a handler answers', () => {
   })
 
   test('who does not want to wait for the event loop does not', async () => {
-    const serving = await serve()
     await create(
       serving,
       `exports.handler = (event, context, callback) => {

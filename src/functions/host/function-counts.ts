@@ -24,3 +24,6 @@ export const newCounts = (): FunctionCounts => ({
   dropped: 0,
   durationSeconds: 0,
 })
+
+/** Is told of each call that has ended, with the time of its handler. */
+export type CallObserver = (functionName: string, seconds: number) => void

@@ -4,7 +4,7 @@ import type { FunctionLogs } from '../logs/function-logs.js'
 import type { FunctionAnswer, FunctionCall } from '../types.js'
 import { CallLog } from './call-log.js'
 import type { HandlerKey } from './environment.js'
-import { type FunctionCounts, newCounts } from './function-counts.js'
+import { type CallObserver, type FunctionCounts, newCounts } from './function-counts.js'
 import { FunctionPool } from './function-pool.js'
 import type { FunctionThread, InitResult, ThreadResult } from './function-thread.js'
 import type { HostedFunction } from './hosted-function.js'
@@ -51,6 +51,7 @@ export class FunctionHost {
   /** Threads that there are, and those that were promised to a call and do not run yet. */
   #threads = 0
   #watch: Timer | undefined
+  #observer: CallObserver | undefined
 
   constructor(options: FunctionHostOptions) {
     this.#options = options
@@ -59,6 +60,10 @@ export class FunctionHost {
   /** From here on functions can be called: handlers know where the daemon is. */
   serveAt(url: string): void {
     this.#endpoint = url
+  }
+
+  observe(observer: CallObserver): void {
+    this.#observer = observer
   }
 
   get threads(): number {
@@ -250,6 +255,7 @@ export class FunctionHost {
       const began = clock.monotonic()
       const result = await thread.invoke(requestId, payload, called.settings.timeoutMs)
       const durationMs = clock.monotonic() - began
+      this.#observer?.(called.name, durationMs / 1000)
       if (result.kind === 'ended' && result.end.kind === 'stopped') throw stopped(called.name)
       return this.#answer(called, call, result, durationMs, requestId)
     } finally {

@@ -171,9 +171,10 @@ export class FunctionThread {
   }
 
   #gone(end: ThreadEnd): void {
-    this.#end ??= end
     this.isEnded = true
+    // It may still say why, and that is better than the code of its exit.
     this.#drain()
+    this.#end ??= end
     this.#port.close()
     this.#load?.({ kind: 'ended', end: this.#end, ms: this.#age() })
     const { heapBytes, externalBytes } = this.#gauge.read()

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock, Logger } from '../../runtime/index.js'
+import { type Clock, type Logger, MillraceError } from '../../runtime/index.js'
 
 /** Text gathers so long before it is written, ms. */
 const gatherMs = 50
@@ -17,8 +17,15 @@ export interface FunctionLogOptions {
   readonly logger: Logger
 }
 
-/** Called with each text as it comes. */
-export type LogFollower = (text: string) => void
+/** Of one log. */
+const followersMax = 32
+
+export interface LogFollower {
+  /** Called with each text as it comes. */
+  take(text: string): void
+  /** The log is gone. */
+  ended(): void
+}
 
 /**
  * The log of one function: text that is appended to a file; when that is full it takes the place of the one before. What was
@@ -48,7 +55,7 @@ export class FunctionLog {
 
   append(text: string): void {
     if (text === '') return
-    for (const follower of this.#followers) follower(text)
+    for (const follower of this.#followers) follower.take(text)
     if (this.#pendingBytes > pendingBytesMax) {
       this.#droppedBytes += text.length
       return
@@ -60,17 +67,22 @@ export class FunctionLog {
 
   /** The newest text, at most so many bytes of it, from the beginning of a line. */
   newest(bytesMax: number): string {
-    const written = Buffer.concat(
-      [this.#older, this.#file].map((path) => (existsSync(path) ? readFileSync(path) : Buffer.alloc(0))),
-    )
-    const all = Buffer.concat([written, Buffer.from(this.#pending.join(''))])
+    const pending = Buffer.from(this.#pending.join(''))
+    const last = endOf(this.#file, this.#bytes, bytesMax + 1 - pending.length)
+    const older = existsSync(this.#older) ? statSync(this.#older).size : 0
+    const before = endOf(this.#older, older, bytesMax + 1 - pending.length - last.length)
+    const all = Buffer.concat([before, last, pending])
     if (all.length <= bytesMax) return all.toString()
-    const cut = all.subarray(all.length - bytesMax)
-    return cut.subarray(cut.indexOf(0x0a) + 1).toString()
+    // With one byte more, which may be the end of the line before.
+    const cut = all.subarray(all.length - bytesMax - 1)
+    const line = cut.indexOf(0x0a)
+    return line < 0 ? '' : cut.subarray(line + 1).toString()
   }
 
-  /** Returns what ends it. */
+  /** Returns what ends it. Throws TOO_BUSY. */
   follow(follower: LogFollower): () => void {
+    if (this.#followers.size >= followersMax)
+      throw new MillraceError('TOO_BUSY', `${followersMax} clients follow this log already.`)
     this.#followers.add(follower)
     return () => this.#followers.delete(follower)
   }
@@ -85,6 +97,7 @@ export class FunctionLog {
 
   /** Nothing of it stays. */
   async remove(): Promise<void> {
+    for (const follower of [...this.#followers]) follower.ended()
     await this.close()
     rmSync(this.#options.folder, { recursive: true, force: true })
   }
@@ -117,5 +130,18 @@ export class FunctionLog {
       this.#pending = []
       this.#pendingBytes = 0
     }
+  }
+}
+
+/** The last bytes of a file, of its first `size`; what is behind these is not counted yet. */
+function endOf(path: string, size: number, bytes: number): Buffer {
+  const wanted = Math.min(size, Math.max(0, bytes))
+  if (wanted === 0) return Buffer.alloc(0)
+  const file = openSync(path, 'r')
+  try {
+    const buffer = Buffer.alloc(wanted)
+    return buffer.subarray(0, readSync(file, buffer, 0, wanted, size - wanted))
+  } finally {
+    closeSync(file)
   }
 }

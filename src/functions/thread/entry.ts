@@ -97,9 +97,8 @@ class FunctionSide {
     if (wait === 'emptyLoop') {
       this.#pending = outcome
       this.#loop.watch()
-    } else if (wait === 'requests' && this.#requests.isUnderWay()) {
-      this.#requests.whenDone(() => this.#answer(invocation, outcome))
-    } else this.#answer(invocation, outcome)
+    } else if (wait === 'requests') this.#requests.whenDone(() => this.#answer(invocation, outcome))
+    else this.#answer(invocation, outcome)
   }
 
   #loopEmpty(): void {

@@ -79,17 +79,17 @@ export class SdkRequests {
   }
 
   /** Whether a request is under way, may be tried again, or is about to be made. */
-  isUnderWay(): boolean {
+  #isUnderWay(): boolean {
     return this.#underWay > 0 || this.#mayRetry() || isAboutToBegin()
   }
 
-  /** Calls back once nothing is. */
+  /** Calls back once nothing is: in the next turn at the earliest, since an SDK that is warm makes its requests after some promises. */
   whenDone(done: () => void): void {
     const look = (): void => {
-      if (this.isUnderWay()) setTimeout(look, 1)
+      if (this.#isUnderWay()) setTimeout(look, 1)
       else done()
     }
-    setTimeout(look, 1)
+    setImmediate(look)
   }
 
   #mayRetry(): boolean {

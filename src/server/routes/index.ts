@@ -6,6 +6,7 @@ import { backupRoutes } from './backup.js'
 import { balanceRoutes } from './balance.js'
 import { bridgeRoutes } from './bridges.js'
 import { exportRoutes } from './export.js'
+import { functionLogRoutes } from './function-logs.js'
 import { functionRoutes } from './functions.js'
 import { groupRoutes } from './groups.js'
 import { mappingRoutes } from './mappings.js'
@@ -44,6 +45,7 @@ export const routes: readonly Route[] = [
   ...bridgeRoutes,
   ...functionRoutes,
   ...mappingRoutes,
+  ...functionLogRoutes,
   ...searchRoutes,
   ...backupRoutes,
 ]
