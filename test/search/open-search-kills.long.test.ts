@@ -43,16 +43,21 @@ describe.runIf(searchServerAvailable())('an index over kill -9 of the daemon and
     const seen = new Map<string, number>()
     const stale: string[] = []
     let isOver = false
+    let round = 0
     const watch = async () => {
       const ids = Array.from({ length: keys }, (_, i) => `key ${i}`)
       while (!isOver) {
         const answer = await world
-          .ask<{ docs?: { _id: string; found?: boolean; _source: { n: number } }[] }>('POST', 'notes/_mget', { ids })
+          .ask<{ docs?: { _id: string; found?: boolean; _version: number; _source: { n: number } }[] }>(
+            'POST',
+            'notes/_mget',
+            { ids },
+          )
           .catch(() => undefined)
-        for (const { _id, found, _source } of answer?.docs ?? []) {
+        for (const { _id, found, _version, _source } of answer?.docs ?? []) {
           if (!found) continue
           const last = seen.get(_id) ?? 0
-          if (_source.n < last) stale.push(`${_id}: ${_source.n} after ${last}`)
+          if (_source.n < last) stale.push(`round ${round}, ${_id}: ${_source.n} (version ${_version}) after ${last}`)
           seen.set(_id, Math.max(last, _source.n))
         }
         await new Promise((resolve) => setTimeout(resolve, 5))
@@ -62,7 +67,7 @@ describe.runIf(searchServerAvailable())('an index over kill -9 of the daemon and
     await writes(20)
     await world.deploy()
     const watching = watch()
-    for (let round = 0; round < rounds; round++) {
+    for (; round < rounds; round++) {
       const writing = writes(40)
       await new Promise((resolve) => setTimeout(resolve, random(400)))
       const [isDaemon, isServer] = [round % 3 !== 1, round % 3 !== 0]
