@@ -301,3 +301,39 @@ describe('config', () => {
     expect(await millrace(['config', 'check', '--config', join(folder, 'none.yaml')])).toMatchObject({ code: 2 })
   })
 })
+
+test('functions: made of a file, called, changed, their logs, deleted', async () => {
+  const path = file(
+    'greet.js',
+    "exports.greet = async ({ name }) => { console.log('for', name); return process.env.WORD + name }",
+  )
+  const made = await json(
+    'functions',
+    'create',
+    'greet',
+    '--path',
+    path,
+    '--handler',
+    'greet',
+    '--env',
+    'WORD=hello ',
+    '--timeout',
+    '60000',
+  )
+  expect(made).toMatchObject({ name: 'greet', handler: 'greet.greet', settings: { environment: { WORD: 'hello ' } } })
+  const event = file('event.json', '{"name":"file"}')
+  const called = await run(['functions', 'invoke', 'greet', '--payload', `@${event}`])
+  expect({ ...called, stderr: '' }).toEqual({ code: 0, stdout: '"hello file"\n', stderr: '' })
+  expect(called.stderr).toContain('for file')
+  await json('functions', 'update', 'greet', '--handler', 'nothing')
+  const failed = await run(['functions', 'invoke', 'greet', '--json'])
+  expect([failed.code, JSON.parse(failed.stdout)]).toEqual([1, expect.objectContaining({ functionError: 'Unhandled' })])
+  const logs = await run(['functions', 'logs', 'greet', '--json'])
+  const lines = logs.stdout.trimEnd().split('\n')
+  expect(lines.map((line) => (JSON.parse(line) as { line: string }).line)).toContainEqual(
+    expect.stringMatching(/\tINFO\tfor file$/),
+  )
+  expect(await json('functions', 'delete', 'greet')).toEqual({ deleted: 'greet' })
+  const gone = await run(['functions', 'logs', 'greet', '--json'])
+  expect([gone.code, errorOf(gone).code]).toEqual([1, 'FUNCTION_NOT_FOUND'])
+})

@@ -185,7 +185,7 @@ describe('handlers that fail', () => {
   beforeAll(async () => {
     const path = join(shared, 'failing.js')
     writeFileSync(path, text)
-    await serving.daemon.rooms.functions.create('failing', { path, timeoutMs: 60_000, concurrency: 1 })
+    await serving.daemon.rooms.functions.create('failing', { path, timeoutMs: 60_000, memoryMb: 64, concurrency: 1 })
   })
 
   const task = expect.stringMatching(/^RequestId: [0-9a-f-]{36} Error: Task timed out after 0.30 seconds$/)

@@ -114,6 +114,10 @@ describe('Invoke', () => {
       name: 'TooManyRequestsException',
       status: 429,
     })
+    const metrics = await (await fetch(`${serving.url}/metrics`)).text()
+    expect(metrics).toContain('millrace_function_waiting_calls{function="fails"} 1\n')
+    expect(metrics).toMatch(/millrace_function_seconds_count\{function="fails"\} 2\n/)
+    expect(metrics).toMatch(/millrace_request_seconds_count\{operation="Invoke",code="TooManyRequestsException"\} 1\n/)
     // It holds the only thread.
     await expect.poll(() => functions.free('waits')).toBe(0)
     expect(await refusal(invoke('waits', {}))).toEqual({
