@@ -226,7 +226,7 @@ describe('wrong usage', () => {
     { args: [...bridgeIn, '--source', 's'], says: 'has no --source.' },
     {
       args: ['bridges', 'create', 'b', '--source', 's', '--group', 'g', '--dead-letters', 'd', '--unreadable', 'stop'],
-      says: 'A bridge out has no --unreadable, --dead-letters, --group.',
+      says: 'A bridge out has no --unreadable, --group.',
     },
     { args: ['bridges', 'converter', 'b'], says: 'what is to be removed' },
     { args: ['bridges', 'seek', 'b', '--to', 'yesterday'], says: 'oldest, newest' },
