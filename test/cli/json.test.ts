@@ -48,6 +48,26 @@ const spoken: readonly { readonly args: readonly string[]; readonly says: unknow
   { args: ['status'], says: { state: 'ready', tables: 1 } },
   { args: ['tables', 'list'], says: { tables: [{ name: 'things' }] } },
   { args: ['tables', 'show', 'things'], says: { name: 'things' } },
+  { args: ['tables', 'replicas', 'things'], says: { replicas: [], sources: [] } },
+  { args: ['tables', 'conflicts', 'things'], says: { conflicts: [] } },
+  { args: ['search', 'create', 'words', '--table', 'things', '--fields', 'title'], says: { name: 'words' } },
+  { args: ['search', 'list'], says: { indexes: [{ name: 'words' }] } },
+  { args: ['search', 'show', 'words'], says: { name: 'words', table: 'things' } },
+  { args: ['search', 'rebuild', 'words'], says: { name: 'words' } },
+  { args: ['search', 'query', 'words', 'hello'], says: { index: 'words', total: 0, hits: [] } },
+  { args: ['search', 'delete', 'words'], says: { deleted: 'words' } },
+  { args: ['functions', 'create', 'answer', '--path', 'FUNCTION'], says: { name: 'answer' } },
+  { args: ['functions', 'list'], says: { functions: [{ name: 'answer' }] } },
+  { args: ['functions', 'show', 'answer'], says: { name: 'answer' } },
+  { args: ['functions', 'update', 'answer', '--timeout', '4000'], says: { settings: { timeoutMs: 4000 } } },
+  { args: ['functions', 'invoke', 'answer'], says: { payload: 'done' } },
+  { args: ['functions', 'trigger', 'answer', '--table', 'things'], says: { function: 'answer', table: 'things' } },
+  { args: ['functions', 'mappings'], says: { mappings: [{ function: 'answer' }] } },
+  { args: ['functions', 'change-trigger', 'MAPPING', '--batch-size', '5'], says: { function: 'answer' } },
+  { args: ['functions', 'pause-trigger', 'MAPPING'], says: { function: 'answer' } },
+  { args: ['functions', 'resume-trigger', 'MAPPING'], says: { function: 'answer' } },
+  { args: ['functions', 'untrigger', 'MAPPING'], says: { deleted: expect.any(String) } },
+  { args: ['functions', 'delete', 'answer'], says: { deleted: 'answer' } },
   { args: ['streams', 'create', 'source'], says: { name: 'source', open: 1 } },
   {
     args: ['streams', 'list'],
@@ -130,8 +150,13 @@ describe('--json', () => {
          .filter((record) => record.value > 1000)
          .to(stream('source', (record) => ({ key: record.key, value: record.value })))`,
     )
+    const handler = file('answer.js', "exports.handler = async () => 'done'")
     for (const { args, says } of spoken) {
-      const words: Record<string, string> = { PIPELINE: pipeline }
+      const words: Record<string, string> = { PIPELINE: pipeline, FUNCTION: handler }
+      if (args.includes('MAPPING')) {
+        const { mappings } = await json<{ mappings: { id: string }[] }>('functions', 'mappings')
+        words.MAPPING = String(mappings[0]?.id)
+      }
       if (args.includes('SHARD') || args.includes('LEFT')) {
         const { shards } = await json<{ shards: { id: number }[] }>('shards', 'list', 'source')
         for (const [i, word] of ['SHARD', 'LEFT', 'RIGHT'].entries()) words[word] = String(shards[i]?.id)
@@ -143,9 +168,10 @@ describe('--json', () => {
 
   test('no command is forgotten here', async () => {
     const all = leavesOf(await buildProgram()).sort()
-    // `serve` prints its line, `tail` and `export` records, whatever is asked for; the others have tests of their own.
+    // `serve` prints its line, `tail`, `export` and `functions logs` what they follow, whatever is asked for; the others have
+    // tests of their own.
     const named = [...spoken.map(({ args }) => all.find((name) => ` ${args.join(' ')} `.startsWith(` ${name} `))!)]
-    const others = ['serve', 'tail', 'export', 'import', 'backup', 'restore', 'demo']
+    const others = ['serve', 'tail', 'export', 'import', 'backup', 'restore', 'demo', 'functions logs', 'tables verify']
     const benches = ['bench shard', 'bench stream', 'bench pipeline']
     expect([...new Set([...named, ...others, ...benches])].sort()).toEqual(all)
   })

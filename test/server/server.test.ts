@@ -35,6 +35,7 @@ describe('health', () => {
       storageFull: false,
       freeBytes: 0,
       workers: { restarts: 0 },
+      functions: { host: { serveAt() {} } },
       get rooms(): never {
         throw new MillraceError('NOT_READY', reason)
       },
