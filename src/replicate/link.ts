@@ -244,7 +244,9 @@ export class Link {
     const { standing, reading } = following
     const now = clock.monotonic()
     const isDue = now - following.markedAt >= (following.acknowledged ? markMs : idleMarkMs)
-    const mark = isDue || !this.hasToldMembers ? await this.#takeMark() : undefined
+    const tells = isDue || !this.hasToldMembers
+    // Before the log is read: what was written by then is in it.
+    const mark = tells ? await this.#takeMark() : undefined
     const found = await collect(log, reading, this.#table().replication, batchBytesMax)
     this.#oldest = found.oldest ?? this.#oldest
     standing.move(found.moved)
@@ -253,19 +255,21 @@ export class Link {
       else reading.set(shard, next)
     }
     const hasEnd = standing.hasEnded
-    if (found.changes > 0 || hasEnd || mark) {
+    // Behind a shard's end are its children: then there is more, as when the batch was full.
+    const marks = found.isWhole && !hasEnd ? mark : undefined
+    if (found.changes > 0 || hasEnd || tells) {
       const repeats = found.lowest !== undefined && found.lowest < (this.#row?.repeatsBelow ?? 0)
-      const marks = mark ? { marks: mark } : {}
-      await this.#send({ regions: found.regions, repeats, positions: standing.wire(), ...marks }, found.body)
+      const positions = standing.wire()
+      await this.#send({ regions: found.regions, repeats, positions, ...(marks ? { marks } : {}) }, found.body)
       following.acknowledged = standing.positions()
       this.sentChanges += found.changes
       this.sentBatches++
-      if (mark) following.markedAt = now
+      if (marks) following.markedAt = now
     }
-    if (found.isWhole) {
+    if (found.isWhole && !hasEnd) {
       this.#oldest = undefined
       this.caughtUpAt = clock.now()
-      if (mark) this.confirmedMs = Math.max(this.confirmedMs, mark.through)
+      if (marks) this.confirmedMs = Math.max(this.confirmedMs, marks.through)
     }
     return { isWhole: found.isWhole, hasEnd }
   }

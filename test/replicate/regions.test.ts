@@ -256,3 +256,22 @@ test('a region that was away for longer than the log keeps is filled anew; one t
   )
   expect(await eu.items('todo')).toEqual(all)
 })
+
+test('what was written long before it is brought is no less new: an outage of minutes, several batches, a split', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(70_000, 500)
+  world.cut(us, eu)
+  const put = async (prefix: string) => {
+    for (let i = 0; i < 40; i++) await us.put('todo', `${prefix} ${i}`, 'x'.repeat(20_000))
+  }
+  await put('before the split')
+  await us.split('todo')
+  await put('after the split')
+  await world.pass(300_000, 1_000)
+  world.heal()
+  await world.until('both have all', async () => us.replication.views('todo')[0]?.lagRecords === 0)
+  await world.pass(20_000, 500)
+  expect(await us.keys('todo')).toHaveLength(80)
+  expect(await eu.keys('todo')).toEqual(await us.keys('todo'))
+})
