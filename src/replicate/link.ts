@@ -8,7 +8,7 @@ import { collect } from './collector.js'
 import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
-import type { ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
+import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
 import { Wake } from './wake.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
@@ -195,8 +195,9 @@ export class Link {
       table: () => this.#table(),
       seen,
       send: async (ask, body, changes) => {
-        await this.#send(ask, body)
+        const { upTo } = await this.#send(ask, body)
         this.sentChanges += changes
+        return upTo
       },
       save: (at) => this.#save({ ...(this.#row as Outgoing), fill: at }),
     })
@@ -292,7 +293,7 @@ export class Link {
     following.acknowledged = undefined
   }
 
-  async #send(ask: Omit<ApplyAsk, 'table' | 'session' | 'members'>, body: Buffer): Promise<void> {
+  async #send(ask: Omit<ApplyAsk, 'table' | 'session' | 'members'>, body: Buffer): Promise<ApplyAnswer> {
     const { transport, replicas, table } = this.#options
     const { members } = this.#table().replication
     const whole = { ...ask, table: table.name, session: this.#session, members }
@@ -302,6 +303,7 @@ export class Link {
     this.failure = undefined
     this.#retryMs = retryMsMin
     await replicas.merge(table.name, answer.members)
+    return answer
   }
 
   async #save(row: Outgoing): Promise<void> {

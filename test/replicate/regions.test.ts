@@ -257,6 +257,26 @@ test('a region that was away for longer than the log keeps is filled anew; one t
   expect(await eu.items('todo')).toEqual(all)
 })
 
+test('a fill over a stretch where the other region has much, and this one nothing, takes several calls', async () => {
+  await us.create('todo')
+  await eu.create('todo')
+  for (let i = 0; i < 24; i++) await eu.put('todo', `k${i}`, 'x'.repeat(300_000))
+  const { replication } = eu
+  const answer = replication.answer
+  const ends: unknown[] = []
+  const watched: typeof answer = async (from, name, ask, body) => {
+    const answered = await answer(from, name, ask, body)
+    if (name === 'apply' && 'stretch' in ask) ends.push('upTo' in answered)
+    return answered
+  }
+  Object.assign(replication, { answer: watched })
+  await replicate(us, eu)
+  expect(ends.length).toBeGreaterThan(1)
+  expect(ends).toEqual(ends.map((_, i) => i < ends.length - 1))
+  expect(await us.keys('todo')).toHaveLength(24)
+  expect(await eu.keys('todo')).toHaveLength(24)
+})
+
 test('what was written long before it is brought is no less new: an outage of minutes, several batches, a split', async () => {
   await us.create('todo')
   await replicate(us, eu)

@@ -205,3 +205,23 @@ test('whatever the order, and however often: the newest versions stay, and nothi
   )
   await Promise.all([first.close(), second.close()])
 })
+
+test('what another region has seen and has no longer goes in parts, and what it has stays', async () => {
+  const { tables, run, close } = await openReplica(new ManualClock())
+  const place = (pk: string) => itemKey(1, { hash: { name: 'pk', type: 'S' } }, { pk: { S: pk } }).row.subarray(5)
+  for (let i = 0; i < 24; i++)
+    await run('PutItem', { TableName, Item: { pk: { S: `k${i}` }, value: { S: 'x'.repeat(300_000) } } })
+  const places = new Set([place('k3'), place('k17')].map((each) => each.toString('latin1')))
+  let gone = 0
+  let calls = 0
+  for (let after: Buffer | undefined; ; calls++) {
+    const part = await tables.replicas.removeMissing(TableName, { after, upTo: undefined, places, hasSeen: () => true })
+    gone += part.gone
+    if (!part.upTo) break
+    after = part.upTo
+  }
+  expect(calls).toBeGreaterThan(0)
+  expect(gone).toBe(22)
+  expect(await run('Scan', { TableName, ProjectionExpression: 'pk' })).toMatchObject({ Count: 2 })
+  await close()
+})

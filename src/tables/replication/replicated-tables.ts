@@ -188,7 +188,7 @@ export class ReplicatedTables {
   }
 
   /** Deletes what another region has seen and has no longer; see `removeMissing`. */
-  removeMissing(name: string, stretch: Stretch): Promise<number> {
+  removeMissing(name: string, stretch: Stretch): ReturnType<typeof removeMissing> {
     return asMillrace(removeMissing(this.#table(name), stretch, this.#options))
   }
 
