@@ -107,6 +107,18 @@ test('a clock never gives a stamp that is not above all that it has given and se
   )
 })
 
+test('a write over a version is newer than the end of its time to live, wherever that happens and whatever the clocks say', () => {
+  fc.assert(
+    fc.property(stamps, fc.integer({ min: -2, max: 2 }), (version, aheadMs) => {
+      const time = { next: () => Math.max(0, version.ms + aheadMs) }
+      const clock = new HybridClock(time, 0)
+      const written = clock.after(version)
+      expect(compareStamps(written, tick(version))).toBeGreaterThan(0)
+      expect(compareStamps(clock.next(), written)).toBeGreaterThan(0)
+    }),
+  )
+})
+
 test('members are the same whatever the order in which regions hear of them, and however often', () => {
   const member = fc.record({
     state: fc.constantFrom('in' as const, 'leaving' as const, 'out' as const),
