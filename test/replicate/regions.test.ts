@@ -119,6 +119,30 @@ test('a replica that is taken out brings what it has, and its table goes', async
   expect(await eu.items('todo')).toEqual({ late: 'from eu' })
 })
 
+test('replicas are added and taken out in any region, whatever its clock says', async () => {
+  const isGone = (region: Region) => async () =>
+    region.run('DescribeTable', { TableName: 'todo' }).then(
+      () => false,
+      () => true,
+    )
+  eu.clock.wall -= 240_000
+  await us.create('todo')
+  await replicate(us, eu)
+  // What eu says of itself is newer than what us has asked for.
+  await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.until('eu is out', isGone(eu))
+  await world.pass(10_000)
+  expect(await us.replicas('todo')).toEqual({})
+  expect(await isGone(eu)()).toBe(true)
+  await replicate(us, eu)
+  // And so is what is asked for in eu.
+  await eu.update('todo', { Delete: { RegionName: us.name } })
+  await world.until('us is out', isGone(us))
+  await world.pass(10_000)
+  expect(await eu.replicas('todo')).toEqual({})
+  await replicate(eu, us)
+})
+
 test('a clock that is far ahead holds the link, loses nothing, and is let through when it is right again', async () => {
   await us.create('todo')
   await replicate(us, eu)
