@@ -237,3 +237,25 @@ test('what another region has seen and has no longer goes in parts, and what it 
   expect(await run('Scan', { TableName, ProjectionExpression: 'pk' })).toMatchObject({ Count: 2 })
   await close()
 })
+
+test('a conflict is counted once, also where the changes that have it are too large for one commit', async () => {
+  const clock = new ManualClock()
+  const { tables, run, close } = await openReplica(clock)
+  const changes: RemoteChange[] = []
+  for (const pk of ['a', 'b', 'c', 'd']) {
+    await run('PutItem', { TableName, Item: { pk: { S: pk }, value: { S: 'x'.repeat(300_000) } } })
+    const { row } = itemKey(1, { hash: { name: 'pk', type: 'S' } }, { pk: { S: pk } })
+    const version = { stamp: { ms: clock.now() + 60_000, counter: 0 }, region: 'eu-west-1' }
+    const json = Buffer.from(JSON.stringify({ pk: { S: pk } }))
+    changes.push({ place: row.subarray(5), version, replaced: undefined, image: { json, size: 3 } })
+  }
+  expect(await tables.replicas.apply(TableName, changes, { countsConflicts: true, rows: [] })).toEqual({
+    applied: 4,
+    ignored: 0,
+    conflicts: 4,
+  })
+  const { count, conflicts } = await tables.replicas.listConflicts(TableName, 10)
+  expect(count).toBe(4)
+  expect(conflicts.map(({ number }) => number)).toEqual([4, 3, 2, 1])
+  await close()
+})
