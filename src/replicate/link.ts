@@ -252,13 +252,15 @@ export class Link {
     this.#oldest = found.oldest ?? this.#oldest
     standing.move(found.moved)
     for (const [shard, { next, ended }] of found.moved) {
-      if (ended) reading.delete(shard)
-      else reading.set(shard, next)
+      // To the end of the row: where a batch is full before all shards were read, the others are next.
+      reading.delete(shard)
+      if (!ended) reading.set(shard, next)
     }
     const hasEnd = standing.hasEnded
     // Behind a shard's end are its children: then there is more, as when the batch was full.
     const marks = found.isWhole && !hasEnd ? mark : undefined
-    if (found.changes > 0 || hasEnd || tells) {
+    // A part of the log that has nothing for the other region is none that it must be looked through for again.
+    if (found.changes > 0 || hasEnd || tells || !found.isWhole) {
       const repeats = found.lowest !== undefined && found.lowest < (this.#row?.repeatsBelow ?? 0)
       const positions = standing.wire()
       await this.#send({ regions: found.regions, repeats, positions, ...(marks ? { marks } : {}) }, found.body)

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { collect } from '../../src/replicate/collector.js'
+import type { ReplicatedTable } from '../../src/tables/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { type Region, World } from './region-world.js'
@@ -279,6 +281,39 @@ test('a region that was away for longer than the log keeps is filled anew; one t
     ),
   )
   expect(await eu.items('todo')).toEqual(all)
+})
+
+test('a batch is looked for in a bounded part of the log, however little of it is for the other region', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  for (let i = 0; i < 40; i++) await eu.put('todo', `k${i}`, 'x'.repeat(20_000))
+  await world.until('us has all', async () => eu.replication.views('todo')[0]?.lagRecords === 0)
+  await us.put('todo', 'own', 'of us')
+  const table = us.tables.replicas.find('todo') as ReplicatedTable
+  const { log } = us.opened as NonNullable<typeof us.opened>
+  const held = new Set<number>()
+  let read = 0
+  const watched: Pick<typeof log, 'read'> = {
+    read: async (shard, from, options) => {
+      const page = await log.read(shard, from, options)
+      const id = read++
+      held.add(id)
+      return { ...page, release: () => void held.delete(id) }
+    },
+  }
+  let reading = new Map(log.shards(table.log).map((shard) => [shard.id, shard.lowWatermark]))
+  let [changes, batches, isWhole] = [0, 0, false]
+  for (; !isWhole; batches++) {
+    const readBefore = read
+    const found = await collect(watched, reading, table.replication, 1 << 20, 1)
+    expect(read - readBefore).toBeLessThanOrEqual(1)
+    expect(held.size).toBe(0)
+    changes += found.changes
+    isWhole = found.isWhole
+    reading = new Map([...reading].map(([shard, next]) => [shard, found.moved.get(shard)?.next ?? next]))
+  }
+  expect(batches).toBeGreaterThan(2)
+  expect(changes).toBe(1)
 })
 
 test('a fill over a stretch where the other region has much, and this one nothing, takes several calls', async () => {
