@@ -11,7 +11,9 @@ import { changeVersionOf, decodeChange, type RemoteChange, type Replication } fr
 import { changeBytes, encodeChanges, RegionNumbers } from './wire.js'
 
 /** What is read of a shard at once. */
-const readBytesMax = 256 * 1024
+const pageBytesMax = 256 * 1024
+/** What is read in all for one batch: much of it may be of other regions, or of items that are written again and again. */
+const readBytesMax = 8 * 1024 * 1024
 
 export interface Collected {
   readonly body: Buffer
@@ -35,50 +37,59 @@ export async function collect(
   from: ReadonlyMap<ShardId, Sequence>,
   { origins, home }: Replication,
   bytesMax: number,
+  readMax = readBytesMax,
 ): Promise<Collected> {
   const found = new Map<string, RemoteChange>()
   const moved = new Map<ShardId, { readonly next: Sequence; readonly ended: boolean }>()
-  const pages: LogPage[] = []
-  let bytes = 0
+  let [bytes, bytesRead] = [0, 0]
   let isWhole = true
   let oldest: number | undefined
   let lowest: Sequence | undefined
-  try {
-    for (const [shard, start] of from) {
-      let next = start
-      for (;;) {
-        if (bytes >= bytesMax) {
-          isWhole = false
-          break
-        }
-        const page = await log.read(shard, next, { bytesMax: readBytesMax })
-        pages.push(page)
-        for (const chunk of page.chunks) {
-          const cursor = new ChunkCursor(chunk)
-          while (cursor.next()) {
-            if (cursor.sequence < next || (cursor.flags & RecordFlag.replicated) !== 0) continue
-            const change = changeOf(cursor, origins, home)
-            if (!change) continue
-            oldest = Math.min(oldest ?? cursor.commitTime, cursor.commitTime)
-            lowest = lowest === undefined || cursor.sequence < lowest ? cursor.sequence : lowest
-            const name = change.place.toString('latin1')
-            const before = found.get(name)
-            bytes += changeBytes(change) - (before ? changeBytes(before) : 0)
-            found.set(name, before ? { ...change, replaced: before.replaced } : change)
-          }
-        }
-        if (page.next !== next || page.ended) moved.set(shard, { next: page.next, ended: page.ended })
-        const isAtEnd = page.ended || page.chunks.length === 0
-        next = page.next
-        if (isAtEnd) break
+  const take = (page: LogPage, from: Sequence): void => {
+    /** Of this page, whose memory is given back. */
+    const fresh = new Set<string>()
+    for (const chunk of page.chunks) {
+      bytesRead += chunk.length
+      const cursor = new ChunkCursor(chunk)
+      while (cursor.next()) {
+        if (cursor.sequence < from || (cursor.flags & RecordFlag.replicated) !== 0) continue
+        const change = changeOf(cursor, origins, home)
+        if (!change) continue
+        oldest = Math.min(oldest ?? cursor.commitTime, cursor.commitTime)
+        lowest = lowest === undefined || cursor.sequence < lowest ? cursor.sequence : lowest
+        const name = change.place.toString('latin1')
+        const before = found.get(name)
+        bytes += changeBytes(change) - (before ? changeBytes(before) : 0)
+        found.set(name, before ? { ...change, replaced: before.replaced } : change)
+        fresh.add(name)
       }
     }
-    const regions = new RegionNumbers()
-    const body = encodeChanges(found.values(), regions)
-    return { body, regions: regions.names, changes: found.size, moved, isWhole, oldest, lowest }
-  } finally {
-    for (const page of pages) page.release?.()
+    for (const name of fresh) found.set(name, withOwnImage(found.get(name) as RemoteChange))
+    page.release?.()
   }
+  for (const [shard, start] of from) {
+    let next = start
+    for (;;) {
+      if (bytes >= bytesMax || bytesRead >= readMax) {
+        isWhole = false
+        break
+      }
+      const page = await log.read(shard, next, { bytesMax: pageBytesMax })
+      take(page, next)
+      if (page.next !== next || page.ended) moved.set(shard, { next: page.next, ended: page.ended })
+      const isAtEnd = page.ended || page.chunks.length === 0
+      next = page.next
+      if (isAtEnd) break
+    }
+  }
+  const regions = new RegionNumbers()
+  const body = encodeChanges(found.values(), regions)
+  return { body, regions: regions.names, changes: found.size, moved, isWhole, oldest, lowest }
+}
+
+function withOwnImage(change: RemoteChange): RemoteChange {
+  const { image } = change
+  return image ? { ...change, image: { ...image, json: Buffer.from(image.json) } } : change
 }
 
 function changeOf(cursor: ChunkCursor, origins: readonly string[], home: string): RemoteChange | undefined {

@@ -12,11 +12,12 @@ export interface FillOptions {
   readonly table: () => ReplicatedTable
   /** By region: the time up to which all of its writes are here. */
   readonly seen: () => Promise<Readonly<Record<string, number>>>
+  /** Gives the place (hex) from which the stretch is to be sent again, where the other region is not through with it. */
   readonly send: (
     ask: Pick<ApplyAsk, 'regions' | 'repeats' | 'stretch'>,
     body: Buffer,
     changes: number,
-  ) => Promise<void>
+  ) => Promise<string | undefined>
   /** Makes durable how far the fill is. */
   readonly save: (fill: NonNullable<Outgoing['fill']>) => Promise<void>
 }
@@ -41,9 +42,12 @@ export async function fill(from: Outgoing['fill'], options: FillOptions): Promis
     const regions = new RegionNumbers()
     const body = encodeChanges(page.changes, regions)
     const stretch = what === 'items' ? { stretch: stretchOf(at.after, page, seen) } : {}
-    if (what === 'items' || page.changes.length > 0)
-      await options.send({ regions: regions.names, repeats: true, ...stretch }, body, page.changes.length)
-    if (page.more && page.last) at = { what, after: page.last.toString('hex') }
+    const again =
+      what === 'items' || page.changes.length > 0
+        ? await options.send({ regions: regions.names, repeats: true, ...stretch }, body, page.changes.length)
+        : undefined
+    if (again !== undefined) at = { what, after: again }
+    else if (page.more && page.last) at = { what, after: page.last.toString('hex') }
     else if (what === 'items') at = { what: 'tombstones' }
     else return
     await options.save(at)

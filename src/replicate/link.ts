@@ -8,7 +8,7 @@ import { collect } from './collector.js'
 import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
-import type { ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
+import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
 import { Wake } from './wake.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
@@ -195,8 +195,9 @@ export class Link {
       table: () => this.#table(),
       seen,
       send: async (ask, body, changes) => {
-        await this.#send(ask, body)
+        const { upTo } = await this.#send(ask, body)
         this.sentChanges += changes
+        return upTo
       },
       save: (at) => this.#save({ ...(this.#row as Outgoing), fill: at }),
     })
@@ -244,28 +245,34 @@ export class Link {
     const { standing, reading } = following
     const now = clock.monotonic()
     const isDue = now - following.markedAt >= (following.acknowledged ? markMs : idleMarkMs)
-    const mark = isDue || !this.hasToldMembers ? await this.#takeMark() : undefined
+    const tells = isDue || !this.hasToldMembers
+    // Before the log is read: what was written by then is in it.
+    const mark = tells ? await this.#takeMark() : undefined
     const found = await collect(log, reading, this.#table().replication, batchBytesMax)
     this.#oldest = found.oldest ?? this.#oldest
     standing.move(found.moved)
     for (const [shard, { next, ended }] of found.moved) {
-      if (ended) reading.delete(shard)
-      else reading.set(shard, next)
+      // To the end of the row: where a batch is full before all shards were read, the others are next.
+      reading.delete(shard)
+      if (!ended) reading.set(shard, next)
     }
     const hasEnd = standing.hasEnded
-    if (found.changes > 0 || hasEnd || mark) {
+    // Behind a shard's end are its children: then there is more, as when the batch was full.
+    const marks = found.isWhole && !hasEnd ? mark : undefined
+    // A part of the log that has nothing for the other region is none that it must be looked through for again.
+    if (found.changes > 0 || hasEnd || tells || !found.isWhole) {
       const repeats = found.lowest !== undefined && found.lowest < (this.#row?.repeatsBelow ?? 0)
-      const marks = mark ? { marks: mark } : {}
-      await this.#send({ regions: found.regions, repeats, positions: standing.wire(), ...marks }, found.body)
+      const positions = standing.wire()
+      await this.#send({ regions: found.regions, repeats, positions, ...(marks ? { marks } : {}) }, found.body)
       following.acknowledged = standing.positions()
       this.sentChanges += found.changes
       this.sentBatches++
-      if (mark) following.markedAt = now
+      if (marks) following.markedAt = now
     }
-    if (found.isWhole) {
+    if (found.isWhole && !hasEnd) {
       this.#oldest = undefined
       this.caughtUpAt = clock.now()
-      if (mark) this.confirmedMs = Math.max(this.confirmedMs, mark.through)
+      if (marks) this.confirmedMs = Math.max(this.confirmedMs, marks.through)
     }
     return { isWhole: found.isWhole, hasEnd }
   }
@@ -288,7 +295,7 @@ export class Link {
     following.acknowledged = undefined
   }
 
-  async #send(ask: Omit<ApplyAsk, 'table' | 'session' | 'members'>, body: Buffer): Promise<void> {
+  async #send(ask: Omit<ApplyAsk, 'table' | 'session' | 'members'>, body: Buffer): Promise<ApplyAnswer> {
     const { transport, replicas, table } = this.#options
     const { members } = this.#table().replication
     const whole = { ...ask, table: table.name, session: this.#session, members }
@@ -298,6 +305,7 @@ export class Link {
     this.failure = undefined
     this.#retryMs = retryMsMin
     await replicas.merge(table.name, answer.members)
+    return answer
   }
 
   async #save(row: Outgoing): Promise<void> {

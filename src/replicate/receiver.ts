@@ -113,24 +113,28 @@ export class Receiver {
         hasSeen: await this.#hasSeen(found),
         rows,
       })
-      if (ask.stretch) await this.#removeMissing(ask, changes)
+      const upTo = ask.stretch && (await this.#removeMissing(ask.table, ask.stretch, changes))
       source.incoming = incoming
       source.applied += counts.applied
       source.ignored += counts.ignored
       source.conflicts += counts.conflicts
-      return { ...counts, members: replicas.find(ask.table)?.replication.members ?? ask.members }
+      const members = replicas.find(ask.table)?.replication.members ?? ask.members
+      return { ...counts, members, ...(upTo ? { upTo: upTo.toString('hex') } : {}) }
     })
   }
 
-  async #removeMissing({ table, stretch }: ApplyAsk, changes: readonly { readonly place: Buffer }[]): Promise<void> {
-    if (!stretch) return
-    const { after, upTo, seen } = stretch
-    await this.#options.replicas.removeMissing(table, {
+  async #removeMissing(
+    table: string,
+    { after, upTo, seen }: NonNullable<ApplyAsk['stretch']>,
+    changes: readonly { readonly place: Buffer }[],
+  ): Promise<Buffer | undefined> {
+    const removed = await this.#options.replicas.removeMissing(table, {
       after: after === undefined ? undefined : Buffer.from(after, 'hex'),
       upTo: upTo === undefined ? undefined : Buffer.from(upTo, 'hex'),
       places: new Set(changes.map(({ place }) => place.toString('latin1'))),
       hasSeen: ({ stamp, region }: Version) => stamp.ms <= (seen[region] ?? -1),
     })
+    return removed.upTo
   }
 
   async #hasSeen(table: ReplicatedTable): Promise<(version: Version) => boolean> {

@@ -72,6 +72,8 @@ export interface ApplyAnswer {
   readonly applied: number
   readonly ignored: number
   readonly conflicts: number
+  /** The place (hex) up to which a stretch was looked through, where that is not its end: the rest is to be sent again. */
+  readonly upTo?: string
 }
 
 /** The way to other regions. Rejects with REPLICA_UNAVAILABLE, or with what the other side has thrown. */

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Counters, Family } from '../../src/commit/index.js'
 import { DurableGroups } from '../../src/groups/index.js'
-import { ShardedLog, type Stream } from '../../src/log/index.js'
+import { type Shard, ShardedLog, type Stream } from '../../src/log/index.js'
 import { Replication, type ReplicationSettings, type Transport } from '../../src/replicate/index.js'
 import { decodeFrame, encodeFrame } from '../../src/replicate/wire.js'
 import { answeredError, asMillraceError, MillraceError, silentLogger } from '../../src/runtime/index.js'
@@ -132,6 +132,13 @@ export class Region {
     await log.trimmer.trim(log.shards(id).map((shard) => ({ shard: shard.id, to: log.nextSequence() })))
   }
 
+  /** Splits the first open shard of the table's change log. */
+  async split(table: string): Promise<void> {
+    const { log } = this.opened as Opened
+    const { id } = log.streamNamed(`table:${table}`) as Stream
+    await log.split((log.shards(id)[0] as Shard).id)
+  }
+
   async run<Body = Record<string, unknown>>(operation: string, input: unknown): Promise<Body> {
     const answer = await this.tables.execute('DynamoDB_20120810', operation, Buffer.from(JSON.stringify(input)))
     return JSON.parse(answer.toString()) as Body
@@ -159,6 +166,20 @@ export class Region {
       TableName: table,
     })
     return Object.fromEntries(Items.map(({ pk, value }) => [pk.S, value.S]))
+  }
+
+  /** The keys of all items, page by page. */
+  async keys(table: string): Promise<string[]> {
+    const keys: string[] = []
+    for (let from = {}; ; ) {
+      const { Items, LastEvaluatedKey } = await this.run<{ Items: { pk: { S: string } }[]; LastEvaluatedKey?: object }>(
+        'Scan',
+        { TableName: table, ProjectionExpression: 'pk', ...from },
+      )
+      keys.push(...Items.map(({ pk }) => pk.S))
+      if (!LastEvaluatedKey) return keys.sort()
+      from = { ExclusiveStartKey: LastEvaluatedKey }
+    }
   }
 
   /** Everything in the table's stream. */

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { collect } from '../../src/replicate/collector.js'
+import type { ReplicatedTable } from '../../src/tables/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { type Region, World } from './region-world.js'
@@ -117,6 +119,30 @@ test('a replica that is taken out brings what it has, and its table goes', async
   // It can have one again.
   await replicate(us, eu)
   expect(await eu.items('todo')).toEqual({ late: 'from eu' })
+})
+
+test('replicas are added and taken out in any region, whatever its clock says', async () => {
+  const isGone = (region: Region) => async () =>
+    region.run('DescribeTable', { TableName: 'todo' }).then(
+      () => false,
+      () => true,
+    )
+  eu.clock.wall -= 240_000
+  await us.create('todo')
+  await replicate(us, eu)
+  // What eu says of itself is newer than what us has asked for.
+  await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.until('eu is out', isGone(eu))
+  await world.pass(10_000)
+  expect(await us.replicas('todo')).toEqual({})
+  expect(await isGone(eu)()).toBe(true)
+  await replicate(us, eu)
+  // And so is what is asked for in eu.
+  await eu.update('todo', { Delete: { RegionName: us.name } })
+  await world.until('us is out', isGone(us))
+  await world.pass(10_000)
+  expect(await eu.replicas('todo')).toEqual({})
+  await replicate(eu, us)
 })
 
 test('a clock that is far ahead holds the link, loses nothing, and is let through when it is right again', async () => {
@@ -255,4 +281,76 @@ test('a region that was away for longer than the log keeps is filled anew; one t
     ),
   )
   expect(await eu.items('todo')).toEqual(all)
+})
+
+test('a batch is looked for in a bounded part of the log, however little of it is for the other region', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  for (let i = 0; i < 40; i++) await eu.put('todo', `k${i}`, 'x'.repeat(20_000))
+  await world.until('us has all', async () => eu.replication.views('todo')[0]?.lagRecords === 0)
+  await us.put('todo', 'own', 'of us')
+  const table = us.tables.replicas.find('todo') as ReplicatedTable
+  const { log } = us.opened as NonNullable<typeof us.opened>
+  const held = new Set<number>()
+  let read = 0
+  const watched: Pick<typeof log, 'read'> = {
+    read: async (shard, from, options) => {
+      const page = await log.read(shard, from, options)
+      const id = read++
+      held.add(id)
+      return { ...page, release: () => void held.delete(id) }
+    },
+  }
+  let reading = new Map(log.shards(table.log).map((shard) => [shard.id, shard.lowWatermark]))
+  let [changes, batches, isWhole] = [0, 0, false]
+  for (; !isWhole; batches++) {
+    const readBefore = read
+    const found = await collect(watched, reading, table.replication, 1 << 20, 1)
+    expect(read - readBefore).toBeLessThanOrEqual(1)
+    expect(held.size).toBe(0)
+    changes += found.changes
+    isWhole = found.isWhole
+    reading = new Map([...reading].map(([shard, next]) => [shard, found.moved.get(shard)?.next ?? next]))
+  }
+  expect(batches).toBeGreaterThan(2)
+  expect(changes).toBe(1)
+})
+
+test('a fill over a stretch where the other region has much, and this one nothing, takes several calls', async () => {
+  await us.create('todo')
+  await eu.create('todo')
+  for (let i = 0; i < 24; i++) await eu.put('todo', `k${i}`, 'x'.repeat(300_000))
+  const { replication } = eu
+  const answer = replication.answer
+  const ends: unknown[] = []
+  const watched: typeof answer = async (from, name, ask, body) => {
+    const answered = await answer(from, name, ask, body)
+    if (name === 'apply' && 'stretch' in ask) ends.push('upTo' in answered)
+    return answered
+  }
+  Object.assign(replication, { answer: watched })
+  await replicate(us, eu)
+  expect(ends.length).toBeGreaterThan(1)
+  expect(ends).toEqual(ends.map((_, i) => i < ends.length - 1))
+  expect(await us.keys('todo')).toHaveLength(24)
+  expect(await eu.keys('todo')).toHaveLength(24)
+})
+
+test('what was written long before it is brought is no less new: an outage of minutes, several batches, a split', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(70_000, 500)
+  world.cut(us, eu)
+  const put = async (prefix: string) => {
+    for (let i = 0; i < 40; i++) await us.put('todo', `${prefix} ${i}`, 'x'.repeat(20_000))
+  }
+  await put('before the split')
+  await us.split('todo')
+  await put('after the split')
+  await world.pass(300_000, 1_000)
+  world.heal()
+  await world.until('both have all', async () => us.replication.views('todo')[0]?.lagRecords === 0)
+  await world.pass(20_000, 500)
+  expect(await us.keys('todo')).toHaveLength(80)
+  expect(await eu.keys('todo')).toEqual(await us.keys('todo'))
 })

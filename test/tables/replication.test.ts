@@ -107,6 +107,18 @@ test('a clock never gives a stamp that is not above all that it has given and se
   )
 })
 
+test('a write over a version is newer than the end of its time to live, wherever that happens and whatever the clocks say', () => {
+  fc.assert(
+    fc.property(stamps, fc.integer({ min: -2, max: 2 }), (version, aheadMs) => {
+      const time = { next: () => Math.max(0, version.ms + aheadMs) }
+      const clock = new HybridClock(time, 0)
+      const written = clock.after(version)
+      expect(compareStamps(written, tick(version))).toBeGreaterThan(0)
+      expect(compareStamps(clock.next(), written)).toBeGreaterThan(0)
+    }),
+  )
+})
+
 test('members are the same whatever the order in which regions hear of them, and however often', () => {
   const member = fc.record({
     state: fc.constantFrom('in' as const, 'leaving' as const, 'out' as const),
@@ -204,4 +216,46 @@ test('whatever the order, and however often: the newest versions stay, and nothi
     await second.tables.replicas.digests(TableName, ranges),
   )
   await Promise.all([first.close(), second.close()])
+})
+
+test('what another region has seen and has no longer goes in parts, and what it has stays', async () => {
+  const { tables, run, close } = await openReplica(new ManualClock())
+  const place = (pk: string) => itemKey(1, { hash: { name: 'pk', type: 'S' } }, { pk: { S: pk } }).row.subarray(5)
+  for (let i = 0; i < 24; i++)
+    await run('PutItem', { TableName, Item: { pk: { S: `k${i}` }, value: { S: 'x'.repeat(300_000) } } })
+  const places = new Set([place('k3'), place('k17')].map((each) => each.toString('latin1')))
+  let gone = 0
+  let calls = 0
+  for (let after: Buffer | undefined; ; calls++) {
+    const part = await tables.replicas.removeMissing(TableName, { after, upTo: undefined, places, hasSeen: () => true })
+    gone += part.gone
+    if (!part.upTo) break
+    after = part.upTo
+  }
+  expect(calls).toBeGreaterThan(0)
+  expect(gone).toBe(22)
+  expect(await run('Scan', { TableName, ProjectionExpression: 'pk' })).toMatchObject({ Count: 2 })
+  await close()
+})
+
+test('a conflict is counted once, also where the changes that have it are too large for one commit', async () => {
+  const clock = new ManualClock()
+  const { tables, run, close } = await openReplica(clock)
+  const changes: RemoteChange[] = []
+  for (const pk of ['a', 'b', 'c', 'd']) {
+    await run('PutItem', { TableName, Item: { pk: { S: pk }, value: { S: 'x'.repeat(300_000) } } })
+    const { row } = itemKey(1, { hash: { name: 'pk', type: 'S' } }, { pk: { S: pk } })
+    const version = { stamp: { ms: clock.now() + 60_000, counter: 0 }, region: 'eu-west-1' }
+    const json = Buffer.from(JSON.stringify({ pk: { S: pk } }))
+    changes.push({ place: row.subarray(5), version, replaced: undefined, image: { json, size: 3 } })
+  }
+  expect(await tables.replicas.apply(TableName, changes, { countsConflicts: true, rows: [] })).toEqual({
+    applied: 4,
+    ignored: 0,
+    conflicts: 4,
+  })
+  const { count, conflicts } = await tables.replicas.listConflicts(TableName, 10)
+  expect(count).toBe(4)
+  expect(conflicts.map(({ number }) => number)).toEqual([4, 3, 2, 1])
+  await close()
 })

@@ -126,13 +126,14 @@ async function applySlice(
   })
   const { effects, seen, release } = await writer.prepare(targets)
   try {
-    const rows = found.length > 0 ? [...effects.rows, ...found.map((each) => conflicts.add(id, each))] : effects.rows
+    const rows = [...effects.rows, ...conflicts.rows(id, found)]
     const durable =
       rows.length > 0
         ? [commit.submit({ rows, records: effects.records })]
         : seen === undefined
           ? []
           : [commit.returned(seen)]
+    conflicts.added(id, found.length)
     counts.applied += applied
     counts.ignored += ignored
     counts.conflicts += found.length

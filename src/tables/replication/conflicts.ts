@@ -51,7 +51,7 @@ export class Conflicts {
     this.#keptMax = keptMax
   }
 
-  /** To be called before the first `add` of a table. */
+  /** To be called before the first `rows` of a table. */
   async open(table: number): Promise<void> {
     if (this.#counts.has(table)) return
     const kept = await this.#kept(table)
@@ -63,14 +63,20 @@ export class Conflicts {
     return this.#counts.get(table) ?? 0
   }
 
-  /** The row of one more. */
-  add(table: number, conflict: Conflict): RowEffect {
-    const number = this.count(table) + 1
-    this.#counts.set(table, number)
-    const slot = Buffer.alloc(4)
-    slot.writeUInt32BE(number % this.#keptMax)
-    const value = Buffer.from(JSON.stringify({ number, ...conflict }))
-    return { key: Buffer.concat([prefixOf(table), slot]), value: Buffer.concat([Buffer.from([version]), value]) }
+  /** The rows of more of them, which count once `added` says that they are on their way. */
+  rows(table: number, conflicts: readonly Conflict[]): RowEffect[] {
+    return conflicts.map((conflict, i) => {
+      const number = this.count(table) + 1 + i
+      const slot = Buffer.alloc(4)
+      slot.writeUInt32BE(number % this.#keptMax)
+      const value = Buffer.from(JSON.stringify({ number, ...conflict }))
+      return { key: Buffer.concat([prefixOf(table), slot]), value: Buffer.concat([Buffer.from([version]), value]) }
+    })
+  }
+
+  /** To be called when the rows were submitted, with nothing awaited in between: then their numbers are taken. */
+  added(table: number, many: number): void {
+    this.#counts.set(table, this.count(table) + many)
   }
 
   /** The newest first. */

@@ -39,11 +39,15 @@ export class HybridClock {
     return { ms: this.#ms, counter: this.#counter }
   }
 
-  /** The stamp of a write over another version of the item. */
+  /**
+   * The stamp of a write over another version of the item: above the next one, too, which belongs to the deletion of that version
+   * when its time to live is over.
+   */
   after(version: Stamp | undefined): Stamp {
     const stamp = this.next()
-    if (!version || compareStamps(stamp, version) > 0) return stamp
-    const above = tick(version)
+    const end = version && tick(version)
+    if (!end || compareStamps(stamp, end) > 0) return stamp
+    const above = tick(end)
     this.see(above)
     return above
   }

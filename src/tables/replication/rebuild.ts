@@ -11,6 +11,8 @@ import type { Version } from './stamps.js'
 
 const pageRows = 256
 const pageBytesMax = 512 * 1024
+/** Pages that are looked through at once: whoever waits for the answer gets it within seconds. */
+const pagesMax = 8
 
 /** A stretch of a table as another region has it. */
 export interface Stretch {
@@ -26,7 +28,8 @@ export interface Stretch {
 
 /**
  * Deletes the items of a stretch that the other region does not have although it has seen them: they were deleted, and nothing
- * is left that says so. An item that it cannot have seen stays. Gives how many went.
+ * is left that says so. An item that it cannot have seen stays. Gives how many went and, where not all of the stretch was looked
+ * through, the place up to which it was.
  */
 export async function removeMissing(
   table: Table,
@@ -36,7 +39,7 @@ export async function removeMissing(
     commit,
     writer,
   }: { readonly storage: Storage; readonly commit: Commit; readonly writer: Pick<Writer, 'prepare'> },
-): Promise<number> {
+): Promise<{ readonly gone: number; readonly upTo?: Buffer }> {
   const { id, schema } = table.row
   const prefix = tablePrefix(id)
   const upTo = stretch.upTo && Buffer.concat([prefix, stretch.upTo])
@@ -47,7 +50,7 @@ export async function removeMissing(
   let from: { gte: Buffer } | { gt: Buffer } = stretch.after
     ? { gt: Buffer.concat([prefix, stretch.after]) }
     : { gte: prefix }
-  for (;;) {
+  for (let pages = 1; ; pages++) {
     const page = await storage.page({ ...from, ...end, limit: pageRows, bytesMax: pageBytesMax })
     const missing = page.keys.filter((key, i) => {
       const place = key.toString('latin1', prefix.length)
@@ -73,7 +76,8 @@ export async function removeMissing(
       await durable
     }
     const last = page.keys.at(-1)
-    if (!page.more || !last) return gone
+    if (!page.more || !last) return { gone }
+    if (pages === pagesMax) return { gone, upTo: last.subarray(prefix.length) }
     from = { gt: last }
   }
 }

@@ -4,6 +4,7 @@ import { MillraceError } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { Catalogue, Table } from '../catalogue/catalogue.js'
 import type { TableRow } from '../catalogue/table-row.js'
+import type { Stamp } from '../items/item-value.js'
 import type { Writer } from '../items/writer.js'
 import { AwsError } from '../requests/aws-error.js'
 import { type AppliedCounts, type ApplyOptions, applyChanges, type RemoteChange } from './apply.js'
@@ -22,6 +23,7 @@ import {
 } from './members.js'
 import { removeMissing, type Stretch } from './rebuild.js'
 import type { ReplicaStatus } from './replica-status.js'
+import { compareStamps, tick } from './stamps.js'
 import { differenceOf, type TableShape, tableShapeOf } from './table-shape.js'
 import { type MayGo, sweepTombstones } from './tombstone-sweep.js'
 import { type VersionPage, type VersionPageRequest, versionPage } from './version-pages.js'
@@ -101,15 +103,18 @@ export class ReplicatedTables {
     const { catalogue, clock, region } = this.#options
     const row = await catalogue.change(name, (before) => {
       check(before)
-      const stamp = clock.next()
-      const member = (state: Member['state']): Member => ({ state, stamp, by: region })
       const known = before.replication?.members
+      const member = (other: string, state: Member['state']): Member => ({
+        state,
+        stamp: newerStamp(clock, known?.[other]),
+        by: region,
+      })
       // A region that does not say that it is out is taken out when it is asked for once more.
       const given = [...changes].map(([other, state]) => {
         const isSecond = known?.[other]?.state === 'leaving'
-        return [other, member(state === 'out' && !isSecond ? 'leaving' : state)] as const
+        return [other, member(other, state === 'out' && !isSecond ? 'leaving' : state)] as const
       })
-      const here = known?.[region] ?? member('in')
+      const here = known?.[region] ?? member(region, 'in')
       const members: Members = { ...known, [region]: here, ...Object.fromEntries(given) }
       return withReplication(before, withMembers(before.replication, region, members))
     })
@@ -121,7 +126,8 @@ export class ReplicatedTables {
   /** Says that nothing of this region is left to bring. Throws NOT_FOUND. */
   async finishLeaving(name: string): Promise<void> {
     const { clock, region } = this.#options
-    await this.merge(name, { [region]: { state: 'out', stamp: clock.next(), by: region } })
+    const known = this.#table(name).row.replication?.members[region]
+    await this.merge(name, { [region]: { state: 'out', stamp: newerStamp(clock, known), by: region } })
   }
 
   /** Takes what another region knows of the members, and gives numbers to regions. Throws NOT_FOUND. */
@@ -188,7 +194,7 @@ export class ReplicatedTables {
   }
 
   /** Deletes what another region has seen and has no longer; see `removeMissing`. */
-  removeMissing(name: string, stretch: Stretch): Promise<number> {
+  removeMissing(name: string, stretch: Stretch): ReturnType<typeof removeMissing> {
     return asMillrace(removeMissing(this.#table(name), stretch, this.#options))
   }
 
@@ -251,6 +257,12 @@ export class ReplicatedTables {
     if (!table) throw new MillraceError('NOT_FOUND', `There is no table named ${name}.`)
     return table
   }
+}
+
+/** What is said of a member counts against what was said before, whatever the clocks say. The clock of items stays as it is. */
+function newerStamp(clock: HybridClock, known: Member | undefined): Stamp {
+  const stamp = clock.next()
+  return known && compareStamps(stamp, known.stamp) <= 0 ? tick(known.stamp) : stamp
 }
 
 function replicatedOf({ id, name, uuid, createdAt, log, replication }: TableRow): ReplicatedTable | undefined {
