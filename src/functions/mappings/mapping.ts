@@ -233,7 +233,7 @@ export class Mapping {
     const { log } = this.#around
     const run = this.#run
     if (!run || run.stop.signal.aborted) return
-    this.learnEnd()
+    this.#learnEnd()
     const { last = Number.POSITIVE_INFINITY } = this.#row.source
     let isReading = false
     for (const position of (this.#group as DurableGroup).readable()) {
@@ -242,7 +242,7 @@ export class Mapping {
       isReading = true
       if (!run.shards.has(shard.id)) this.#read(run, shard, position)
     }
-    if (!isReading && this.#isClosed) void this.#end(run)
+    if (!isReading && this.#isClosed) void this.#end()
   }
 
   get #isClosed(): boolean {
@@ -250,10 +250,17 @@ export class Mapping {
     return last !== undefined || this.#around.tables.awsStream(arn) === undefined
   }
 
+  /** A look from time to time: at a stream that was switched off, and whether what was to be read is being read. */
+  look(): void {
+    this.#learnEnd()
+    if (this.#state === 'Enabled') this.start()
+  }
+
   /** Remembers the end of its window over a change log that may go on for others: a day later nobody else knows it. */
-  learnEnd(): void {
+  #learnEnd(): void {
     const { source } = this.#row
-    if (source.last !== undefined) return
+    // In the other states somebody else is about to write the row.
+    if (source.last !== undefined || (this.#state !== 'Enabled' && this.#state !== 'Disabled')) return
     const last = this.#around.tables.awsStream(source.arn)?.last
     if (last === undefined) return
     this.#row = { ...this.#row, source: { ...source, last } }
@@ -331,14 +338,17 @@ export class Mapping {
   }
 
   /** Everything of a stream that was switched off is done. */
-  async #end(run: Run): Promise<void> {
+  async #end(): Promise<void> {
     await this.stop()
     if (this.#state !== 'Enabled') return
+    this.met('ended')
     try {
       await this.#finish(this)
       this.met('stopped')
     } catch (error) {
-      if (!run.stop.signal.aborted) this.#problem('PROBLEM: The stream has ended', asMillraceError(error))
+      // The next look begins it again, which finds the end again.
+      this.met('started')
+      this.#problem('PROBLEM: The end of the stream cannot be written', asMillraceError(error))
     }
   }
 }

@@ -81,15 +81,20 @@ export class Mappings {
     }
   }
 
-  /** Throws STORE_CORRUPT, DATA_DIR_NEWER. */
+  /** Throws DATA_DIR_NEWER. */
   static async open(options: MappingsOptions): Promise<Mappings> {
     const mappings = new Mappings(options)
     const windows = await storedWindows(options.storage)
     for (const value of await valuesOf(options.storage, Family.mapping)) {
-      const row = decodeMapping(value)
-      const group = options.groups.group(mappingGroupName(row.id))
-      if (!group && !row.isOver)
-        throw new MillraceError('STORE_CORRUPT', `The mapping ${row.id} is stored without its group.`)
+      const stored = decodeMapping(value)
+      const group = options.groups.group(mappingGroupName(stored.id))
+      const row = group || stored.isOver ? stored : { ...stored, enabled: false, isOver: true, reason: streamEnded }
+      // It has no position any more. That is no reason for the daemon not to come up.
+      if (row !== stored)
+        options.logger.error(
+          { mapping: row.id },
+          'A mapping is stored without its group: it counts as one that is over.',
+        )
       mappings.#mappings.set(row.id, mappings.#make(row, group, windows.get(row.id)))
     }
     return mappings
@@ -107,7 +112,7 @@ export class Mappings {
 
   #lookLater(): void {
     this.#timer = this.#options.clock.setTimeout(() => {
-      for (const mapping of this.#mappings.values()) mapping.learnEnd()
+      for (const mapping of this.#mappings.values()) mapping.look()
       if (!this.#isClosed) this.#lookLater()
     }, lookMs)
   }

@@ -1,0 +1,86 @@
+/** What meets in the life of a mapping: its end, its changes, kills and what was answered before them. */
+import { afterEach, describe, expect, it } from 'vitest'
+import { Family } from '../../../src/commit/index.js'
+import { decodeMapping, mappingGroupName } from '../../../src/functions/mappings/mapping-row.js'
+import { World } from './world.js'
+
+let world: World
+afterEach(() => world.close())
+
+const nothing = () => null
+
+async function storedRows() {
+  const rows = []
+  const range = { gte: Buffer.from([Family.mapping]), lt: Buffer.from([Family.mapping + 1]), bytesMax: 1 << 20 }
+  for await (const page of world.storage.scan(range)) rows.push(...page.values.map(decodeMapping))
+  return rows
+}
+
+describe('the end of a stream', () => {
+  it('is written before anybody may change or delete the mapping', async () => {
+    world = await World.open()
+    const { UUID } = await world.mapping(await world.table(), nothing)
+    await world.put('a')
+    let go = (): void => {}
+    const remove = world.groups.delete.bind(world.groups)
+    world.groups.delete = async (...given) => {
+      await new Promise<void>((resolve) => {
+        go = resolve
+      })
+      await remove(...given)
+    }
+    await world.run('DeleteTable', { TableName: 'todo' })
+    await world.pass(5000, 500)
+    expect(world.description(UUID).State).toBe('Disabling')
+    await expect(world.mappings.update(UUID, { BatchSize: 7 })).rejects.toThrow('in use')
+    await expect(world.mappings.delete(UUID)).rejects.toThrow('in use')
+    go()
+    await world.settle()
+    expect(world.description(UUID).State).toBe('Disabled')
+    await world.kill()
+    expect(world.mappings.get(UUID).row).toMatchObject({ isOver: true, enabled: false })
+  })
+
+  it('that cannot be written is tried again', async () => {
+    world = await World.open()
+    const { UUID } = await world.mapping(await world.table(), nothing)
+    const remove = world.groups.delete.bind(world.groups)
+    let left = 1
+    world.groups.delete = async (...given) => {
+      if (left-- > 0) throw new Error('not now')
+      await remove(...given)
+    }
+    await world.run('DeleteTable', { TableName: 'todo' })
+    await world.pass(5000, 500)
+    expect(world.description(UUID)).toMatchObject({
+      State: 'Enabled',
+      LastProcessingResult: 'PROBLEM: The end of the stream cannot be written',
+    })
+    await world.pass(60_000)
+    expect(world.description(UUID).State).toBe('Disabled')
+  })
+
+  it('is not learned by a mapping that is being deleted: its row stays away', async () => {
+    world = await World.open()
+    const { UUID } = await world.mapping(await world.table(), nothing)
+    await world.tables.changeLog('todo')
+    await world.mappings.update(UUID, { Enabled: false })
+    await world.settle()
+    const deleting = world.mappings.delete(UUID)
+    const mapping = world.mappings.get(UUID)
+    await world.run('UpdateTable', { TableName: 'todo', StreamSpecification: { StreamEnabled: false } })
+    mapping.look()
+    await deleting
+    await world.settle()
+    expect(await storedRows()).toEqual([])
+  })
+
+  it('is what a mapping has come to that is stored without its group', async () => {
+    world = await World.open()
+    const { UUID } = await world.mapping(await world.table(), nothing)
+    await world.groups.delete(mappingGroupName(UUID))
+    await world.kill()
+    expect(world.description(UUID).State).toBe('Disabled')
+    expect(world.mappings.get(UUID).row.isOver).toBe(true)
+  })
+})
