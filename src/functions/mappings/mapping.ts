@@ -69,7 +69,9 @@ interface Run {
 /** Brings the records of a table's stream to a function: a delivery for each shard that may be read, parents first. */
 export class Mapping {
   #row: MappingRow
-  #state: MappingState = 'Creating'
+  #state: MappingState
+  /** Changes that are stored, or about to be, and hold when what is under way has come to its end. */
+  #promised: Partial<MappingRow> = {}
   readonly #around: MappingSurroundings
   readonly #group: DurableGroup | undefined
   readonly #windows: Map<ShardId, OpenWindow>
@@ -92,6 +94,7 @@ export class Mapping {
     finish: (mapping: Mapping) => Promise<void>,
   ) {
     this.#row = row
+    this.#state = row.isDeleting ? 'Deleting' : 'Creating'
     this.#savedResult = row.lastResult
     this.#group = group
     this.#windows = windows
@@ -134,10 +137,27 @@ export class Mapping {
     this.#state = mappingLifecycle[this.#state][event] ?? this.#state
   }
 
-  /** What is to be remembered is durable. */
-  changed(row: MappingRow): void {
-    this.#row = row
-    this.#savedResult = row.lastResult
+  /** The row to store with changes that will hold; commits of positions that come behind it keep them. */
+  promised(changes: Partial<MappingRow>): MappingRow {
+    this.#promised = changes
+    return this.#rowToStore()
+  }
+
+  /** The changes could not be stored. */
+  refused(): void {
+    this.#promised = {}
+    this.met(this.#run ? 'started' : 'stopped')
+  }
+
+  /** From now on it goes by the changes that were promised. */
+  changed(): void {
+    this.#row = { ...this.#row, ...this.#promised }
+    this.#promised = {}
+  }
+
+  #rowToStore(): MappingRow {
+    this.#savedResult = this.#row.lastResult
+    return { ...this.#row, ...this.#promised }
   }
 
   /** An upper bound of the records that it has not passed, from what is in memory. */
@@ -333,8 +353,7 @@ export class Mapping {
   /** For the commit of a position: what the last invocation came to is remembered with it. */
   #changedRow(): readonly RowEffect[] {
     if (this.#row.lastResult === this.#savedResult) return []
-    this.#savedResult = this.#row.lastResult
-    return [mappingEffect(this.#row)]
+    return [mappingEffect(this.#rowToStore())]
   }
 
   /** Everything of a stream that was switched off is done. */
@@ -347,6 +366,7 @@ export class Mapping {
       this.met('stopped')
     } catch (error) {
       // The next look begins it again, which finds the end again.
+      this.#promised = {}
       this.met('started')
       this.#problem('PROBLEM: The end of the stream cannot be written', asMillraceError(error))
     }

@@ -106,7 +106,10 @@ export class Mappings {
 
   /** Starts every mapping that is enabled. Returns at once. */
   start(): void {
-    for (const mapping of this.#mappings.values()) mapping.start()
+    for (const mapping of this.#mappings.values()) {
+      if (mapping.row.isDeleting) void this.#remove(mapping)
+      else mapping.start()
+    }
     this.#lookLater()
   }
 
@@ -287,9 +290,11 @@ export class Mappings {
     const lastModified = this.#options.clock.now()
     const changes = { functionName, qualifier, settings, enabled, lastModified, reason: userAction }
     const description = this.describe({ row: { ...row, ...changes }, state: mapping.state } as Mapping)
+    const late = this.#isStoppingLong()
+    await this.#store(mapping, changes)
     // What is under way comes to its end first; whoever asked is told that it will be so.
-    const changed = this.#change(mapping, changes)
-    await Promise.race([changed, this.#isStoppingLong()])
+    const changed = this.#change(mapping)
+    await Promise.race([changed, late])
     return description
   }
 
@@ -310,15 +315,19 @@ export class Mappings {
     })
   }
 
-  async #change(mapping: Mapping, changes: Partial<MappingRow>): Promise<void> {
+  /** Makes durable what is answered: a kill does not take it back. Throws what the store does. */
+  async #store(mapping: Mapping, changes: Partial<MappingRow>): Promise<void> {
     try {
-      await mapping.stop()
-      const row = { ...mapping.row, ...changes }
-      await this.#options.commit.submit({ rows: [mappingEffect(row)], essential: true })
-      mapping.changed(row)
+      await this.#options.commit.submit({ rows: [mappingEffect(mapping.promised(changes))], essential: true })
     } catch (error) {
-      this.#options.logger.warn({ mapping: mapping.id }, `A mapping could not be changed: ${(error as Error).message}`)
+      mapping.refused()
+      throw error
     }
+  }
+
+  async #change(mapping: Mapping): Promise<void> {
+    await mapping.stop()
+    mapping.changed()
     if (!this.#isClosed) mapping.start()
   }
 
@@ -328,7 +337,9 @@ export class Mappings {
     if (!mapping.takes('delete')) throw mappingInUse('delete')
     mapping.met('delete')
     const description = this.describe(mapping)
-    await Promise.race([this.#remove(mapping), this.#isStoppingLong()])
+    const late = this.#isStoppingLong()
+    await this.#store(mapping, { isDeleting: true })
+    await Promise.race([this.#remove(mapping), late])
     return description
   }
 
@@ -348,9 +359,9 @@ export class Mappings {
 
   /** Its stream has come to its end: the group goes, so that it holds nothing of the log. */
   async #finish(mapping: Mapping): Promise<void> {
-    const row: MappingRow = { ...mapping.row, enabled: false, isOver: true, reason: streamEnded }
+    const row = mapping.promised({ enabled: false, isOver: true, reason: streamEnded })
     await this.#options.groups.delete(mappingGroupName(mapping.id), [mappingEffect(row), ...noWindows(mapping)])
-    mapping.changed(row)
+    mapping.changed()
   }
 }
 

@@ -84,3 +84,47 @@ describe('the end of a stream', () => {
     expect(world.mappings.get(UUID).row.isOver).toBe(true)
   })
 })
+
+describe('what was answered holds over a kill, although a call is still under way:', () => {
+  async function busy(): Promise<string> {
+    world = await World.open()
+    const { UUID } = await world.mapping(await world.table(), () => new Promise(() => {}))
+    await world.put('a')
+    await world.settle()
+    return UUID
+  }
+
+  async function answered(asked: Promise<unknown>): Promise<void> {
+    await world.pass(200)
+    await asked
+    await world.kill()
+    await world.settle()
+  }
+
+  it('that it is disabled, and what else was changed', async () => {
+    const UUID = await busy()
+    await answered(world.mappings.update(UUID, { Enabled: false, BatchSize: 7 }))
+    expect(world.description(UUID)).toMatchObject({ State: 'Disabled', BatchSize: 7 })
+    expect(world.calls).toEqual([['a']])
+  })
+
+  it('that it is deleted', async () => {
+    const UUID = await busy()
+    await answered(world.mappings.delete(UUID))
+    expect(world.mappings.all()).toEqual([])
+    expect(world.groups.list()).toEqual([])
+    expect(await storedRows()).toEqual([])
+    expect(world.calls).toEqual([['a']])
+  })
+
+  it('and what could not be stored is not answered, and changes nothing', async () => {
+    const UUID = await busy()
+    const submit = world.commit.submit.bind(world.commit)
+    world.commit.submit = () => Promise.reject(new Error('full'))
+    await expect(world.mappings.update(UUID, { Enabled: false })).rejects.toThrow('full')
+    world.commit.submit = submit
+    expect(world.description(UUID)).toMatchObject({ State: 'Enabled' })
+    await world.kill()
+    expect(world.description(UUID).State).toBe('Enabled')
+  })
+})
