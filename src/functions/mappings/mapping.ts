@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { CommitPath, CommitTime, RowEffect } from '../../commit/index.js'
 import { type DurableGroup, lagRecords, lagSeconds, type Position } from '../../groups/index.js'
 import type { Shard, ShardedLog, ShardId } from '../../log/index.js'
-import { asMillraceError, type Clock, type Logger, type MillraceError, type Timer } from '../../runtime/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import { backOffMs } from '../../sinks/index.js'
 import { type FollowedStream, wireShardId } from '../../tables/index.js'
 import type { FunctionInvoker } from '../types.js'
@@ -13,6 +13,7 @@ import { MappingCounters, type MappingCounts } from './counters.js'
 import type { Destination } from './destinations/index.js'
 import { RecordFilter } from './filters/index.js'
 import type { FunctionTurns } from './function-turns.js'
+import { goneParents } from './gone-shards.js'
 import { type MappingEvent, type MappingState, mappingLifecycle } from './mapping-lifecycle.js'
 import { type MappingRow, type MappingSettings, mappingEffect } from './mapping-row.js'
 import { type ProcessingResult, ShardDelivery } from './shard-delivery.js'
@@ -64,6 +65,8 @@ interface Run {
   readonly destination: Destination | undefined
   readonly unsubscribe: () => void
   readonly timers: Set<Timer>
+  /** Shards that are gone are being passed over. */
+  isPassing: boolean
 }
 
 /** Brings the records of a table's stream to a function: a delivery for each shard that may be read, parents first. */
@@ -210,6 +213,7 @@ export class Mapping {
       destination,
       unsubscribe,
       timers: new Set(),
+      isPassing: false,
     }
     this.met('started')
     this.#open()
@@ -262,7 +266,46 @@ export class Mapping {
       isReading = true
       if (!run.shards.has(shard.id)) this.#read(run, shard, position)
     }
-    if (!isReading && this.#isClosed) void this.#end()
+    const gone = goneParents(log, this.#group as DurableGroup, last)
+    if (gone.length > 0) this.#passOver(run, gone)
+    else if (!isReading && this.#isClosed) void this.#end()
+  }
+
+  /** Shards were removed with records that it had not read: that is told, and their children are read. */
+  #passOver(run: Run, gone: readonly Position[]): void {
+    if (run.isPassing) return
+    run.isPassing = true
+    const group = this.#group as DurableGroup
+    this.#counters.lost += gone.length
+    const text = 'Shards were trimmed and removed before they were read; what follows them is.'
+    this.#problem('PROBLEM: Records were trimmed before they were processed', new MillraceError('TRIMMED', text))
+    const end = this.#around.commit
+      .submit({ rows: group.rowsFor(gone), essential: true })
+      .then(
+        () => {
+          group.moved(gone)
+          run.isPassing = false
+          this.#open()
+        },
+        (error: unknown) => {
+          this.#problem('PROBLEM: The position cannot be written', asMillraceError(error))
+          this.#later(run, () => {
+            run.isPassing = false
+            this.#open()
+          })
+        },
+      )
+      .finally(() => run.ends.delete(end))
+    run.ends.add(end)
+  }
+
+  #later(run: Run, then: () => void): void {
+    if (run.stop.signal.aborted) return
+    const timer = this.#around.clock.setTimeout(() => {
+      run.timers.delete(timer)
+      then()
+    }, rereadMs)
+    run.timers.add(timer)
   }
 
   get #isClosed(): boolean {
@@ -301,13 +344,10 @@ export class Mapping {
 
   #failed(run: Run, { id }: Shard, error: MillraceError): void {
     this.#problem(`PROBLEM: A shard cannot be read (${error.code})`, error)
-    if (run.stop.signal.aborted) return
-    const timer = this.#around.clock.setTimeout(() => {
-      run.timers.delete(timer)
+    this.#later(run, () => {
       run.shards.delete(id)
       this.#open()
-    }, rereadMs)
-    run.timers.add(timer)
+    })
   }
 
   #delivery(run: Run, shard: Shard, position: Position): ShardDelivery {

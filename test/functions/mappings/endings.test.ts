@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Family } from '../../../src/commit/index.js'
 import { decodeMapping, mappingGroupName } from '../../../src/functions/mappings/mapping-row.js'
+import { Retention } from '../../../src/retention/index.js'
+import { silentLogger } from '../../../src/runtime/index.js'
 import { World } from './world.js'
 
 let world: World
@@ -126,5 +128,67 @@ describe('what was answered holds over a kill, although a call is still under wa
     expect(world.description(UUID)).toMatchObject({ State: 'Enabled' })
     await world.kill()
     expect(world.description(UUID).State).toBe('Enabled')
+  })
+})
+
+describe('shards that are gone before they were read', () => {
+  async function trimmed(isLast: boolean): Promise<string> {
+    world = await World.open()
+    const arn = await world.table()
+    const { UUID } = await world.mapping(arn, nothing)
+    await world.settle()
+    await world.mappings.update(UUID, { Enabled: false })
+    await world.settle()
+    const { stream } = world.tables.awsStream(arn)!
+    const splitAll = async () => {
+      for (const { shard } of world.log.openShards(stream)) await world.log.split(shard.id)
+    }
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await world.put(key)
+    await splitAll()
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await world.put(key)
+    await splitAll()
+    const { log, groups, commit, clock, storage } = world
+    const retention = new Retention({
+      log,
+      groups,
+      commit,
+      storage,
+      clock,
+      logger: silentLogger,
+      defaults: { ms: 1000, bytes: 0, deletedMs: 1000, changeLogMs: 1000, windowMs: 1000 },
+      heldBytesMax: 0,
+      everyMs: 1000,
+      rowsPerCommitMax: 1000,
+      hasWindow: () => false,
+      expireWindows: async () => {},
+    })
+    await world.pass(10_000)
+    for (const key of ['g', 'h', 'i', 'j']) await world.put(key)
+    for (let i = 0; i < 3; i++) await retention.run()
+    await retention.close()
+    // The shard that it stands in, and the four that are open.
+    expect(log.shards(stream)).toHaveLength(5)
+    if (isLast) {
+      await world.tables.changeLog('todo')
+      await world.run('UpdateTable', { TableName: 'todo', StreamSpecification: { StreamEnabled: false } })
+    }
+    await world.mappings.update(UUID, { Enabled: true })
+    await world.pass(5000, 500)
+    expect(world.calls.flat().sort()).toEqual(['g', 'h', 'i', 'j'])
+    expect(world.mappings.get(UUID).counts.lost).toBeGreaterThan(1)
+    return UUID
+  }
+
+  it('are passed over and counted, and what follows them is delivered', async () => {
+    const UUID = await trimmed(false)
+    await world.put('k')
+    await world.pass(1000, 500)
+    expect(world.calls.flat()).toContain('k')
+    expect(world.mappings.get(UUID).lagRecords).toBe(0)
+  })
+
+  it('do not end a mapping whose stream has more', async () => {
+    const UUID = await trimmed(true)
+    expect(world.mappings.get(UUID).row.isOver).toBe(true)
   })
 })
