@@ -3,9 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { FailureDocument } from '../../../src/functions/mappings/destinations/destination.js'
+import { documentOf } from '../../../src/functions/mappings/destinations/document.js'
 import { HttpDestination } from '../../../src/functions/mappings/destinations/http-destination.js'
 import { KafkaDestination } from '../../../src/functions/mappings/destinations/kafka-destination.js'
 import { placeOf } from '../../../src/functions/mappings/destinations/place.js'
+import { EventRecord } from '../../../src/functions/mappings/event-records.js'
 import { MillraceError, systemClock } from '../../../src/runtime/index.js'
 
 const document: FailureDocument = {
@@ -29,6 +31,19 @@ it('are named by their kind', () => {
   expect(placeOf('https://host/path')).toEqual({ kind: 'http', url: 'https://host/path' })
   for (const text of ['failed', 'stream:', 'kafka:a/b/c', 'http://', 'arn:aws:sqs:x:1:queue'])
     expect(placeOf(text)).toBeUndefined()
+})
+
+it('have an id that other records do not have', () => {
+  const page = { memory: Buffer.alloc(10) }
+  const record = (sequence: number) => new EventRecord(sequence, 0, 0, page, 0, 1)
+  const frame = { mapping: 'm', functionArn: 'f', shardId: 's', streamArn: 't', tumblingMs: 1000, next: 5 }
+  const about = { lane: 0, attempts: 1, throttles: 0, notBefore: 0, givenUp: undefined, last: undefined }
+  const window = { start: 3000, state: '{}', isEarly: false }
+  const id = (sequences: number[], isFinal: boolean) =>
+    documentOf({ ...about, records: sequences.map(record), isFinal }, window, frame, 0).id
+  const ids = [id([5, 6], false), id([5, 6, 20], false), id([5], false), id([], true)]
+  expect(new Set(ids).size).toBe(4)
+  expect(ids).toEqual([id([5, 6], false), id([5, 6, 20], false), id([5], false), id([], true)])
 })
 
 describe('a server', () => {
