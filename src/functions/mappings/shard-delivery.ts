@@ -228,8 +228,7 @@ export class ShardDelivery {
 
   #placeOf(records: readonly EventRecord[], identifier: string): number | undefined {
     const sequence = this.#options.sequenceOf(identifier)
-    const place = sequence === undefined ? -1 : records.findIndex((record) => record.sequence === sequence)
-    return place < 0 ? undefined : place
+    return sequence === undefined ? undefined : placeOf(records, sequence)
   }
 
   async #discard({ work, window }: Step<EventRecord>): Promise<void> {
@@ -263,4 +262,19 @@ export class ShardDelivery {
     }
     return false
   }
+}
+
+/**
+ * The place of a record among records in the order of their sequence numbers; undefined: it is none of them. By halves: an
+ * answer may name as many as it likes.
+ */
+export function placeOf(records: readonly { readonly sequence: number }[], sequence: number): number | undefined {
+  let low = 0
+  let high = records.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((records[middle] as { sequence: number }).sequence < sequence) low = middle + 1
+    else high = middle
+  }
+  return records[low]?.sequence === sequence ? low : undefined
 }
