@@ -1,7 +1,7 @@
 /** What a function's answer says of its batch. */
 import { describe, expect, it } from 'vitest'
 import { outcomeOf } from '../../../src/functions/mappings/answer.js'
-import { placeOf } from '../../../src/functions/mappings/shard-delivery.js'
+import { placeOf as placeAmong } from '../../../src/functions/mappings/shard-delivery.js'
 
 const answer = (payload: string, functionError?: 'Unhandled' | 'Handled') => ({
   requestId: 'request',
@@ -93,8 +93,8 @@ it('finds each record that an answer names in few looks, however many it names',
     [30_003, undefined],
   ] as const) {
     looks = 0
-    expect(placeOf(records, sequence)).toBe(place)
+    expect(placeAmong(records, sequence)).toBe(place)
     expect(looks).toBeLessThan(20)
   }
-  expect(placeOf([], 1)).toBeUndefined()
+  expect(placeAmong([], 1)).toBeUndefined()
 })

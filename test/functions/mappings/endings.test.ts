@@ -141,7 +141,7 @@ describe('shards that are gone before they were read', () => {
     await world.settle()
     const { stream } = world.tables.awsStream(arn)!
     const splitAll = async () => {
-      for (const { shard } of world.log.openShards(stream)) await world.log.split(shard.id)
+      for (const { shard } of [...world.log.openShards(stream)]) await world.log.split(shard.id)
     }
     for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await world.put(key)
     await splitAll()
