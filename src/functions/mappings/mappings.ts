@@ -128,6 +128,11 @@ export class Mappings {
     await this.#files.close()
   }
 
+  /** Bytes of events that all mappings hold read ahead. */
+  get heldBytes(): number {
+    return this.#around.budget.bytes
+  }
+
   all(): readonly Mapping[] {
     return [...this.#mappings.values()]
   }

@@ -147,7 +147,7 @@ export class ShardDelivery {
     const isOver = end !== undefined && this.#now() >= end
     if (isOver) await this.#options.commit.settled()
     const hasMore = await this.#source.read(core, () => this.#now())
-    this.#hold(core.bytes)
+    this.#hold(this.#source.heldBytes)
     if (hasMore || !isOver) return hasMore
     core.completeTo(end)
     return true
@@ -190,7 +190,7 @@ export class ShardDelivery {
       this.#options.onResult(outcome.kind === 'succeeded' ? 'OK' : 'PROBLEM: Function call failed')
     }
     this.#core.answered(work, outcome, this.#now())
-    this.#hold(this.#core.bytes)
+    this.#hold(this.#source.heldBytes)
   }
 
   /** undefined: it was stopped, and nothing is known. */
@@ -242,7 +242,7 @@ export class ShardDelivery {
     }
     counters.discarded += work.records.length
     this.#core.discarded(work)
-    this.#hold(this.#core.bytes)
+    this.#hold(this.#source.heldBytes)
   }
 
   /** Until it is there: a document is not lost because its destination is away. False at the stop. */

@@ -7,7 +7,7 @@ import { documentOf } from '../../../src/functions/mappings/destinations/documen
 import { HttpDestination } from '../../../src/functions/mappings/destinations/http-destination.js'
 import { KafkaDestination } from '../../../src/functions/mappings/destinations/kafka-destination.js'
 import { placeOf } from '../../../src/functions/mappings/destinations/place.js'
-import { EventRecord } from '../../../src/functions/mappings/event-records.js'
+import { EventPage, EventRecord } from '../../../src/functions/mappings/event-records.js'
 import { MillraceError, systemClock } from '../../../src/runtime/index.js'
 
 const document: FailureDocument = {
@@ -34,7 +34,8 @@ it('are named by their kind', () => {
 })
 
 it('have an id that other records do not have', () => {
-  const page = { memory: Buffer.alloc(10) }
+  const page = new EventPage(() => {})
+  page.wrote(Buffer.alloc(10))
   const record = (sequence: number) => new EventRecord(sequence, 0, 0, page, 0, 1)
   const frame = { mapping: 'm', functionArn: 'f', shardId: 's', streamArn: 't', tumblingMs: 1000, next: 5 }
   const about = { lane: 0, attempts: 1, throttles: 0, notBefore: 0, givenUp: undefined, last: undefined }
