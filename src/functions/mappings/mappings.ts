@@ -278,8 +278,13 @@ export class Mappings {
   }
 
   /** UpdateEventSourceMapping: what is not named stays. It goes on where it stands. Throws MappingFault. */
-  async update(id: string, input: Readonly<Record<string, unknown>>): Promise<MappingDescription> {
+  async update(
+    id: string,
+    input: Readonly<Record<string, unknown>>,
+    by: 'user' | 'configuration' = 'user',
+  ): Promise<MappingDescription> {
     const mapping = this.get(id)
+    if (by === 'user') refuseConfigured(mapping)
     const request = readRequest(input)
     const { row } = mapping
     const reference = request.functionName === undefined ? row : this.#known(request.functionName)
@@ -337,8 +342,9 @@ export class Mappings {
   }
 
   /** DeleteEventSourceMapping: it goes when nothing of it is under way any more. Throws MappingFault. */
-  async delete(id: string): Promise<MappingDescription> {
+  async delete(id: string, by: 'user' | 'configuration' = 'user'): Promise<MappingDescription> {
     const mapping = this.get(id)
+    if (by === 'user') refuseConfigured(mapping)
     if (!mapping.takes('delete')) throw mappingInUse('delete')
     mapping.met('delete')
     const description = this.describe(mapping)
@@ -368,6 +374,15 @@ export class Mappings {
     await this.#options.groups.delete(mappingGroupName(mapping.id), [mappingEffect(row), ...noWindows(mapping)])
     mapping.changed()
   }
+}
+
+/** What the configuration keeps would be made again, and its records delivered again. */
+function refuseConfigured({ row }: Mapping): void {
+  if (row.isConfigured)
+    throw new MappingFault(
+      'ResourceInUseException',
+      `The mapping ${row.id} follows from the configuration: change its trigger there, and start the daemon again.`,
+    )
 }
 
 function sourceOf({ arn, tableName, view, stream, first, last }: FollowedStream): MappingSource {
