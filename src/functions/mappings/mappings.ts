@@ -246,7 +246,7 @@ export class Mappings {
     const place = placeOf(destination)
     if (!place)
       throw invalidParameter(
-        `The destination ${destination} is not supported: there are stream:NAME, table:NAME, kafka:CLUSTER/TOPIC, file:PATH and http(s) URLs.`,
+        `The destination ${shownText(destination)} is not supported: there are stream:NAME, table:NAME, kafka:CLUSTER/TOPIC, file:PATH and http(s) URLs.`,
       )
     try {
       checkPlace(place, this.#destinationRooms)
@@ -273,7 +273,7 @@ export class Mappings {
 
   #openDestination(text: string, mapping: string): Destination {
     const place = placeOf(text)
-    if (!place) throw new MillraceError('BAD_REQUEST', `There is no destination ${text}.`)
+    if (!place) throw new MillraceError('BAD_REQUEST', `There is no destination ${shownText(text)}.`)
     return openDestination(place, this.#destinationRooms, `millrace-mapping-${mapping}`)
   }
 
@@ -384,6 +384,9 @@ function refuseConfigured({ row }: Mapping): void {
       `The mapping ${row.id} follows from the configuration: change its trigger there, and start the daemon again.`,
     )
 }
+
+/** A URL that cannot be read may have secrets anywhere. */
+const shownText = (destination: string): string => (/^https?:/i.test(destination) ? 'http(s)' : destination)
 
 function sourceOf({ arn, tableName, view, stream, first, last }: FollowedStream): MappingSource {
   return { arn, tableName, view, stream, first: first as Sequence, ...(last === undefined ? {} : { last }) }

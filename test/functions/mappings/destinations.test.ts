@@ -6,7 +6,12 @@ import type { FailureDocument } from '../../../src/functions/mappings/destinatio
 import { documentOf } from '../../../src/functions/mappings/destinations/document.js'
 import { HttpDestination } from '../../../src/functions/mappings/destinations/http-destination.js'
 import { KafkaDestination } from '../../../src/functions/mappings/destinations/kafka-destination.js'
-import { placeOf } from '../../../src/functions/mappings/destinations/place.js'
+import {
+  checkPlace,
+  type DestinationRooms,
+  openDestination,
+} from '../../../src/functions/mappings/destinations/open-destination.js'
+import { type DestinationPlace, placeOf } from '../../../src/functions/mappings/destinations/place.js'
 import { EventPage, EventRecord } from '../../../src/functions/mappings/event-records.js'
 import { MillraceError, systemClock } from '../../../src/runtime/index.js'
 
@@ -69,6 +74,22 @@ describe('a server', () => {
     const [whole, less] = [document.withPayload.toString(), document.withoutPayload.toString()]
     expect(seen).toEqual([whole, whole, whole, less].map((body) => ({ key: document.id, body })))
   })
+})
+
+it('a URL with a user or a password is refused, and no secret of a URL is in what is told', async () => {
+  const rooms = {} as DestinationRooms
+  for (const user of ['secret@', 'user:secret@', ':secret@']) {
+    const place = placeOf(`http://${user}host/path?token=secret`) as DestinationPlace
+    for (const act of [() => checkPlace(place, rooms), () => openDestination(place, rooms, 'id')]) {
+      expect(act).toThrow('The destination http://host/path has a user or a password')
+    }
+  }
+  checkPlace({ kind: 'http', url: 'http://host/path?token=secret' }, rooms)
+  // Nothing listens at port 1.
+  const destination = new HttpDestination('http://127.0.0.1:1/path?token=secret', systemClock)
+  const failure = await destination.deliver(document, stop).catch((error: Error) => error.message)
+  expect(failure).toMatch(/^http:\/\/127\.0\.0\.1:1\/path: /)
+  expect(failure).not.toContain('secret')
 })
 
 describe('a topic', () => {
