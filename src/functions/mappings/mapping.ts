@@ -258,6 +258,8 @@ export class Mapping {
     const run = this.#run
     if (!run || run.stop.signal.aborted) return
     this.#learnEnd()
+    // A shard that is done to its end has nothing more to be told.
+    for (const id of run.shards.keys()) if (this.#group?.position(id)?.ended) run.shards.delete(id)
     const { last = Number.POSITIVE_INFINITY } = this.#row.source
     let isReading = false
     for (const position of (this.#group as DurableGroup).readable()) {

@@ -1,7 +1,8 @@
 /** What meets in the life of a mapping: its end, its changes, kills and what was answered before them. */
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Family } from '../../../src/commit/index.js'
 import { decodeMapping, mappingGroupName } from '../../../src/functions/mappings/mapping-row.js'
+import { ShardDelivery } from '../../../src/functions/mappings/shard-delivery.js'
 import { Retention } from '../../../src/retention/index.js'
 import { silentLogger } from '../../../src/runtime/index.js'
 import { World } from './world.js'
@@ -191,4 +192,24 @@ describe('shards that are gone before they were read', () => {
     const UUID = await trimmed(true)
     expect(world.mappings.get(UUID).row.isOver).toBe(true)
   })
+})
+
+it('shards that are done to their ends are let go', async () => {
+  world = await World.open()
+  const arn = await world.table()
+  await world.mapping(arn, nothing)
+  const { stream } = world.tables.awsStream(arn)!
+  for (let n = 0; n < 6; n++) {
+    await world.log.split(world.log.openShards(stream)[0]!.shard.id)
+    await world.pass(200, 50)
+  }
+  const noticed = vi.spyOn(ShardDelivery.prototype, 'noticed')
+  try {
+    await world.put('a')
+    await world.settle()
+    expect(new Set(noticed.mock.contexts).size).toBe(7)
+  } finally {
+    noticed.mockRestore()
+  }
+  expect(world.calls).toEqual([['a']])
 })
