@@ -10,6 +10,12 @@ import type { Checkpoint, OpenWindow } from './core/index.js'
  */
 export const positionIntervalMs = 50
 
+/** States of windows that one commit takes, bytes, and one state whatever it has: all together may be more than a commit takes. */
+export const commitBytesMax = 4 * 1024 * 1024
+
+/** After a commit that failed, ms. */
+const retryMs = 1000
+
 const version = 1
 
 /** `mappingWindow`: family, mapping (16 bytes), shard u32be -> version u8, JSON {start, state, isEarly}. */
@@ -53,6 +59,8 @@ export class Checkpoints {
   #due = new Map<ShardId, Checkpoint>()
   #writing: Promise<void> | undefined
   #timer: Timer | undefined
+  #isClosed = false
+  /** The newest commit failed: what was due is still due. */
   #failed = false
 
   constructor(options: CheckpointsOptions) {
@@ -60,9 +68,9 @@ export class Checkpoints {
   }
 
   moved(shard: ShardId, checkpoint: Checkpoint): void {
-    if (this.#failed || !this.#isNews(shard, checkpoint)) return
+    if (this.#isClosed || !this.#isNews(shard, checkpoint)) return
     this.#due.set(shard, checkpoint)
-    if (checkpoint.isEnded) this.#write()
+    if (checkpoint.isEnded && !this.#failed) this.#write()
     else if (!this.#timer && !this.#writing) this.#schedule()
   }
 
@@ -76,7 +84,9 @@ export class Checkpoints {
 
   /** Resolves when everything so far is durable, or the write has failed. */
   async flush(): Promise<void> {
-    while (this.#writing || (this.#due.size > 0 && !this.#failed)) {
+    await this.#writing
+    this.#failed = false
+    while (this.#writing || (this.#due.size > 0 && !this.#failed && !this.#isClosed)) {
       this.#write()
       await this.#writing
     }
@@ -86,29 +96,45 @@ export class Checkpoints {
 
   /** What comes later is not written any more. */
   close(): void {
-    this.#failed = true
+    this.#isClosed = true
     this.#timer?.cancel()
   }
 
   #schedule(): void {
-    this.#timer = this.#options.clock.setTimeout(() => {
-      this.#timer = undefined
-      this.#write()
-    }, positionIntervalMs)
+    this.#timer = this.#options.clock.setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#write()
+      },
+      this.#failed ? retryMs : positionIntervalMs,
+    )
   }
 
   #write(): void {
-    if (this.#writing || this.#failed || this.#due.size === 0) return
+    if (this.#writing || this.#isClosed || this.#due.size === 0) return
     this.#timer?.cancel()
     this.#timer = undefined
-    const due = this.#due
-    this.#due = new Map()
+    const due = this.#part()
     this.#writing = this.#commit(due).finally(() => {
       this.#writing = undefined
-      if (this.#due.size === 0 || this.#failed) return
-      if ([...this.#due.values()].some(({ isEnded }) => isEnded)) this.#write()
+      if (this.#due.size === 0 || this.#isClosed) return
+      if (!this.#failed && [...this.#due.values()].some(({ isEnded }) => isEnded)) this.#write()
       else if (!this.#timer) this.#schedule()
     })
+  }
+
+  /** Takes what goes into the next commit, oldest first. */
+  #part(): ReadonlyMap<ShardId, Checkpoint> {
+    const part = new Map<ShardId, Checkpoint>()
+    let bytes = 0
+    for (const [shard, checkpoint] of this.#due) {
+      const { window } = checkpoint
+      if (window && this.#options.windows.get(shard) !== window) bytes += Buffer.byteLength(window.state)
+      if (part.size > 0 && bytes > commitBytesMax) break
+      part.set(shard, checkpoint)
+      this.#due.delete(shard)
+    }
+    return part
   }
 
   async #commit(due: ReadonlyMap<ShardId, Checkpoint>): Promise<void> {
@@ -121,6 +147,7 @@ export class Checkpoints {
     }
     try {
       await commit.submit({ rows: [...group.rowsFor(positions), ...changed, ...rows()], essential: true })
+      this.#failed = false
       group.moved(positions)
       for (const [shard, { window }] of due) {
         if (window) windows.set(shard, window)
@@ -130,6 +157,8 @@ export class Checkpoints {
       if (positions.some(({ ended }) => ended)) onEnded()
     } catch (error) {
       this.#failed = true
+      // At the end, so that one that cannot be written does not keep the others; what is newer stays.
+      for (const [shard, checkpoint] of due) if (!this.#due.has(shard)) this.#due.set(shard, checkpoint)
       onFailure(error)
     }
   }

@@ -73,7 +73,7 @@ export class ConfiguredTriggers {
       const { functionName, source, isOver } = mapping.row
       const isWanted = this.#triggers.some(([name, { table }]) => name === functionName && table === source.tableName)
       if ((isWanted && !isOver) || !mapping.takes('delete') || this.#isClosed) continue
-      await this.#options.mappings.delete(mapping.id).catch((error: unknown) => {
+      await this.#options.mappings.delete(mapping.id, 'configuration').catch((error: unknown) => {
         this.#options.logger.warn({ mapping: mapping.id }, `A mapping could not be deleted: ${String(error)}`)
       })
     }
@@ -96,7 +96,8 @@ export class ConfiguredTriggers {
     const input = requestOf({ ...wanted, function: name, eventSourceArn: stream.arn } as NativeMapping)
     const found = this.#configured().find(({ row }) => row.functionName === name && row.source.arn === stream.arn)
     if (!found) await mappings.create(input, true)
-    else if (found.takes('update') && !mappings.isAsAsked(found, input)) await mappings.update(found.id, input)
+    else if (found.takes('update') && !mappings.isAsAsked(found, input))
+      await mappings.update(found.id, input, 'configuration')
     return undefined
   }
 

@@ -1,26 +1,80 @@
 import type { OpenWindow, PendingRecord } from './core/index.js'
 
+const empty = Buffer.from(new ArrayBuffer(0))
+
+/** How many times as large as what is written in it memory may be that is kept. */
+const wasteMax = 2
+
 /** A record as JSON in the memory of the page that it was read with. */
 export class EventRecord implements PendingRecord {
-  isDone = false
+  #page: EventPage | undefined
 
   constructor(
     readonly sequence: number,
     readonly hash: number,
     readonly time: number,
-    readonly page: EventPage,
+    page: EventPage,
     readonly start: number,
     readonly end: number,
-  ) {}
+  ) {
+    this.#page = page
+    page.records++
+  }
+
+  get isDone(): boolean {
+    return this.#page === undefined
+  }
+
+  /** Its bytes are needed no more, though it may lie behind one that is not done for long. */
+  done(): void {
+    const page = this.#page
+    this.#page = undefined
+    if (page && --page.records === 0) page.free()
+  }
+
+  /** Only while it is not done. */
+  get page(): EventPage {
+    return this.#page as EventPage
+  }
 
   get bytes(): number {
     return this.end - this.start
   }
 }
 
-/** The records that were written by one reading, with commas between them. */
-export interface EventPage {
-  memory: Buffer
+/** The records that were written by one reading, with commas between them, in memory that is kept until all of them are done. */
+export class EventPage {
+  readonly #onHeld: (bytes: number) => void
+  #memory = empty
+  /** Those that are not done. */
+  records = 0
+
+  /** @param onHeld so many bytes more are kept, or less */
+  constructor(onHeld: (bytes: number) => void) {
+    this.#onHeld = onHeld
+  }
+
+  get memory(): Buffer {
+    return this.#memory
+  }
+
+  /** All of its records are written, in the front of memory that may be far larger. */
+  wrote(written: Buffer): void {
+    const isSmall = written.length * wasteMax < written.buffer.byteLength
+    this.#memory = isSmall ? copyOf(written) : written
+    this.#onHeld(this.#memory.buffer.byteLength)
+  }
+
+  free(): void {
+    this.#onHeld(-this.#memory.buffer.byteLength)
+    this.#memory = empty
+  }
+}
+
+function copyOf(written: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(written.length)
+  written.copy(copy)
+  return copy
 }
 
 /** What the event of a tumbling window has beside its records. */

@@ -6,6 +6,8 @@ export type MappingEvent =
   | 'started'
   /** It reads nothing, and none of its invocations is under way: it is switched off, or its stream has come to its end. */
   | 'stopped'
+  /** Its stream has come to its end, which is being made durable. */
+  | 'ended'
   /** A user asks for it. */
   | 'enable'
   | 'disable'
@@ -19,6 +21,7 @@ export const mappingLifecycle: {
   Creating: {
     started: 'Enabled',
     stopped: 'Disabled',
+    ended: undefined,
     enable: undefined,
     disable: undefined,
     update: undefined,
@@ -27,6 +30,7 @@ export const mappingLifecycle: {
   Enabling: {
     started: 'Enabled',
     stopped: 'Disabled',
+    ended: undefined,
     enable: undefined,
     disable: undefined,
     update: undefined,
@@ -34,16 +38,19 @@ export const mappingLifecycle: {
   },
   Enabled: {
     started: 'Enabled',
-    // Its stream has come to its end.
     stopped: 'Disabled',
+    // Nobody changes or deletes it before that is written.
+    ended: 'Disabling',
     enable: 'Updating',
     disable: 'Disabling',
     update: 'Updating',
     delete: 'Deleting',
   },
   Disabling: {
-    started: undefined,
+    // What was to be written could not be: it goes on.
+    started: 'Enabled',
     stopped: 'Disabled',
+    ended: undefined,
     enable: undefined,
     disable: undefined,
     update: undefined,
@@ -52,6 +59,7 @@ export const mappingLifecycle: {
   Disabled: {
     started: undefined,
     stopped: 'Disabled',
+    ended: undefined,
     enable: 'Enabling',
     disable: 'Updating',
     update: 'Updating',
@@ -60,6 +68,7 @@ export const mappingLifecycle: {
   Updating: {
     started: 'Enabled',
     stopped: 'Disabled',
+    ended: undefined,
     enable: undefined,
     disable: undefined,
     update: undefined,
@@ -69,6 +78,7 @@ export const mappingLifecycle: {
   Deleting: {
     started: undefined,
     stopped: 'Deleting',
+    ended: undefined,
     enable: undefined,
     disable: undefined,
     update: undefined,

@@ -49,6 +49,8 @@ export interface MappingRow {
   readonly lastResult: string
   /** The stream has come to its end, and the group is gone. */
   readonly isOver: boolean
+  /** Somebody was told that it is being deleted: a start goes on with that. */
+  readonly isDeleting?: boolean
   /** It follows from the configuration file, which changes it and takes it away. */
   readonly isConfigured: boolean
 }

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { CommitPath, CommitTime, RowEffect } from '../../commit/index.js'
 import { type DurableGroup, lagRecords, lagSeconds, type Position } from '../../groups/index.js'
 import type { Shard, ShardedLog, ShardId } from '../../log/index.js'
-import { asMillraceError, type Clock, type Logger, type MillraceError, type Timer } from '../../runtime/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import { backOffMs } from '../../sinks/index.js'
 import { type FollowedStream, wireShardId } from '../../tables/index.js'
 import type { FunctionInvoker } from '../types.js'
@@ -13,6 +13,7 @@ import { MappingCounters, type MappingCounts } from './counters.js'
 import type { Destination } from './destinations/index.js'
 import { RecordFilter } from './filters/index.js'
 import type { FunctionTurns } from './function-turns.js'
+import { goneParents } from './gone-shards.js'
 import { type MappingEvent, type MappingState, mappingLifecycle } from './mapping-lifecycle.js'
 import { type MappingRow, type MappingSettings, mappingEffect } from './mapping-row.js'
 import { type ProcessingResult, ShardDelivery } from './shard-delivery.js'
@@ -64,12 +65,16 @@ interface Run {
   readonly destination: Destination | undefined
   readonly unsubscribe: () => void
   readonly timers: Set<Timer>
+  /** Shards that are gone are being passed over. */
+  isPassing: boolean
 }
 
 /** Brings the records of a table's stream to a function: a delivery for each shard that may be read, parents first. */
 export class Mapping {
   #row: MappingRow
-  #state: MappingState = 'Creating'
+  #state: MappingState
+  /** Changes that are stored, or about to be, and hold when what is under way has come to its end. */
+  #promised: Partial<MappingRow> = {}
   readonly #around: MappingSurroundings
   readonly #group: DurableGroup | undefined
   readonly #windows: Map<ShardId, OpenWindow>
@@ -92,6 +97,7 @@ export class Mapping {
     finish: (mapping: Mapping) => Promise<void>,
   ) {
     this.#row = row
+    this.#state = row.isDeleting ? 'Deleting' : 'Creating'
     this.#savedResult = row.lastResult
     this.#group = group
     this.#windows = windows
@@ -134,10 +140,27 @@ export class Mapping {
     this.#state = mappingLifecycle[this.#state][event] ?? this.#state
   }
 
-  /** What is to be remembered is durable. */
-  changed(row: MappingRow): void {
-    this.#row = row
-    this.#savedResult = row.lastResult
+  /** The row to store with changes that will hold; commits of positions that come behind it keep them. */
+  promised(changes: Partial<MappingRow>): MappingRow {
+    this.#promised = changes
+    return this.#rowToStore()
+  }
+
+  /** The changes could not be stored. */
+  refused(): void {
+    this.#promised = {}
+    this.met(this.#run ? 'started' : 'stopped')
+  }
+
+  /** From now on it goes by the changes that were promised. */
+  changed(): void {
+    this.#row = { ...this.#row, ...this.#promised }
+    this.#promised = {}
+  }
+
+  #rowToStore(): MappingRow {
+    this.#savedResult = this.#row.lastResult
+    return { ...this.#row, ...this.#promised }
   }
 
   /** An upper bound of the records that it has not passed, from what is in memory. */
@@ -190,6 +213,7 @@ export class Mapping {
       destination,
       unsubscribe,
       timers: new Set(),
+      isPassing: false,
     }
     this.met('started')
     this.#open()
@@ -233,7 +257,9 @@ export class Mapping {
     const { log } = this.#around
     const run = this.#run
     if (!run || run.stop.signal.aborted) return
-    this.learnEnd()
+    this.#learnEnd()
+    // A shard that is done to its end has nothing more to be told.
+    for (const id of run.shards.keys()) if (this.#group?.position(id)?.ended) run.shards.delete(id)
     const { last = Number.POSITIVE_INFINITY } = this.#row.source
     let isReading = false
     for (const position of (this.#group as DurableGroup).readable()) {
@@ -242,7 +268,46 @@ export class Mapping {
       isReading = true
       if (!run.shards.has(shard.id)) this.#read(run, shard, position)
     }
-    if (!isReading && this.#isClosed) void this.#end(run)
+    const gone = goneParents(log, this.#group as DurableGroup, last)
+    if (gone.length > 0) this.#passOver(run, gone)
+    else if (!isReading && this.#isClosed) void this.#end()
+  }
+
+  /** Shards were removed with records that it had not read: that is told, and their children are read. */
+  #passOver(run: Run, gone: readonly Position[]): void {
+    if (run.isPassing) return
+    run.isPassing = true
+    const group = this.#group as DurableGroup
+    this.#counters.lost += gone.length
+    const text = 'Shards were trimmed and removed before they were read; what follows them is.'
+    this.#problem('PROBLEM: Records were trimmed before they were processed', new MillraceError('TRIMMED', text))
+    const end = this.#around.commit
+      .submit({ rows: group.rowsFor(gone), essential: true })
+      .then(
+        () => {
+          group.moved(gone)
+          run.isPassing = false
+          this.#open()
+        },
+        (error: unknown) => {
+          this.#problem('PROBLEM: The position cannot be written', asMillraceError(error))
+          this.#later(run, () => {
+            run.isPassing = false
+            this.#open()
+          })
+        },
+      )
+      .finally(() => run.ends.delete(end))
+    run.ends.add(end)
+  }
+
+  #later(run: Run, then: () => void): void {
+    if (run.stop.signal.aborted) return
+    const timer = this.#around.clock.setTimeout(() => {
+      run.timers.delete(timer)
+      then()
+    }, rereadMs)
+    run.timers.add(timer)
   }
 
   get #isClosed(): boolean {
@@ -250,10 +315,17 @@ export class Mapping {
     return last !== undefined || this.#around.tables.awsStream(arn) === undefined
   }
 
+  /** A look from time to time: at a stream that was switched off, and whether what was to be read is being read. */
+  look(): void {
+    this.#learnEnd()
+    if (this.#state === 'Enabled') this.start()
+  }
+
   /** Remembers the end of its window over a change log that may go on for others: a day later nobody else knows it. */
-  learnEnd(): void {
+  #learnEnd(): void {
     const { source } = this.#row
-    if (source.last !== undefined) return
+    // In the other states somebody else is about to write the row.
+    if (source.last !== undefined || (this.#state !== 'Enabled' && this.#state !== 'Disabled')) return
     const last = this.#around.tables.awsStream(source.arn)?.last
     if (last === undefined) return
     this.#row = { ...this.#row, source: { ...source, last } }
@@ -274,13 +346,10 @@ export class Mapping {
 
   #failed(run: Run, { id }: Shard, error: MillraceError): void {
     this.#problem(`PROBLEM: A shard cannot be read (${error.code})`, error)
-    if (run.stop.signal.aborted) return
-    const timer = this.#around.clock.setTimeout(() => {
-      run.timers.delete(timer)
+    this.#later(run, () => {
       run.shards.delete(id)
       this.#open()
-    }, rereadMs)
-    run.timers.add(timer)
+    })
   }
 
   #delivery(run: Run, shard: Shard, position: Position): ShardDelivery {
@@ -326,19 +395,22 @@ export class Mapping {
   /** For the commit of a position: what the last invocation came to is remembered with it. */
   #changedRow(): readonly RowEffect[] {
     if (this.#row.lastResult === this.#savedResult) return []
-    this.#savedResult = this.#row.lastResult
-    return [mappingEffect(this.#row)]
+    return [mappingEffect(this.#rowToStore())]
   }
 
   /** Everything of a stream that was switched off is done. */
-  async #end(run: Run): Promise<void> {
+  async #end(): Promise<void> {
     await this.stop()
     if (this.#state !== 'Enabled') return
+    this.met('ended')
     try {
       await this.#finish(this)
       this.met('stopped')
     } catch (error) {
-      if (!run.stop.signal.aborted) this.#problem('PROBLEM: The stream has ended', asMillraceError(error))
+      // The next look begins it again, which finds the end again.
+      this.#promised = {}
+      this.met('started')
+      this.#problem('PROBLEM: The end of the stream cannot be written', asMillraceError(error))
     }
   }
 }

@@ -81,15 +81,20 @@ export class Mappings {
     }
   }
 
-  /** Throws STORE_CORRUPT, DATA_DIR_NEWER. */
+  /** Throws DATA_DIR_NEWER. */
   static async open(options: MappingsOptions): Promise<Mappings> {
     const mappings = new Mappings(options)
     const windows = await storedWindows(options.storage)
     for (const value of await valuesOf(options.storage, Family.mapping)) {
-      const row = decodeMapping(value)
-      const group = options.groups.group(mappingGroupName(row.id))
-      if (!group && !row.isOver)
-        throw new MillraceError('STORE_CORRUPT', `The mapping ${row.id} is stored without its group.`)
+      const stored = decodeMapping(value)
+      const group = options.groups.group(mappingGroupName(stored.id))
+      const row = group || stored.isOver ? stored : { ...stored, enabled: false, isOver: true, reason: streamEnded }
+      // It has no position any more. That is no reason for the daemon not to come up.
+      if (row !== stored)
+        options.logger.error(
+          { mapping: row.id },
+          'A mapping is stored without its group: it counts as one that is over.',
+        )
       mappings.#mappings.set(row.id, mappings.#make(row, group, windows.get(row.id)))
     }
     return mappings
@@ -101,13 +106,16 @@ export class Mappings {
 
   /** Starts every mapping that is enabled. Returns at once. */
   start(): void {
-    for (const mapping of this.#mappings.values()) mapping.start()
+    for (const mapping of this.#mappings.values()) {
+      if (mapping.row.isDeleting) void this.#remove(mapping)
+      else mapping.start()
+    }
     this.#lookLater()
   }
 
   #lookLater(): void {
     this.#timer = this.#options.clock.setTimeout(() => {
-      for (const mapping of this.#mappings.values()) mapping.learnEnd()
+      for (const mapping of this.#mappings.values()) mapping.look()
       if (!this.#isClosed) this.#lookLater()
     }, lookMs)
   }
@@ -118,6 +126,11 @@ export class Mappings {
     this.#timer?.cancel()
     await Promise.all([...this.#mappings.values()].map((mapping) => mapping.close()))
     await this.#files.close()
+  }
+
+  /** Bytes of events that all mappings hold read ahead. */
+  get heldBytes(): number {
+    return this.#around.budget.bytes
   }
 
   all(): readonly Mapping[] {
@@ -233,7 +246,7 @@ export class Mappings {
     const place = placeOf(destination)
     if (!place)
       throw invalidParameter(
-        `The destination ${destination} is not supported: there are stream:NAME, table:NAME, kafka:CLUSTER/TOPIC, file:PATH and http(s) URLs.`,
+        `The destination ${shownText(destination)} is not supported: there are stream:NAME, table:NAME, kafka:CLUSTER/TOPIC, file:PATH and http(s) URLs.`,
       )
     try {
       checkPlace(place, this.#destinationRooms)
@@ -260,13 +273,18 @@ export class Mappings {
 
   #openDestination(text: string, mapping: string): Destination {
     const place = placeOf(text)
-    if (!place) throw new MillraceError('BAD_REQUEST', `There is no destination ${text}.`)
+    if (!place) throw new MillraceError('BAD_REQUEST', `There is no destination ${shownText(text)}.`)
     return openDestination(place, this.#destinationRooms, `millrace-mapping-${mapping}`)
   }
 
   /** UpdateEventSourceMapping: what is not named stays. It goes on where it stands. Throws MappingFault. */
-  async update(id: string, input: Readonly<Record<string, unknown>>): Promise<MappingDescription> {
+  async update(
+    id: string,
+    input: Readonly<Record<string, unknown>>,
+    by: 'user' | 'configuration' = 'user',
+  ): Promise<MappingDescription> {
     const mapping = this.get(id)
+    if (by === 'user') refuseConfigured(mapping)
     const request = readRequest(input)
     const { row } = mapping
     const reference = request.functionName === undefined ? row : this.#known(request.functionName)
@@ -282,9 +300,11 @@ export class Mappings {
     const lastModified = this.#options.clock.now()
     const changes = { functionName, qualifier, settings, enabled, lastModified, reason: userAction }
     const description = this.describe({ row: { ...row, ...changes }, state: mapping.state } as Mapping)
+    const late = this.#isStoppingLong()
+    await this.#store(mapping, changes)
     // What is under way comes to its end first; whoever asked is told that it will be so.
-    const changed = this.#change(mapping, changes)
-    await Promise.race([changed, this.#isStoppingLong()])
+    const changed = this.#change(mapping)
+    await Promise.race([changed, late])
     return description
   }
 
@@ -305,25 +325,32 @@ export class Mappings {
     })
   }
 
-  async #change(mapping: Mapping, changes: Partial<MappingRow>): Promise<void> {
+  /** Makes durable what is answered: a kill does not take it back. Throws what the store does. */
+  async #store(mapping: Mapping, changes: Partial<MappingRow>): Promise<void> {
     try {
-      await mapping.stop()
-      const row = { ...mapping.row, ...changes }
-      await this.#options.commit.submit({ rows: [mappingEffect(row)], essential: true })
-      mapping.changed(row)
+      await this.#options.commit.submit({ rows: [mappingEffect(mapping.promised(changes))], essential: true })
     } catch (error) {
-      this.#options.logger.warn({ mapping: mapping.id }, `A mapping could not be changed: ${(error as Error).message}`)
+      mapping.refused()
+      throw error
     }
+  }
+
+  async #change(mapping: Mapping): Promise<void> {
+    await mapping.stop()
+    mapping.changed()
     if (!this.#isClosed) mapping.start()
   }
 
   /** DeleteEventSourceMapping: it goes when nothing of it is under way any more. Throws MappingFault. */
-  async delete(id: string): Promise<MappingDescription> {
+  async delete(id: string, by: 'user' | 'configuration' = 'user'): Promise<MappingDescription> {
     const mapping = this.get(id)
+    if (by === 'user') refuseConfigured(mapping)
     if (!mapping.takes('delete')) throw mappingInUse('delete')
     mapping.met('delete')
     const description = this.describe(mapping)
-    await Promise.race([this.#remove(mapping), this.#isStoppingLong()])
+    const late = this.#isStoppingLong()
+    await this.#store(mapping, { isDeleting: true })
+    await Promise.race([this.#remove(mapping), late])
     return description
   }
 
@@ -343,11 +370,23 @@ export class Mappings {
 
   /** Its stream has come to its end: the group goes, so that it holds nothing of the log. */
   async #finish(mapping: Mapping): Promise<void> {
-    const row: MappingRow = { ...mapping.row, enabled: false, isOver: true, reason: streamEnded }
+    const row = mapping.promised({ enabled: false, isOver: true, reason: streamEnded })
     await this.#options.groups.delete(mappingGroupName(mapping.id), [mappingEffect(row), ...noWindows(mapping)])
-    mapping.changed(row)
+    mapping.changed()
   }
 }
+
+/** What the configuration keeps would be made again, and its records delivered again. */
+function refuseConfigured({ row }: Mapping): void {
+  if (row.isConfigured)
+    throw new MappingFault(
+      'ResourceInUseException',
+      `The mapping ${row.id} follows from the configuration: change its trigger there, and start the daemon again.`,
+    )
+}
+
+/** A URL that cannot be read may have secrets anywhere. */
+const shownText = (destination: string): string => (/^https?:/i.test(destination) ? 'http(s)' : destination)
 
 function sourceOf({ arn, tableName, view, stream, first, last }: FollowedStream): MappingSource {
   return { arn, tableName, view, stream, first: first as Sequence, ...(last === undefined ? {} : { last }) }

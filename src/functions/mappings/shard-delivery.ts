@@ -147,7 +147,7 @@ export class ShardDelivery {
     const isOver = end !== undefined && this.#now() >= end
     if (isOver) await this.#options.commit.settled()
     const hasMore = await this.#source.read(core, () => this.#now())
-    this.#hold(core.bytes)
+    this.#hold(this.#source.heldBytes)
     if (hasMore || !isOver) return hasMore
     core.completeTo(end)
     return true
@@ -190,7 +190,7 @@ export class ShardDelivery {
       this.#options.onResult(outcome.kind === 'succeeded' ? 'OK' : 'PROBLEM: Function call failed')
     }
     this.#core.answered(work, outcome, this.#now())
-    this.#hold(this.#core.bytes)
+    this.#hold(this.#source.heldBytes)
   }
 
   /** undefined: it was stopped, and nothing is known. */
@@ -228,8 +228,7 @@ export class ShardDelivery {
 
   #placeOf(records: readonly EventRecord[], identifier: string): number | undefined {
     const sequence = this.#options.sequenceOf(identifier)
-    const place = sequence === undefined ? -1 : records.findIndex((record) => record.sequence === sequence)
-    return place < 0 ? undefined : place
+    return sequence === undefined ? undefined : placeOf(records, sequence)
   }
 
   async #discard({ work, window }: Step<EventRecord>): Promise<void> {
@@ -243,7 +242,7 @@ export class ShardDelivery {
     }
     counters.discarded += work.records.length
     this.#core.discarded(work)
-    this.#hold(this.#core.bytes)
+    this.#hold(this.#source.heldBytes)
   }
 
   /** Until it is there: a document is not lost because its destination is away. False at the stop. */
@@ -263,4 +262,19 @@ export class ShardDelivery {
     }
     return false
   }
+}
+
+/**
+ * The place of a record among records in the order of their sequence numbers; undefined: it is none of them. By halves: an
+ * answer may name as many as it likes.
+ */
+export function placeOf(records: readonly { readonly sequence: number }[], sequence: number): number | undefined {
+  let low = 0
+  let high = records.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((records[middle] as { sequence: number }).sequence < sequence) low = middle + 1
+    else high = middle
+  }
+  return records[low]?.sequence === sequence ? low : undefined
 }

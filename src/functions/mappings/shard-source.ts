@@ -2,7 +2,7 @@ import { ChunkCursor, Codec, type Log, type LogPage, type Sequence, type ShardId
 import { hashKey, MillraceError } from '../../runtime/index.js'
 import { RecordWriter, type ViewType } from '../../tables/index.js'
 import type { ShardCore } from './core/index.js'
-import { type EventPage, EventRecord } from './event-records.js'
+import { EventPage, EventRecord } from './event-records.js'
 import type { RecordFilter } from './filters/index.js'
 
 /** Bytes of chunks that are read at once. */
@@ -32,9 +32,15 @@ export interface ShardSourceOptions {
 /** Reads a shard for its deliveries: what passes the filter becomes JSON at once, so that the log's memory is let go. */
 export class ShardSource {
   readonly #options: ShardSourceOptions
+  #heldBytes = 0
 
   constructor(options: ShardSourceOptions) {
     this.#options = options
+  }
+
+  /** Bytes of memory that records hold which are not done, with what lies beside them. */
+  get heldBytes(): number {
+    return this.#heldBytes
   }
 
   /** Reads one page into the core. False: nothing more is there for now. */
@@ -69,7 +75,9 @@ export class ShardSource {
     let bytes = 0
     for (const chunk of chunks) bytes += chunk.length
     let writer: RecordWriter | undefined
-    const page: EventPage = { memory: empty }
+    const page = new EventPage((held) => {
+      this.#heldBytes += held
+    })
     let filtered = 0
     for (const chunk of chunks) {
       const cursor = new ChunkCursor(chunk)
@@ -86,9 +94,7 @@ export class ShardSource {
         core.add(new EventRecord(cursor.sequence, (hi ^ lo) >>> 0, cursor.commitTime, page, start, writer.at), now)
       }
     }
-    if (writer) page.memory = writer.written
+    if (writer) page.wrote(writer.written)
     if (filtered > 0) onFiltered(filtered)
   }
 }
-
-const empty = Buffer.alloc(0)

@@ -70,7 +70,6 @@ export const mappingRoutes: readonly Route[] = [
         nativeMembers.filter((name) => name !== 'eventSourceArn' && name !== 'startingPosition'),
       )
       const mapping = found(daemon.rooms, names[0])
-      refuseConfigured(mapping)
       await native(daemon.rooms.mappings.update(mapping.id, changeOf(body)))
       return ok(await shown(mapping))
     },
@@ -83,7 +82,6 @@ export const mappingRoutes: readonly Route[] = [
     errors: ['NOT_FOUND', 'CONFLICT'],
     run: async ({ daemon, names }) => {
       const mapping = found(daemon.rooms, names[0])
-      refuseConfigured(mapping)
       await native(daemon.rooms.mappings.delete(mapping.id))
       return ok({ deleted: mapping.id })
     },
@@ -107,14 +105,6 @@ function found({ mappings }: Rooms, id: string | undefined): Mapping {
   } catch (thrown) {
     throw asNativeError(thrown)
   }
-}
-
-/** Throws CONFLICT. */
-function refuseConfigured({ row }: Mapping): void {
-  if (row.isConfigured)
-    throw new MillraceError('CONFLICT', `The mapping ${row.id} follows from the configuration.`, {
-      remedy: 'Change its trigger there, and start the daemon again.',
-    })
 }
 
 /** The stream of a table that is on. Throws NOT_FOUND. */

@@ -1,6 +1,7 @@
 /** What a function's answer says of its batch. */
 import { describe, expect, it } from 'vitest'
 import { outcomeOf } from '../../../src/functions/mappings/answer.js'
+import { placeOf as placeAmong } from '../../../src/functions/mappings/shard-delivery.js'
 
 const answer = (payload: string, functionError?: 'Unhandled' | 'Handled') => ({
   requestId: 'request',
@@ -73,4 +74,27 @@ describe('the state of a tumbling window', () => {
   it.each(['null', '{}', '{"state":null}', '{"state":[]}', '{"state":"x"}', '7'])('is missing in %s', (payload) => {
     expect(read(payload, { reports: false, isAggregating: true })).toMatchObject({ kind: 'failed' })
   })
+})
+
+it('finds each record that an answer names in few looks, however many it names', () => {
+  let looks = 0
+  const records = Array.from({ length: 10_000 }, (_, i) => ({
+    get sequence() {
+      looks++
+      return 3 * i + 5
+    },
+  }))
+  for (const [sequence, place] of [
+    [5, 0],
+    [8, 1],
+    [30_002, 9999],
+    [4, undefined],
+    [6, undefined],
+    [30_003, undefined],
+  ] as const) {
+    looks = 0
+    expect(placeAmong(records, sequence)).toBe(place)
+    expect(looks).toBeLessThan(20)
+  }
+  expect(placeAmong([], 1)).toBeUndefined()
 })

@@ -80,6 +80,18 @@ describe('triggers of the configuration', () => {
     await kept.close()
   })
 
+  it('may be changed and deleted in the configuration alone', async () => {
+    await open()
+    await world.table()
+    const kept = triggers({ table: 'todo' })
+    await kept.look()
+    const { id } = world.mappings.all()[0]!
+    const refused = { type: 'ResourceInUseException', message: expect.stringMatching(/follows from the configuration/) }
+    await expect(world.mappings.update(id, { BatchSize: 7 })).rejects.toMatchObject(refused)
+    await expect(world.mappings.delete(id)).rejects.toMatchObject(refused)
+    expect(shown()).toEqual([['todo', 100, 'Enabled']])
+  })
+
   it('leave the mappings of users alone, and say what keeps them from being made', async () => {
     await open()
     const arn = await world.table()

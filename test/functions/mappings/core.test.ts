@@ -29,6 +29,10 @@ class TestRecord implements PendingRecord {
   readonly time: number
   readonly bytes: number
 
+  done(): void {
+    this.isDone = true
+  }
+
   constructor(sequence: number, hash = 0, time = 0, bytes = 10) {
     this.sequence = sequence
     this.hash = hash

@@ -3,9 +3,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { FailureDocument } from '../../../src/functions/mappings/destinations/destination.js'
+import { documentOf } from '../../../src/functions/mappings/destinations/document.js'
 import { HttpDestination } from '../../../src/functions/mappings/destinations/http-destination.js'
 import { KafkaDestination } from '../../../src/functions/mappings/destinations/kafka-destination.js'
-import { placeOf } from '../../../src/functions/mappings/destinations/place.js'
+import {
+  checkPlace,
+  type DestinationRooms,
+  openDestination,
+} from '../../../src/functions/mappings/destinations/open-destination.js'
+import { type DestinationPlace, placeOf } from '../../../src/functions/mappings/destinations/place.js'
+import { EventPage, EventRecord } from '../../../src/functions/mappings/event-records.js'
 import { MillraceError, systemClock } from '../../../src/runtime/index.js'
 
 const document: FailureDocument = {
@@ -31,6 +38,20 @@ it('are named by their kind', () => {
     expect(placeOf(text)).toBeUndefined()
 })
 
+it('have an id that other records do not have', () => {
+  const page = new EventPage(() => {})
+  page.wrote(Buffer.alloc(10))
+  const record = (sequence: number) => new EventRecord(sequence, 0, 0, page, 0, 1)
+  const frame = { mapping: 'm', functionArn: 'f', shardId: 's', streamArn: 't', tumblingMs: 1000, next: 5 }
+  const about = { lane: 0, attempts: 1, throttles: 0, notBefore: 0, givenUp: undefined, last: undefined }
+  const window = { start: 3000, state: '{}', isEarly: false }
+  const id = (sequences: number[], isFinal: boolean) =>
+    documentOf({ ...about, records: sequences.map(record), isFinal }, window, frame, 0).id
+  const ids = [id([5, 6], false), id([5, 6, 20], false), id([5], false), id([], true)]
+  expect(new Set(ids).size).toBe(4)
+  expect(ids).toEqual([id([5, 6], false), id([5, 6, 20], false), id([5], false), id([], true)])
+})
+
 describe('a server', () => {
   it('that fails or refuses is told as a failure, and gets no event that is too large for it', async () => {
     const seen: { key: unknown; body: string }[] = []
@@ -53,6 +74,22 @@ describe('a server', () => {
     const [whole, less] = [document.withPayload.toString(), document.withoutPayload.toString()]
     expect(seen).toEqual([whole, whole, whole, less].map((body) => ({ key: document.id, body })))
   })
+})
+
+it('a URL with a user or a password is refused, and no secret of a URL is in what is told', async () => {
+  const rooms = {} as DestinationRooms
+  for (const user of ['secret@', 'user:secret@', ':secret@']) {
+    const place = placeOf(`http://${user}host/path?token=secret`) as DestinationPlace
+    for (const act of [() => checkPlace(place, rooms), () => openDestination(place, rooms, 'id')]) {
+      expect(act).toThrow('The destination http://host/path has a user or a password')
+    }
+  }
+  checkPlace({ kind: 'http', url: 'http://host/path?token=secret' }, rooms)
+  // Nothing listens at port 1.
+  const destination = new HttpDestination('http://127.0.0.1:1/path?token=secret', systemClock)
+  const failure = await destination.deliver(document, stop).catch((error: Error) => error.message)
+  expect(failure).toMatch(/^http:\/\/127\.0\.0\.1:1\/path: /)
+  expect(failure).not.toContain('secret')
 })
 
 describe('a topic', () => {

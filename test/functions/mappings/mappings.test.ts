@@ -265,7 +265,7 @@ describe('failures', () => {
     const { Items } = await world.run<{ Items: Record<string, { S: string }>[] }>('Scan', { TableName: 'failed' })
     expect(Items).toHaveLength(1)
     expect(Items[0]).toMatchObject({
-      id: { S: expect.stringMatching(/^[0-9a-f-]{36}:shardId-\d{20}-[0-9a-f]{8}:1\d{20}$/) },
+      id: { S: expect.stringMatching(/^[0-9a-f-]{36}:shardId-\d{20}-[0-9a-f]{8}:1\d{20}-1\d{20}$/) },
       condition: { S: 'RetryAttemptsExhausted' },
       functionArn: { S: `arn:aws:lambda:here-1:123456789012:function:count` },
     })

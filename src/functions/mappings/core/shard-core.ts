@@ -143,7 +143,7 @@ export class ShardCore<R extends PendingRecord> {
 
   #done(records: readonly R[]): void {
     for (const record of records) {
-      record.isDone = true
+      record.done()
       this.#pending--
       this.#bytes -= record.bytes
     }

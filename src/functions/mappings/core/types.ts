@@ -8,7 +8,8 @@ export interface PendingRecord {
   /** Commit time, milliseconds since 1970. */
   readonly time: number
   /** The function has it, or it was given up. */
-  isDone: boolean
+  readonly isDone: boolean
+  done(): void
 }
 
 /** What decisions of a shard go by. Times are milliseconds. */

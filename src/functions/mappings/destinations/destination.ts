@@ -7,7 +7,7 @@ export interface Destination {
 
 /** What is known of records that were given up. */
 export interface FailureDocument {
-  /** The same at each attempt, also after a restart: the mapping, the shard and where in it the records begin. */
+  /** The same at each attempt, also after a restart: the mapping, the shard, its first record and its last; of a last invocation the window's start, too. */
   readonly id: string
   /** When they were given up, milliseconds since 1970. */
   readonly at: number

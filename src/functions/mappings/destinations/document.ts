@@ -25,6 +25,7 @@ export function documentOf(
   const first = records[0]
   const end = records[records.length - 1]
   const startSequenceNumber = wireSequence(first?.sequence ?? next)
+  const endSequenceNumber = wireSequence(end?.sequence ?? next)
   const document = {
     requestContext: {
       requestId: last?.requestId ?? randomUUID(),
@@ -41,7 +42,7 @@ export function documentOf(
     DDBStreamBatchInfo: {
       shardId,
       startSequenceNumber,
-      endSequenceNumber: wireSequence(end?.sequence ?? next),
+      endSequenceNumber,
       approximateArrivalOfFirstRecord: secondsText(first?.time ?? window?.start ?? now),
       approximateArrivalOfLastRecord: secondsText(end?.time ?? window?.start ?? now),
       batchSize: records.length,
@@ -51,7 +52,8 @@ export function documentOf(
   const head = Buffer.from(JSON.stringify(document))
   const event = eventOf(records, window && { window, ms: tumblingMs, shardId, streamArn, isFinal })
   return {
-    id: `${mapping}:${shardId}:${startSequenceNumber}`,
+    // A last invocation has no records, and its place is where others begin.
+    id: `${mapping}:${shardId}:${startSequenceNumber}-${endSequenceNumber}${isFinal && window ? `:${window.start}` : ''}`,
     at: now,
     functionArn,
     condition: givenUp,

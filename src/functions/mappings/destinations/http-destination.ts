@@ -9,10 +9,10 @@ const tooLarge = /^413\b/
 /** Posts each document as JSON, with its id as `Idempotency-Key`. A refusal is a failure like any other: it is tried again. */
 export class HttpDestination implements Destination {
   readonly #deliverer: HttpDeliverer
-  readonly #url: string
+  readonly #shown: string
 
   constructor(url: string, clock: Clock) {
-    this.#url = url
+    this.#shown = shownUrl(url)
     const target = { url, method: 'POST', headers: {}, format: 'json', isSingle: true, timeoutMs } as const
     this.#deliverer = new HttpDeliverer(target, clock)
   }
@@ -23,12 +23,18 @@ export class HttpDestination implements Destination {
     const outcome = isTooLarge
       ? await this.#deliverer.deliver(batchOf(document, document.withoutPayload), 1, stop)
       : whole
-    if (outcome.kind !== 'delivered') throw new MillraceError('UNREACHABLE', `${this.#url}: ${outcome.why}`)
+    if (outcome.kind !== 'delivered') throw new MillraceError('UNREACHABLE', `${this.#shown}: ${outcome.why}`)
   }
 
   close(): Promise<void> {
     return this.#deliverer.close()
   }
+}
+
+/** A URL for logs and messages: what stands in front of its host or behind its path may be secret. */
+export function shownUrl(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname
 }
 
 function batchOf({ id, at, shardId }: FailureDocument, body: Buffer): OutboxBatch {

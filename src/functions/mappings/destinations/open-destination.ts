@@ -4,7 +4,7 @@ import { type Clock, MillraceError } from '../../../runtime/index.js'
 import { sinkPath } from '../../../sinks/index.js'
 import type { Destination } from './destination.js'
 import type { DestinationFiles } from './file-destination.js'
-import { HttpDestination } from './http-destination.js'
+import { HttpDestination, shownUrl } from './http-destination.js'
 import { KafkaDestination, type TopicAccess } from './kafka-destination.js'
 import type { DestinationPlace } from './place.js'
 import { StreamDestination } from './stream-destination.js'
@@ -34,6 +34,7 @@ export function openDestination(place: DestinationPlace, rooms: DestinationRooms
     case 'file':
       return files.at(sinkPath(place.path, rooms.filesFolder, rooms.filesOutside, 'The file'))
     case 'http':
+      checkUrl(place.url)
       return new HttpDestination(place.url, clock)
     case 'kafka': {
       const { cluster, topic } = place
@@ -72,5 +73,13 @@ export function checkPlace(place: DestinationPlace, rooms: DestinationRooms): vo
       sinkPath(place.path, rooms.filesFolder, rooms.filesOutside, 'The file')
       return
     case 'http':
+      checkUrl(place.url)
   }
+}
+
+/** No request is made with such a URL, and it would stand in every description. Throws BAD_REQUEST. */
+function checkUrl(url: string): void {
+  const { username, password } = new URL(url)
+  if (username !== '' || password !== '')
+    throw new MillraceError('BAD_REQUEST', `The destination ${shownUrl(url)} has a user or a password in its URL.`)
 }
