@@ -220,7 +220,7 @@ test('a region that has an older copy of its data gets what it lost, and loses w
   await world.pass(20_000, 500)
   for (const region of [us, eu]) expect(region.tombstones()).toBe(1)
   // Both know that both have it; then nobody remembers the deletion.
-  await world.until('the tombstones are gone', () => us.tombstones() + eu.tombstones() === 0, 1_200_000, 1_000)
+  await world.until('the tombstones are gone', () => us.tombstones() + eu.tombstones() === 0, 1_200_000, 5_000)
   await eu.stop()
   eu.restore(older)
   await eu.start()
