@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { ReplicatedTable } from '../../src/tables/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { type Region, World } from './region-world.js'
@@ -199,6 +200,20 @@ test('what AWS refuses is refused', async () => {
   const off = { TableName: 'other', StreamSpecification: { StreamEnabled: false } }
   expect(await refusal(us.run('UpdateTable', off))).toContain('cannot be disabled while it has replicas')
   expect(await refusal(us.run('DeleteTable', { TableName: 'other' }))).toContain('has replicas in other regions')
+})
+
+test('whoever is not known, or is late, changes nothing', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(2_000)
+  const { replication } = us.tables.replicas.find('todo') as ReplicatedTable
+  const late = { table: 'todo', session: 0, members: replication.members, regions: [], positions: [] }
+  const apply = (from: string) => eu.replication.answer(from, 'apply', late, Buffer.alloc(0))
+  await expect(apply('sa-east-1')).rejects.toMatchObject({ code: 'REPLICA_REFUSED' })
+  // A call of the session before the one that there is now.
+  await expect(apply('us-east-1')).rejects.toMatchObject({ code: 'CONFLICT' })
+  await us.put('todo', 'a', 'goes on')
+  await world.until('eu has it', async () => (await eu.value('todo', 'a')) === 'goes on')
 })
 
 test('a region that has an older copy of its data gets what it lost, and loses what is long deleted', async () => {
