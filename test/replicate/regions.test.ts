@@ -207,7 +207,7 @@ test('whoever is not known, or is late, changes nothing', async () => {
   await replicate(us, eu)
   await world.pass(2_000)
   const { replication } = us.tables.replicas.find('todo') as ReplicatedTable
-  const late = { table: 'todo', session: 0, members: replication.members, regions: [], positions: [] }
+  const late = { table: 'todo', session: 0, members: replication.members, repeats: false, regions: [], positions: [] }
   const apply = (from: string) => eu.replication.answer(from, 'apply', late, Buffer.alloc(0))
   await expect(apply('sa-east-1')).rejects.toMatchObject({ code: 'REPLICA_REFUSED' })
   // A call of the session before the one that there is now.
