@@ -17,7 +17,7 @@ import { restoredName, stagingName } from '../backup/index.js'
 import { MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 
 /** The version of everything in a data directory. A newer daemon reads older ones; an older one refuses newer ones. */
-export const dataFormat = 3
+export const dataFormat = 4
 
 /**
  * The layout of a data directory:

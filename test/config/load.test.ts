@@ -189,6 +189,32 @@ describe('what is wrong is named', () => {
   })
 })
 
+describe('links between regions', () => {
+  const outside = '{"eu-west-1": {"url": "http://db.eu:8400"}}'
+  const secure = '{"eu-west-1": {"url": "https://db.eu:8400"}}'
+
+  test.each([
+    [`regions: ${outside}`, /^regions\.eu-west-1\.url: is not https; .*replication\.insecure/],
+    [`regions: ${secure}`, /^regions\.eu-west-1\.url: is https, and replication\.tls is not given/],
+    ['replication: {listen: {enabled: true, host: 0.0.0.0}}', /^replication\.listen\.host: .*replication\.insecure/],
+    ['regions: {"eu-west-1": {"url": "ftp://db.eu"}}', /^regions\.eu-west-1\.url: must be an http\(s\) URL/],
+    ['regions: {"not a region": {"url": "http://127.0.0.1:1"}}', /^regions/],
+  ])('the file %j is refused', (text, fault) => {
+    expect(faultsOf({ file: fileOf(text) })).toEqual([expect.stringMatching(fault)])
+  })
+
+  test('plain links are taken on loopback, for this region itself, and where they are said to be meant', () => {
+    const tls = 'replication: {tls: {caFile: a, certFile: b, keyFile: c}}'
+    for (const text of [
+      'regions: {"eu-west-1": {"url": "http://127.0.0.1:8400"}}\nreplication: {listen: {enabled: true}}',
+      `aws: {region: eu-west-1}\nregions: ${outside}`,
+      `regions: ${outside}\nreplication: {insecure: true, listen: {enabled: true, host: 0.0.0.0}}`,
+      `regions: ${secure}\n${tls}`,
+    ])
+      expect(Object.keys(load({ file: fileOf(text) }).config)).toContain('replication')
+  })
+})
+
 describe('another address than loopback', () => {
   test.each(['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.0.0.1.example.com', 'localhost.example.com'])(
     '%s is refused unless it is said to be meant',

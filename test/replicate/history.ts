@@ -1,3 +1,4 @@
+import type { Stream } from '../../src/log/index.js'
 import { Random } from '../simulation/random.js'
 import { type Region, World } from './region-world.js'
 
@@ -7,13 +8,15 @@ export interface HistoryOptions {
   readonly steps: number
 }
 
-const keys = 12
+/** Open shards of the change log of one region. */
+const shardsMax = 8
 
 /** What a history did; it must not be nothing. */
 export interface HistoryCounts {
   writes: number
   kills: number
   cuts: number
+  splits: number
   conflicts: number
 }
 
@@ -24,9 +27,15 @@ export interface HistoryCounts {
  */
 export async function runHistory({ folder, seed, steps }: HistoryOptions): Promise<HistoryCounts> {
   const random = new Random(seed)
-  const world = await World.open(folder, ['us-east-1', 'eu-west-1', 'ap-south-1'], { tombstoneRetentionMs: 1_000 })
+  const world = await World.open(folder, ['us-east-1', 'eu-west-1', 'ap-south-1'], {
+    tombstoneRetentionMs: 1_000,
+    // So small that a backlog of a few writes is many batches.
+    batchBytesMax: random.pick([300, 64 * 1024]),
+  })
+  // Few are written by all at once; of many, most are new to the others.
+  const keys = random.pick([12, 500])
   const [us, eu, ap] = world.regions as [Region, Region, Region]
-  const counts: HistoryCounts = { writes: 0, kills: 0, cuts: 0, conflicts: 0 }
+  const counts: HistoryCounts = { writes: 0, kills: 0, cuts: 0, splits: 0, conflicts: 0 }
   const written = new Map<string, Set<string | undefined>>()
   eu.clock.wall += 60_000
   ap.clock.wall -= 60_000
@@ -60,6 +69,16 @@ export async function runHistory({ folder, seed, steps }: HistoryOptions): Promi
     counts.writes++
   }
 
+  /** Of the change log of a table, any shard. */
+  async function split({ opened }: Region): Promise<void> {
+    const { log } = opened as NonNullable<Region['opened']>
+    const { id } = log.streamNamed('table:todo') as Stream
+    const open = log.shards(id).filter(({ state }) => state === 'open')
+    if (open.length >= shardsMax) return
+    await log.split(random.pick(open).id)
+    counts.splits++
+  }
+
   world.loses = () => (random.chance(0.1) ? (random.chance(0.5) ? 'call' : 'answer') : undefined)
   for (let step = 0; step < steps; step++) {
     const region = random.pick(world.regions)
@@ -72,13 +91,16 @@ export async function runHistory({ folder, seed, steps }: HistoryOptions): Promi
       region.kill()
       counts.kills++
     } else if (what === 3) for (const down of world.regions) if (!down.opened) await down.start()
+    if (what === 4 && region.opened && has(region)) await Promise.race([split(region), world.pass(500)])
     if (region.opened && has(region)) {
       const pk = `k${random.below(keys)}`
       // A kill takes what was not answered: it may be there, or not.
       const done = write(region, pk, random.chance(0.3) ? undefined : `${region.name} ${step}`).catch(() => {})
       if (random.chance(0.7)) await Promise.race([done, world.pass(500)])
     }
-    await world.pass(random.pick([0, 50, 200, 1_500]))
+    // Some outages are longer than what a mark leaves out.
+    if (random.below(25) === 0) await world.pass(90_000, 500)
+    else await world.pass(random.pick([0, 50, 200, 1_500]))
   }
   world.loses = () => undefined
   world.heal()

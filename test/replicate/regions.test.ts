@@ -227,6 +227,20 @@ test('what AWS refuses is refused', async () => {
   expect(await refusal(us.run('DeleteTable', { TableName: 'other' }))).toContain('has replicas in other regions')
 })
 
+test('whoever is not known, or is late, changes nothing', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(2_000)
+  const { replication } = us.tables.replicas.find('todo') as ReplicatedTable
+  const late = { table: 'todo', session: 0, members: replication.members, repeats: false, regions: [], positions: [] }
+  const apply = (from: string) => eu.replication.answer(from, 'apply', late, Buffer.alloc(0))
+  await expect(apply('sa-east-1')).rejects.toMatchObject({ code: 'REPLICA_REFUSED' })
+  // A call of the session before the one that there is now.
+  await expect(apply('us-east-1')).rejects.toMatchObject({ code: 'CONFLICT' })
+  await us.put('todo', 'a', 'goes on')
+  await world.until('eu has it', async () => (await eu.value('todo', 'a')) === 'goes on')
+})
+
 test('a region that has an older copy of its data gets what it lost, and loses what is long deleted', async () => {
   await world.close()
   world = await World.open(temporaryFolder(), names, { tombstoneRetentionMs: 1_000 })
@@ -246,7 +260,7 @@ test('a region that has an older copy of its data gets what it lost, and loses w
   await world.pass(20_000, 500)
   for (const region of [us, eu]) expect(region.tombstones()).toBe(1)
   // Both know that both have it; then nobody remembers the deletion.
-  await world.until('the tombstones are gone', () => us.tombstones() + eu.tombstones() === 0, 1_200_000, 1_000)
+  await world.until('the tombstones are gone', () => us.tombstones() + eu.tombstones() === 0, 1_200_000, 5_000)
   await eu.stop()
   eu.restore(older)
   await eu.start()

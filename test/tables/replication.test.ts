@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CommitTime } from '../../src/commit/index.js'
@@ -61,6 +62,15 @@ test('stamps are written and read as they are: of an item, a tombstone and a cha
       },
     ),
   )
+})
+
+test('a tombstone and the end of a change are the vectors of docs/formats.md', () => {
+  const lines = /```tombstone\n([^`]*)```/.exec(readFileSync('docs/formats.md', 'utf8'))?.[1]?.trim().split('\n')
+  const stamp = { ms: 1_700_000_000_000, counter: 129 }
+  expect(lines?.map((line) => line.replaceAll(' ', ''))).toEqual([
+    encodeTombstone(stamp, 2, stamp.ms + 1).toString('hex'),
+    encodeChangeVersion(stamp, undefined).toString('hex'),
+  ])
 })
 
 test('a clock never gives a stamp that is not above all that it has given and seen, over restarts too', () => {
