@@ -174,7 +174,7 @@ export class Functions implements FunctionInvoker {
         })
       await this.#options.commit.submit({ rows: [functionGone(name)] })
       this.#definitions.delete(name)
-      this.#options.host.retire(name, true)
+      await this.#options.host.retire(name, true)
       await this.#waiting.remove(name)
       await this.#dropCode(hash, codeBytes)
       await this.#options.logs.remove(name)
@@ -198,12 +198,6 @@ export class Functions implements FunctionInvoker {
   free(functionName: string): number {
     const definition = this.#definitions.get(functionName)
     return definition && !this.#isClosed ? this.#options.host.free(this.#hosted(definition)) : 0
-  }
-
-  /** Begins a thread of the function, so that its first call finds one. */
-  warm(functionName: string): void {
-    const definition = this.#definitions.get(functionName)
-    if (definition && !this.#isClosed) this.#options.host.warm(this.#hosted(definition))
   }
 
   /** No call begins any more. The host lives on: it is the daemon's. */
@@ -277,7 +271,7 @@ export class Functions implements FunctionInvoker {
     const definition = { ...content, modifiedAt: this.#options.clock.now(), revision: (before?.revision ?? 0) + 1 }
     await this.#options.commit.submit({ rows: [functionRow(definition)] })
     this.#definitions.set(definition.name, definition)
-    this.#options.host.retire(definition.name, false)
+    await this.#options.host.retire(definition.name, false)
     if (before && before.codeHash !== definition.codeHash) await this.#dropCode(before.codeHash, before.codeBytes)
     return definition
   }
