@@ -61,6 +61,8 @@ export class Functions implements FunctionInvoker {
   readonly #definitions = new Map<string, FunctionDefinition>()
   /** Names that are being made, changed or deleted. */
   readonly #busy = new Set<string>()
+  /** Of these, code that is on its way into the store: its hash, by the name of the function. */
+  readonly #putting = new Map<string, string>()
   #isClosed = false
 
   private constructor(options: FunctionsOptions) {
@@ -243,22 +245,27 @@ export class Functions implements FunctionInvoker {
     const handler = wholeHandler(settings.handler, entry)
     const archive = packCode(files)
     const hash = codeHash(archive)
-    if (before?.codeHash !== hash) await this.#store.put(hash, archive)
     const now = clock.now()
-    return this.#save({
-      name,
-      settings,
-      codeHash: hash,
-      codeBytes: archive.length,
-      handler,
-      origin,
-      ...(entry === undefined ? {} : { entry }),
-      ...(path === undefined ? {} : { path: resolve(path) }),
-      ...(isConfigured ? { isConfigured } : {}),
-      createdAt: before?.createdAt ?? now,
-      modifiedAt: now,
-      revision: 0,
-    })
+    this.#putting.set(name, hash)
+    try {
+      if (before?.codeHash !== hash) await this.#store.put(hash, archive)
+      return await this.#save({
+        name,
+        settings,
+        codeHash: hash,
+        codeBytes: archive.length,
+        handler,
+        origin,
+        ...(entry === undefined ? {} : { entry }),
+        ...(path === undefined ? {} : { path: resolve(path) }),
+        ...(isConfigured ? { isConfigured } : {}),
+        createdAt: before?.createdAt ?? now,
+        modifiedAt: now,
+        revision: 0,
+      })
+    } finally {
+      this.#putting.delete(name)
+    }
   }
 
   /** Writes a definition, unless it is what is there. */
@@ -276,8 +283,10 @@ export class Functions implements FunctionInvoker {
     return definition
   }
 
+  /** Unless another function has the same, or is about to. */
   async #dropCode(hash: string, bytes: number): Promise<void> {
-    if (![...this.#definitions.values()].some((each) => each.codeHash === hash)) await this.#store.drop(hash, bytes)
+    const isHad = [...this.#definitions.values()].some((each) => each.codeHash === hash)
+    if (!isHad && ![...this.#putting.values()].includes(hash)) await this.#store.drop(hash, bytes)
   }
 
   #definition(name: string): FunctionDefinition {

@@ -102,3 +102,13 @@ test('files that are sent, and what is no function', async () => {
   expect((await create({ files: [one], entry: 'a.js', name: 'g' })).code).toBe('TOO_BUSY')
   expect((await serving.v1('POST', 'functions/f/invoke', '{')).code).toBe('BAD_REQUEST')
 })
+
+test('code that two functions share stays while one of them has it', async () => {
+  const serving = await serve()
+  const files = [{ path: 'a.js', content: Buffer.from(text('shared')).toString('base64') }]
+  const { functions } = serving.daemon.rooms
+  const create = (name: string) => functions.create(name, { files, entry: 'a.js', origin: '/nowhere' })
+  await create('f')
+  await Promise.all([create('g'), functions.delete('f')])
+  expect((await serving.v1('POST', 'functions/g/invoke', {})).json.payload).toBe('shared')
+})
