@@ -310,7 +310,7 @@ export class Functions implements FunctionInvoker {
       settings,
       handler,
       revision,
-      root: () => this.#options.code.place(hash, origin, () => this.#store.get(hash, codeBytes)),
+      code: () => this.#options.code.place(hash, origin, () => this.#store.get(hash, codeBytes)),
     }
   }
 

@@ -28,7 +28,7 @@ function openHost() {
     settings: { ...settings, failOnUnhandledSdkError: false },
     handler: 'index.handler',
     revision,
-    root: code,
+    code: async () => ({ root: await code(), release: () => {} }),
   })
   const first = called(1, () => placed)
   const place = (text: string) => {

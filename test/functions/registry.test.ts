@@ -36,6 +36,8 @@ test('code is copied: a change of the file is taken at an update, and a restart 
   expect((await first.v1('PATCH', 'functions/f', {})).json).toMatchObject({ revision: 2 })
   expect((await first.v1('PATCH', 'functions/f', {})).json).toMatchObject({ revision: 2 })
   expect(await answerOf(first, 'f')).toBe('two')
+  // The code before is loaded by no thread any more.
+  await expect.poll(() => readdirSync(join(dataDir, 'functions/code')).length).toBe(1)
   await first.close()
 
   rmSync(folder, { recursive: true })

@@ -177,7 +177,7 @@ export class FunctionHost {
     const day = new Date(clock.now()).toISOString().slice(0, 10).replaceAll('-', '/')
     return new FunctionPool({
       function: called,
-      root: await called.root(),
+      code: await called.code(),
       endpoint: this.#endpoint as string,
       region,
       key,
