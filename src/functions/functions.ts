@@ -158,8 +158,10 @@ export class Functions implements FunctionInvoker {
       const settings = checkFunctionSettings({ ...before.settings, ...changed })
       const code = await codeOf(request, limits)
       if (code) return this.#view(await this.#put(name, settings, code, pathOf(request)))
-      if (before.path !== undefined)
-        return this.#view(await this.#put(name, settings, await collectCode(before.path, limits), before.path))
+      if (before.path !== undefined) {
+        const again = await collectCode(before.path, limits)
+        return this.#view(await this.#put(name, settings, again, before.path, isInFile))
+      }
       // Its code was sent: it stays.
       const handler = changed.handler === undefined ? before.handler : wholeHandler(settings.handler, before.entry)
       return this.#view(await this.#save({ ...before, settings, handler }))

@@ -62,7 +62,7 @@ test('functions of the configuration are read again at each start, and are chang
   expect((await first.v1('PATCH', 'functions/f', { timeoutMs: 1 })).code).toBe('CONFLICT')
   expect((await first.v1('DELETE', 'functions/f')).code).toBe('CONFLICT')
   writeFileSync(path, text('two'))
-  await first.v1('PATCH', 'functions/f', {})
+  expect((await first.v1('PATCH', 'functions/f', {})).json).toMatchObject({ isConfigured: true })
   expect(await answerOf(first, 'f')).toBe('two')
   await first.close()
   writeFileSync(path, text('three'))
