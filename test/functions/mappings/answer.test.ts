@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { outcomeOf } from '../../../src/functions/mappings/answer.js'
 
-const answer = (payload: string, functionError?: 'Unhandled' | 'Handled') => ({
+const answer = (payload: string, functionError?: 'Unhandled') => ({
   requestId: 'request',
   payload,
   durationMs: 1,
