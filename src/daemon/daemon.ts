@@ -226,7 +226,7 @@ export class Daemon {
     const { host, logs, code } = this.functions
     await Promise.all([this.workers.close(), host.close()])
     await logs.close()
-    code.close()
+    await code.close()
   }
 }
 

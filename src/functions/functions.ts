@@ -61,6 +61,8 @@ export class Functions implements FunctionInvoker {
   readonly #definitions = new Map<string, FunctionDefinition>()
   /** Names that are being made, changed or deleted. */
   readonly #busy = new Set<string>()
+  /** Of these, code that is on its way into the store: its hash, by the name of the function. */
+  readonly #putting = new Map<string, string>()
   #isClosed = false
 
   private constructor(options: FunctionsOptions) {
@@ -156,8 +158,10 @@ export class Functions implements FunctionInvoker {
       const settings = checkFunctionSettings({ ...before.settings, ...changed })
       const code = await codeOf(request, limits)
       if (code) return this.#view(await this.#put(name, settings, code, pathOf(request)))
-      if (before.path !== undefined)
-        return this.#view(await this.#put(name, settings, await collectCode(before.path, limits), before.path))
+      if (before.path !== undefined) {
+        const again = await collectCode(before.path, limits)
+        return this.#view(await this.#put(name, settings, again, before.path, isInFile))
+      }
       // Its code was sent: it stays.
       const handler = changed.handler === undefined ? before.handler : wholeHandler(settings.handler, before.entry)
       return this.#view(await this.#save({ ...before, settings, handler }))
@@ -174,7 +178,7 @@ export class Functions implements FunctionInvoker {
         })
       await this.#options.commit.submit({ rows: [functionGone(name)] })
       this.#definitions.delete(name)
-      this.#options.host.retire(name, true)
+      await this.#options.host.retire(name, true)
       await this.#waiting.remove(name)
       await this.#dropCode(hash, codeBytes)
       await this.#options.logs.remove(name)
@@ -198,12 +202,6 @@ export class Functions implements FunctionInvoker {
   free(functionName: string): number {
     const definition = this.#definitions.get(functionName)
     return definition && !this.#isClosed ? this.#options.host.free(this.#hosted(definition)) : 0
-  }
-
-  /** Begins a thread of the function, so that its first call finds one. */
-  warm(functionName: string): void {
-    const definition = this.#definitions.get(functionName)
-    if (definition && !this.#isClosed) this.#options.host.warm(this.#hosted(definition))
   }
 
   /** No call begins any more. The host lives on: it is the daemon's. */
@@ -249,22 +247,27 @@ export class Functions implements FunctionInvoker {
     const handler = wholeHandler(settings.handler, entry)
     const archive = packCode(files)
     const hash = codeHash(archive)
-    if (before?.codeHash !== hash) await this.#store.put(hash, archive)
     const now = clock.now()
-    return this.#save({
-      name,
-      settings,
-      codeHash: hash,
-      codeBytes: archive.length,
-      handler,
-      origin,
-      ...(entry === undefined ? {} : { entry }),
-      ...(path === undefined ? {} : { path: resolve(path) }),
-      ...(isConfigured ? { isConfigured } : {}),
-      createdAt: before?.createdAt ?? now,
-      modifiedAt: now,
-      revision: 0,
-    })
+    this.#putting.set(name, hash)
+    try {
+      if (before?.codeHash !== hash) await this.#store.put(hash, archive)
+      return await this.#save({
+        name,
+        settings,
+        codeHash: hash,
+        codeBytes: archive.length,
+        handler,
+        origin,
+        ...(entry === undefined ? {} : { entry }),
+        ...(path === undefined ? {} : { path: resolve(path) }),
+        ...(isConfigured ? { isConfigured } : {}),
+        createdAt: before?.createdAt ?? now,
+        modifiedAt: now,
+        revision: 0,
+      })
+    } finally {
+      this.#putting.delete(name)
+    }
   }
 
   /** Writes a definition, unless it is what is there. */
@@ -277,13 +280,15 @@ export class Functions implements FunctionInvoker {
     const definition = { ...content, modifiedAt: this.#options.clock.now(), revision: (before?.revision ?? 0) + 1 }
     await this.#options.commit.submit({ rows: [functionRow(definition)] })
     this.#definitions.set(definition.name, definition)
-    this.#options.host.retire(definition.name, false)
+    await this.#options.host.retire(definition.name, false)
     if (before && before.codeHash !== definition.codeHash) await this.#dropCode(before.codeHash, before.codeBytes)
     return definition
   }
 
+  /** Unless another function has the same, or is about to. */
   async #dropCode(hash: string, bytes: number): Promise<void> {
-    if (![...this.#definitions.values()].some((each) => each.codeHash === hash)) await this.#store.drop(hash, bytes)
+    const isHad = [...this.#definitions.values()].some((each) => each.codeHash === hash)
+    if (!isHad && ![...this.#putting.values()].includes(hash)) await this.#store.drop(hash, bytes)
   }
 
   #definition(name: string): FunctionDefinition {
@@ -307,7 +312,7 @@ export class Functions implements FunctionInvoker {
       settings,
       handler,
       revision,
-      root: () => this.#options.code.place(hash, origin, () => this.#store.get(hash, codeBytes)),
+      code: () => this.#options.code.place(hash, origin, () => this.#store.get(hash, codeBytes)),
     }
   }
 

@@ -14,8 +14,8 @@ export interface FunctionAnswer {
   readonly requestId: string
   /** What the handler gave, as JSON text (`null` when it gave nothing); with `functionError`, AWS's error document. */
   readonly payload: string
-  /** `Handled` where the handler said so itself (an error by its callback), `Unhandled` for what befell it. */
-  readonly functionError?: 'Unhandled' | 'Handled'
+  /** As on AWS, whether the handler gave the error or it befell it. */
+  readonly functionError?: 'Unhandled'
   readonly durationMs: number
   /** The last 4 KB of what the call wrote into the function's log. */
   readonly logTail: string

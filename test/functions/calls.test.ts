@@ -257,6 +257,7 @@ describe('what is under way when a handler answers', () => {
     const one = { TableName: 'tab', Item: { id: { S: '1' } } }
     exports.early = (event, context, callback) => { put(one, (error) => console.log('put', error)); callback(null, 'early') }
     exports.earlyAsync = async () => { put(one, () => {}) }
+    exports.earlyFailure = () => { put(one, () => {}); throw new Error('early') }
     exports.failed = (event, context, callback) => {
       put({ ...one, TableName: 'nowhere' }, (error) => console.log('logged away', error.message))
       put({ ...one, TableName: 'nowhere' }, () => {})
@@ -279,6 +280,11 @@ describe('what is under way when a handler answers', () => {
       await aws(serving, 'DeleteItem', { TableName: 'tab', Key: { id: { S: '1' } } })
 
       await call(serving, 'f', { run: 'earlyAsync' })
+      expect(await items()).toBe(1)
+      await aws(serving, 'DeleteItem', { TableName: 'tab', Key: { id: { S: '1' } } })
+
+      // What an attempt began is over before the next one.
+      expect((await call(serving, 'f', { run: 'earlyFailure' })).value).toMatchObject({ errorMessage: 'early' })
       expect(await items()).toBe(1)
 
       expect((await call(serving, 'f', { run: 'condition' })).value).toBe('ConditionalCheckFailedException')

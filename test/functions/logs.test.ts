@@ -74,6 +74,17 @@ test('as many followers as there may be, until the log is gone', async () => {
   void removing
 })
 
+test('over HTTP: who may not follow is told so', async () => {
+  const serving = await serve()
+  const path = join(temporaryFolder(), 'f.js')
+  writeFileSync(path, 'exports.handler = 1')
+  await serving.daemon.rooms.functions.create('f', { path })
+  const log = serving.daemon.functions.logs.of('f')
+  for (let i = 0; i < 32; i++) log.follow({ take: () => {}, ended: () => {} })
+  const refused = await serving.v1('GET', 'functions/f/logs?follow=true')
+  expect([refused.status, refused.code]).toEqual([503, 'TOO_BUSY'])
+})
+
 test('over HTTP: what is there, and what comes, until the function is gone', async () => {
   const serving = await serve()
   const path = join(temporaryFolder(), 'f.js')

@@ -36,6 +36,8 @@ test('code is copied: a change of the file is taken at an update, and a restart 
   expect((await first.v1('PATCH', 'functions/f', {})).json).toMatchObject({ revision: 2 })
   expect((await first.v1('PATCH', 'functions/f', {})).json).toMatchObject({ revision: 2 })
   expect(await answerOf(first, 'f')).toBe('two')
+  // The code before is loaded by no thread any more.
+  await expect.poll(() => readdirSync(join(dataDir, 'functions/code')).length).toBe(1)
   await first.close()
 
   rmSync(folder, { recursive: true })
@@ -60,7 +62,7 @@ test('functions of the configuration are read again at each start, and are chang
   expect((await first.v1('PATCH', 'functions/f', { timeoutMs: 1 })).code).toBe('CONFLICT')
   expect((await first.v1('DELETE', 'functions/f')).code).toBe('CONFLICT')
   writeFileSync(path, text('two'))
-  await first.v1('PATCH', 'functions/f', {})
+  expect((await first.v1('PATCH', 'functions/f', {})).json).toMatchObject({ isConfigured: true })
   expect(await answerOf(first, 'f')).toBe('two')
   await first.close()
   writeFileSync(path, text('three'))
@@ -101,4 +103,14 @@ test('files that are sent, and what is no function', async () => {
   expect(await answerOf(serving, 'f')).toBe('sent')
   expect((await create({ files: [one], entry: 'a.js', name: 'g' })).code).toBe('TOO_BUSY')
   expect((await serving.v1('POST', 'functions/f/invoke', '{')).code).toBe('BAD_REQUEST')
+})
+
+test('code that two functions share stays while one of them has it', async () => {
+  const serving = await serve()
+  const files = [{ path: 'a.js', content: Buffer.from(text('shared')).toString('base64') }]
+  const { functions } = serving.daemon.rooms
+  const create = (name: string) => functions.create(name, { files, entry: 'a.js', origin: '/nowhere' })
+  await create('f')
+  await Promise.all([create('g'), functions.delete('f')])
+  expect((await serving.v1('POST', 'functions/g/invoke', {})).json.payload).toBe('shared')
 })

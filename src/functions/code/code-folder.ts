@@ -1,11 +1,26 @@
 import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { unpackCode } from './archive.js'
 
 /** What Lambda's own runtime brings along. */
 const runtimeModules = ['aws-sdk', '@aws-sdk', '@smithy'] as const
+
+/** Code that can be loaded, until it is released. */
+export interface PlacedCode {
+  /** The folder that holds it. */
+  readonly root: string
+  /** Its user loads no more of it. */
+  release(): void
+}
+
+interface Place {
+  readonly root: Promise<string>
+  /** Removed as a whole. */
+  readonly folder: string
+  uses: number
+}
 
 /**
  * Code where threads load it from. Node looks for a package in the folders `node_modules` of all folders above a module; so
@@ -16,7 +31,8 @@ const runtimeModules = ['aws-sdk', '@aws-sdk', '@smithy'] as const
 export class CodeFolder {
   readonly #folder: string
   readonly #modulePaths: readonly string[]
-  readonly #placed = new Map<string, Promise<string>>()
+  readonly #places = new Map<string, Place>()
+  readonly #removing = new Set<Promise<void>>()
   #number = 0
 
   constructor(folder: string, modulePaths: readonly string[]) {
@@ -26,19 +42,43 @@ export class CodeFolder {
     mkdirSync(folder, { recursive: true })
   }
 
-  /** The folder that holds the code; the same code of the same origin is placed once. */
-  place(hash: string, origin: string, read: () => Promise<Buffer>): Promise<string> {
+  /** The same code of the same origin is placed once, and removed when the last of its users has released it. */
+  async place(hash: string, origin: string, read: () => Promise<Buffer>): Promise<PlacedCode> {
     const name = `${hash} ${origin}`
-    const known = this.#placed.get(name)
-    if (known) return known
-    const placing = this.#place(origin, read)
-    this.#placed.set(name, placing)
-    placing.catch(() => this.#placed.delete(name))
-    return placing
+    const place = this.#places.get(name) ?? this.#begin(name, origin, read)
+    place.uses++
+    let isReleased = false
+    const release = (): void => {
+      if (isReleased) return
+      isReleased = true
+      if (--place.uses === 0) this.#remove(name, place)
+    }
+    try {
+      return { root: await place.root, release }
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
-  async #place(origin: string, read: () => Promise<Buffer>): Promise<string> {
-    let at = join(this.#folder, String(++this.#number))
+  #begin(name: string, origin: string, read: () => Promise<Buffer>): Place {
+    const folder = join(this.#folder, String(++this.#number))
+    const place = { root: this.#fill(folder, origin, read), folder, uses: 0 }
+    this.#places.set(name, place)
+    return place
+  }
+
+  #remove(name: string, place: Place): void {
+    this.#places.delete(name)
+    const removing = rm(place.folder, { recursive: true, force: true })
+      // What cannot be removed now goes with the whole folder.
+      .catch(() => {})
+      .finally(() => this.#removing.delete(removing))
+    this.#removing.add(removing)
+  }
+
+  async #fill(folder: string, origin: string, read: () => Promise<Buffer>): Promise<string> {
+    let at = folder
     linkRuntime(at)
     for (const modules of [...placesOfModules(dirname(origin)), ...this.#modulePaths].reverse()) {
       at = join(at, 'm')
@@ -58,10 +98,10 @@ export class CodeFolder {
     return task
   }
 
-  /** Every place of code but these; threads that run it have loaded it, or load what is missing no more. */
-  close(): void {
-    this.#placed.clear()
-    rmSync(this.#folder, { recursive: true, force: true })
+  /** Threads have ended, or load what is missing no more. */
+  async close(): Promise<void> {
+    await Promise.all(this.#removing)
+    await rm(this.#folder, { recursive: true, force: true })
   }
 }
 

@@ -8,6 +8,7 @@ import { type CallObserver, type FunctionCounts, newCounts } from './function-co
 import { FunctionPool } from './function-pool.js'
 import type { FunctionThread, InitResult, ThreadResult } from './function-thread.js'
 import type { HostedFunction } from './hosted-function.js'
+import { HostedRevision } from './hosted-revision.js'
 import type { ErrorDocument } from './protocol.js'
 import { endDocument, endText } from './thread-failure.js'
 
@@ -27,14 +28,11 @@ export interface FunctionHostOptions {
   readonly logger: Logger
 }
 
-/** The threads and calls of one function. */
+/** One function and its calls. */
 interface Hosted {
   readonly name: string
-  revision: number
-  pool: Promise<FunctionPool> | undefined
-  /** Of the newest revision, with no call; the one that was used last is at the end. */
-  idle: FunctionThread[]
-  readonly threads: Set<FunctionThread>
+  /** The newest one; undefined before its first call, and after it was changed. */
+  current: HostedRevision | undefined
   /** Calls that hold a thread, or wait for the one that was begun for them. */
   running: number
   readonly counts: FunctionCounts
@@ -44,8 +42,8 @@ interface Hosted {
 export class FunctionHost {
   readonly #options: FunctionHostOptions
   readonly #functions = new Map<string, Hosted>()
-  /** Pools of former revisions whose last threads are still at work. */
-  readonly #closing = new Set<Promise<void>>()
+  /** Those of all functions that have threads, former ones and those of deleted functions among them. */
+  readonly #revisions = new Set<HostedRevision>()
   #endpoint: string | undefined
   #isClosed = false
   /** Threads that there are, and those that were promised to a call and do not run yet. */
@@ -84,90 +82,57 @@ export class FunctionHost {
   /** Rejects with FUNCTION_BUSY and FUNCTION_STOPPED. */
   async invoke(called: HostedFunction, call: Pick<FunctionCall, 'payload' | 'requestId'>): Promise<FunctionAnswer> {
     if (this.#isClosed) throw stopped(called.name)
-    const hosted = this.#current(called)
+    const hosted = this.#hosted(called.name)
     if (this.#endpoint === undefined || hosted.running >= called.settings.concurrency) throw this.#busy(hosted)
-    const idle = hosted.idle.pop()
+    const revision = this.#current(called, hosted)
+    const idle = revision.idle.pop()
     if (!idle) this.#makeRoom(hosted)
     hosted.running++
     try {
-      return await this.#call(called, hosted, call, idle)
+      return await this.#call(called, hosted, revision, call, idle)
     } finally {
       hosted.running--
     }
   }
 
-  /** The function was changed or is gone: no further call runs on its present threads. */
+  /**
+   * The function was changed or is gone: no further call runs on its present threads, and those that are under way end as they
+   * began. Resolves when none of them reads the code of the store any more.
+   */
   async retire(name: string, isGone: boolean): Promise<void> {
     const hosted = this.#functions.get(name)
     if (!hosted) return
-    this.#dropThreads(hosted)
+    const { current } = hosted
+    hosted.current = undefined
     if (isGone) this.#functions.delete(name)
-  }
-
-  /** Begins a thread, so that the first call finds one. */
-  warm(called: HostedFunction): void {
-    const hosted = this.#current(called)
-    const isFull = this.#threads >= this.#options.threadsMax
-    if (this.#endpoint === undefined || this.#isClosed || isFull || hosted.threads.size > 0) return
-    this.#threads++
-    this.#begin(called, hosted)
-      .then(async (thread) => {
-        const { kind } = await thread.loaded
-        if (kind === 'ready') this.#rest(hosted, called.revision, thread)
-      })
-      .catch((error: unknown) =>
-        this.#options.logger.warn({ function: called.name, error: String(error) }, 'A function could not be warmed.'),
-      )
+    await current?.retire()
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     this.#watch?.cancel()
-    const pools = [...this.#functions.values()].flatMap(({ pool }) => (pool ? [pool] : []))
-    for (const { threads } of this.#functions.values()) for (const thread of threads) thread.end({ kind: 'stopped' })
-    await Promise.all(pools.map(async (pool) => (await pool.catch(() => undefined))?.close()))
-    await Promise.all(this.#closing)
+    await Promise.all([...this.#revisions].map((revision) => revision.stop()))
   }
 
   #hosted(name: string): Hosted {
     const known = this.#functions.get(name)
     if (known) return known
-    const made: Hosted = {
-      name,
-      revision: 0,
-      pool: undefined,
-      idle: [],
-      threads: new Set(),
-      running: 0,
-      counts: newCounts(),
-    }
+    const made: Hosted = { name, current: undefined, running: 0, counts: newCounts() }
     this.#functions.set(name, made)
     return made
   }
 
-  #current({ name, revision }: HostedFunction): Hosted {
-    const hosted = this.#hosted(name)
-    if (hosted.revision !== revision) {
-      this.#dropThreads(hosted)
-      hosted.revision = revision
-    }
-    return hosted
-  }
-
-  /** Idle threads end now, the others after their calls. */
-  #dropThreads(hosted: Hosted): void {
-    for (const thread of hosted.idle) thread.end({ kind: 'stopped' })
-    hosted.idle = []
-    const { pool } = hosted
-    hosted.pool = undefined
-    if (!pool) return
-    const threads = [...hosted.threads]
-    const closing = Promise.all(threads.map(({ ended }) => ended))
-      .then(() => pool)
-      .then((each) => each.close())
-      .catch(() => {})
-      .finally(() => this.#closing.delete(closing))
-    this.#closing.add(closing)
+  #current(called: HostedFunction, hosted: Hosted): HostedRevision {
+    if (hosted.current?.revision === called.revision) return hosted.current
+    void hosted.current?.retire()
+    const made: HostedRevision = new HostedRevision({
+      revision: called.revision,
+      open: () => this.#openPool(called, made),
+    })
+    hosted.current = made
+    this.#revisions.add(made)
+    void made.closed.then(() => this.#revisions.delete(made))
+    return made
   }
 
   #busy(hosted: Hosted): MillraceError {
@@ -177,45 +142,42 @@ export class FunctionHost {
 
   #idleOfAll(): number {
     let idle = 0
-    for (const each of this.#functions.values()) idle += each.idle.length
+    for (const each of this.#revisions) idle += each.idle.length
     return idle
   }
 
   /** Takes a place for a new thread, for which an idle one of another function may have to go. Throws FUNCTION_BUSY. */
   #makeRoom(hosted: Hosted): void {
     if (this.#threads >= this.#options.threadsMax) {
-      const others = [...this.#functions.values()].flatMap(({ idle }) => idle)
+      const others = [...this.#revisions].flatMap(({ idle }) => idle)
       const oldest = others.sort((left, right) => left.usedAt - right.usedAt)[0]
       if (!oldest) throw this.#busy(hosted)
-      for (const each of this.#functions.values()) each.idle = each.idle.filter((thread) => thread !== oldest)
+      for (const each of this.#revisions) each.idle = each.idle.filter((thread) => thread !== oldest)
       oldest.end({ kind: 'stopped' })
     }
     this.#threads++
   }
 
-  async #begin(called: HostedFunction, hosted: Hosted): Promise<FunctionThread> {
+  /** The place for it is taken. */
+  async #begin({ name }: HostedFunction, revision: HostedRevision): Promise<FunctionThread> {
+    let thread: FunctionThread | undefined
     try {
-      hosted.pool ??= this.#openPool(called)
-      const pool = await hosted.pool
-      const thread = pool.start()
-      hosted.threads.add(thread)
-      this.#keepWatch()
-      return thread
-    } catch (error) {
-      this.#threads--
-      hosted.pool = undefined
-      throw error
+      thread = await revision.begin()
+    } finally {
+      if (!thread) this.#threads--
     }
+    if (!thread) throw stopped(name)
+    this.#keepWatch()
+    return thread
   }
 
-  async #openPool(called: HostedFunction): Promise<FunctionPool> {
+  async #openPool(called: HostedFunction, revision: HostedRevision): Promise<FunctionPool> {
     const { region, key, initMsMax, logs, clock, logger } = this.#options
     const log = logs.of(called.name)
-    const hosted = this.#hosted(called.name)
     const day = new Date(clock.now()).toISOString().slice(0, 10).replaceAll('-', '/')
     return new FunctionPool({
       function: called,
-      root: await called.root(),
+      code: await called.code(),
       endpoint: this.#endpoint as string,
       region,
       key,
@@ -230,8 +192,7 @@ export class FunctionHost {
       },
       onEnd: (thread) => {
         this.#threads--
-        hosted.threads.delete(thread)
-        hosted.idle = hosted.idle.filter((each) => each !== thread)
+        revision.drop(thread)
       },
     })
   }
@@ -241,12 +202,13 @@ export class FunctionHost {
   async #call(
     called: HostedFunction,
     hosted: Hosted,
+    revision: HostedRevision,
     { payload, requestId = randomUUID() }: Pick<FunctionCall, 'payload' | 'requestId'>,
     idle: FunctionThread | undefined,
   ): Promise<FunctionAnswer> {
     const { clock, logs } = this.#options
     const call = new CallLog(called.name, logs.of(called.name), requestId, called.settings, hosted.counts)
-    const thread = idle ?? (await this.#begin(called, hosted))
+    const thread = idle ?? (await this.#begin(called, revision))
     this.#calls.set(thread, call)
     try {
       const init = idle ? undefined : await thread.loaded
@@ -260,15 +222,8 @@ export class FunctionHost {
       return this.#answer(called, call, result, durationMs, requestId)
     } finally {
       this.#calls.delete(thread)
-      this.#rest(hosted, called.revision, thread)
+      revision.rest(thread)
     }
-  }
-
-  /** A thread without a call: it waits for the next one, unless it is of a former revision. */
-  #rest(hosted: Hosted, revision: number, thread: FunctionThread): void {
-    if (thread.isEnded || thread.isEnding) return
-    if (hosted.revision === revision && hosted.pool !== undefined && !this.#isClosed) hosted.idle.push(thread)
-    else thread.end({ kind: 'stopped' })
   }
 
   #initFailed(call: CallLog, init: InitResult & { kind: 'failed' | 'ended' }, requestId: string): FunctionAnswer {
@@ -328,13 +283,13 @@ export class FunctionHost {
     const { clock, idleMs, rssBytesMax } = this.#options
     const now = clock.monotonic()
     let largest: { thread: FunctionThread; bytes: number } | undefined
-    for (const hosted of this.#functions.values()) {
-      for (const thread of hosted.idle) if (now - thread.usedAt > idleMs) thread.end({ kind: 'stopped' })
-      hosted.idle = hosted.idle.filter((thread) => !thread.isEnding)
-      for (const thread of hosted.threads) {
+    for (const revision of this.#revisions) {
+      for (const thread of revision.idle) if (now - thread.usedAt > idleMs) thread.end({ kind: 'stopped' })
+      revision.idle = revision.idle.filter((thread) => !thread.isEnding)
+      for (const thread of revision.threads) {
         const { bytes, isSilent } = thread.look()
         // One that does not even say how much it has may hold all of what the process has grown by.
-        const guessed = isSilent && !hosted.idle.includes(thread) ? Number.MAX_SAFE_INTEGER : bytes
+        const guessed = isSilent && !revision.idle.includes(thread) ? Number.MAX_SAFE_INTEGER : bytes
         if (!thread.isEnding && guessed > (largest?.bytes ?? 0)) largest = { thread, bytes: guessed }
       }
     }

@@ -3,13 +3,14 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { Clock, Logger } from '../../runtime/index.js'
+import type { PlacedCode } from '../code/code-folder.js'
 import { environmentOf, type HandlerKey } from './environment.js'
 import { FunctionThread } from './function-thread.js'
 import type { HostedFunction } from './hosted-function.js'
 
 export interface FunctionPoolOptions {
   readonly function: HostedFunction
-  readonly root: string
+  readonly code: PlacedCode
   readonly endpoint: string
   readonly region: string
   readonly key: HandlerKey
@@ -29,7 +30,8 @@ export class FunctionPool {
 
   constructor(options: FunctionPoolOptions) {
     this.#options = options
-    const { function: hosted, root, region, key, logStreamName, logger } = options
+    const { function: hosted, region, key, logStreamName, logger } = options
+    const { root } = options.code
     const { memoryMb, concurrency, environment } = hosted.settings
     const logGroupName = `/aws/lambda/${hosted.name}`
     const endpoint = environment.AWS_ENDPOINT_URL ?? options.endpoint
@@ -62,6 +64,7 @@ export class FunctionPool {
   /** When the last of its threads has ended. */
   async close(): Promise<void> {
     await this.#piscina.destroy()
+    this.#options.code.release()
   }
 }
 

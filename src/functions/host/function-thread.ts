@@ -62,8 +62,6 @@ export class FunctionThread {
   }
   /** On the monotonic clock: when it had its last call. */
   usedAt: number
-  /** Whether its first call was begun. */
-  isWarm = false
   #gaugeTimes = 0
 
   constructor({ pool, start, initMsMax, clock, onText, onEnd }: FunctionThreadOptions) {
@@ -98,14 +96,13 @@ export class FunctionThread {
 
   /** Runs a call in a thread that is loaded and has none. The payload's memory is given away. */
   invoke(requestId: string, payload: Uint8Array, timeoutMs: number): Promise<ThreadResult> {
-    this.isWarm = true
     return new Promise((resolve) => {
       if (this.isEnded) return resolve({ kind: 'ended', end: this.#end ?? { kind: 'stopped' }, memoryBytes: 0 })
       const limit = this.#clock.setTimeout(() => this.end({ kind: 'time', ms: timeoutMs }), timeoutMs)
       this.#running = { requestId, resolve, limit }
       const deadline = Date.now() + timeoutMs
       const whole = owned(payload)
-      this.#port.postMessage({ kind: 'invoke', requestId, payload: whole, deadline }, [whole.buffer as ArrayBuffer])
+      this.#port.postMessage({ requestId, payload: whole, deadline }, [whole.buffer as ArrayBuffer])
     })
   }
 

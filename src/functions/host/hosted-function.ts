@@ -1,4 +1,5 @@
 import type { FunctionSettings } from '../../config/index.js'
+import type { PlacedCode } from '../code/code-folder.js'
 
 /** A function as its threads need it. */
 export interface HostedFunction {
@@ -7,6 +8,6 @@ export interface HostedFunction {
   readonly settings: FunctionSettings
   readonly handler: string
   readonly revision: number
-  /** Gives the folder that holds its code. */
-  readonly root: () => Promise<string>
+  /** Its pool releases it at its end. */
+  readonly code: () => Promise<PlacedCode>
 }

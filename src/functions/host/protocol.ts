@@ -34,15 +34,13 @@ export interface FailedRequests {
   readonly examples: readonly string[]
 }
 
-export type ToThread =
-  | {
-      readonly kind: 'invoke'
-      readonly requestId: string
-      readonly payload: Uint8Array
-      /** Milliseconds since 1970. */
-      readonly deadline: number
-    }
-  | { readonly kind: 'stop' }
+/** One call. */
+export interface ToThread {
+  readonly requestId: string
+  readonly payload: Uint8Array
+  /** Milliseconds since 1970. */
+  readonly deadline: number
+}
 
 export type FromThread =
   | { readonly kind: 'ready' }

@@ -1,4 +1,4 @@
-/** The entry of a function's thread: one long-running call, which serves its port until it is told to stop. */
+/** The entry of a function's thread: one long-running call, which serves its port until its thread is ended. */
 import { LogRingWriter } from '../host/log-ring.js'
 import { gaugeMs, MemoryGauge } from '../host/memory-gauge.js'
 import type { ErrorDocument, FromThread, ThreadStart, ToThread } from '../host/protocol.js'
@@ -10,9 +10,10 @@ import { type Handler, InitError, loadHandler } from './load-handler.js'
 import { prepareSdk } from './sdk-loading.js'
 import { SdkRequests } from './sdk-requests.js'
 
-/** Resolves when the main thread says stop. */
-export function serve(start: ThreadStart): Promise<void> {
-  return new Promise((resolve) => new FunctionSide(start, resolve))
+/** Never resolves: the main thread ends it. */
+export function serve(start: ThreadStart): Promise<never> {
+  new FunctionSide(start)
+  return new Promise(() => {})
 }
 
 /** What AWS takes of an answer, bytes. */
@@ -32,7 +33,7 @@ class FunctionSide {
   #pending: Outcome | undefined
   #memoryBytes = 0
 
-  constructor(start: ThreadStart, onStop: () => void) {
+  constructor(start: ThreadStart) {
     this.#start = start
     this.#gauge = new MemoryGauge(start.memory)
     setInterval(() => this.#measure(), gaugeMs).unref()
@@ -46,11 +47,7 @@ class FunctionSide {
     process.exit = (code?: number | string | null) => this.#leave(Number(code ?? process.exitCode ?? 0))
     process.on('uncaughtException', (thrown) => this.#break('Uncaught Exception', errorDocument(thrown)))
     process.on('unhandledRejection', (reason) => this.#break('Unhandled Promise Rejection', rejectionDocument(reason)))
-    start.port.on('message', (message: ToThread) => {
-      if (message.kind === 'invoke') return this.#invoke(message)
-      start.port.close()
-      onStop()
-    })
+    start.port.on('message', (call: ToThread) => this.#invoke(call))
     this.#loop = new EmptyLoop(start.port, () => this.#loopEmpty())
     void this.#load()
   }
@@ -74,7 +71,7 @@ class FunctionSide {
     }
   }
 
-  #invoke({ requestId, payload, deadline }: ToThread & { kind: 'invoke' }): void {
+  #invoke({ requestId, payload, deadline }: ToThread): void {
     this.#requestId = requestId
     this.#memoryBytes = 0
     this.#measure()

@@ -11,7 +11,8 @@ export type Outcome =
  * What an answer waits for:
  *
  *   emptyLoop  nothing that the handler began is under way, as Lambda has it for callbacks
- *   requests   its requests have ended; Lambda does not wait for them, and what they would have written is lost
+ *   requests   its requests have ended, of a handler that failed, too; Lambda does not wait for them, and what they would have
+ *              written is lost, or written during the next attempt
  *   nothing    it is given at once
  */
 export type Wait = 'emptyLoop' | 'requests' | 'nothing'
@@ -44,13 +45,13 @@ export class Invocation {
     }
     if (!isThenable(given)) return
     given.then(
-      (value) => this.#settle({ kind: 'result', value }, this.#waits ? 'requests' : 'nothing'),
+      (value) => this.#settle({ kind: 'result', value }, 'requests'),
       (thrown: unknown) => this.fail(thrown),
     )
   }
 
   fail(thrown: unknown): void {
-    this.#settle({ kind: 'error', document: errorDocument(thrown) }, 'nothing')
+    this.#settle({ kind: 'error', document: errorDocument(thrown) }, 'requests')
   }
 
   /** Nothing is under way and no answer was given: there is none. */
@@ -58,24 +59,21 @@ export class Invocation {
     this.#settle({ kind: 'result', value: null }, 'nothing')
   }
 
-  get #waits(): boolean {
-    return this.#context.callbackWaitsForEmptyEventLoop !== false
-  }
-
   #called(error: unknown, result: unknown): void {
     if (error !== undefined && error !== null) this.fail(error)
-    else this.#settle({ kind: 'result', value: result }, this.#waits ? 'emptyLoop' : 'nothing')
+    else this.#settle({ kind: 'result', value: result }, 'emptyLoop')
   }
 
   #done(error: unknown, result: unknown): void {
     if (error !== undefined && error !== null) this.fail(error)
-    else this.#settle({ kind: 'result', value: result }, this.#waits ? 'requests' : 'nothing')
+    else this.#settle({ kind: 'result', value: result }, 'requests')
   }
 
   #settle(outcome: Outcome, wait: Wait): void {
     if (this.isSettled) return
     this.isSettled = true
-    this.#options.settled(outcome, wait)
+    const waits = this.#context.callbackWaitsForEmptyEventLoop !== false
+    this.#options.settled(outcome, waits ? wait : 'nothing')
   }
 
   #makeContext(): Record<string, unknown> {

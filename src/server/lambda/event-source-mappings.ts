@@ -1,10 +1,10 @@
 import type { ListRequest } from '../../functions/index.js'
 import type { LambdaCall, LambdaOperation } from './call.js'
 import { invalid } from './fault.js'
+import { pageSize } from './page-size.js'
 
 const mappings = '/2015-03-31/event-source-mappings'
 
-const listMax = 10_000
 /** AWS gives a hundred at most, whatever is asked for. */
 const pageMax = 100
 
@@ -46,17 +46,10 @@ export const mappingOperations: readonly LambdaOperation[] = [
 ]
 
 function listRequest(query: LambdaCall['query']): ListRequest {
-  const text = query.get('MaxItems')
-  const maxItems = text === null ? pageMax : Number(text)
-  if (!Number.isInteger(maxItems) || maxItems < 1 || maxItems > listMax)
-    throw invalid(
-      `1 validation error detected: Value '${text}' at 'maxItems' failed to satisfy constraint: Member must have value ` +
-        (maxItems < 1 ? 'greater than or equal to 1' : `less than or equal to ${listMax}`),
-    )
   const named = (name: string): string | undefined => query.get(name) ?? undefined
   const [functionName, eventSourceArn, marker] = [named('FunctionName'), named('EventSourceArn'), named('Marker')]
   return {
-    maxItems: Math.min(maxItems, pageMax),
+    maxItems: pageSize(query, pageMax),
     ...(functionName === undefined ? {} : { functionName }),
     ...(eventSourceArn === undefined ? {} : { eventSourceArn }),
     ...(marker === undefined ? {} : { marker }),

@@ -1,9 +1,9 @@
 import type { FunctionView } from '../../functions/index.js'
 import type { LambdaCall, LambdaOperation } from './call.js'
-import { fault, invalid } from './fault.js'
+import { fault } from './fault.js'
 import { functionNameOf, functionNotFound } from './function-name.js'
+import { pageSize } from './page-size.js'
 
-const listMax = 10_000
 /** AWS gives fifty at most, whatever is asked for. */
 const pageMax = 50
 
@@ -13,7 +13,7 @@ export const functionOperations: readonly LambdaOperation[] = [
     method: 'GET',
     path: '/2015-03-31/functions',
     run: ({ rooms, home, query }) => {
-      const size = pageSize(query.get('MaxItems'))
+      const size = pageSize(query, pageMax)
       const after = markerOf(query.get('Marker'))
       const functions = rooms.functions.list().filter(({ name }) => after === undefined || name > after)
       const page = functions.slice(0, size)
@@ -95,16 +95,6 @@ function configurationOf({ name, arn, handler, settings, code, modifiedAt, revis
 function revisionId(hash: string, revision: number): string {
   const last = revision.toString(16).padStart(12, '0')
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-${hash.slice(12, 16)}-${hash.slice(16, 20)}-${last}`
-}
-
-function pageSize(text: string | null): number {
-  if (text === null) return pageMax
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= 1 && value <= listMax) return Math.min(value, pageMax)
-  const bound = value < 1 ? 'greater than or equal to 1' : `less than or equal to ${listMax}`
-  throw invalid(
-    `1 validation error detected: Value '${text}' at 'maxItems' failed to satisfy constraint: Member must have value ${bound}`,
-  )
 }
 
 function markerOf(text: string | null): string | undefined {

@@ -1,4 +1,5 @@
 import type { FunctionAnswer } from '../../functions/index.js'
+import { faultOfJson } from '../event-json.js'
 import type { LambdaAnswer, LambdaCall, LambdaOperation } from './call.js'
 import { fault, invalid } from './fault.js'
 import { namedFunction } from './functions.js'
@@ -51,15 +52,13 @@ function eventOf(body: Buffer, isLater: boolean): Uint8Array {
       `${body.length} byte payload is too large for the Event invocation type (limit ${laterEventBytesMax} bytes)`,
     )
   if (body.length === 0) return new Uint8Array(Buffer.from('{}'))
-  try {
-    JSON.parse(body.toString())
-  } catch (error) {
+  const why = faultOfJson(body)
+  if (why !== undefined)
     throw fault(
       'InvalidRequestContentException',
       400,
-      `Could not parse request body into json: Could not parse payload into json: ${(error as Error).message}`,
+      `Could not parse request body into json: Could not parse payload into json: ${why}`,
     )
-  }
   return new Uint8Array(body)
 }
 

@@ -48,17 +48,21 @@ class Following {
   /** Throws TOO_BUSY. */
   constructor(log: FunctionLog, response: ServerResponse, stopping: AbortSignal) {
     this.#response = response
-    this.ended = new Promise((resolve) => {
-      const end = (): void => {
-        unfollow()
-        stopping.removeEventListener('abort', end)
-        response.off('close', end)
-        resolve()
-      }
-      const unfollow = log.follow({ take: (text) => this.#take(text), ended: end })
-      stopping.addEventListener('abort', end)
-      response.on('close', end)
+    let resolve = (): void => {}
+    this.ended = new Promise((done) => {
+      resolve = done
     })
+    const end = (): void => {
+      unfollow()
+      stopping.removeEventListener('abort', end)
+      response.off('close', end)
+      resolve()
+    }
+    const unfollow = log.follow({ take: (text) => this.#take(text), ended: end })
+    stopping.addEventListener('abort', end)
+    response.on('close', end)
+    // It may have come before anybody listened.
+    if (stopping.aborted || response.destroyed) end()
   }
 
   #take(text: string): void {

@@ -1,5 +1,6 @@
 import type { FunctionRequest } from '../../functions/index.js'
 import { MillraceError } from '../../runtime/index.js'
+import { faultOfJson } from '../event-json.js'
 import { created, ok, type Route } from './route.js'
 
 const shape =
@@ -69,7 +70,8 @@ export const functionRoutes: readonly Route[] = [
     run: async ({ daemon, names, body }) => {
       const given = await body()
       const payload = given.length === 0 ? Buffer.from('{}') : given
-      checkJson(payload)
+      const why = faultOfJson(payload)
+      if (why !== undefined) throw new MillraceError('BAD_REQUEST', `The event is no JSON: ${why}.`)
       const answer = await daemon.rooms.functions.invoke({
         functionName: names[0] as string,
         // The bytes of a request are counted until it is answered, and may not go to another thread.
@@ -81,11 +83,3 @@ export const functionRoutes: readonly Route[] = [
     },
   },
 ]
-
-function checkJson(payload: Buffer): void {
-  try {
-    JSON.parse(payload.toString())
-  } catch (error) {
-    throw new MillraceError('BAD_REQUEST', `The event is no JSON: ${(error as Error).message}.`, { cause: error })
-  }
-}

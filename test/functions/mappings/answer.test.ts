@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { outcomeOf } from '../../../src/functions/mappings/answer.js'
 import { placeOf as placeAmong } from '../../../src/functions/mappings/shard-delivery.js'
 
-const answer = (payload: string, functionError?: 'Unhandled' | 'Handled') => ({
+const answer = (payload: string, functionError?: 'Unhandled') => ({
   requestId: 'request',
   payload,
   durationMs: 1,
