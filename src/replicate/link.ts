@@ -8,11 +8,11 @@ import { collect } from './collector.js'
 import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
-import type { ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
+import type { ApplyAsk, JoinAnswer, Marks, SeenByRegion, StoreLife, Transport } from './types.js'
 import { Wake } from './wake.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
-const markMarginMs = 60_000
+export const markMarginMs = 60_000
 /** Between two marks of a link that has something to send, and of one that has not. */
 const markMs = 1_000
 const idleMarkMs = 10_000
@@ -38,7 +38,7 @@ export interface LinkOptions {
   readonly store: StoreLife
   readonly batchBytesMax: number
   /** By region: the time up to which all of its writes are here. */
-  readonly seen: () => Promise<Readonly<Record<string, number>>>
+  readonly seen: () => Promise<SeenByRegion>
   /** The time up to which everything that was written here is in all regions. */
   readonly stable: () => number
 }

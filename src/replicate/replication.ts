@@ -12,11 +12,11 @@ import {
   type ReplicatedTables,
   type TableShape,
 } from '../tables/index.js'
-import { Link, type LinkPhase, linkGroupName } from './link.js'
+import { Link, type LinkPhase, linkGroupName, markMarginMs } from './link.js'
 import { Lives } from './lives.js'
 import { Receiver, type SourceView } from './receiver.js'
 import { rowOf } from './rows.js'
-import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, StoreLife, Transport } from './types.js'
+import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, SeenByRegion, StoreLife, Transport } from './types.js'
 import { compareRanges, type Verification } from './verify.js'
 
 export interface ReplicationSettings {
@@ -217,14 +217,10 @@ export class Replication implements ReplicaLinks {
     return links.reduce((least, { confirmedMs }) => Math.min(least, confirmedMs), Number.MAX_SAFE_INTEGER)
   }
 
-  async #seen(name: string): Promise<Record<string, number>> {
+  async #seen(name: string): Promise<SeenByRegion> {
     const { replicas, commit } = this.#options
-    const seen: Record<string, number> = { [replicas.region]: commit.time.next() - drainMsMax }
     const table = replicas.find(name)
-    if (!table) return seen
-    const known = await this.#receiver.seen(table, othersOf(table.replication))
-    for (const [region, { through }] of known) seen[region] = through
-    return seen
+    return table ? this.#receiver.had(table, commit.time.next() - markMarginMs) : {}
   }
 
   /** Tombstones go when they are old and every region has had a chance to lose against them. */

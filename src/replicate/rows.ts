@@ -1,7 +1,7 @@
 import { Family, type RowEffect } from '../commit/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import type { StoreLife, WirePosition } from './types.js'
+import type { Gap, StoreLife, WirePosition } from './types.js'
 
 /*
  * `replication`: table u32be, kind u8, region in UTF-8. Kind 1: how far a link to another region is; kind 2: how far the changes of
@@ -30,6 +30,8 @@ export interface Incoming {
   readonly positions?: readonly WirePosition[]
   readonly through: number
   readonly stable: number
+  /** What that region may have lost when it was opened from an older copy. */
+  readonly gaps?: readonly Gap[]
 }
 
 interface Rows {
