@@ -68,7 +68,7 @@ export class Link {
   #row: Outgoing | undefined
   /** Everything that was written before is in the other region, milliseconds of commit time. */
   confirmedMs = 0
-  /** When the last look found nothing left to send, milliseconds of the clock. */
+  /** When the last look began that left nothing to send, milliseconds of the clock. */
   caughtUpAt: number | undefined
   #oldest: number | undefined
   #membersSent: unknown
@@ -243,6 +243,7 @@ export class Link {
     const { log, clock, batchBytesMax } = this.#options
     const { standing, reading } = following
     const now = clock.monotonic()
+    const began = clock.now()
     const isDue = now - following.markedAt >= (following.acknowledged ? markMs : idleMarkMs)
     const mark = isDue || !this.hasToldMembers ? await this.#takeMark() : undefined
     const found = await collect(log, reading, this.#table().replication, batchBytesMax)
@@ -264,7 +265,7 @@ export class Link {
     }
     if (found.isWhole) {
       this.#oldest = undefined
-      this.caughtUpAt = clock.now()
+      if (!hasEnd) this.caughtUpAt = began
       if (mark) this.confirmedMs = Math.max(this.confirmedMs, mark.through)
     }
     return { isWhole: found.isWhole, hasEnd }

@@ -4,7 +4,9 @@ import type { ShardedLog } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
+  isIn,
   isLeaving,
+  type Member,
   othersOf,
   type ReplicaLinks,
   type ReplicaStatus,
@@ -57,8 +59,8 @@ export interface LinkView {
 const tickMs = 1_000
 /** Between two looks at the tombstones of all tables. */
 const sweepMs = 10_000
-/** A region that leaves waits so long for the others to hear of it. */
-const drainMsMax = 60_000
+/** A region that has left waits so long for the others to hear of it. */
+const tellMsMax = 60_000
 
 /** The links of all tables to all regions, and the answers to theirs. */
 export class Replication implements ReplicaLinks {
@@ -67,8 +69,8 @@ export class Replication implements ReplicaLinks {
   readonly #receiver: Receiver
   readonly #store: StoreLife
   readonly #links = new Map<string, { readonly table: ReplicatedTable; readonly link: Link }>()
-  /** When this region was seen to be leaving, by number of the table. */
-  readonly #leavingSince = new Map<number, number>()
+  /** Since when this region was seen to be leaving, or out, by number of the table. */
+  readonly #leaving = new Map<number, { readonly state: Member['state'] | undefined; readonly since: number }>()
   #lives: Lives | undefined
   #work: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
@@ -150,7 +152,7 @@ export class Replication implements ReplicaLinks {
     }
     for (const table of tables) {
       for (const region of othersOf(table.replication)) this.#open(table, region)
-      if (isLeaving(table.replication, table.replication.home)) await this.#leave(table)
+      if (!isIn(table.replication, table.replication.home)) await this.#leave(table)
     }
     await this.#sweep(tables)
   }
@@ -181,28 +183,31 @@ export class Replication implements ReplicaLinks {
     else await commit.submit({ rows, essential: true })
   }
 
-  /** This region was taken out: what was written here is brought to the others, they are told, and the table goes. */
+  /**
+   * This region was taken out: what was written here is brought to the others, they are told, and the table goes. Clients write
+   * nothing any more, so a look at the log that begins now sees all that there is to bring, however long that takes.
+   */
   async #leave({ id, name, replication }: ReplicatedTable): Promise<void> {
     const { replicas, clock, logger } = this.#options
     const links = this.#linksOf(id)
-    const since = this.#leavingSince.get(id) ?? clock.now()
-    this.#leavingSince.set(id, since)
-    const isLate = clock.now() - since >= drainMsMax
-    const isDrained =
-      links.length > 0 && links.every(({ caughtUpAt }) => caughtUpAt !== undefined && caughtUpAt > since)
-    if (!isDrained && !isLate) return
-    await replicas.finishLeaving(name)
-    const toldBy = clock.monotonic() + tickMs
-    for (const link of links) link.wake()
-    while (links.some((link) => !link.hasToldMembers) && clock.monotonic() < toldBy && !this.#isClosed)
-      await new Promise<void>((resolve) => clock.setTimeout(resolve, tickMs / 20))
+    const state = replication.members[replication.home]?.state
+    const before = this.#leaving.get(id)
+    const since = before && before.state === state ? before.since : clock.now()
+    this.#leaving.set(id, { state, since })
+    if (state === 'leaving') {
+      const isDrained = links.every(({ caughtUpAt }) => caughtUpAt !== undefined && caughtUpAt > since)
+      if (isDrained) await replicas.finishLeaving(name)
+      return
+    }
+    for (const link of links) if (!link.hasToldMembers) link.wake()
+    if (links.some((link) => !link.hasToldMembers) && clock.now() - since < tellMsMax) return
     for (const region of othersOf(replication)) {
       const found = this.#links.get(placeOf(id, region))
       this.#links.delete(placeOf(id, region))
       await found?.link.stop()
       if (found) await this.#forget(found.table, region)
     }
-    this.#leavingSince.delete(id)
+    this.#leaving.delete(id)
     const end = await replicas.leave(name)
     logger.info({ table: name }, `The replica of this region was taken out: its table was ${end}.`)
   }

@@ -273,3 +273,30 @@ test('what a restored region wrote after its copy was made stays where it is, an
   await world.pass(20_000, 500)
   for (const region of [us, eu]) expect(await region.items('todo')).toEqual({ 'after the copy': 'eu' })
 })
+
+const isGone = (region: Region) => () =>
+  region.run('DescribeTable', { TableName: 'todo' }).then(
+    () => false,
+    () => true,
+  )
+
+async function replicateAll(): Promise<void> {
+  await us.create('todo')
+  await replicate(us, eu)
+  await replicate(us, ap)
+  await world.until('eu and ap know each other', async () => (await isActive(eu, ap)()) && (await isActive(ap, eu)()))
+}
+
+test('a region that is taken out takes no writes, and stays until every other one has what was written there', async () => {
+  await replicateAll()
+  world.cut(eu, ap)
+  await eu.put('todo', 'late', 'eu')
+  await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.pass(2_000)
+  await expect(eu.put('todo', 'too late', 'eu')).rejects.toThrow('not found')
+  await world.pass(120_000, 1_000)
+  expect(await isGone(eu)()).toBe(false)
+  world.heal()
+  await world.until('the table of eu is gone', isGone(eu))
+  for (const region of [us, ap]) expect(await region.items('todo')).toEqual({ late: 'eu' })
+})

@@ -25,6 +25,8 @@ export interface Replication {
   readonly members: Members
   /** Whether any other region has a replica: then deletions leave tombstones, and changes carry their stamps. */
   readonly isActive: boolean
+  /** The replica of this region has ended, and its table is about to be deleted. */
+  readonly isEnded?: true
 }
 
 /** Numbers of regions have seven bits. */
@@ -58,9 +60,18 @@ export function othersOf({ home, members }: Pick<Replication, 'home' | 'members'
     .sort()
 }
 
+/** Whether a region was not taken out, as far as is known. */
+export const isIn = ({ members }: Pick<Replication, 'members'>, region: string): boolean =>
+  (members[region]?.state ?? 'in') === 'in'
+
 /** Whether a region was taken out, and has not said yet that nothing is left to bring. */
 export const isLeaving = ({ members }: Pick<Replication, 'members'>, region: string): boolean =>
   members[region]?.state === 'leaving'
+
+/** Whether clients may write here: not once the region is taken out, or what they wrote would go with the table. */
+export function takesWrites(replication: Replication): boolean {
+  return !replication.isEnded && (!replication.isActive || isIn(replication, replication.home))
+}
 
 /** Members, and numbers for all of their regions and for others that are named. */
 export function withMembers(
