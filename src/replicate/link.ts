@@ -3,7 +3,13 @@ import type { DurableGroups, Group, Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { othersOf, type ReplicaStatus, type ReplicatedTable, type ReplicatedTables } from '../tables/index.js'
+import {
+  type Members,
+  othersOf,
+  type ReplicaStatus,
+  type ReplicatedTable,
+  type ReplicatedTables,
+} from '../tables/index.js'
 import { collect } from './collector.js'
 import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
@@ -130,7 +136,9 @@ export class Link {
         return
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        this.#failed(asMillraceError(error))
+        const failure = asMillraceError(error)
+        this.#failed(failure)
+        await this.#learn(failure)
         const version = this.#wake.version
         await this.#wake.after(version, this.#retryMs * (0.5 + this.#options.random() / 2))
         this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax)
@@ -145,6 +153,21 @@ export class Link {
     if (before?.code === error.code) return
     const { table, logger } = this.#options
     logger.warn({ table: table.name, region: this.region, code: error.code }, `A link waits: ${error.message}`)
+  }
+
+  /** A region that refuses this one because it was taken out says so. */
+  async #learn({ code, details }: MillraceError): Promise<void> {
+    const { replicas, table, logger } = this.#options
+    if (code !== 'REPLICA_REFUSED' || !details.members) return
+    try {
+      await replicas.merge(table.name, details.members as Members)
+      this.#membersSent = replicas.find(table.name)?.replication.members
+    } catch (error) {
+      logger.warn(
+        { table: table.name, region: this.region },
+        `Members were not taken: ${asMillraceError(error).message}`,
+      )
+    }
   }
 
   /** One session, from a join until the link is not wanted any more. */

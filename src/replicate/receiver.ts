@@ -77,7 +77,7 @@ export class Receiver {
   /** Makes the table where there is none. Throws REPLICA_REFUSED, CONFLICT. */
   async join(from: string, { shape, members, store }: JoinAsk): Promise<JoinAnswer> {
     const { replicas, time, skewMsMax } = this.#options
-    const table = await replicas.join(shape, members)
+    const table = await replicas.join(from, shape, members)
     const source = await this.#source(table, from)
     return this.#inTurn(source, async () => {
       source.session = ++this.#sessions
@@ -103,6 +103,8 @@ export class Receiver {
   /** Throws CONFLICT when another session has begun; REPLICA_CLOCK_AHEAD, with nothing of the batch applied. */
   async apply(from: string, ask: ApplyAsk, body: Buffer): Promise<ApplyAnswer> {
     const { replicas } = this.#options
+    // What it says itself with this batch is its last word; what is known without that ends its link.
+    await replicas.refuseOut(from, ask.table, {})
     const found = replicas.find(ask.table)
     if (!found) throw over(ask.table)
     const source = await this.#source(found, from)

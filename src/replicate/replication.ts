@@ -154,6 +154,7 @@ export class Replication implements ReplicaLinks {
       for (const region of othersOf(table.replication)) this.#open(table, region)
       if (!isIn(table.replication, table.replication.home)) await this.#leave(table)
     }
+    for (const name of replicas.ended()) await replicas.leave(name)
     await this.#sweep(tables)
   }
 

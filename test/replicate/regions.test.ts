@@ -300,3 +300,43 @@ test('a region that is taken out takes no writes, and stays until every other on
   await world.until('the table of eu is gone', isGone(eu))
   for (const region of [us, ap]) expect(await region.items('todo')).toEqual({ late: 'eu' })
 })
+
+test('a region that was taken out while it was away ends its replica, and what it wrote goes nowhere', async () => {
+  await replicateAll()
+  for (const others of [[us, ap], [us]]) {
+    for (const other of others) world.cut(eu, other)
+    await eu.put('todo', 'alone', 'eu')
+    for (let i = 0; i < 2; i++) await us.update('todo', { Delete: { RegionName: eu.name } })
+    await world.pass(5_000, 500)
+    world.heal()
+    await world.until('the table of eu is gone', isGone(eu))
+    await world.pass(2_000)
+    for (const other of others) expect(await other.items('todo')).toEqual({})
+    if (others.length === 1) break
+    // The same with two regions, where nobody has a link to it any more.
+    await us.update('todo', { Delete: { RegionName: ap.name } })
+    await world.until('the table of ap is gone', isGone(ap))
+    await replicate(us, eu)
+  }
+})
+
+test.each(['"state":"out"', '"isEnded":true'])(
+  'a kill behind the commit of %s leaves no table behind',
+  async (mark) => {
+    await us.create('todo')
+    await replicate(us, eu)
+    await us.update('todo', { Delete: { RegionName: eu.name } })
+    const { storage } = eu
+    let isThere = false
+    storage.afterWrite = () => {
+      if (isThere || ![...storage.rows.values()].some((value) => value.includes(mark))) return
+      isThere = true
+      storage.beforeWrite = () => new Promise(() => {})
+    }
+    await world.until('the commit is there', () => isThere, 60_000, 10)
+    eu.kill()
+    await eu.start()
+    await world.until('the table of eu is gone', isGone(eu))
+    expect(await us.replicas('todo')).toEqual({})
+  },
+)
