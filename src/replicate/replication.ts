@@ -1,6 +1,6 @@
 import type { Commit } from '../commit/index.js'
 import { type DurableGroups, lagRecords } from '../groups/index.js'
-import type { ShardedLog } from '../log/index.js'
+import type { ShardedLog, StreamId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
@@ -17,7 +17,7 @@ import {
 import { Link, type LinkPhase, linkGroupName, markMarginMs } from './link.js'
 import { Lives } from './lives.js'
 import { Receiver, type SourceView } from './receiver.js'
-import { rowOf } from './rows.js'
+import { rowOf, strayRows } from './rows.js'
 import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, SeenByRegion, StoreLife, Transport } from './types.js'
 import { compareRanges, type Verification } from './verify.js'
 
@@ -107,6 +107,9 @@ export class Replication implements ReplicaLinks {
           `The table is a replica of ${table.replication.home}, and aws.region is ${replicas.region}: its links stay down.`,
         )
     }
+    const wanted = wantedLinks(replicas.list())
+    const rows = await strayRows(storage, (table, region) => wanted.places.has(placeOf(table, region)))
+    if (rows.length > 0) await commit.submit({ rows, essential: true })
     this.#tick()
   }
 
@@ -126,7 +129,7 @@ export class Replication implements ReplicaLinks {
     if (this.#isClosed) return
     for (const { link } of this.#links.values()) if (!link.hasToldMembers) link.wake()
     this.#work = this.#work
-      .then(() => this.#look())
+      .then(() => (this.#isClosed ? undefined : this.#look()))
       .catch((error: unknown) => {
         if (!this.#isClosed) this.#options.logger.warn(`Replicas: ${asMillraceError(error).message}`)
       })
@@ -138,24 +141,32 @@ export class Replication implements ReplicaLinks {
   }
 
   async #look(): Promise<void> {
-    if (this.#isClosed) return
     const { replicas } = this.#options
-    const tables = replicas.list().filter(({ replication }) => replication.home === replicas.region)
-    const wanted = new Set(
-      tables.flatMap(({ id, replication }) => othersOf(replication).map((region) => placeOf(id, region))),
-    )
+    const all = replicas.list()
+    const wanted = wantedLinks(all)
     for (const [place, { table, link }] of this.#links) {
-      if (wanted.has(place)) continue
+      if (wanted.places.has(place)) continue
       this.#links.delete(place)
       await link.stop()
       await this.#forget(table, link.region)
     }
-    for (const table of tables) {
+    await this.#dropGroups(wanted.groups)
+    for (const table of all) {
+      // A link that is opened after the end would be stopped by nobody.
+      if (this.#isClosed) return
+      if (table.replication.home !== replicas.region) continue
       for (const region of othersOf(table.replication)) this.#open(table, region)
       if (!isIn(table.replication, table.replication.home)) await this.#leave(table)
     }
     for (const name of replicas.ended()) await replicas.leave(name)
-    await this.#sweep(tables)
+    await this.#sweep(all.filter(({ replication }) => replication.home === replicas.region))
+  }
+
+  /** Groups of links that are over: a kill may have come before they went, and a table of the same name has another log. */
+  async #dropGroups(wanted: ReadonlyMap<string, StreamId>): Promise<void> {
+    const { groups } = this.#options
+    for (const { name, kind, stream } of groups.list())
+      if (kind === 'replica' && wanted.get(name) !== stream) await groups.delete(name)
   }
 
   #open(table: ReplicatedTable, region: string): void {
@@ -348,3 +359,19 @@ export class Replication implements ReplicaLinks {
 }
 
 const placeOf = (table: number, region: string): string => `${table} ${region}`
+
+/** The links that tables want: their places, and their groups by name with the log that each must be on. */
+function wantedLinks(tables: readonly ReplicatedTable[]): {
+  readonly places: ReadonlySet<string>
+  readonly groups: ReadonlyMap<string, StreamId>
+} {
+  const places = new Set<string>()
+  const groups = new Map<string, StreamId>()
+  for (const { id, name, log, replication } of tables) {
+    for (const region of othersOf(replication)) {
+      places.add(placeOf(id, region))
+      groups.set(linkGroupName(name, region), log)
+    }
+  }
+  return { places, groups }
+}

@@ -10,6 +10,7 @@ import type { Gap, StoreLife, WirePosition } from './types.js'
 const version = 1
 const kinds = { outgoing: 1, incoming: 2 } as const
 type Kind = keyof typeof kinds
+const scanBytesMax = 1 << 20
 
 /** A link to another region. */
 export interface Outgoing {
@@ -66,4 +67,17 @@ export async function readRow<K extends Kind>(
       `A row of a replica has version ${value[0]}; this version of Millrace knows ${version}.`,
     )
   return JSON.parse(value.toString('utf8', 1)) as Rows[K]
+}
+
+/** The rows of all tables that are not wanted any more, to be deleted. */
+export async function strayRows(
+  storage: Pick<Storage, 'scan'>,
+  isWanted: (table: number, region: string) => boolean,
+): Promise<RowEffect[]> {
+  const stray: RowEffect[] = []
+  const range = { gte: Buffer.from([Family.replication, 0, 0, 0, 1]), lt: Buffer.from([Family.replication + 1]) }
+  for await (const page of storage.scan({ ...range, bytesMax: scanBytesMax }))
+    for (const key of page.keys)
+      if (!isWanted(key.readUInt32BE(1), key.toString('utf8', 6))) stray.push({ key, value: undefined })
+  return stray
 }

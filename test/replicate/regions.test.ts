@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Family } from '../../src/commit/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { type Region, World } from './region-world.js'
@@ -340,3 +341,28 @@ test.each(['"state":"out"', '"isEnded":true'])(
     expect(await us.replicas('todo')).toEqual({})
   },
 )
+
+test('a kill before a link was forgotten leaves no group, and none is taken for that of another table', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  const { storage } = us
+  const groups = () => (us.opened?.groups.list() ?? []).filter(({ kind }) => kind === 'replica')
+  expect(groups()).toHaveLength(1)
+  // Behind the commit that takes eu out, before the link goes.
+  for (let i = 0; i < 2; i++) {
+    if (i === 1)
+      storage.afterWrite = () => {
+        storage.beforeWrite = () => new Promise(() => {})
+      }
+    world.cut(us, eu)
+    await us.update('todo', { Delete: { RegionName: eu.name } })
+  }
+  us.kill()
+  const links = () =>
+    [...us.storage.rows.keys()].filter((key) => key.charCodeAt(0) === Family.replication && key.charCodeAt(4) > 0)
+  expect(links().length).toBeGreaterThan(0)
+  await us.start()
+  await us.replication.settled()
+  expect(groups()).toEqual([])
+  expect(links()).toEqual([])
+})
