@@ -4,6 +4,7 @@ import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
+  forcedOut,
   type Members,
   othersOf,
   type ReplicaStatus,
@@ -172,7 +173,7 @@ export class Link {
 
   /** One session, from a join until the link is not wanted any more. */
   async #work(): Promise<void> {
-    const { replicas, table, groups, transport, store, log } = this.#options
+    const { replicas, table, groups, transport, store, log, commit } = this.#options
     const { name } = table
     if (!this.#isTrimmed) this.#row ??= await readRow(this.#options.storage, table.id, 'outgoing', this.region)
     const ask = { shape: replicas.shape(name), members: this.#table().replication.members, store }
@@ -184,22 +185,27 @@ export class Link {
     if (
       !group ||
       !this.#isKnown(joined) ||
+      !this.#isFilledWithout() ||
       this.#row?.phase !== 'following' ||
       !hasAll(group, joined.positions ?? [])
     ) {
-      if (!group || !this.#isKnown(joined) || this.#row?.phase !== 'filling') {
+      if (!group || !this.#isKnown(joined) || !this.#isFilledWithout() || this.#row?.phase !== 'filling') {
         if (group) await groups.move(group.name, 'newest')
         else
           group = await groups.create(linkGroupName(name, this.region), table.log, 'newest', {
             kind: 'replica',
             hold: true,
           })
-        await this.#save({ phase: 'filling', remote: joined.store })
+        const without = [...forcedOut(this.#table().replication).values()]
+        await this.#save({ phase: 'filling', remote: joined.store, without })
         this.#isTrimmed = false
       }
       this.phase = 'filling'
       await this.#fill(group)
-      await this.#save({ phase: 'following', remote: joined.store, repeatsBelow: log.nextSequence() })
+      const filledAt = commit.time.next()
+      const { without = [] } = this.#row as Outgoing
+      const repeatsBelow = log.nextSequence()
+      await this.#save({ phase: 'following', remote: joined.store, repeatsBelow, without, filledAt })
       this.#options.logger.info({ table: name, region: this.region }, 'A replica has all items.')
       await this.#follow(group, new Standing(group))
     } else await this.#follow(group, new Standing(group, joined.positions))
@@ -209,6 +215,17 @@ export class Link {
   #isKnown({ store }: JoinAnswer): boolean {
     const remote = this.#row?.remote
     return remote?.id === store.id && remote.epoch === store.epoch && remote.table === store.table
+  }
+
+  /** Whether its newest fill began after every region that was forced out had been. */
+  #isFilledWithout(): boolean {
+    const { without = [] } = this.#row ?? {}
+    return [...forcedOut(this.#table().replication).values()].every((each) => without.includes(each))
+  }
+
+  /** When the other region had everything that is here of regions that were forced out; undefined while it has not. */
+  get filledAt(): number | undefined {
+    return this.#row?.phase === 'following' && this.#isFilledWithout() ? (this.#row.filledAt ?? 0) : undefined
   }
 
   async #fill(group: Group): Promise<void> {
@@ -240,6 +257,8 @@ export class Link {
     this.phase = 'following'
     try {
       while (!this.#stop.signal.aborted && this.#isWanted()) {
+        if (!this.#isFilledWithout())
+          throw new MillraceError('CONFLICT', 'A region was forced out: the link fills anew.')
         const version = this.#wake.version
         const { isWhole, hasEnd } = await this.#sendSome(following)
         const { acknowledged, savedAt } = following

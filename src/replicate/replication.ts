@@ -4,6 +4,7 @@ import type { ShardedLog, StreamId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
+  forcedOut,
   isIn,
   isLeaving,
   type Member,
@@ -256,12 +257,15 @@ export class Replication implements ReplicaLinks {
         Number.MAX_SAFE_INTEGER,
       )
       const confirmed = this.#stable(table)
+      const forced = forcedOut(table.replication)
+      const filledAt = Math.max(...this.#linksOf(table.id).map((link) => link.filledAt ?? Number.POSITIVE_INFINITY))
       const { left } = await replicas.sweepTombstones(table, ({ region, at }) => {
         if (at > old || at + settings.skewMsMax > arrived) return false
         if (region === replicas.region) return at <= confirmed
         const stable = seen.get(region)?.stable
-        // Of a region that has no replica any more nothing comes that could be older.
-        return stable === undefined || at + settings.skewMsMax <= stable
+        if (stable !== undefined) return at + settings.skewMsMax <= stable
+        // Of a region that has no replica any more nothing comes that could be older; but others may still have what it deleted.
+        return !forced.has(region) || filledAt + settings.skewMsMax <= arrived
       })
       tombstones += left
     }

@@ -22,6 +22,10 @@ export interface Outgoing {
   readonly remote?: StoreLife & { readonly table: string }
   /** Below this sequence number the log repeats what the fill has brought. */
   readonly repeatsBelow?: number
+  /** The regions that had been forced out when the fill began (`forcedOut`): it has brought what is here of their writes. */
+  readonly without?: readonly string[]
+  /** Commit time at which the fill was through. */
+  readonly filledAt?: number
 }
 
 /** What came from another region. */

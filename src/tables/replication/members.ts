@@ -64,6 +64,17 @@ export function othersOf({ home, members }: Pick<Replication, 'home' | 'members'
 export const isIn = ({ members }: Pick<Replication, 'members'>, region: string): boolean =>
   (members[region]?.state ?? 'in') === 'in'
 
+/**
+ * Regions that were taken out without having brought all that they had, each with the stamp of that: what one other region has of
+ * their writes another one may not have, and nobody brings it to it.
+ */
+export function forcedOut({ members }: Pick<Replication, 'members'>): ReadonlyMap<string, string> {
+  const forced = new Map<string, string>()
+  for (const [region, { state, stamp, by }] of Object.entries(members))
+    if (state === 'out' && by !== region) forced.set(region, `${region} ${stamp.ms} ${stamp.counter} ${by}`)
+  return forced
+}
+
 /** Whether a region was taken out, and has not said yet that nothing is left to bring. */
 export const isLeaving = ({ members }: Pick<Replication, 'members'>, region: string): boolean =>
   members[region]?.state === 'leaving'
