@@ -1,6 +1,6 @@
 import type { ReplicatedTable, ReplicatedTables, VersionPage } from '../tables/index.js'
 import type { Outgoing } from './rows.js'
-import type { ApplyAsk } from './types.js'
+import type { ApplyAsk, SeenByRegion } from './types.js'
 import { encodeChanges, RegionNumbers } from './wire.js'
 
 /** One page of a fill. */
@@ -11,7 +11,7 @@ export interface FillOptions {
   readonly replicas: Pick<ReplicatedTables, 'page'>
   readonly table: () => ReplicatedTable
   /** By region: the time up to which all of its writes are here. */
-  readonly seen: () => Promise<Readonly<Record<string, number>>>
+  readonly seen: () => Promise<SeenByRegion>
   /** Gives the place (hex) from which the stretch is to be sent again, where the other region is not through with it. */
   readonly send: (
     ask: Pick<ApplyAsk, 'regions' | 'repeats' | 'stretch'>,
@@ -57,7 +57,7 @@ export async function fill(from: Outgoing['fill'], options: FillOptions): Promis
 function stretchOf(
   after: string | undefined,
   { last, more }: VersionPage,
-  seen: Readonly<Record<string, number>>,
+  seen: SeenByRegion,
 ): NonNullable<ApplyAsk['stretch']> {
   return {
     ...(after === undefined ? {} : { after }),

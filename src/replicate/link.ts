@@ -3,16 +3,23 @@ import type { DurableGroups, Group, Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import { othersOf, type ReplicaStatus, type ReplicatedTable, type ReplicatedTables } from '../tables/index.js'
+import {
+  forcedOut,
+  type Members,
+  othersOf,
+  type ReplicaStatus,
+  type ReplicatedTable,
+  type ReplicatedTables,
+} from '../tables/index.js'
 import { collect } from './collector.js'
 import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
-import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, StoreLife, Transport } from './types.js'
+import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, SeenByRegion, StoreLife, Transport } from './types.js'
 import { Wake } from './wake.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
-const markMarginMs = 60_000
+export const markMarginMs = 60_000
 /** Between two marks of a link that has something to send, and of one that has not. */
 const markMs = 1_000
 const idleMarkMs = 10_000
@@ -38,7 +45,7 @@ export interface LinkOptions {
   readonly store: StoreLife
   readonly batchBytesMax: number
   /** By region: the time up to which all of its writes are here. */
-  readonly seen: () => Promise<Readonly<Record<string, number>>>
+  readonly seen: () => Promise<SeenByRegion>
   /** The time up to which everything that was written here is in all regions. */
   readonly stable: () => number
 }
@@ -68,7 +75,7 @@ export class Link {
   #row: Outgoing | undefined
   /** Everything that was written before is in the other region, milliseconds of commit time. */
   confirmedMs = 0
-  /** When the last look found nothing left to send, milliseconds of the clock. */
+  /** When the last look began that left nothing to send, milliseconds of the clock. */
   caughtUpAt: number | undefined
   #oldest: number | undefined
   #membersSent: unknown
@@ -130,7 +137,9 @@ export class Link {
         return
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        this.#failed(asMillraceError(error))
+        const failure = asMillraceError(error)
+        this.#failed(failure)
+        await this.#learn(failure)
         const version = this.#wake.version
         await this.#wake.after(version, this.#retryMs * (0.5 + this.#options.random() / 2))
         this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax)
@@ -147,9 +156,24 @@ export class Link {
     logger.warn({ table: table.name, region: this.region, code: error.code }, `A link waits: ${error.message}`)
   }
 
+  /** A region that refuses this one because it was taken out says so. */
+  async #learn({ code, details }: MillraceError): Promise<void> {
+    const { replicas, table, logger } = this.#options
+    if (code !== 'REPLICA_REFUSED' || !details.members) return
+    try {
+      await replicas.merge(table.name, details.members as Members)
+      this.#membersSent = replicas.find(table.name)?.replication.members
+    } catch (error) {
+      logger.warn(
+        { table: table.name, region: this.region },
+        `Members were not taken: ${asMillraceError(error).message}`,
+      )
+    }
+  }
+
   /** One session, from a join until the link is not wanted any more. */
   async #work(): Promise<void> {
-    const { replicas, table, groups, transport, store, log } = this.#options
+    const { replicas, table, groups, transport, store, log, commit } = this.#options
     const { name } = table
     if (!this.#isTrimmed) this.#row ??= await readRow(this.#options.storage, table.id, 'outgoing', this.region)
     const ask = { shape: replicas.shape(name), members: this.#table().replication.members, store }
@@ -161,22 +185,27 @@ export class Link {
     if (
       !group ||
       !this.#isKnown(joined) ||
+      !this.#isFilledWithout() ||
       this.#row?.phase !== 'following' ||
       !hasAll(group, joined.positions ?? [])
     ) {
-      if (!group || !this.#isKnown(joined) || this.#row?.phase !== 'filling') {
+      if (!group || !this.#isKnown(joined) || !this.#isFilledWithout() || this.#row?.phase !== 'filling') {
         if (group) await groups.move(group.name, 'newest')
         else
           group = await groups.create(linkGroupName(name, this.region), table.log, 'newest', {
             kind: 'replica',
             hold: true,
           })
-        await this.#save({ phase: 'filling', remote: joined.store })
+        const without = [...forcedOut(this.#table().replication).values()]
+        await this.#save({ phase: 'filling', remote: joined.store, without })
         this.#isTrimmed = false
       }
       this.phase = 'filling'
       await this.#fill(group)
-      await this.#save({ phase: 'following', remote: joined.store, repeatsBelow: log.nextSequence() })
+      const filledAt = commit.time.next()
+      const { without = [] } = this.#row as Outgoing
+      const repeatsBelow = log.nextSequence()
+      await this.#save({ phase: 'following', remote: joined.store, repeatsBelow, without, filledAt })
       this.#options.logger.info({ table: name, region: this.region }, 'A replica has all items.')
       await this.#follow(group, new Standing(group))
     } else await this.#follow(group, new Standing(group, joined.positions))
@@ -186,6 +215,17 @@ export class Link {
   #isKnown({ store }: JoinAnswer): boolean {
     const remote = this.#row?.remote
     return remote?.id === store.id && remote.epoch === store.epoch && remote.table === store.table
+  }
+
+  /** Whether its newest fill began after every region that was forced out had been. */
+  #isFilledWithout(): boolean {
+    const { without = [] } = this.#row ?? {}
+    return [...forcedOut(this.#table().replication).values()].every((each) => without.includes(each))
+  }
+
+  /** When the other region had everything that is here of regions that were forced out; undefined while it has not. */
+  get filledAt(): number | undefined {
+    return this.#row?.phase === 'following' && this.#isFilledWithout() ? (this.#row.filledAt ?? 0) : undefined
   }
 
   async #fill(group: Group): Promise<void> {
@@ -218,6 +258,8 @@ export class Link {
     this.phase = 'following'
     try {
       while (!this.#stop.signal.aborted && this.#isWanted()) {
+        if (!this.#isFilledWithout())
+          throw new MillraceError('CONFLICT', 'A region was forced out: the link fills anew.')
         const version = this.#wake.version
         const { isWhole, hasEnd } = await this.#sendSome(following)
         const { acknowledged, savedAt } = following
@@ -244,6 +286,7 @@ export class Link {
     const { log, clock, batchBytesMax } = this.#options
     const { standing, reading } = following
     const now = clock.monotonic()
+    const began = clock.now()
     const isDue = now - following.markedAt >= (following.acknowledged ? markMs : idleMarkMs)
     const tells = isDue || !this.hasToldMembers
     // Before the log is read: what was written by then is in it.
@@ -271,7 +314,7 @@ export class Link {
     }
     if (found.isWhole && !hasEnd) {
       this.#oldest = undefined
-      this.caughtUpAt = clock.now()
+      this.caughtUpAt = began
       if (marks) this.confirmedMs = Math.max(this.confirmedMs, marks.through)
     }
     return { isWhole: found.isWhole, hasEnd }

@@ -1,5 +1,6 @@
 import { type Commit, Family } from '../commit/index.js'
 import type { Storage } from '../storage/index.js'
+import { type Gap, withGap } from './types.js'
 
 /*
  * `replication`, table 0, 01: what this store may have lost of its own writes. Version u8 (1), JSON. A restored copy, and a store
@@ -13,7 +14,7 @@ interface Stored {
   readonly epoch: number
   /** Commit time up to which everything is here, as of this epoch. */
   readonly at: number
-  readonly gaps: readonly { readonly from: number; readonly to: number }[]
+  readonly gaps: readonly Gap[]
 }
 
 export class Lives {
@@ -29,7 +30,8 @@ export class Lives {
     const value = await storage.get(key)
     const now = commit.time.next()
     const stored: Stored = value ? JSON.parse(value.toString('utf8', 1)) : { epoch: commit.epoch, at: now, gaps: [] }
-    const gaps = stored.epoch < commit.epoch ? [...stored.gaps, { from: stored.at, to: now + skewMsMax }] : stored.gaps
+    const gap = { from: stored.at, to: now + skewMsMax }
+    const gaps = stored.epoch < commit.epoch ? withGap(stored.gaps, gap) : stored.gaps
     const lives = new Lives(commit, { epoch: commit.epoch, at: now, gaps })
     await lives.note()
     return lives
@@ -42,8 +44,8 @@ export class Lives {
     await this.#commit.submit({ essential: true, rows: [{ key, value }] })
   }
 
-  /** Whether a write of this region with a stamp of these milliseconds was certainly here. */
-  has(ms: number): boolean {
-    return !this.#stored.gaps.some(({ from, to }) => ms >= from && ms <= to)
+  /** What of this region's own writes may have been lost here. */
+  get gaps(): readonly Gap[] {
+    return this.#stored.gaps
   }
 }

@@ -4,7 +4,17 @@ import type { Storage } from '../storage/index.js'
 import { othersOf, type ReplicatedTable, type ReplicatedTables, type Version } from '../tables/index.js'
 import type { Lives } from './lives.js'
 import { type Incoming, readRow, rowOf } from './rows.js'
-import type { ApplyAnswer, ApplyAsk, JoinAnswer, JoinAsk, StoreLife } from './types.js'
+import {
+  type ApplyAnswer,
+  type ApplyAsk,
+  hasHad,
+  type JoinAnswer,
+  type JoinAsk,
+  type Seen,
+  type SeenByRegion,
+  type StoreLife,
+  withGap,
+} from './types.js'
 import { decodeChanges } from './wire.js'
 
 export interface ReceiverOptions {
@@ -14,7 +24,7 @@ export interface ReceiverOptions {
   readonly store: StoreLife
   /** How far the stamp of another region may be ahead of the time here. */
   readonly skewMsMax: number
-  readonly lives: () => Pick<Lives, 'has'>
+  readonly lives: () => Pick<Lives, 'gaps'>
 }
 
 /** What is known of the changes of one region in one table. */
@@ -66,8 +76,8 @@ export class Receiver {
 
   /** Makes the table where there is none. Throws REPLICA_REFUSED, CONFLICT. */
   async join(from: string, { shape, members, store }: JoinAsk): Promise<JoinAnswer> {
-    const { replicas } = this.#options
-    const table = await replicas.join(shape, members)
+    const { replicas, time, skewMsMax } = this.#options
+    const table = await replicas.join(from, shape, members)
     const source = await this.#source(table, from)
     return this.#inTurn(source, async () => {
       source.session = ++this.#sessions
@@ -75,7 +85,10 @@ export class Receiver {
       const isSame = known.id === store.id && known.epoch === store.epoch
       if (!isSame) {
         const { positions: _, ...rest } = source.incoming
-        source.incoming = { ...rest, store }
+        // All that it wrote until `through` has come; what came later from its former life it may not have brought to all.
+        const gap = { from: rest.through + 1, to: time.next() + skewMsMax }
+        const gaps = known.id === '' ? [] : withGap(rest.gaps ?? [], gap)
+        source.incoming = { ...rest, store, gaps }
       }
       const { positions } = source.incoming
       return {
@@ -90,6 +103,8 @@ export class Receiver {
   /** Throws CONFLICT when another session has begun; REPLICA_CLOCK_AHEAD, with nothing of the batch applied. */
   async apply(from: string, ask: ApplyAsk, body: Buffer): Promise<ApplyAnswer> {
     const { replicas } = this.#options
+    // What it says itself with this batch is its last word; what is known without that ends its link.
+    await replicas.refuseOut(from, ask.table, {})
     const found = replicas.find(ask.table)
     if (!found) throw over(ask.table)
     const source = await this.#source(found, from)
@@ -132,19 +147,27 @@ export class Receiver {
       after: after === undefined ? undefined : Buffer.from(after, 'hex'),
       upTo: upTo === undefined ? undefined : Buffer.from(upTo, 'hex'),
       places: new Set(changes.map(({ place }) => place.toString('latin1'))),
-      hasSeen: ({ stamp, region }: Version) => stamp.ms <= (seen[region] ?? -1),
+      hasSeen: ({ stamp, region }: Version) => hasHad(seen[region], stamp.ms),
     })
     return removed.upTo
   }
 
-  async #hasSeen(table: ReplicatedTable): Promise<(version: Version) => boolean> {
+  /** By region: what this one has had of its writes; of its own, as long as they are older than `homeThrough`. */
+  async had(table: ReplicatedTable, homeThrough: number): Promise<SeenByRegion> {
     const { replicas, lives, skewMsMax } = this.#options
-    const since = table.createdAt + skewMsMax
-    const seen = await this.seen(table, othersOf(table.replication))
-    return ({ stamp, region }) =>
-      region === replicas.region
-        ? stamp.ms > since && lives().has(stamp.ms)
-        : stamp.ms <= (seen.get(region)?.through ?? -1)
+    // What is older than the table, as far as clocks can be told, may belong to one of before, which this store has lost.
+    const before = { from: 0, to: table.createdAt + skewMsMax }
+    const had: Record<string, Seen> = {
+      [replicas.region]: { through: homeThrough, gaps: [before, ...lives().gaps] },
+    }
+    for (const [region, { through, gaps = [] }] of await this.seen(table, othersOf(table.replication)))
+      had[region] = { through, gaps }
+    return had
+  }
+
+  async #hasSeen(table: ReplicatedTable): Promise<(version: Version) => boolean> {
+    const had = await this.had(table, Number.MAX_SAFE_INTEGER)
+    return ({ stamp, region }) => hasHad(had[region], stamp.ms)
   }
 
   #refuseAhead(source: Source, from: string, changes: readonly { readonly version: Version }[]): void {

@@ -1,10 +1,13 @@
 import type { Commit } from '../commit/index.js'
 import { type DurableGroups, lagRecords } from '../groups/index.js'
-import type { ShardedLog } from '../log/index.js'
+import type { ShardedLog, StreamId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
+  forcedOut,
+  isIn,
   isLeaving,
+  type Member,
   othersOf,
   type ReplicaLinks,
   type ReplicaStatus,
@@ -12,11 +15,11 @@ import {
   type ReplicatedTables,
   type TableShape,
 } from '../tables/index.js'
-import { Link, type LinkPhase, linkGroupName } from './link.js'
+import { Link, type LinkPhase, linkGroupName, markMarginMs } from './link.js'
 import { Lives } from './lives.js'
 import { Receiver, type SourceView } from './receiver.js'
-import { rowOf } from './rows.js'
-import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, StoreLife, Transport } from './types.js'
+import { rowOf, strayRows } from './rows.js'
+import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, SeenByRegion, StoreLife, Transport } from './types.js'
 import { compareRanges, type Verification } from './verify.js'
 
 export interface ReplicationSettings {
@@ -57,8 +60,8 @@ export interface LinkView {
 const tickMs = 1_000
 /** Between two looks at the tombstones of all tables. */
 const sweepMs = 10_000
-/** A region that leaves waits so long for the others to hear of it. */
-const drainMsMax = 60_000
+/** A region that has left waits so long for the others to hear of it. */
+const tellMsMax = 60_000
 
 /** The links of all tables to all regions, and the answers to theirs. */
 export class Replication implements ReplicaLinks {
@@ -67,8 +70,8 @@ export class Replication implements ReplicaLinks {
   readonly #receiver: Receiver
   readonly #store: StoreLife
   readonly #links = new Map<string, { readonly table: ReplicatedTable; readonly link: Link }>()
-  /** When this region was seen to be leaving, by number of the table. */
-  readonly #leavingSince = new Map<number, number>()
+  /** Since when this region was seen to be leaving, or out, by number of the table. */
+  readonly #leaving = new Map<number, { readonly state: Member['state'] | undefined; readonly since: number }>()
   #lives: Lives | undefined
   #work: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
@@ -105,6 +108,9 @@ export class Replication implements ReplicaLinks {
           `The table is a replica of ${table.replication.home}, and aws.region is ${replicas.region}: its links stay down.`,
         )
     }
+    const wanted = wantedLinks(replicas.list())
+    const rows = await strayRows(storage, (table, region) => wanted.places.has(placeOf(table, region)))
+    if (rows.length > 0) await commit.submit({ rows, essential: true })
     this.#tick()
   }
 
@@ -124,7 +130,7 @@ export class Replication implements ReplicaLinks {
     if (this.#isClosed) return
     for (const { link } of this.#links.values()) if (!link.hasToldMembers) link.wake()
     this.#work = this.#work
-      .then(() => this.#look())
+      .then(() => (this.#isClosed ? undefined : this.#look()))
       .catch((error: unknown) => {
         if (!this.#isClosed) this.#options.logger.warn(`Replicas: ${asMillraceError(error).message}`)
       })
@@ -136,23 +142,32 @@ export class Replication implements ReplicaLinks {
   }
 
   async #look(): Promise<void> {
-    if (this.#isClosed) return
     const { replicas } = this.#options
-    const tables = replicas.list().filter(({ replication }) => replication.home === replicas.region)
-    const wanted = new Set(
-      tables.flatMap(({ id, replication }) => othersOf(replication).map((region) => placeOf(id, region))),
-    )
+    const all = replicas.list()
+    const wanted = wantedLinks(all)
     for (const [place, { table, link }] of this.#links) {
-      if (wanted.has(place)) continue
+      if (wanted.places.has(place)) continue
       this.#links.delete(place)
       await link.stop()
       await this.#forget(table, link.region)
     }
-    for (const table of tables) {
+    await this.#dropGroups(wanted.groups)
+    for (const table of all) {
+      // A link that is opened after the end would be stopped by nobody.
+      if (this.#isClosed) return
+      if (table.replication.home !== replicas.region) continue
       for (const region of othersOf(table.replication)) this.#open(table, region)
-      if (isLeaving(table.replication, table.replication.home)) await this.#leave(table)
+      if (!isIn(table.replication, table.replication.home)) await this.#leave(table)
     }
-    await this.#sweep(tables)
+    for (const name of replicas.ended()) await replicas.leave(name)
+    await this.#sweep(all.filter(({ replication }) => replication.home === replicas.region))
+  }
+
+  /** Groups of links that are over: a kill may have come before they went, and a table of the same name has another log. */
+  async #dropGroups(wanted: ReadonlyMap<string, StreamId>): Promise<void> {
+    const { groups } = this.#options
+    for (const { name, kind, stream } of groups.list())
+      if (kind === 'replica' && wanted.get(name) !== stream) await groups.delete(name)
   }
 
   #open(table: ReplicatedTable, region: string): void {
@@ -181,28 +196,31 @@ export class Replication implements ReplicaLinks {
     else await commit.submit({ rows, essential: true })
   }
 
-  /** This region was taken out: what was written here is brought to the others, they are told, and the table goes. */
+  /**
+   * This region was taken out: what was written here is brought to the others, they are told, and the table goes. Clients write
+   * nothing any more, so a look at the log that begins now sees all that there is to bring, however long that takes.
+   */
   async #leave({ id, name, replication }: ReplicatedTable): Promise<void> {
     const { replicas, clock, logger } = this.#options
     const links = this.#linksOf(id)
-    const since = this.#leavingSince.get(id) ?? clock.now()
-    this.#leavingSince.set(id, since)
-    const isLate = clock.now() - since >= drainMsMax
-    const isDrained =
-      links.length > 0 && links.every(({ caughtUpAt }) => caughtUpAt !== undefined && caughtUpAt > since)
-    if (!isDrained && !isLate) return
-    await replicas.finishLeaving(name)
-    const toldBy = clock.monotonic() + tickMs
-    for (const link of links) link.wake()
-    while (links.some((link) => !link.hasToldMembers) && clock.monotonic() < toldBy && !this.#isClosed)
-      await new Promise<void>((resolve) => clock.setTimeout(resolve, tickMs / 20))
+    const state = replication.members[replication.home]?.state
+    const before = this.#leaving.get(id)
+    const since = before && before.state === state ? before.since : clock.now()
+    this.#leaving.set(id, { state, since })
+    if (state === 'leaving') {
+      const isDrained = links.every(({ caughtUpAt }) => caughtUpAt !== undefined && caughtUpAt > since)
+      if (isDrained) await replicas.finishLeaving(name)
+      return
+    }
+    for (const link of links) if (!link.hasToldMembers) link.wake()
+    if (links.some((link) => !link.hasToldMembers) && clock.now() - since < tellMsMax) return
     for (const region of othersOf(replication)) {
       const found = this.#links.get(placeOf(id, region))
       this.#links.delete(placeOf(id, region))
       await found?.link.stop()
       if (found) await this.#forget(found.table, region)
     }
-    this.#leavingSince.delete(id)
+    this.#leaving.delete(id)
     const end = await replicas.leave(name)
     logger.info({ table: name }, `The replica of this region was taken out: its table was ${end}.`)
   }
@@ -217,14 +235,10 @@ export class Replication implements ReplicaLinks {
     return links.reduce((least, { confirmedMs }) => Math.min(least, confirmedMs), Number.MAX_SAFE_INTEGER)
   }
 
-  async #seen(name: string): Promise<Record<string, number>> {
+  async #seen(name: string): Promise<SeenByRegion> {
     const { replicas, commit } = this.#options
-    const seen: Record<string, number> = { [replicas.region]: commit.time.next() - drainMsMax }
     const table = replicas.find(name)
-    if (!table) return seen
-    const known = await this.#receiver.seen(table, othersOf(table.replication))
-    for (const [region, { through }] of known) seen[region] = through
-    return seen
+    return table ? this.#receiver.had(table, commit.time.next() - markMarginMs) : {}
   }
 
   /** Tombstones go when they are old and every region has had a chance to lose against them. */
@@ -243,12 +257,15 @@ export class Replication implements ReplicaLinks {
         Number.MAX_SAFE_INTEGER,
       )
       const confirmed = this.#stable(table)
+      const forced = forcedOut(table.replication)
+      const filledAt = Math.max(...this.#linksOf(table.id).map((link) => link.filledAt ?? Number.POSITIVE_INFINITY))
       const { left } = await replicas.sweepTombstones(table, ({ region, at }) => {
         if (at > old || at + settings.skewMsMax > arrived) return false
         if (region === replicas.region) return at <= confirmed
         const stable = seen.get(region)?.stable
-        // Of a region that has no replica any more nothing comes that could be older.
-        return stable === undefined || at + settings.skewMsMax <= stable
+        if (stable !== undefined) return at + settings.skewMsMax <= stable
+        // Of a region that has no replica any more nothing comes that could be older; but others may still have what it deleted.
+        return !forced.has(region) || filledAt + settings.skewMsMax <= arrived
       })
       tombstones += left
     }
@@ -346,3 +363,19 @@ export class Replication implements ReplicaLinks {
 }
 
 const placeOf = (table: number, region: string): string => `${table} ${region}`
+
+/** The links that tables want: their places, and their groups by name with the log that each must be on. */
+function wantedLinks(tables: readonly ReplicatedTable[]): {
+  readonly places: ReadonlySet<string>
+  readonly groups: ReadonlyMap<string, StreamId>
+} {
+  const places = new Set<string>()
+  const groups = new Map<string, StreamId>()
+  for (const { id, name, log, replication } of tables) {
+    for (const region of othersOf(replication)) {
+      places.add(placeOf(id, region))
+      groups.set(linkGroupName(name, region), log)
+    }
+  }
+  return { places, groups }
+}

@@ -1,7 +1,7 @@
 import { Family, type RowEffect } from '../commit/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
-import type { StoreLife, WirePosition } from './types.js'
+import type { Gap, StoreLife, WirePosition } from './types.js'
 
 /*
  * `replication`: table u32be, kind u8, region in UTF-8. Kind 1: how far a link to another region is; kind 2: how far the changes of
@@ -10,6 +10,7 @@ import type { StoreLife, WirePosition } from './types.js'
 const version = 1
 const kinds = { outgoing: 1, incoming: 2 } as const
 type Kind = keyof typeof kinds
+const scanBytesMax = 1 << 20
 
 /** A link to another region. */
 export interface Outgoing {
@@ -21,6 +22,10 @@ export interface Outgoing {
   readonly remote?: StoreLife & { readonly table: string }
   /** Below this sequence number the log repeats what the fill has brought. */
   readonly repeatsBelow?: number
+  /** The regions that had been forced out when the fill began (`forcedOut`): it has brought what is here of their writes. */
+  readonly without?: readonly string[]
+  /** Commit time at which the fill was through. */
+  readonly filledAt?: number
 }
 
 /** What came from another region. */
@@ -30,6 +35,8 @@ export interface Incoming {
   readonly positions?: readonly WirePosition[]
   readonly through: number
   readonly stable: number
+  /** What that region may have lost when it was opened from an older copy. */
+  readonly gaps?: readonly Gap[]
 }
 
 interface Rows {
@@ -64,4 +71,17 @@ export async function readRow<K extends Kind>(
       `A row of a replica has version ${value[0]}; this version of Millrace knows ${version}.`,
     )
   return JSON.parse(value.toString('utf8', 1)) as Rows[K]
+}
+
+/** The rows of all tables that are not wanted any more, to be deleted. */
+export async function strayRows(
+  storage: Pick<Storage, 'scan'>,
+  isWanted: (table: number, region: string) => boolean,
+): Promise<RowEffect[]> {
+  const stray: RowEffect[] = []
+  const range = { gte: Buffer.from([Family.replication, 0, 0, 0, 1]), lt: Buffer.from([Family.replication + 1]) }
+  for await (const page of storage.scan({ ...range, bytesMax: scanBytesMax }))
+    for (const key of page.keys)
+      if (!isWanted(key.readUInt32BE(1), key.toString('utf8', 6))) stray.push({ key, value: undefined })
+  return stray
 }

@@ -40,6 +40,35 @@ export interface JoinAnswer {
 /** Shard, next sequence number, and 1 at its end. */
 export type WirePosition = readonly [shard: number, next: number, ended: 0 | 1]
 
+/** Milliseconds of stamps, both ends included: what a region has written then may be in others alone. */
+export interface Gap {
+  readonly from: number
+  readonly to: number
+}
+
+/** What a region has had of another one's writes, or of its own: all up to a time, but for what may have been lost since. */
+export interface Seen {
+  readonly through: number
+  readonly gaps: readonly Gap[]
+}
+
+/** By region. */
+export type SeenByRegion = Readonly<Record<string, Seen>>
+
+/** Whether a write with a stamp of these milliseconds was certainly there once. */
+export const hasHad = (seen: Seen | undefined, ms: number): boolean =>
+  seen !== undefined && ms <= seen.through && !seen.gaps.some(({ from, to }) => ms >= from && ms <= to)
+
+/** Of more gaps than this the oldest two are taken for one. */
+const gapsMax = 32
+
+export function withGap(gaps: readonly Gap[], gap: Gap): readonly Gap[] {
+  const [first, second] = gaps
+  if (!first || !second || gaps.length < gapsMax) return [...gaps, gap]
+  const both = { from: Math.min(first.from, second.from), to: Math.max(first.to, second.to) }
+  return [both, ...gaps.slice(2), gap]
+}
+
 /** Times up to which something holds, milliseconds of commit time since 1970. */
 export interface Marks {
   /** Every write of the sender up to here is in this batch or in one before. */
@@ -63,7 +92,7 @@ export interface ApplyAsk {
   readonly stretch?: {
     readonly after?: string
     readonly upTo?: string
-    readonly seen: Readonly<Record<string, number>>
+    readonly seen: SeenByRegion
   }
 }
 

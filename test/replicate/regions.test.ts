@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Family } from '../../src/commit/index.js'
 import { collect } from '../../src/replicate/collector.js'
 import type { ReplicatedTable } from '../../src/tables/index.js'
 import { MemoryStorage } from '../memory-storage.js'
@@ -367,4 +368,129 @@ test('what was written long before it is brought is no less new: an outage of mi
   await world.pass(20_000, 500)
   expect(await us.keys('todo')).toHaveLength(80)
   expect(await eu.keys('todo')).toEqual(await us.keys('todo'))
+})
+
+test('what a restored region wrote after its copy was made stays where it is, and comes back', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(310_000, 5_000)
+  await eu.stop()
+  const older = eu.storage.afterPowerLoss()
+  await eu.start()
+  await eu.put('todo', 'after the copy', 'eu')
+  await world.until('us has it', async () => (await us.value('todo', 'after the copy')) === 'eu')
+  await world.pass(90_000, 1_000)
+  await eu.stop()
+  eu.restore(older)
+  await eu.start()
+  await world.pass(20_000, 500)
+  for (const region of [us, eu]) expect(await region.items('todo')).toEqual({ 'after the copy': 'eu' })
+})
+
+const isGone = (region: Region) => () =>
+  region.run('DescribeTable', { TableName: 'todo' }).then(
+    () => false,
+    () => true,
+  )
+
+async function replicateAll(): Promise<void> {
+  await us.create('todo')
+  await replicate(us, eu)
+  await replicate(us, ap)
+  await world.until('eu and ap know each other', async () => (await isActive(eu, ap)()) && (await isActive(ap, eu)()))
+}
+
+test('a region that is taken out takes no writes, and stays until every other one has what was written there', async () => {
+  await replicateAll()
+  world.cut(eu, ap)
+  await eu.put('todo', 'late', 'eu')
+  await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.pass(2_000)
+  await expect(eu.put('todo', 'too late', 'eu')).rejects.toThrow('not found')
+  await world.pass(120_000, 1_000)
+  expect(await isGone(eu)()).toBe(false)
+  world.heal()
+  await world.until('the table of eu is gone', isGone(eu))
+  for (const region of [us, ap]) expect(await region.items('todo')).toEqual({ late: 'eu' })
+})
+
+test('a region that was taken out while it was away ends its replica, and what it wrote goes nowhere', async () => {
+  await replicateAll()
+  for (const others of [[us, ap], [us]]) {
+    for (const other of others) world.cut(eu, other)
+    await eu.put('todo', 'alone', 'eu')
+    for (let i = 0; i < 2; i++) await us.update('todo', { Delete: { RegionName: eu.name } })
+    await world.pass(5_000, 500)
+    world.heal()
+    await world.until('the table of eu is gone', isGone(eu))
+    await world.pass(2_000)
+    for (const other of others) expect(await other.items('todo')).toEqual({})
+    if (others.length === 1) break
+    // The same with two regions, where nobody has a link to it any more.
+    await us.update('todo', { Delete: { RegionName: ap.name } })
+    await world.until('the table of ap is gone', isGone(ap))
+    await replicate(us, eu)
+  }
+})
+
+test.each(['"state":"out"', '"isEnded":true'])(
+  'a kill behind the commit of %s leaves no table behind',
+  async (mark) => {
+    await us.create('todo')
+    await replicate(us, eu)
+    await us.update('todo', { Delete: { RegionName: eu.name } })
+    const { storage } = eu
+    let isThere = false
+    storage.afterWrite = () => {
+      if (isThere || ![...storage.rows.values()].some((value) => value.includes(mark))) return
+      isThere = true
+      storage.beforeWrite = () => new Promise(() => {})
+    }
+    await world.until('the commit is there', () => isThere, 60_000, 10)
+    eu.kill()
+    await eu.start()
+    await world.until('the table of eu is gone', isGone(eu))
+    expect(await us.replicas('todo')).toEqual({})
+  },
+)
+
+test('a kill before a link was forgotten leaves no group, and none is taken for that of another table', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  const { storage } = us
+  const groups = () => (us.opened?.groups.list() ?? []).filter(({ kind }) => kind === 'replica')
+  expect(groups()).toHaveLength(1)
+  // Behind the commit that takes eu out, before the link goes.
+  for (let i = 0; i < 2; i++) {
+    if (i === 1)
+      storage.afterWrite = () => {
+        storage.beforeWrite = () => new Promise(() => {})
+      }
+    world.cut(us, eu)
+    await us.update('todo', { Delete: { RegionName: eu.name } })
+  }
+  us.kill()
+  const links = () =>
+    [...us.storage.rows.keys()].filter((key) => key.charCodeAt(0) === Family.replication && key.charCodeAt(4) > 0)
+  expect(links().length).toBeGreaterThan(0)
+  await us.start()
+  await us.replication.settled()
+  expect(groups()).toEqual([])
+  expect(links()).toEqual([])
+})
+
+test('when a region is forced out, the others give each other what they alone had from it', async () => {
+  await replicateAll()
+  await us.put('todo', 'deleted', 'us')
+  await world.pass(2_000)
+  world.cut(eu, ap)
+  await eu.put('todo', 'only in us', 'eu')
+  await eu.delete('todo', 'deleted')
+  await world.until('us has it', async () => Object.keys(await us.items('todo')).join() === 'only in us')
+  expect(await ap.items('todo')).toEqual({ deleted: 'us' })
+  await eu.stop()
+  for (let i = 0; i < 2; i++) await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.pass(10_000, 100)
+  for (const region of [us, ap]) expect(await region.items('todo')).toEqual({ 'only in us': 'eu' })
+  for (const region of [us, ap]) expect(region.replication.views('todo')).toMatchObject([{ phase: 'following' }])
 })

@@ -6,6 +6,7 @@ import type { Throttle } from '../control/throttle.js'
 import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from '../expiry/expiry-row.js'
 import { checkIndexedItem, indexEffects } from '../indexes/index.js'
 import type { HybridClock } from '../replication/hybrid-clock.js'
+import { takesWrites } from '../replication/members.js'
 import { replicatedEffects } from '../replication/replicated-effects.js'
 import { tombstoneKey } from '../replication/tombstone.js'
 import { conditionFailed, resourceNotFound } from '../requests/aws-error.js'
@@ -303,6 +304,7 @@ export class Writer {
       const { row } = table
       const attribute = row.expiry?.attribute
       if (attribute === undefined || !this.#catalogue.has(table)) return false
+      if (row.replication && !takesWrites(row.replication)) return false
       const latched = this.#commit.latch([itemRow])
       const release = latched instanceof Promise ? await latched : latched
       try {
@@ -390,6 +392,7 @@ export class Writer {
     if (decision.kind === 'refuse' || decision.kind === 'keep') return { effects: undefined }
     const { row } = table
     const old = before.stored
+    if (row.replication && !decision.remote && !takesWrites(row.replication)) throw resourceNotFound()
     if (row.replication?.isActive) return { effects: this.#replicated(table, key, keyAttributes, before, decision) }
     if (decision.kind === 'delete') {
       const mayExist = old !== undefined || !(hasRead || needsOldItem(row))

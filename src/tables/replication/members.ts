@@ -25,6 +25,8 @@ export interface Replication {
   readonly members: Members
   /** Whether any other region has a replica: then deletions leave tombstones, and changes carry their stamps. */
   readonly isActive: boolean
+  /** The replica of this region has ended, and its table is about to be deleted. */
+  readonly isEnded?: true
 }
 
 /** Numbers of regions have seven bits. */
@@ -58,9 +60,29 @@ export function othersOf({ home, members }: Pick<Replication, 'home' | 'members'
     .sort()
 }
 
+/** Whether a region was not taken out, as far as is known. */
+export const isIn = ({ members }: Pick<Replication, 'members'>, region: string): boolean =>
+  (members[region]?.state ?? 'in') === 'in'
+
+/**
+ * Regions that were taken out without having brought all that they had, each with the stamp of that: what one other region has of
+ * their writes another one may not have, and nobody brings it to it.
+ */
+export function forcedOut({ members }: Pick<Replication, 'members'>): ReadonlyMap<string, string> {
+  const forced = new Map<string, string>()
+  for (const [region, { state, stamp, by }] of Object.entries(members))
+    if (state === 'out' && by !== region) forced.set(region, `${region} ${stamp.ms} ${stamp.counter} ${by}`)
+  return forced
+}
+
 /** Whether a region was taken out, and has not said yet that nothing is left to bring. */
 export const isLeaving = ({ members }: Pick<Replication, 'members'>, region: string): boolean =>
   members[region]?.state === 'leaving'
+
+/** Whether clients may write here: not once the region is taken out, or what they wrote would go with the table. */
+export function takesWrites(replication: Replication): boolean {
+  return !replication.isEnded && (!replication.isActive || isIn(replication, replication.home))
+}
 
 /** Members, and numbers for all of their regions and for others that are named. */
 export function withMembers(

@@ -159,8 +159,23 @@ export class ReplicatedTables {
     })
   }
 
+  /**
+   * Throws REPLICA_REFUSED with the members when a region that asks was taken out: what it writes belongs to no other replica,
+   * and it may not know that yet.
+   */
+  async refuseOut(from: string, name: string, members: Members): Promise<void> {
+    const present = this.#options.catalogue.get(name)?.row.replication
+    const known = mergeMembers(present?.members ?? {}, members)
+    if (known[from]?.state !== 'out') return
+    if (present?.isActive) await this.merge(name, members)
+    throw new MillraceError('REPLICA_REFUSED', `${from} has no replica of ${name} any more: it was taken out.`, {
+      details: { table: name, region: from, members: known },
+    })
+  }
+
   /** Makes the replica of a table, where there is none, and takes the members. Throws REPLICA_REFUSED, CONFLICT. */
-  async join(shape: TableShape, members: Members): Promise<ReplicatedTable> {
+  async join(from: string, shape: TableShape, members: Members): Promise<ReplicatedTable> {
+    await this.refuseOut(from, shape.name, members)
     this.check(shape)
     const { catalogue, region } = this.#options
     if (!catalogue.get(shape.name)) {
@@ -179,6 +194,8 @@ export class ReplicatedTables {
       )
     }
     const table = this.#table(shape.name)
+    if (table.row.replication?.isEnded)
+      throw new MillraceError('CONFLICT', `The table ${shape.name} is about to be deleted.`)
     if (table.row.label === undefined) await asMillrace(catalogue.enableStream(shape.name, 'NEW_AND_OLD_IMAGES'))
     await this.merge(shape.name, members)
     await this.conflicts.open(table.row.id)
@@ -230,14 +247,22 @@ export class ReplicatedTables {
   async leave(name: string): Promise<'deleted' | 'kept'> {
     const { catalogue, region } = this.#options
     const row = await asMillrace(
-      catalogue.change(name, (before) =>
-        before.replication ? withReplication(before, withMembers(before.replication, region, {})) : before,
-      ),
+      catalogue.change(name, (before) => {
+        if (!before.replication || before.replication.isEnded) return before
+        const without = withMembers(before.replication, region, {})
+        // In one commit: a kill before the deletion leaves a table that still knows that it is to go.
+        return withReplication(before, before.deletionProtection ? without : { ...without, isEnded: true })
+      }),
     )
     this.#onChange()
     if (row.deletionProtection) return 'kept'
     await asMillrace(catalogue.delete(name))
     return 'deleted'
+  }
+
+  /** Names of tables whose replica has ended, and which are not deleted yet. */
+  ended(): string[] {
+    return [...this.#options.catalogue.tables()].flatMap(({ row }) => (row.replication?.isEnded ? [row.name] : []))
   }
 
   #viewOf(row: TableRow): string | undefined {
