@@ -45,7 +45,7 @@ export class EventRecord implements PendingRecord {
 /** The records that were written by one reading, with commas between them, in memory that is kept until all of them are done. */
 export class EventPage {
   readonly #onHeld: (bytes: number) => void
-  #memory = empty
+  #memory: Buffer = empty
   /** Those that are not done. */
   records = 0
 

@@ -1,6 +1,6 @@
 /** How far the shards of a mapping are: what goes into one commit, and what becomes of a commit that fails. */
 import { describe, expect, it } from 'vitest'
-import type { Effects } from '../../../src/commit/index.js'
+import type { EffectSet } from '../../../src/commit/index.js'
 import {
   Checkpoints,
   type CheckpointsOptions,
@@ -37,7 +37,7 @@ function open() {
     onEnded: () => {},
     onFailure: (error) => failures.push(error),
     commit: {
-      submit: async ({ rows = [] }: Effects) => {
+      submit: async ({ rows = [] }: EffectSet) => {
         const bytes = rows.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
         if (world.isRefusing || bytes > bytesMax) throw new MillraceError('EFFECT_TOO_LARGE', 'too large')
         commits.push(bytes)

@@ -146,7 +146,7 @@ describe('shards that are gone before they were read', () => {
     }
     for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await world.put(key)
     await splitAll()
-    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await world.put(key)
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await world.put(key, 'a', { n: { N: '1' } })
     await splitAll()
     const { log, groups, commit, clock, storage } = world
     const retention = new Retention({
