@@ -1,5 +1,6 @@
 import type { FunctionAnswer } from '../types.js'
 import type { LastAnswer, Outcome } from './core/index.js'
+import { isObject } from './json-object.js'
 
 /** What an invocation was about. */
 export interface Asked {
@@ -61,6 +62,3 @@ function parsed(payload: string): unknown {
     return payload
   }
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,4 +1,5 @@
 import { PatternError, readPattern } from './filters/index.js'
+import { isObject } from './json-object.js'
 import { invalidParameter, MappingFault } from './mapping-fault.js'
 import type { MappingSettings } from './mapping-row.js'
 
@@ -195,6 +196,3 @@ function objectOf(input: Input, name: string): Input | undefined {
   if (!isObject(value)) throw new MappingFault('ValidationException', `${name} is no object`)
   return value
 }
-
-const isObject = (value: unknown): value is Input =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,3 +1,5 @@
+import { isObject } from '../json-object.js'
+
 /**
  * Event patterns as EventBridge defines them, for the records of a table's stream: a JSON object whose leaves are lists of
  * what a value may be. Read once, and refused where EventBridge refuses them.
@@ -256,6 +258,3 @@ const isPlain = (value: unknown): boolean => typeof value === 'string' || typeof
 
 const isScalar = (value: unknown): value is string | number | boolean | null =>
   value === null || ['string', 'number', 'boolean'].includes(typeof value)
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
