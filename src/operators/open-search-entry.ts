@@ -12,7 +12,7 @@ export interface OpenSearchEntry {
   readonly id: string
   readonly routing?: string
   /** Its JSON; undefined: it is deleted. */
-  readonly document: Buffer | undefined
+  readonly document: Uint8Array | undefined
 }
 
 /**
@@ -49,7 +49,8 @@ function documentOf(document: unknown): string {
 }
 
 /** A result of an outbox, as it is sent. */
-export function openSearchEntryOf(body: Buffer): OpenSearchEntry {
+export function openSearchEntryOf(bytes: Uint8Array): OpenSearchEntry {
+  const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const at = body.indexOf(documentMark)
   const head = JSON.parse(`${body.toString('utf8', 0, at)}}`) as { readonly id: string; readonly routing?: string }
   const document = body.subarray(at + documentMark.length, -1)

@@ -109,7 +109,10 @@ export class Replication implements ReplicaLinks {
         )
     }
     const wanted = wantedLinks(replicas.list())
-    const rows = await strayRows(storage, (table, region) => wanted.places.has(placeOf(table, region)))
+    const tables = new Set(replicas.list().map(({ id }) => id))
+    const rows = await strayRows(storage, (table, region) =>
+      region === undefined ? tables.has(table) : wanted.places.has(placeOf(table, region)),
+    )
     if (rows.length > 0) await commit.submit({ rows, essential: true })
     this.#tick()
   }

@@ -73,15 +73,21 @@ export async function readRow<K extends Kind>(
   return JSON.parse(value.toString('utf8', 1)) as Rows[K]
 }
 
-/** The rows of all tables that are not wanted any more, to be deleted. */
+/**
+ * The rows of all tables that are not wanted any more, to be deleted: of links, and without a region what else is kept of a table (its
+ * conflicts).
+ */
 export async function strayRows(
   storage: Pick<Storage, 'scan'>,
-  isWanted: (table: number, region: string) => boolean,
+  isWanted: (table: number, region: string | undefined) => boolean,
 ): Promise<RowEffect[]> {
   const stray: RowEffect[] = []
   const range = { gte: Buffer.from([Family.replication, 0, 0, 0, 1]), lt: Buffer.from([Family.replication + 1]) }
   for await (const page of storage.scan({ ...range, bytesMax: scanBytesMax }))
-    for (const key of page.keys)
-      if (!isWanted(key.readUInt32BE(1), key.toString('utf8', 6))) stray.push({ key, value: undefined })
+    for (const key of page.keys) {
+      const isOfLink = key[5] === kinds.outgoing || key[5] === kinds.incoming
+      const region = isOfLink ? key.toString('utf8', 6) : undefined
+      if (!isWanted(key.readUInt32BE(1), region)) stray.push({ key, value: undefined })
+    }
   return stray
 }

@@ -18,7 +18,7 @@ export const bulkPath = (timeoutMs: number): string =>
  * `external` is right: what is there at the same version is the same.
  */
 export function bulkBody(index: string, records: readonly OutboxRecord[]): Buffer {
-  const parts: Buffer[] = []
+  const parts: Uint8Array[] = []
   for (const { sequence, body } of records) {
     const { id, routing, document } = openSearchEntryOf(body)
     const where = { _index: index, _id: id, ...(routing === undefined ? {} : { routing }) }
