@@ -23,6 +23,20 @@ const sharing = [
   'tables',
 ].map((room) => `test/${room}/**/*.test.ts`)
 
+/** What takes half a minute each, most of it waiting for kills: `npm test` leaves it to `npm run test:long`. */
+const slow = [
+  'cli/bench',
+  'client/faults',
+  'demo/kafka',
+  'faults/expiry',
+  'faults/input-output-error',
+  'faults/kill',
+  'faults/transactions',
+  'kafka/sink',
+  'pipelines/outside-redeploy',
+  'power/power',
+].map((name) => `test/${name}.test.ts`)
+
 /** @param left tests that are left out */
 export const projects = (left) => [
   { extends: true, test: { name: 'rooms', include: sharing, exclude: left, isolate: false } },
@@ -38,7 +52,11 @@ export default defineConfig({
     ],
   },
   test: {
-    projects: projects(['test/**/*.long.test.ts', '**/node_modules/**']),
+    projects: projects([
+      'test/**/*.long.test.ts',
+      '**/node_modules/**',
+      ...(process.env.MILLRACE_TEST_SHORT === undefined ? [] : slow),
+    ]),
     setupFiles: process.env.MILLRACE_TEST_ONE_SEED === undefined ? [] : ['test/one-seed.ts'],
     pool: 'forks',
     maxWorkers: 3,

@@ -1,5 +1,5 @@
 // Runs the tests and says loudly what was left out because this machine lacks a tool. In CI nothing may be left out.
-//   npm test               everything that a machine can run within minutes
+//   npm test               everything that a machine can run within minutes (vitest.config.mjs names what is left to the long run)
 //   npm run test:long      also test/**/*.long.test.ts, and the same checks at larger counts (MILLRACE_LONG=1)
 // Further arguments go to vitest, so `npm test -- test/commit` runs one folder. The last line is `N passed, N failed`.
 import { spawnSync } from 'node:child_process'
@@ -93,7 +93,10 @@ const run = spawnSync(
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     timeout: testMsMax,
-    env: isLong ? { ...process.env, MILLRACE_LONG: '1' } : process.env,
+    env: {
+      ...process.env,
+      ...(isLong ? { MILLRACE_LONG: '1' } : given.length === 0 ? { MILLRACE_TEST_SHORT: '1' } : {}),
+    },
   },
 )
 
