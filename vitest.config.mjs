@@ -23,18 +23,25 @@ const sharing = [
   'tables',
 ].map((room) => `test/${room}/**/*.test.ts`)
 
-/** What takes half a minute each, most of it waiting for kills: `npm test` leaves it to `npm run test:long`. */
+/** What takes a quarter to a whole minute each, most of it waiting for kills and servers: `npm test` leaves it to `npm run test:long`. */
 const slow = [
+  'backup/export',
   'cli/bench',
+  'cli/ephemeral',
+  'cli/in-flight',
   'client/faults',
   'demo/kafka',
   'faults/expiry',
+  'faults/full-disk',
+  'faults/index-kill',
   'faults/input-output-error',
   'faults/kill',
   'faults/transactions',
+  'kafka/bad-input',
   'kafka/sink',
   'pipelines/outside-redeploy',
   'power/power',
+  'search/open-search-server',
 ].map((name) => `test/${name}.test.ts`)
 
 /** @param left tests that are left out */
