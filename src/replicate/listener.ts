@@ -1,6 +1,7 @@
 import { createServer as createPlain, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecure } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { asMillraceError, type Logger, MillraceError } from '../runtime/index.js'
 import { type CertificateFiles, readCertificates } from './certificates.js'
 import { callPath, regionHeader } from './http-transport.js'
@@ -22,7 +23,7 @@ const connectionsMax = 256
 
 /**
  * Where the links of other regions come in, apart from what clients ask: with TLS nobody gets so far as to ask whose certificate
- * none of the authorities has signed.
+ * none of the authorities has signed, and who asks speaks for the region that his certificate names.
  */
 export class Listener {
   readonly #server: Server
@@ -34,7 +35,7 @@ export class Listener {
   /** Throws PORT_IN_USE, CONFIG_INVALID. */
   static async open({ host, port, tls, answer, logger }: ListenerOptions): Promise<Listener> {
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-      respond(request, response, answer).catch((error: unknown) => {
+      respond(request, response, answer, tls !== undefined).catch((error: unknown) => {
         logger.debug(`A link's call ended: ${String(error)}`)
         response.destroy()
       })
@@ -69,11 +70,17 @@ export class Listener {
   }
 }
 
-async function respond(request: IncomingMessage, response: ServerResponse, answer: Answering): Promise<void> {
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answering,
+  isSecure: boolean,
+): Promise<void> {
   try {
     const name = nameOf(request)
     const from = request.headers[regionHeader]
     if (typeof from !== 'string') throw new MillraceError('BAD_REQUEST', `The header ${regionHeader} is missing.`)
+    if (isSecure) checkRegion((request.socket as TLSSocket).getPeerCertificate(), from)
     const { head, body } = decodeFrame(await readBody(request))
     const answered = encodeFrame(await answer(from, name, head as never, body), undefined)
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': answered.length })
@@ -84,6 +91,15 @@ async function respond(request: IncomingMessage, response: ServerResponse, answe
     response.writeHead(failure.status, { 'content-type': 'application/json' })
     response.end(JSON.stringify(failure))
   }
+}
+
+/** A region is named by the common name of its certificate, or by a DNS name in it. Throws FORBIDDEN. */
+function checkRegion({ subject, subjectaltname = '' }: PeerCertificate, region: string): void {
+  const names = [subject?.CN, ...subjectaltname.split(', ').map((name) => name.replace(/^DNS:/, ''))].flat()
+  if (names.includes(region)) return
+  throw new MillraceError('FORBIDDEN', `The certificate of a link does not name the region ${region}.`, {
+    remedy: `Give the daemon of ${region} a certificate with ${region} as its common name, or among its DNS names.`,
+  })
 }
 
 /** Throws NOT_FOUND. */
