@@ -1,3 +1,5 @@
+import type { Storage } from '../storage/index.js'
+
 /**
  * The first byte of every key. `docs/formats.md` draws each key and value. A family that nobody writes yet is reserved
  * so that no other use can take its byte.
@@ -60,3 +62,11 @@ export const Family = {
 } as const
 
 export type Family = (typeof Family)[keyof typeof Family]
+
+/** The values of all rows of a family, in the order of their keys: for families of which a start reads everything. */
+export async function valuesOfFamily(storage: Pick<Storage, 'scan'>, family: Family): Promise<Buffer[]> {
+  const values: Buffer[] = []
+  const range = { gte: Buffer.from([family]), lt: Buffer.from([family + 1]), bytesMax: 1 << 20 }
+  for await (const page of storage.scan(range)) values.push(...page.values)
+  return values
+}

@@ -1,5 +1,5 @@
 import { Balancer } from '../balance/index.js'
-import { Counters, epochOf, Family } from '../commit/index.js'
+import { Counters, epochOf, Family, valuesOfFamily } from '../commit/index.js'
 import type { Config } from '../config/index.js'
 import {
   type CodeFolder,
@@ -8,18 +8,16 @@ import {
   type FunctionLogs,
   Functions,
   Mappings,
-  type TopicAccess,
 } from '../functions/index.js'
 import { DurableGroups, Memberships } from '../groups/index.js'
 import { Bridges, Clusters, isOfContent, readTopic, TopicSender } from '../kafka/index.js'
 import { eventIdPrefixes, eventIds, ShardedLog, type StreamId } from '../log/index.js'
-import { Pipelines, TableSnapshots } from '../pipelines/index.js'
+import { type KafkaAccess, Pipelines, TableSnapshots } from '../pipelines/index.js'
 import { Producers } from '../producers/index.js'
 import { HttpTransport, Listener, Replication } from '../replicate/index.js'
 import { Retention } from '../retention/index.js'
 import { type Clock, killPoint, type Logger, MillraceError, version } from '../runtime/index.js'
 import { SearchIndexes } from '../search/index.js'
-import type { Storage } from '../storage/index.js'
 import { decodeChange, Tables } from '../tables/index.js'
 import type { WorkerPool } from '../workers/index.js'
 import type { DataDirectory } from './data-directory.js'
@@ -186,7 +184,7 @@ async function buildRooms(
     openCluster: (target) => clusters.open(target),
     snapshots: new TableSnapshots({ log, commit, clock, tables }),
     converters: { workers, folder: directory.modules, bundleBytesMax: config.pipelines.moduleBytesMax },
-    stored: await valuesOf(storage, Family.bridge),
+    stored: await valuesOfFamily(storage, Family.bridge),
   })
   const functions = await Functions.open({
     ...threads,
@@ -227,7 +225,7 @@ async function buildRooms(
     clock,
     logger,
     settings: config.search,
-    stored: await valuesOf(storage, Family.searchIndex),
+    stored: await valuesOfFamily(storage, Family.searchIndex),
   })
   const { ms, bytes, deletedMs, ...retentionLimits } = config.retention
   const retention = new Retention({
@@ -302,7 +300,7 @@ async function buildRooms(
 const topicAccess = (config: Config, clusters: Clusters, logger: Logger) => ({
   brokers: config.kafka.brokers,
   clusters: clusters.names,
-  open: ({ topic, compression, ...target }: Parameters<TopicAccess['open']>[0]) =>
+  open: ({ topic, compression, ...target }: Parameters<KafkaAccess['open']>[0]) =>
     new TopicSender({ cluster: clusters.openLater({ ...target, logger }), topic, compression }),
   isOfContent,
 })
@@ -316,13 +314,6 @@ async function sourceStream(source: string, log: ShardedLog, tables: Tables): Pr
   const stream = log.streamNamed(source)
   if (!stream) throw new MillraceError('NOT_FOUND', `There is no stream named ${source}.`)
   return stream.id
-}
-
-async function valuesOf(storage: Storage, family: number): Promise<Buffer[]> {
-  const values: Buffer[] = []
-  const range = { gte: Buffer.from([family]), lt: Buffer.from([family + 1]), bytesMax: 1 << 20 }
-  for await (const page of storage.scan(range)) values.push(...page.values)
-  return values
 }
 
 /** Stops what runs, latest room first, then finishes the queue, syncs and closes the store. */

@@ -1,5 +1,5 @@
 export { TableSnapshots } from './feeds/index.js'
-export type { KafkaAccess, KafkaTopic, OutgoingMessage } from './kafka-deliverer.js'
+export type { KafkaAccess } from './kafka-deliverer.js'
 export type { ParkedFilter, ParkedList, ParkedRecord } from './parked-list.js'
 export type { Pipeline } from './pipeline.js'
 export type { PipelineState } from './pipeline-lifecycle.js'

@@ -1,40 +1,17 @@
 import { kafkaMessageOf } from '../operators/index.js'
-import { asMillraceError, type Clock, type MillraceError } from '../runtime/index.js'
-import type { Deliverer, DeliveryOutcome, OutboxBatch } from '../sinks/index.js'
+import { asMillraceError, type Clock } from '../runtime/index.js'
+import type {
+  Deliverer,
+  DeliveryOutcome,
+  KafkaTopic,
+  OutboxBatch,
+  OutgoingMessage,
+  TopicAccess,
+} from '../sinks/index.js'
 import type { KafkaReading } from './feeds/index.js'
 
-/** A message for a topic; `id` is the same at each attempt. */
-export interface OutgoingMessage {
-  readonly id: string
-  readonly key: Buffer | undefined
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, string>>
-  readonly partition: number | undefined
-  readonly timestamp: number
-}
-
-/** Sends to one topic, one batch at a time. */
-export interface KafkaTopic {
-  send(messages: readonly OutgoingMessage[]): Promise<void>
-  /** Cuts what is under way. */
-  discard(): void
-  close(): Promise<void>
-}
-
 /** The way to Kafka, which the daemon lends the pipelines. */
-export interface KafkaAccess {
-  /** `kafka.brokers` of the configuration: where sinks send that name none. */
-  readonly brokers: readonly string[]
-  /** Names under `kafka.clusters` of the configuration. */
-  readonly clusters: readonly string[]
-  /** Throws NOT_FOUND for a cluster that is not configured. */
-  open(options: {
-    readonly topic: string
-    readonly brokers: readonly string[]
-    readonly cluster: string | undefined
-    readonly clientId: string
-    readonly compression: 'none' | 'gzip'
-  }): KafkaTopic
+export interface KafkaAccess extends TopicAccess {
   /** Reads a topic. `isBounded`: up to what is there when it begins. */
   read(options: {
     readonly topic: string
@@ -44,8 +21,6 @@ export interface KafkaAccess {
     readonly start: 'oldest' | 'newest'
     readonly isBounded: boolean
   }): KafkaReading
-  /** Whether it is the messages that are at fault. */
-  isOfContent(error: MillraceError): boolean
 }
 
 /** The header with the id of a message: what arrives twice has the same. */

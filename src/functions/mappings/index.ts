@@ -1,7 +1,6 @@
 export { ConfiguredTriggers, type ConfiguredTriggersOptions } from './configured-triggers.js'
 export type { MappingCounts } from './counters.js'
 export type { MappingDescription } from './description.js'
-export type { DocumentMessage, DocumentTopic, TopicAccess } from './destinations/index.js'
 export type { Mapping, MappingStatistics } from './mapping.js'
 export { MappingFault } from './mapping-fault.js'
 export { type MappingEvent, type MappingState, mappingLifecycle } from './mapping-lifecycle.js'

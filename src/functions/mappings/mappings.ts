@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Family } from '../../commit/index.js'
+import { Family, valuesOfFamily } from '../../commit/index.js'
 import type { DurableGroup, DurableGroups } from '../../groups/index.js'
 import type { Sequence, ShardId } from '../../log/index.js'
 import { MillraceError, type Timer } from '../../runtime/index.js'
@@ -85,7 +85,7 @@ export class Mappings {
   static async open(options: MappingsOptions): Promise<Mappings> {
     const mappings = new Mappings(options)
     const windows = await storedWindows(options.storage)
-    for (const value of await valuesOf(options.storage, Family.mapping)) {
+    for (const value of await valuesOfFamily(options.storage, Family.mapping)) {
       const stored = decodeMapping(value)
       const group = options.groups.group(mappingGroupName(stored.id))
       const row = group || stored.isOver ? stored : { ...stored, enabled: false, isOver: true, reason: streamEnded }
@@ -403,13 +403,6 @@ const exists = (arn: string, functionName: string, id: string): MappingFault =>
     'ResourceConflictException',
     `The event source arn (" ${arn} ") and function (" ${functionName} ") provided mapping already exists. Please update or delete the existing mapping with UUID ${id}`,
   )
-
-async function valuesOf(storage: Pick<Storage, 'scan'>, family: number): Promise<Buffer[]> {
-  const values: Buffer[] = []
-  const range = { gte: Buffer.from([family]), lt: Buffer.from([family + 1]), bytesMax: 1 << 20 }
-  for await (const page of storage.scan(range)) values.push(...page.values)
-  return values
-}
 
 async function storedWindows(storage: Pick<Storage, 'scan'>): Promise<Map<string, Map<ShardId, OpenWindow>>> {
   const windows = new Map<string, Map<ShardId, OpenWindow>>()

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Commit, Counters } from '../../../src/commit/index.js'
 import {
-  type DocumentTopic,
   type FunctionAnswer,
   type FunctionInvoker,
   type MappingDescription,
@@ -13,6 +12,7 @@ import {
 import { DurableGroups } from '../../../src/groups/index.js'
 import { ShardedLog } from '../../../src/log/index.js'
 import { type Clock, MillraceError, silentLogger } from '../../../src/runtime/index.js'
+import type { KafkaTopic } from '../../../src/sinks/index.js'
 import { Tables } from '../../../src/tables/index.js'
 import { open } from '../../commit/open-memory.js'
 import { logLimits } from '../../log/open-log.js'
@@ -162,7 +162,7 @@ export class World {
     this.mappings.start()
   }
 
-  #topic(topic: string): DocumentTopic {
+  #topic(topic: string): KafkaTopic {
     return {
       send: async (messages) => {
         for (const { value } of messages) this.sent.push({ topic, value: String(value) })

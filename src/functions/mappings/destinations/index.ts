@@ -1,6 +1,5 @@
 export type { Destination, FailureDocument } from './destination.js'
 export { documentOf } from './document.js'
 export { DestinationFiles } from './file-destination.js'
-export type { DocumentMessage, DocumentTopic, TopicAccess } from './kafka-destination.js'
 export { checkPlace, type DestinationRooms, openDestination } from './open-destination.js'
 export { type DestinationPlace, placeOf } from './place.js'

@@ -1,48 +1,14 @@
-import { asMillraceError, type MillraceError } from '../../../runtime/index.js'
+import { asMillraceError } from '../../../runtime/index.js'
+import type { KafkaTopic, OutgoingMessage, TopicAccess } from '../../../sinks/index.js'
 import type { Destination, FailureDocument } from './destination.js'
-
-/** A message for a topic; `id` is the same at each attempt. */
-export interface DocumentMessage {
-  readonly id: string
-  readonly key: Buffer | undefined
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, string>>
-  readonly partition: number | undefined
-  readonly timestamp: number
-}
-
-/** Sends to one topic. */
-export interface DocumentTopic {
-  send(messages: readonly DocumentMessage[]): Promise<void>
-  /** Cuts what is under way. */
-  discard(): void
-  close(): Promise<void>
-}
-
-/** The way to Kafka, which the daemon lends. */
-export interface TopicAccess {
-  /** `kafka.brokers` of the configuration. */
-  readonly brokers: readonly string[]
-  /** Names under `kafka.clusters` of the configuration. */
-  readonly clusters: readonly string[]
-  open(options: {
-    readonly topic: string
-    readonly brokers: readonly string[]
-    readonly cluster: string | undefined
-    readonly clientId: string
-    readonly compression: 'none' | 'gzip'
-  }): DocumentTopic
-  /** Whether it is the message that is at fault. */
-  isOfContent(error: MillraceError): boolean
-}
 
 /** Sends each document as a message; those of one shard have one key. */
 export class KafkaDestination implements Destination {
-  readonly #topic: DocumentTopic
+  readonly #topic: KafkaTopic
   readonly #isOfContent: TopicAccess['isOfContent']
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(topic: DocumentTopic, { isOfContent }: Pick<TopicAccess, 'isOfContent'>) {
+  constructor(topic: KafkaTopic, { isOfContent }: Pick<TopicAccess, 'isOfContent'>) {
     this.#topic = topic
     this.#isOfContent = isOfContent
   }
@@ -73,6 +39,6 @@ export class KafkaDestination implements Destination {
   }
 }
 
-function messageOf({ id, at, shardId }: FailureDocument, value: Buffer): DocumentMessage {
+function messageOf({ id, at, shardId }: FailureDocument, value: Buffer): OutgoingMessage {
   return { id, key: Buffer.from(shardId), value, headers: { 'millrace-id': id }, partition: undefined, timestamp: at }
 }
