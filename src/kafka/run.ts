@@ -12,6 +12,7 @@ import { PlainDelivery } from './plain-delivery.js'
 import { PositionWriter } from './positions.js'
 import type { PutAside, RefusedRecord } from './put-aside.js'
 import { Reading, type Standing } from './reading.js'
+import { orOver } from './signal.js'
 import type { TopicWish } from './topic.js'
 import { TransactionalDelivery, type TransactionalOptions } from './transactional-delivery.js'
 import type { Compression, KafkaCluster, TopicDescription } from './types.js'
@@ -231,11 +232,11 @@ export class BridgeRun {
   }
 
   async #deliverAll(outbox: Outbox): Promise<void> {
-    const { lost } = this.#delivery
+    const orLost = orOver(this.#delivery.lost)
     let next = this.#next(outbox)
     next.catch(() => {})
     for (;;) {
-      const request = await Promise.race([next, lost])
+      const request = await orLost(next)
       if (!request) return
       this.#inFlight ??= request
       const delivered = this.#delivery.deliver(request)

@@ -41,3 +41,27 @@ export class Permits {
     else this.#free++
   }
 }
+
+/**
+ * Waits for one promise after another, each until `over` settles at the latest, which is the outcome then. As a race with `over`, but a
+ * race leaves what it gave with the promise that lost: with one that lives as long as a session, all that the session ever waited for.
+ */
+export function orOver<O>(over: Promise<O>): <T>(working: Promise<T>) => Promise<T | O> {
+  const waiting = new Set<() => void>()
+  let isOver = false
+  const end = (): void => {
+    isOver = true
+    for (const wake of waiting) wake()
+    waiting.clear()
+  }
+  over.then(end, end)
+  return (working) =>
+    new Promise((resolve, reject) => {
+      const wake = (): void => {
+        over.then(resolve, reject)
+      }
+      if (isOver) wake()
+      else waiting.add(wake)
+      working.then(resolve, reject).finally(() => waiting.delete(wake))
+    })
+}

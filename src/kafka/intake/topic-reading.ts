@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../runtime/index.js'
+import { orOver } from '../signal.js'
 import type { ConsumedTopic, FetchedPartition, KafkaConsumerClient } from '../types.js'
 
 /** Bytes that are asked for at once, of all brokers together; twice as many may be at hand. */
@@ -40,14 +41,14 @@ export class TopicReading {
   async run(): Promise<void> {
     const { topic, stop } = this.#options
     let over = (): void => {}
-    const isOver = new Promise<void>((resolve) => {
-      over = resolve
+    const isOver = new Promise<undefined>((resolve) => {
+      over = () => resolve(undefined)
     })
     stop.addEventListener('abort', over)
     const bytesMax = Math.max(fetchBytesMin, Math.floor(fetchBytesMax / topic.byLeader.length))
     const read = topic.byLeader.map((led) => led.filter((partition) => this.#next.has(partition)))
-    const loops = read.flatMap((led) => (led.length === 0 ? [] : [this.#loop(led, bytesMax, isOver)]))
-    const looking = this.#look(isOver)
+    const loops = read.flatMap((led) => (led.length === 0 ? [] : [this.#loop(led, bytesMax, orOver(isOver))]))
+    const looking = this.#look(orOver(isOver))
     try {
       if (stop.aborted) return
       await Promise.race([isOver, Promise.all([isOver, ...loops]), looking])
@@ -60,11 +61,11 @@ export class TopicReading {
     }
   }
 
-  async #loop(partitions: readonly number[], bytesMax: number, isOver: Promise<void>): Promise<void> {
+  async #loop(partitions: readonly number[], bytesMax: number, orEnd: OrEnd): Promise<void> {
     let fetching = this.#fetch(partitions, bytesMax)
     fetching.catch(() => {})
     while (!this.#isOver) {
-      const fetched = await Promise.race([fetching, isOver])
+      const fetched = await orEnd(fetching)
       if (this.#isOver || !fetched) return
       const some = fetched.filter(({ partition, next }) => {
         const isSome = next > (this.#next.get(partition) as number)
@@ -85,7 +86,7 @@ export class TopicReading {
   }
 
   /** Resolves when the topic is not as it was. */
-  async #look(isOver: Promise<void>): Promise<void> {
+  async #look(orEnd: OrEnd): Promise<void> {
     const { consumer, name, topic, clock, lookMs: everyMs } = this.#options
     const before = layoutOf(topic)
     while (!this.#isOver) {
@@ -93,14 +94,17 @@ export class TopicReading {
       const due = new Promise<void>((resolve) => {
         timer = clock.setTimeout(resolve, everyMs)
       })
-      await Promise.race([due, isOver])
+      await orEnd(due)
       timer?.cancel()
       if (this.#isOver) return
-      const now = await Promise.race([consumer.describe(name), isOver])
-      if (layoutOf(now ?? undefined) !== before) return
+      const now = await orEnd(consumer.describe(name))
+      if (layoutOf(now) !== before) return
     }
   }
 }
+
+/** What is waited for, or undefined at the end. */
+type OrEnd = <T>(working: Promise<T>) => Promise<T | undefined>
 
 const layoutOf = (topic: ConsumedTopic | undefined): string =>
   topic === undefined ? '' : JSON.stringify(topic.byLeader.map((led) => [...led].sort((a, b) => a - b)).sort())
