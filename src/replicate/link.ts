@@ -1,7 +1,7 @@
 import type { Commit } from '../commit/index.js'
 import type { DurableGroups, Group, Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
-import { asMillraceError, type Clock, type Logger, MillraceError } from '../runtime/index.js'
+import { asMillraceError, type Clock, type Logger, MillraceError, Wake } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import {
   forcedOut,
@@ -16,7 +16,6 @@ import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
 import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, SeenByRegion, StoreLife, Transport } from './types.js'
-import { Wake } from './wake.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
 export const markMarginMs = 60_000
@@ -90,7 +89,7 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options
     this.region = options.region
-    this.#wake = new Wake(options.clock)
+    this.#wake = new Wake(options.clock, this.#stop.signal)
   }
 
   start(): void {
@@ -100,7 +99,6 @@ export class Link {
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    this.#wake.raise()
     await this.#ended
   }
 
@@ -141,7 +139,7 @@ export class Link {
         this.#failed(failure)
         await this.#learn(failure)
         const version = this.#wake.version
-        await this.#wake.after(version, this.#retryMs * (0.5 + this.#options.random() / 2))
+        await this.#wake.news(version, this.#retryMs * (0.5 + this.#options.random() / 2))
         this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax)
       }
     }
@@ -267,7 +265,7 @@ export class Link {
           await this.#savePositions(group, following, acknowledged)
           if (hasEnd) continue
         }
-        if (isWhole) await this.#wake.after(version, following.acknowledged ? saveMs : idleMarkMs)
+        if (isWhole) await this.#wake.news(version, following.acknowledged ? saveMs : idleMarkMs)
       }
     } catch (error) {
       // What the region has missed is gone from the log: it gets all items anew.

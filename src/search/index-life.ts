@@ -1,8 +1,7 @@
-import { asMillraceError, type Clock, type MillraceError } from '../runtime/index.js'
+import { asMillraceError, type Clock, type MillraceError, Wake } from '../runtime/index.js'
 import type { IndexHost } from './index-session.js'
 import type { IndexSize } from './protocol.js'
 import type { FeedStep, TableFeed } from './table-feed.js'
-import { Wake } from './wake.js'
 
 /** Batches that the index has not taken in yet: one that it works at, and others so that it need not wait. */
 const batchesInFlightMax = 3
@@ -21,7 +20,7 @@ export class IndexLife {
   readonly feed: TableFeed
   readonly host: IndexHost
   readonly #options: IndexLifeOptions
-  readonly #wake = new Wake()
+  readonly #wake: Wake
   #failure: MillraceError | undefined
   #inFlight = 0
   #isStopped = false
@@ -29,6 +28,7 @@ export class IndexLife {
   constructor(options: IndexLifeOptions) {
     this.#options = options
     this.feed = options.feed
+    this.#wake = new Wake(options.clock)
     this.host = options.openHost((error) => this.#failed(error))
   }
 
@@ -37,12 +37,12 @@ export class IndexLife {
     const stopListening = this.feed.onChange(() => this.#wake.raise())
     try {
       while (!this.#isStopped) {
-        this.#wake.reset()
+        const { version } = this.#wake
         if (this.#failure) throw this.#failure
         const step = this.#inFlight < batchesInFlightMax ? await this.feed.next() : undefined
         if (step) this.#take(step)
         else if (this.#inFlight === 0 && this.feed.isGone) return
-        else await this.#wake.raised()
+        else await this.#wake.news(version)
       }
     } finally {
       stopListening()

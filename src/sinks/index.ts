@@ -8,6 +8,5 @@ export type { KafkaTopic, OutgoingMessage, TopicAccess } from './delivery/kafka-
 export { OpenSearchDeliverer } from './delivery/open-search/open-search-deliverer.js'
 export { Outbox, type OutboxView } from './delivery/outbox.js'
 export { rowsOfOutbox, storedOutbox } from './delivery/outbox-rows.js'
-export { Wake } from './delivery/wake.js'
 export { type FileShape, FileSink } from './file-sink.js'
 export { rolledPath, sinkPath } from './sink-path.js'

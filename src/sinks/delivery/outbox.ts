@@ -2,12 +2,11 @@ import type { CommitPath, RowEffect } from '../../commit/index.js'
 import type { Group } from '../../groups/index.js'
 import { Codec, type Log, type NewRecord, type ShardId, type StreamId } from '../../log/index.js'
 import type { DeliveryPlan } from '../../operators/index.js'
-import { asMillraceError, type Clock, hashKey, type Logger } from '../../runtime/index.js'
+import { asMillraceError, type Clock, hashKey, type Logger, Wake } from '../../runtime/index.js'
 import { Breaker, type BreakerState } from './breaker.js'
 import type { Deliverer } from './deliverer.js'
 import { appendedRow, type OutboxTotals, type ShardDelivered, type StoredOutbox } from './outbox-rows.js'
 import { ShardDelivery } from './shard-delivery.js'
-import { Wake } from './wake.js'
 
 export interface OutboxOptions {
   readonly pipeline: number

@@ -2,13 +2,12 @@ import type { CommitPath } from '../../commit/index.js'
 import type { Group, Position } from '../../groups/index.js'
 import { Codec, type Log, type NewRecord, type Sequence, type ShardId, type StreamId } from '../../log/index.js'
 import type { DeliveryPlan } from '../../operators/index.js'
-import { type Clock, hashKey, killPoint } from '../../runtime/index.js'
+import { type Clock, hashKey, killPoint, type Wake } from '../../runtime/index.js'
 import { backOffMs } from './back-off.js'
 import type { Breaker } from './breaker.js'
 import { batchOf, type Deliverer, type DeliveryOutcome, type OutboxRecord, type Refusal } from './deliverer.js'
 import { OutboxQueue } from './outbox-queue.js'
 import { deliveredRow, type ShardDelivered } from './outbox-rows.js'
-import type { Wake } from './wake.js'
 
 export interface ShardDeliveryOptions {
   readonly pipeline: number

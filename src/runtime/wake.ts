@@ -1,16 +1,17 @@
-import type { Clock } from '../../runtime/index.js'
+import type { Clock } from './clock.js'
 
-/** What a delivery waits on: news of its outbox, time, and the end. */
+/** What a loop waits on: news, time, and its end. A wait that is over leaves nothing behind. */
 export class Wake {
   readonly #clock: Clock
-  readonly #stop: AbortSignal
+  readonly #stop: AbortSignal | undefined
   readonly #waiting = new Set<() => void>()
   #version = 0
 
-  constructor(clock: Clock, stop: AbortSignal) {
+  /** @param stop ends every wait, those that begin later too */
+  constructor(clock: Clock, stop?: AbortSignal) {
     this.#clock = clock
     this.#stop = stop
-    stop.addEventListener('abort', () => this.raise())
+    stop?.addEventListener('abort', () => this.raise())
   }
 
   /** Taken before a look, so that what comes after the look ends the wait. */
@@ -25,7 +26,7 @@ export class Wake {
 
   /** Resolves with the first news after `version`, after `ms` where they are given, or at the end. */
   news(version: number, ms?: number): Promise<void> {
-    if (version !== this.#version || this.#stop.aborted) return Promise.resolve()
+    if (version !== this.#version || this.#stop?.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : this.#clock.setTimeout(() => wake(), ms)
       const wake = (): void => {
@@ -37,17 +38,22 @@ export class Wake {
     })
   }
 
-  /** Resolves after `ms`, or at the end. */
+  /** Resolves after `ms`, or at the end, whatever news come. */
   pause(ms: number): Promise<void> {
-    if (this.#stop.aborted) return Promise.resolve()
+    if (this.#stop?.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = (): void => {
         timer.cancel()
-        this.#stop.removeEventListener('abort', wake)
+        this.#stop?.removeEventListener('abort', wake)
         resolve()
       }
       const timer = this.#clock.setTimeout(wake, ms)
-      this.#stop.addEventListener('abort', wake)
+      this.#stop?.addEventListener('abort', wake)
     })
+  }
+
+  /** How many wait for news. */
+  get waiting(): number {
+    return this.#waiting.size
   }
 }
