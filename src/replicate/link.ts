@@ -1,5 +1,5 @@
 import type { Commit } from '../commit/index.js'
-import type { DurableGroups, Group, Position } from '../groups/index.js'
+import { type DurableGroups, type Group, lagRecords, type Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, Wake } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
@@ -16,6 +16,7 @@ import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
 import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, SeenByRegion, StoreLife, Transport } from './types.js'
+import { UnloggedSender } from './unlogged-sender.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
 export const markMarginMs = 60_000
@@ -85,11 +86,24 @@ export class Link {
   #session = 0
   /** The log has lost what the other region had not read. */
   #isTrimmed = false
+  readonly #unlogged: UnloggedSender
+  /** Up to where everything has arrived, or was not for the other region. */
+  #passed: readonly Position[] = []
 
   constructor(options: LinkOptions) {
     this.#options = options
     this.region = options.region
     this.#wake = new Wake(options.clock, this.#stop.signal)
+    this.#unlogged = new UnloggedSender({
+      replicas: options.replicas,
+      region: options.region,
+      bytesMax: options.batchBytesMax,
+      send: async (ask, body, changes) => {
+        await this.#send(ask, body)
+        this.sentChanges += changes
+        this.sentBatches++
+      },
+    })
   }
 
   start(): void {
@@ -107,6 +121,12 @@ export class Link {
     this.#wake.raise()
   }
 
+  /** There is something to bring that the log does not have. */
+  noticeUnlogged(): void {
+    this.#unlogged.notice()
+    this.#wake.raise()
+  }
+
   get status(): ReplicaStatus {
     const isActive = this.#row?.phase === 'following'
     const status = isActive ? 'ACTIVE' : this.phase === 'refused' ? 'CREATION_FAILED' : 'CREATING'
@@ -115,6 +135,18 @@ export class Link {
 
   get group(): Group | undefined {
     return this.#options.groups.group(linkGroupName(this.#options.table.name, this.region))
+  }
+
+  /** Records that may be for the other region and have not arrived; an upper bound. */
+  get lagRecords(): number {
+    const { group } = this
+    if (!group) return 0
+    const furthest = new Map(group.positions().map((position) => [position.shard, position]))
+    for (const position of this.#passed) {
+      const saved = furthest.get(position.shard)
+      if (!saved || (!saved.ended && saved.next < position.next)) furthest.set(position.shard, position)
+    }
+    return lagRecords(this.#options.log, { stream: group.stream, positions: () => [...furthest.values()] })
   }
 
   /** Age of the oldest change that was read and has not arrived, seconds; 0 when all have. */
@@ -204,6 +236,7 @@ export class Link {
       const { without = [] } = this.#row as Outgoing
       const repeatsBelow = log.nextSequence()
       await this.#save({ phase: 'following', remote: joined.store, repeatsBelow, without, filledAt })
+      this.#unlogged.filled()
       this.#options.logger.info({ table: name, region: this.region }, 'A replica has all items.')
       await this.#follow(group, new Standing(group))
     } else await this.#follow(group, new Standing(group, joined.positions))
@@ -254,6 +287,7 @@ export class Link {
       markedAt: Number.NEGATIVE_INFINITY,
     }
     this.phase = 'following'
+    this.#unlogged.notice()
     try {
       while (!this.#stop.signal.aborted && this.#isWanted()) {
         if (!this.#isFilledWithout())
@@ -289,6 +323,7 @@ export class Link {
     const tells = isDue || !this.hasToldMembers
     // Before the log is read: what was written by then is in it.
     const mark = tells ? await this.#takeMark() : undefined
+    const unlogged = await this.#unlogged.read(this.#table())
     const found = await collect(log, reading, this.#table().replication, batchBytesMax)
     this.#oldest = found.oldest ?? this.#oldest
     standing.move(found.moved)
@@ -299,23 +334,34 @@ export class Link {
     }
     const hasEnd = standing.hasEnded
     // Behind a shard's end are its children: then there is more, as when the batch was full.
-    const marks = found.isWhole && !hasEnd ? mark : undefined
+    const isAtEnd = found.isWhole && !hasEnd
+    // What such a write has replaced comes first, where the log has it.
+    if (unlogged && !isAtEnd) this.#unlogged.notice()
+    const behind = isAtEnd ? unlogged : undefined
+    const isWhole = isAtEnd && !behind?.more
+    const marks = isWhole ? mark : undefined
     // A part of the log that has nothing for the other region is none that it must be looked through for again.
     if (found.changes > 0 || hasEnd || tells || !found.isWhole) {
       const repeats = found.lowest !== undefined && found.lowest < (this.#row?.repeatsBelow ?? 0)
       const positions = standing.wire()
-      await this.#send({ regions: found.regions, repeats, positions, ...(marks ? { marks } : {}) }, found.body)
+      const told = marks && !behind ? { marks } : {}
+      await this.#send({ regions: found.regions, repeats, positions, ...told }, found.body)
       following.acknowledged = standing.positions()
       this.sentChanges += found.changes
       this.sentBatches++
-      if (marks) following.markedAt = now
     }
-    if (found.isWhole && !hasEnd) {
+    if (behind) {
+      await this.#unlogged.send(behind)
+      if (marks) await this.#send({ regions: [], repeats: true, marks }, Buffer.alloc(0))
+    }
+    if (marks) following.markedAt = now
+    this.#passed = standing.positions()
+    if (isWhole) {
       this.#oldest = undefined
       this.caughtUpAt = began
       if (marks) this.confirmedMs = Math.max(this.confirmedMs, marks.through)
     }
-    return { isWhole: found.isWhole, hasEnd }
+    return { isWhole, hasEnd }
   }
 
   async #takeMark(): Promise<Marks> {

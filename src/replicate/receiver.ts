@@ -64,6 +64,13 @@ export class Receiver {
     })
   }
 
+  /** What is known of a region whose replica went, when nothing of it is under way any more. */
+  async forget({ id }: ReplicatedTable, region: string): Promise<void> {
+    const place = `${id} ${region}`
+    await this.#sources.get(place)?.source.tail
+    this.#sources.delete(place)
+  }
+
   /** By region: the time up to which all of its writes are here. */
   async seen(table: ReplicatedTable, regions: readonly string[]): Promise<Map<string, Incoming>> {
     const seen = new Map<string, Incoming>()

@@ -1,5 +1,5 @@
 import type { Commit } from '../commit/index.js'
-import { type DurableGroups, lagRecords } from '../groups/index.js'
+import type { DurableGroups } from '../groups/index.js'
 import type { ShardedLog, StreamId } from '../log/index.js'
 import { asMillraceError, type Clock, type Logger, MillraceError, type Timer } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
@@ -7,6 +7,7 @@ import {
   forcedOut,
   isIn,
   isLeaving,
+  type MayGo,
   type Member,
   othersOf,
   type ReplicaLinks,
@@ -14,11 +15,13 @@ import {
   type ReplicatedTable,
   type ReplicatedTables,
   type TableShape,
+  unloggedOf,
 } from '../tables/index.js'
 import { Link, type LinkPhase, linkGroupName, markMarginMs } from './link.js'
 import { Lives } from './lives.js'
 import { Receiver, type SourceView } from './receiver.js'
 import { rowOf, strayRows } from './rows.js'
+import { type SweptTable, TombstoneRounds } from './tombstone-rounds.js'
 import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, SeenByRegion, StoreLife, Transport } from './types.js'
 import { compareRanges, type Verification } from './verify.js'
 
@@ -58,8 +61,8 @@ export interface LinkView {
 }
 
 const tickMs = 1_000
-/** Between two looks at the tombstones of all tables. */
-const sweepMs = 10_000
+/** Between two notes of the time up to which nothing was lost. */
+const noteMs = 10_000
 /** A region that has left waits so long for the others to hear of it. */
 const tellMsMax = 60_000
 
@@ -75,10 +78,11 @@ export class Replication implements ReplicaLinks {
   #lives: Lives | undefined
   #work: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
-  #sweptAt = Number.NEGATIVE_INFINITY
+  #notedAt = Number.NEGATIVE_INFINITY
+  readonly #rounds: TombstoneRounds
+  #turn: Promise<void> | undefined
   #isClosed = false
   readonly #stop = new AbortController()
-  tombstones = 0
 
   constructor(options: ReplicationOptions) {
     this.#options = options
@@ -93,8 +97,20 @@ export class Replication implements ReplicaLinks {
       skewMsMax: settings.skewMsMax,
       lives: () => this.#known,
     })
+    this.#rounds = new TombstoneRounds({
+      sweep: (table, behind, mayGo) => replicas.sweepTombstones(table, behind, mayGo),
+      monotonic: () => options.clock.monotonic(),
+      now: () => commit.time.next(),
+      isStopped: () => this.#isClosed,
+    })
     replicas.links = this
     replicas.observe(() => this.refresh())
+    commit.onRowsReturned((rows) => {
+      for (const { key, value } of rows) {
+        const found = value && unloggedOf(key)
+        if (found) this.#links.get(placeOf(found.table, found.region))?.link.noticeUnlogged()
+      }
+    })
   }
 
   async start(): Promise<void> {
@@ -125,6 +141,7 @@ export class Replication implements ReplicaLinks {
   #tick(): void {
     if (this.#isClosed) return
     this.refresh()
+    this.#sweep()
     this.#timer = this.#options.clock.setTimeout(() => this.#tick(), tickMs)
   }
 
@@ -163,7 +180,7 @@ export class Replication implements ReplicaLinks {
       if (!isIn(table.replication, table.replication.home)) await this.#leave(table)
     }
     for (const name of replicas.ended()) await replicas.leave(name)
-    await this.#sweep(all.filter(({ replication }) => replication.home === replicas.region))
+    await this.#note(all.length > 0)
   }
 
   /** Groups of links that are over: a kill may have come before they went, and a table of the same name has another log. */
@@ -192,7 +209,9 @@ export class Replication implements ReplicaLinks {
 
   /** The region has no replica any more: nothing of its link is kept. */
   async #forget(table: ReplicatedTable, region: string): Promise<void> {
-    const { groups, commit } = this.#options
+    const { groups, commit, replicas } = this.#options
+    await this.#receiver.forget(table, region)
+    await replicas.dropUnlogged(table.id, region)
     const rows = [rowOf(table.id, 'outgoing', region, undefined), rowOf(table.id, 'incoming', region, undefined)]
     const name = linkGroupName(table.name, region)
     if (groups.group(name)) await groups.delete(name, rows)
@@ -244,35 +263,58 @@ export class Replication implements ReplicaLinks {
     return table ? this.#receiver.had(table, commit.time.next() - markMarginMs) : {}
   }
 
-  /** Tombstones go when they are old and every region has had a chance to lose against them. */
-  async #sweep(tables: readonly ReplicatedTable[]): Promise<void> {
-    const { clock, commit, replicas, settings } = this.#options
-    if (clock.monotonic() - this.#sweptAt < sweepMs || !commit.time.mayExpire()) return
-    this.#sweptAt = clock.monotonic()
-    if (tables.length > 0) await this.#known.note()
-    let tombstones = 0
-    for (const table of tables) {
-      const old = commit.time.next() - settings.tombstoneRetentionMs
-      const others = othersOf(table.replication)
-      const seen = await this.#receiver.seen(table, others)
-      const arrived = [...seen.values()].reduce(
-        (least, { through }) => Math.min(least, through),
-        Number.MAX_SAFE_INTEGER,
-      )
-      const confirmed = this.#stable(table)
-      const forced = forcedOut(table.replication)
-      const filledAt = Math.max(...this.#linksOf(table.id).map((link) => link.filledAt ?? Number.POSITIVE_INFINITY))
-      const { left } = await replicas.sweepTombstones(table, ({ region, at }) => {
-        if (at > old || at + settings.skewMsMax > arrived) return false
-        if (region === replicas.region) return at <= confirmed
-        const stable = seen.get(region)?.stable
-        if (stable !== undefined) return at + settings.skewMsMax <= stable
-        // Of a region that has no replica any more nothing comes that could be older; but others may still have what it deleted.
-        return !forced.has(region) || filledAt + settings.skewMsMax <= arrived
-      })
-      tombstones += left
+  async #note(isAny: boolean): Promise<void> {
+    const { clock } = this.#options
+    if (!isAny || clock.monotonic() - this.#notedAt < noteMs) return
+    this.#notedAt = clock.monotonic()
+    await this.#known.note()
+  }
+
+  /** Deletions that are remembered, as of the last look. */
+  get tombstones(): number {
+    return this.#rounds.count
+  }
+
+  /** One turn at a time. */
+  #sweep(): void {
+    const { commit, replicas, settings, logger } = this.#options
+    if (this.#turn || !commit.time.mayExpire()) return
+    const active = replicas.list().filter(({ replication }) => replication.home === replicas.region)
+    const tables = active.map((table): SweptTable => {
+      const { id, name } = table
+      return { id, name, retentionMs: settings.tombstoneRetentionMs, mayGo: () => this.#mayGo(table) }
+    })
+    for (const { id, name } of replicas.former()) {
+      const isFormer: MayGo = () => replicas.find(name)?.id !== id
+      tables.push({ id, name, retentionMs: 0, mayGo: async () => isFormer })
     }
-    this.tombstones = tombstones
+    this.#turn = this.#rounds
+      .turn(tables)
+      .catch((error: unknown) => {
+        if (!this.#isClosed) logger.warn(`Tombstones of replicas: ${asMillraceError(error).message}`)
+      })
+      .finally(() => {
+        this.#turn = undefined
+      })
+  }
+
+  /** Tombstones go when they are old and every region has had a chance to lose against them. */
+  async #mayGo(table: ReplicatedTable): Promise<MayGo> {
+    const { commit, replicas, settings } = this.#options
+    const old = commit.time.next() - settings.tombstoneRetentionMs
+    const seen = await this.#receiver.seen(table, othersOf(table.replication))
+    const arrived = [...seen.values()].reduce((least, { through }) => Math.min(least, through), Number.MAX_SAFE_INTEGER)
+    const confirmed = this.#stable(table)
+    const forced = forcedOut(table.replication)
+    const filledAt = Math.max(...this.#linksOf(table.id).map((link) => link.filledAt ?? Number.POSITIVE_INFINITY))
+    return ({ region, at }) => {
+      if (at > old || at + settings.skewMsMax > arrived) return false
+      if (region === replicas.region) return at <= confirmed
+      const stable = seen.get(region)?.stable
+      if (stable !== undefined) return at + settings.skewMsMax <= stable
+      // Of a region that has no replica any more nothing comes that could be older; but others may still have what it deleted.
+      return !forced.has(region) || filledAt + settings.skewMsMax <= arrived
+    }
   }
 
   status(table: number, region: string): ReplicaStatus {
@@ -285,11 +327,11 @@ export class Replication implements ReplicaLinks {
 
   /** The links of all tables, or of one. */
   views(name?: string): LinkView[] {
-    const { log, replicas } = this.#options
+    const { replicas } = this.#options
     return [...this.#links.values()]
       .filter(({ table }) => name === undefined || table.name === name)
       .map(({ table, link }) => {
-        const { group, region, phase, lagSeconds, sentChanges, sentBatches, failure, status } = link
+        const { region, phase, lagRecords, lagSeconds, sentChanges, sentBatches, failure, status } = link
         return {
           table: table.name,
           region,
@@ -297,7 +339,7 @@ export class Replication implements ReplicaLinks {
             ? ('DELETING' as const)
             : status.status,
           phase,
-          lagRecords: group ? lagRecords(log, group) : 0,
+          lagRecords,
           lagSeconds,
           sentChanges,
           sentBatches,
@@ -362,6 +404,7 @@ export class Replication implements ReplicaLinks {
     this.#stop.abort()
     await Promise.all([...this.#links.values()].map(({ link }) => link.stop()))
     await this.#work
+    await this.#turn
   }
 }
 

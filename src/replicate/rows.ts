@@ -1,6 +1,7 @@
 import { Family, type RowEffect } from '../commit/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
+import { unloggedOf } from '../tables/index.js'
 import type { Gap, StoreLife, WirePosition } from './types.js'
 
 /*
@@ -83,10 +84,10 @@ export async function strayRows(
 ): Promise<RowEffect[]> {
   const stray: RowEffect[] = []
   const range = { gte: Buffer.from([Family.replication, 0, 0, 0, 1]), lt: Buffer.from([Family.replication + 1]) }
-  for await (const page of storage.scan({ ...range, bytesMax: scanBytesMax }))
+  for await (const page of storage.scan({ ...range, bytesMax: scanBytesMax, values: false }))
     for (const key of page.keys) {
       const isOfLink = key[5] === kinds.outgoing || key[5] === kinds.incoming
-      const region = isOfLink ? key.toString('utf8', 6) : undefined
+      const region = isOfLink ? key.toString('utf8', 6) : unloggedOf(key)?.region
       if (!isWanted(key.readUInt32BE(1), region)) stray.push({ key, value: undefined })
     }
   return stray

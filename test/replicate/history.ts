@@ -69,6 +69,13 @@ export async function runHistory({ folder, seed, steps }: HistoryOptions): Promi
     counts.writes++
   }
 
+  /** Puts an item as it is. */
+  async function again(region: Region, pk: string): Promise<void> {
+    const key = { TableName: 'todo', Key: { pk: { S: pk } } }
+    const { Item } = await region.run<{ Item?: object }>('GetItem', key)
+    if (Item) await region.run('PutItem', { TableName: 'todo', Item })
+  }
+
   /** Of the change log of a table, any shard. */
   async function split({ opened }: Region): Promise<void> {
     const { log } = opened as NonNullable<Region['opened']>
@@ -94,8 +101,9 @@ export async function runHistory({ folder, seed, steps }: HistoryOptions): Promi
     if (what === 4 && region.opened && has(region)) await Promise.race([split(region), world.pass(500)])
     if (region.opened && has(region)) {
       const pk = `k${random.below(keys)}`
+      const value = random.chance(0.3) ? undefined : `${region.name} ${step}`
       // A kill takes what was not answered: it may be there, or not.
-      const done = write(region, pk, random.chance(0.3) ? undefined : `${region.name} ${step}`).catch(() => {})
+      const done = (random.chance(0.2) ? again(region, pk) : write(region, pk, value)).catch(() => {})
       if (random.chance(0.7)) await Promise.race([done, world.pass(500)])
     }
     // Some outages are longer than what a mark leaves out.

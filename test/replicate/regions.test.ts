@@ -494,3 +494,137 @@ test('when a region is forced out, the others give each other what they alone ha
   for (const region of [us, ap]) expect(await region.items('todo')).toEqual({ 'only in us': 'eu' })
   for (const region of [us, ap]) expect(region.replication.views('todo')).toMatchObject([{ phase: 'following' }])
 })
+
+const unlogged = (region: Region) =>
+  [...region.storage.rows.keys()].filter((key) => key.charCodeAt(0) === Family.replication && key.charCodeAt(5) === 4)
+
+test('a put or update that leaves an item as it is is a write: it wins against an older deletion, and no stream shows it', async () => {
+  await us.create('todo')
+  for (const pk of ['put', 'updated', 'deleted later']) await us.put('todo', pk, 'first')
+  await replicate(us, eu)
+  await world.pass(2_000)
+  world.cut(us, eu)
+  for (const pk of ['put', 'updated']) await eu.delete('todo', pk)
+  await world.pass(50)
+  await us.put('todo', 'put', 'first')
+  await us.run('UpdateItem', {
+    TableName: 'todo',
+    Key: { pk: { S: 'updated' } },
+    UpdateExpression: 'SET #v = :v',
+    ExpressionAttributeNames: { '#v': 'value' },
+    ExpressionAttributeValues: { ':v': { S: 'first' } },
+  })
+  await us.run('TransactWriteItems', {
+    TransactItems: [
+      { Put: { TableName: 'todo', Item: { pk: { S: 'deleted later' }, value: { S: 'first' } } } },
+      { Put: { TableName: 'todo', Item: { pk: { S: 'new' }, value: { S: 'us' } } } },
+    ],
+  })
+  await world.pass(50)
+  await eu.delete('todo', 'deleted later')
+  expect(unlogged(us)).toHaveLength(3)
+  world.heal()
+  await world.pass(10_000)
+  for (const region of [us, eu])
+    expect(await region.items('todo')).toEqual({ put: 'first', updated: 'first', new: 'us' })
+  expect((await us.records('todo')).map(({ eventName }) => eventName)).toEqual([
+    ...['INSERT', 'INSERT', 'INSERT', 'INSERT', 'REMOVE'],
+  ])
+  // Two deletions lost, and one write did: that one is told where it was written.
+  expect((await us.tables.replicas.listConflicts('todo', 10)).count).toBe(3)
+  expect((await eu.tables.replicas.listConflicts('todo', 10)).count).toBe(2)
+  expect(unlogged(us)).toEqual([])
+  const verified = us.replication.verify('todo')
+  await world.pass(100)
+  expect((await verified).different).toEqual([])
+})
+
+test('a write that leaves an item as it is comes behind what it has replaced, and is no conflict, whatever is lost or killed', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  for (let i = 0; i < 6; i++) {
+    world.cut(us, eu)
+    for (let n = 0; n < 3; n++) await us.put('todo', 'a', `value ${i}`)
+    if (i === 3) {
+      us.kill()
+      await us.start()
+    }
+    world.heal()
+    world.loses = () => (i % 2 === 0 ? 'answer' : undefined)
+    await world.pass(300)
+    world.loses = () => undefined
+    await world.until(
+      'eu has it',
+      async () => unlogged(us).length === 0 && (await eu.value('todo', 'a')) === `value ${i}`,
+    )
+    await eu.put('todo', 'a', `of eu ${i}`)
+    await world.until('us has it', async () => (await us.value('todo', 'a')) === `of eu ${i}`)
+  }
+  for (const region of [us, eu]) expect((await region.tables.replicas.listConflicts('todo', 10)).count).toBe(0)
+})
+
+test('what a region that is away has not got is forgotten with it', async () => {
+  await us.create('todo')
+  await us.put('todo', 'a', 'first')
+  await replicate(us, eu)
+  world.cut(us, eu)
+  await us.put('todo', 'a', 'first')
+  expect(unlogged(us)).toHaveLength(1)
+  for (let i = 0; i < 2; i++) await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.pass(2_000)
+  expect(unlogged(us)).toEqual([])
+  expect(us.replication.sources()).toEqual([])
+})
+
+test('what a restored region gets back of its own writes goes on to a third one', async () => {
+  await replicateAll()
+  await world.pass(310_000, 5_000)
+  await us.put('todo', 'deleted', 'us')
+  await world.pass(1_000)
+  await us.stop()
+  const older = us.storage.afterPowerLoss()
+  await us.start()
+  world.cut(us, ap)
+  await us.put('todo', 'lost', 'us')
+  await us.delete('todo', 'deleted')
+  await world.until('eu has it', async () => Object.keys(await eu.items('todo')).join() === 'lost')
+  await us.stop()
+  us.restore(older)
+  await us.start()
+  // It brings the third region what it has, and gets back only then what it had lost.
+  world.heal()
+  world.cut(us, eu)
+  await world.pass(20_000, 500)
+  expect(await us.items('todo')).toEqual({ deleted: 'us' })
+  world.heal()
+  await world.pass(20_000, 500)
+  for (const region of [us, eu, ap]) expect(await region.items('todo')).toEqual({ lost: 'us' })
+  expect(unlogged(us)).toEqual([])
+})
+
+test('when the last replica of a table goes, its deletions are not remembered any longer', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  for (let i = 0; i < 3; i++) await us.put('todo', `k${i}`, 'us')
+  for (let i = 0; i < 3; i++) await us.delete('todo', `k${i}`)
+  await world.pass(1_000)
+  expect(us.tombstones()).toBe(3)
+  await us.update('todo', { Delete: { RegionName: eu.name } })
+  await world.until('eu is gone', isGone(eu))
+  await world.until('the tombstones are gone', () => us.tombstones() === 0, 1_200_000, 1_000)
+  expect(await us.replicas('todo')).toEqual({})
+})
+
+test('what came from the other regions is no lag', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(20_000, 500)
+  for (let i = 0; i < 50; i++) await eu.put('todo', `k${i}`, 'eu')
+  await world.until('us has all', async () => Object.keys(await us.items('todo')).length === 50)
+  await world.pass(100)
+  expect(us.replication.views('todo')).toMatchObject([{ lagRecords: 0 }])
+  world.cut(us, eu)
+  await us.put('todo', 'own', 'us')
+  await world.pass(1_000)
+  expect(us.replication.views('todo')[0]?.lagRecords).toBeGreaterThan(0)
+})

@@ -6,7 +6,7 @@ import type { Throttle } from '../control/throttle.js'
 import { decodeExpiryKey, expiryEffects, expiryKey, expirySecondsOf } from '../expiry/expiry-row.js'
 import { checkIndexedItem, indexEffects } from '../indexes/index.js'
 import type { HybridClock } from '../replication/hybrid-clock.js'
-import { takesWrites } from '../replication/members.js'
+import { type Replication, takesWrites } from '../replication/members.js'
 import { replicatedEffects } from '../replication/replicated-effects.js'
 import { tombstoneKey } from '../replication/tombstone.js'
 import { conditionFailed, resourceNotFound } from '../requests/aws-error.js'
@@ -443,6 +443,8 @@ export class Writer {
   ): Effects | undefined {
     if (table.row.indexes && decision.kind === 'put' && !decision.remote) checkIndexedItem(table.row, decision)
     return replicatedEffects({
+      table: table.row.id,
+      replication: table.row.replication as Replication,
       key,
       before,
       decision,

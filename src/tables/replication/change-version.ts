@@ -32,13 +32,16 @@ export function encodeChangeVersion(stamp: Stamp, replaced: StoredVersion | unde
 /** Undefined of a change from before the table had replicas, or of a version that is not known. */
 export function changeVersionOf(body: Buffer): ChangeVersion | undefined {
   const at = changeAt(body, 0).end
-  if (body.length < at + bytes || body[at] !== version) return undefined
-  const origin = body[at + 9] as number
+  return body.length < at + bytes || body[at] !== version ? undefined : decodeChangeVersion(body, at)
+}
+
+export function decodeChangeVersion(encoded: Buffer, at: number): ChangeVersion {
+  const origin = encoded[at + 9] as number
   return {
-    stamp: { ms: body.readUIntBE(at + 1, 6), counter: body.readUInt16BE(at + 7) },
+    stamp: { ms: encoded.readUIntBE(at + 1, 6), counter: encoded.readUInt16BE(at + 7) },
     replaced:
       origin === none
         ? undefined
-        : { origin, stamp: { ms: body.readUIntBE(at + 10, 6), counter: body.readUInt16BE(at + 16) } },
+        : { origin, stamp: { ms: encoded.readUIntBE(at + 10, 6), counter: encoded.readUInt16BE(at + 16) } },
   }
 }

@@ -52,6 +52,11 @@ export class HybridClock {
     return above
   }
 
+  /** The milliseconds of the newest stamp that there may be. */
+  get newestMs(): number {
+    return Math.max(this.#ms, this.#time.next())
+  }
+
   /** A stamp of another region: what is written here from now on is newer. */
   see({ ms, counter }: Stamp): void {
     if (compareStamps({ ms, counter }, { ms: this.#ms, counter: this.#counter }) <= 0) return

@@ -7,8 +7,10 @@ import type { ImageBytes } from '../streams/change.js'
 import type { Item } from '../values/index.js'
 import { encodeChangeVersion } from './change-version.js'
 import type { HybridClock } from './hybrid-clock.js'
-import { tick } from './stamps.js'
+import { othersOf, type Replication } from './members.js'
+import { compareStamps, tick } from './stamps.js'
 import { decodeTombstone, encodeTombstone, tombstoneKey } from './tombstone.js'
+import { unloggedRows } from './unlogged.js'
 
 /** The version of the item that is there, or of its tombstone. */
 export function presentVersion({ value, tombstone }: Present): StoredVersion | undefined {
@@ -17,6 +19,8 @@ export function presentVersion({ value, tombstone }: Present): StoredVersion | u
 }
 
 export interface ReplicatedWrite {
+  readonly table: number
+  readonly replication: Replication
   readonly key: ItemKey
   readonly before: Present
   readonly decision: Extract<Decision, { readonly kind: 'put' | 'delete' }>
@@ -36,7 +40,8 @@ export interface ReplicatedWrite {
 /**
  * What a write of a table with replicas makes. A write of this region gets a stamp above the version that it replaces, whatever
  * the clocks say; the deletion of an item whose time is over gets that of the version it removes and one tick, so that no
- * write that came later loses against it. A write of another region keeps its own.
+ * write that came later loses against it. A write of another region keeps its own. One that leaves the item as it is has no
+ * record, as on AWS, and is a write all the same: it has a stamp, and the other regions get it.
  */
 export function replicatedEffects(
   write: ReplicatedWrite,
@@ -48,7 +53,6 @@ export function replicatedEffects(
   const replaced = presentVersion(before)
   const json = decision.kind === 'put' ? Buffer.from(JSON.stringify(decision.item)) : undefined
   const isSame = decision.kind === 'put' && old !== undefined && isSameItem(write, old, json as Buffer)
-  if (isSame && !remote) return undefined
   const stamp = remote?.stamp ?? stampOf(write, replaced)
   if (remote) clock.see(remote.stamp)
   const origin = remote?.origin ?? 0
@@ -70,9 +74,18 @@ export function replicatedEffects(
     const image = { json: json as Buffer, size: decision.size }
     if (!isSame) records = write.record(old ? 'modify' : 'insert', image, flags, version)
   }
+  if (isUnlogged(write, isSame, replaced))
+    rows.push(...unloggedRows(write.table, othersOf(write.replication), key.row, stamp, remote ? undefined : replaced))
   const ahead = clock.row()
   if (ahead) rows.push(ahead)
   return { rows, records }
+}
+
+/** Whether no record that links look at brings the write to other regions: it leaves the item as it is, or was lost here before. */
+function isUnlogged({ decision }: ReplicatedWrite, isSame: boolean, replaced: StoredVersion | undefined): boolean {
+  const { remote } = decision
+  if (!remote) return isSame
+  return remote.origin === 0 && !(replaced?.origin === 0 && compareStamps(replaced.stamp, remote.stamp) === 0)
 }
 
 function isSameItem({ decision, isSame }: ReplicatedWrite, old: StoredItem, json: Buffer): boolean {

@@ -3,6 +3,7 @@ import type { StreamId } from '../../log/index.js'
 import { MillraceError } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { Catalogue, Table } from '../catalogue/catalogue.js'
+import { sweepSome } from '../catalogue/sweep.js'
 import type { TableRow } from '../catalogue/table-row.js'
 import type { Stamp } from '../items/item-value.js'
 import type { Writer } from '../items/writer.js'
@@ -25,7 +26,8 @@ import { removeMissing, type Stretch } from './rebuild.js'
 import type { ReplicaStatus } from './replica-status.js'
 import { compareStamps, tick } from './stamps.js'
 import { differenceOf, type TableShape, tableShapeOf } from './table-shape.js'
-import { type MayGo, sweepTombstones } from './tombstone-sweep.js'
+import { type MayGo, type SweptPiece, sweepTombstones } from './tombstone-sweep.js'
+import { forgetUnlogged, type UnloggedPage, type UnloggedRow, unloggedPage, unloggedPrefix } from './unlogged.js'
 import { type VersionPage, type VersionPageRequest, versionPage } from './version-pages.js'
 
 export interface ReplicatedTablesOptions {
@@ -236,8 +238,43 @@ export class ReplicatedTables {
     return { conflicts: await this.conflicts.list(id, limit), count: this.conflicts.count(id) }
   }
 
-  sweepTombstones(table: ReplicatedTable, mayGo: MayGo): Promise<{ readonly gone: number; readonly left: number }> {
-    return sweepTombstones(table.id, table.replication, mayGo, this.#options)
+  /** One piece of the tombstones of a table, which may have no replicas any more; see `sweepTombstones`. */
+  async sweepTombstones(
+    { id, name }: Pick<ReplicatedTable, 'id' | 'name'>,
+    behind: Buffer | undefined,
+    mayGo: MayGo,
+  ): Promise<SweptPiece> {
+    const row = this.#options.catalogue.get(name)?.row
+    if (row?.id !== id || !row.replication) return { gone: 0, left: 0, oldest: undefined, next: undefined }
+    return sweepTombstones(id, row.replication, behind, mayGo, this.#options)
+  }
+
+  /** Tables that had replicas, and have none any more. */
+  former(): { readonly id: number; readonly name: string }[] {
+    return [...this.#options.catalogue.tables()].flatMap(({ row: { id, name, replication } }) =>
+      replication && !replication.isActive && !replication.isEnded ? [{ id, name }] : [],
+    )
+  }
+
+  /** The milliseconds of the newest stamp that was given or seen. */
+  get newestMs(): number {
+    return this.#options.clock.newestMs
+  }
+
+  /** What a region must get that no record of the change log brings; see `unloggedPage`. */
+  unlogged(table: ReplicatedTable, region: string, bytesMax: number): Promise<UnloggedPage> {
+    return unloggedPage(this.#options.storage, table, region, bytesMax)
+  }
+
+  /** A region has the changes of these rows. */
+  forgetUnlogged(rows: readonly UnloggedRow[]): Promise<void> {
+    return forgetUnlogged(rows, this.#options.commit)
+  }
+
+  /** Nothing is to be brought any more to a region that no link leads to. */
+  async dropUnlogged(table: number, region: string): Promise<void> {
+    const { storage, commit } = this.#options
+    while (await sweepSome(storage, commit, unloggedPrefix(table, region)));
   }
 
   /**
