@@ -27,7 +27,7 @@ import { statementOperations } from './partiql/index.js'
 import { type ItemPage, type ItemPageRequest, itemPage } from './reads/item-page.js'
 import type { PageCache } from './reads/page-cache.js'
 import { RangeOperations } from './reads/range-operations.js'
-import { clockKey, clockMsOf, HybridClock, ReplicatedTables } from './replication/index.js'
+import { clockKey, clockMsOf, HybridClock, PastMembers, ReplicatedTables } from './replication/index.js'
 import type { Asked } from './requests/asked.js'
 import { AwsError, asAwsError, isRefusal, unknownOperation } from './requests/aws-error.js'
 import { type Input, parseInput } from './requests/request.js'
@@ -95,7 +95,12 @@ export class Tables {
   readonly sweeper: Sweeper
   readonly #operations: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
-  private constructor(options: TablesOptions, catalogue: Catalogue, windowTime: WindowTime, stamps: HybridClock) {
+  private constructor(
+    options: TablesOptions,
+    catalogue: Catalogue,
+    windowTime: WindowTime,
+    { stamps, past }: { readonly stamps: HybridClock; readonly past: PastMembers },
+  ) {
     this.#catalogue = catalogue
     this.#options = options
     this.#windowTime = windowTime
@@ -112,7 +117,9 @@ export class Tables {
       catalogue,
       writer: this.#writer,
       clock: stamps,
+      past,
     })
+    catalogue.rowsOfDeleted = (row) => past.rowsOfDeleted(row, now())
     catalogue.replicaStatus = (table, region) =>
       this.replicas.links?.status(table, region) ?? {
         status: 'CREATING',
@@ -198,7 +205,8 @@ export class Tables {
       return window && `the AWS stream ${catalogue.streamArn(window)} can still be read`
     })
     const stamps = new HybridClock(options.commit.time, clockMsOf(await options.storage.get(clockKey)))
-    return new Tables(options, catalogue, windowTime, stamps)
+    const past = await PastMembers.open(options.storage)
+    return new Tables(options, catalogue, windowTime, { stamps, past })
   }
 
   /**

@@ -4,9 +4,8 @@ import type { ImagesKept, Sequence, ShardedLog, StreamId } from '../../log/index
 import { type Clock, killPoint, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { ControlSettings } from '../control/settings.js'
-import { refuseDeletion, statusOf } from '../control/table-status.js'
+import { refuseToDelete, statusOf } from '../control/table-status.js'
 import { widen } from '../control/widen.js'
-import { isFilling } from '../indexes/definition.js'
 import { tablePrefix } from '../items/item-row.js'
 import type { ReplicaStatus } from '../replication/replica-status.js'
 import { inUse, notFound, resourceNotFound, validation } from '../requests/aws-error.js'
@@ -75,6 +74,8 @@ export class Catalogue {
   readonly #images = new WeakMap<TableRow, ImagesKept>()
   /** How the replica of a table in another region is; the links know. */
   replicaStatus: (table: number, region: string) => ReplicaStatus = () => ({ status: 'CREATING' })
+  /** Rows that stay of a table, in the commit that deletes it. */
+  rowsOfDeleted: (row: TableRow) => readonly RowEffect[] = () => []
   #lastLabelMs = 0
   #isClosed = false
 
@@ -325,30 +326,19 @@ export class Catalogue {
   async delete(name: string): Promise<TableRow> {
     let gone: TableRow | undefined
     const row = await this.change(name, async (before) => {
-      refuseDeletion(before, this.#options.clock.now())
-      if (before.replication?.isActive) {
-        throw validation(
-          `Table ${name} has replicas in other regions. Remove them with ReplicaUpdates of UpdateTable first.`,
-        )
-      }
-      if (before.deletionProtection) {
-        throw validation(
-          `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
-        )
-      }
-      if (before.indexes?.some((index) => isFilling(before, index))) {
-        throw inUse(
-          'Attempt to change a resource which is still in use: ' +
-            'Cannot delete table while indexes are being created, updated, or deleted.',
-        )
-      }
+      // A replica that has ended was refused before, if it was to be.
+      if (!before.replication?.isEnded) refuseToDelete(before, this.#options.clock.now())
+      if (before.replication?.isActive) throw inUse(`Table ${name} has replicas in other regions.`)
+      const rows = this.rowsOfDeleted(before)
       gone = { ...before, state: 'deleting' }
       const { label } = before
       const stream = label === undefined ? undefined : this.#awsStreams.get(this.streamArn({ tableName: name, label }))
-      if (before.log === undefined) await this.#options.commit.submit({ rows: [tableEffect(gone)], essential: true })
+      if (before.log === undefined)
+        await this.#options.commit.submit({ rows: [tableEffect(gone), ...rows], essential: true })
       else {
         await this.#options.log.closeStream(before.log, ({ firstSequence, time }) => [
           tableEffect(gone as TableRow),
+          ...rows,
           ...(stream && this.#takes(stream, 'deleteTable') ? [this.#closed(stream, firstSequence, time)] : []),
         ])
       }

@@ -25,7 +25,7 @@ import { readStream } from './stream-specification.js'
 import type { Home } from './table-arns.js'
 import { readTableClass } from './table-class.js'
 import type { TableDetails } from './table-details.js'
-import { refuseBusy, refuseDeletion } from './table-status.js'
+import { refuseBusy, refuseDeletion, refuseToDelete } from './table-status.js'
 import { readTags } from './tags.js'
 import { readOnDemand, readThroughput, refuseOnDemand, refuseOutOfBounds, throughputOnDemand } from './throughput.js'
 import {
@@ -137,6 +137,12 @@ export class TableOperations {
   async delete(input: Input): Promise<object> {
     const row = this.#row(input)
     refuseDeletion(row, this.#now())
+    if (row.replication?.isActive) {
+      // As on AWS the replica of this region goes, and the others stay.
+      const out = new Map([[this.#replicas.region, 'out' as const]])
+      const left = await this.#replicas.change(row.name, out, (before) => refuseToDelete(before, this.#now()))
+      return { TableDescription: describeDeletedTable(this.#catalogue, left, this.#now()) }
+    }
     const gone = await this.#catalogue.delete(row.name)
     this.#onDeleted(gone.id)
     return { TableDescription: describeDeletedTable(this.#catalogue, gone, this.#now()) }

@@ -1,11 +1,17 @@
 import type { TableRow } from '../catalogue/table-row.js'
-import { inUse } from '../requests/aws-error.js'
+import { isFilling } from '../indexes/definition.js'
+import { takesWrites } from '../replication/members.js'
+import { inUse, validation } from '../requests/aws-error.js'
 
 export type TableStatus = 'CREATING' | 'UPDATING' | 'ACTIVE' | 'DELETING'
 
 /** What a table's description says that it is at a time (milliseconds since 1970). */
-export function statusOf({ state, details }: Pick<TableRow, 'state' | 'details'>, now: number): TableStatus {
-  if (state === 'deleting') return 'DELETING'
+export function statusOf(
+  { state, details, replication }: Pick<TableRow, 'state' | 'details' | 'replication'>,
+  now: number,
+): TableStatus {
+  // A replica that was taken out goes when it has brought out what it has.
+  if (state === 'deleting' || (replication && !takesWrites(replication))) return 'DELETING'
   const busy = details?.busy
   return busy && now < busy.until ? busy.with : 'ACTIVE'
 }
@@ -25,4 +31,15 @@ export function refuseDeletion(row: TableRow, now: number): void {
   if (statusOf(row, now) === 'UPDATING')
     throw inUse(`${stillInUse}Table: ${row.name} is in the process of being updated.`)
   refuseBusy(row, now)
+}
+
+/** Everything for which a deletion is refused: ResourceInUseException, or ValidationException of a protected table. */
+export function refuseToDelete(row: TableRow, now: number): void {
+  refuseDeletion(row, now)
+  if (row.deletionProtection)
+    throw validation(
+      `Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.`,
+    )
+  if (row.indexes?.some((index) => isFilling(row, index)))
+    throw inUse(`${stillInUse}Cannot delete table while indexes are being created, updated, or deleted.`)
 }

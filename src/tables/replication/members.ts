@@ -27,6 +27,8 @@ export interface Replication {
   readonly isActive: boolean
   /** The replica of this region has ended, and its table is about to be deleted. */
   readonly isEnded?: true
+  /** Of a replica that has ended: the members as they were. */
+  readonly past?: Members
 }
 
 /** Numbers of regions have seven bits. */
@@ -81,7 +83,7 @@ export const isLeaving = ({ members }: Pick<Replication, 'members'>, region: str
 
 /** Whether clients may write here: not once the region is taken out, or what they wrote would go with the table. */
 export function takesWrites(replication: Replication): boolean {
-  return !replication.isEnded && (!replication.isActive || isIn(replication, replication.home))
+  return !replication.isEnded && isIn(replication, replication.home)
 }
 
 /** Members, and numbers for all of their regions and for others that are named. */

@@ -4,7 +4,7 @@ import type { TableRow } from '../catalogue/table-row.js'
 import { refuseBusy } from '../control/table-status.js'
 import { validation } from '../requests/aws-error.js'
 import { type Constraints, type Input, list, object, oneOf, text } from '../requests/request.js'
-import { othersOf } from './members.js'
+import { isIn, othersOf } from './members.js'
 import type { ReplicatedTables } from './replicated-tables.js'
 import { tableShapeOf } from './table-shape.js'
 
@@ -84,18 +84,26 @@ export async function updateReplicas(
 ): Promise<TableRow> {
   const { links, region: home } = replicas
   const check = (row: TableRow): void => {
-    refuseBusy(row, now())
+    // Where this replica is going, others that cannot be reached are taken out, lest it wait for them for ever.
+    const isGoing = row.replication?.isActive && !isIn(row.replication, home)
+    if (!isGoing || [...updates.values()].includes('in')) refuseBusy(row, now())
     const others = row.replication ? othersOf(row.replication) : []
     for (const [region, state] of updates) {
       if (region === home)
-        throw invalid(
-          `The replica in ${home} is the table itself: it is neither created nor deleted with ReplicaUpdates`,
+        throw validation(
+          'Cannot add, delete, or update the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.',
         )
       if (state === 'out') {
-        if (!others.includes(region)) throw invalid(`Replica not found: table ${name} has none in region ${region}`)
+        if (!others.includes(region))
+          throw validation(
+            `Update global table operation failed because one or more replicas were not part of the global table. Please retry the request without these replicas: [${region}].`,
+          )
         continue
       }
-      if (others.includes(region)) throw invalid(`Replica already exists: table ${name} has one in region ${region}`)
+      if (others.includes(region))
+        throw validation(
+          `Failed to create a the new replica of table with name: '${name}' because one or more replicas already existed as tables.`,
+        )
       if (!links?.regions.includes(region))
         throw invalid(`Region ${region} is not known: it has no entry under regions in the configuration of ${home}`)
       refuseWithoutStream(row, catalogue)

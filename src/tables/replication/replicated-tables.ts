@@ -13,6 +13,7 @@ import { Conflicts, type NumberedConflict } from './conflicts.js'
 import { digestsOf, type RangeDigest } from './digest.js'
 import type { HybridClock } from './hybrid-clock.js'
 import {
+  isIn,
   knowsAll,
   type Member,
   type Members,
@@ -22,6 +23,7 @@ import {
   type Replication,
   withMembers,
 } from './members.js'
+import type { PastMembers } from './past-members.js'
 import { removeMissing, type Stretch } from './rebuild.js'
 import type { ReplicaStatus } from './replica-status.js'
 import { compareStamps, tick } from './stamps.js'
@@ -38,6 +40,8 @@ export interface ReplicatedTablesOptions {
   readonly clock: HybridClock
   readonly region: string
   readonly conflictsMax: number
+  /** Of tables that were deleted. */
+  readonly past: PastMembers
 }
 
 /** A table with replicas, as the links see it. */
@@ -102,22 +106,23 @@ export class ReplicatedTables {
     changes: ReadonlyMap<string, 'in' | 'out'>,
     check: (row: TableRow) => void,
   ): Promise<TableRow> {
-    const { catalogue, clock, region } = this.#options
+    const { catalogue, clock, region, past } = this.#options
     const row = await catalogue.change(name, (before) => {
       check(before)
-      const known = before.replication?.members
+      const present = before.replication?.members
+      const known = mergeMembers(past.of(name), present ?? {})
       const member = (other: string, state: Member['state']): Member => ({
         state,
-        stamp: newerStamp(clock, known?.[other]),
+        stamp: newerStamp(clock, known[other]),
         by: region,
       })
       // A region that does not say that it is out is taken out when it is asked for once more.
       const given = [...changes].map(([other, state]) => {
-        const isSecond = known?.[other]?.state === 'leaving'
+        const isSecond = present?.[other]?.state === 'leaving'
         return [other, member(other, state === 'out' && !isSecond ? 'leaving' : state)] as const
       })
-      const here = known?.[region] ?? member(region, 'in')
-      const members: Members = { ...known, [region]: here, ...Object.fromEntries(given) }
+      const here = present?.[region] ?? member(region, 'in')
+      const members: Members = { ...present, [region]: here, ...Object.fromEntries(given) }
       return withReplication(before, withMembers(before.replication, region, members))
     })
     await this.conflicts.open(row.id)
@@ -166,21 +171,23 @@ export class ReplicatedTables {
    * and it may not know that yet.
    */
   async refuseOut(from: string, name: string, members: Members): Promise<void> {
-    const present = this.#options.catalogue.get(name)?.row.replication
-    const known = mergeMembers(present?.members ?? {}, members)
+    const { catalogue, past } = this.#options
+    const present = catalogue.get(name)?.row.replication
+    const known = mergeMembers(mergeMembers(past.of(name), present?.members ?? {}), members)
     if (known[from]?.state !== 'out') return
     if (present?.isActive) await this.merge(name, members)
-    throw new MillraceError('REPLICA_REFUSED', `${from} has no replica of ${name} any more: it was taken out.`, {
-      details: { table: name, region: from, members: known },
-    })
+    throw takenOut(from, name, known)
   }
 
   /** Makes the replica of a table, where there is none, and takes the members. Throws REPLICA_REFUSED, CONFLICT. */
   async join(from: string, shape: TableShape, members: Members): Promise<ReplicatedTable> {
     await this.refuseOut(from, shape.name, members)
     this.check(shape)
-    const { catalogue, region } = this.#options
+    const { catalogue, region, past } = this.#options
     if (!catalogue.get(shape.name)) {
+      // One that asks may not have heard yet that this region is out.
+      const known = mergeMembers(past.of(shape.name), members)
+      if (known[region]?.state === 'out') throw takenOut(region, shape.name, known)
       const { expiry, ...wanted } = shape
       const changedAt = this.#options.commit.time.next()
       await asMillrace(
@@ -286,9 +293,10 @@ export class ReplicatedTables {
     const row = await asMillrace(
       catalogue.change(name, (before) => {
         if (!before.replication || before.replication.isEnded) return before
+        const { members: past } = before.replication
         const without = withMembers(before.replication, region, {})
         // In one commit: a kill before the deletion leaves a table that still knows that it is to go.
-        return withReplication(before, before.deletionProtection ? without : { ...without, isEnded: true })
+        return withReplication(before, before.deletionProtection ? without : { ...without, isEnded: true, past })
       }),
     )
     this.#onChange()
@@ -297,9 +305,14 @@ export class ReplicatedTables {
     return 'deleted'
   }
 
-  /** Names of tables whose replica has ended, and which are not deleted yet. */
+  /** Names of tables whose replica has ended, or has nobody left to bring anything to, and which are not deleted yet. */
   ended(): string[] {
-    return [...this.#options.catalogue.tables()].flatMap(({ row }) => (row.replication?.isEnded ? [row.name] : []))
+    const isOver = (replication: Replication): boolean =>
+      replication.isEnded ||
+      (replication.home === this.region && !replication.isActive && !isIn(replication, replication.home))
+    return [...this.#options.catalogue.tables()].flatMap(({ row: { name, replication } }) =>
+      replication && isOver(replication) ? [name] : [],
+    )
   }
 
   #viewOf(row: TableRow): string | undefined {
@@ -320,6 +333,11 @@ export class ReplicatedTables {
     return table
   }
 }
+
+const takenOut = (region: string, table: string, members: Members): MillraceError =>
+  new MillraceError('REPLICA_REFUSED', `${region} has no replica of ${table} any more: it was taken out.`, {
+    details: { table, region, members },
+  })
 
 /** What is said of a member counts against what was said before, whatever the clocks say. The clock of items stays as it is. */
 function newerStamp(clock: HybridClock, known: Member | undefined): Stamp {
