@@ -1,7 +1,8 @@
-import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
-import { Agent as SecureAgent, request as secureRequest } from 'node:https'
+import { type AgentOptions, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
+import { request as secureRequest, Agent as UncertifiedAgent } from 'node:https'
 import { answeredError, asMillraceError, MillraceError } from '../runtime/index.js'
-import { type CertificateFiles, readCertificates } from './certificates.js'
+import { type CertificateFiles, Certificates } from './certificates.js'
+import { RenewingAgent } from './renewing-agent.js'
 import type { CallName, Calls, Transport } from './types.js'
 import { decodeFrame, encodeFrame } from './wire.js'
 
@@ -25,7 +26,7 @@ const socketsMax = 16
 export class HttpTransport implements Transport {
   readonly #home: string
   readonly #regions: ReadonlyMap<string, RegionAddress>
-  readonly #agents = new Map<string, PlainAgent | SecureAgent>()
+  readonly #agents = new Map<string, PlainAgent>()
 
   constructor(home: string, regions: ReadonlyMap<string, RegionAddress>) {
     this.#home = home
@@ -85,14 +86,12 @@ export class HttpTransport implements Transport {
     })
   }
 
-  #agentOf(region: string): PlainAgent | SecureAgent {
+  #agentOf(region: string): PlainAgent {
     const known = this.#agents.get(region)
     if (known) return known
     const { url, tls } = this.#regions.get(region) as RegionAddress
     const options = { keepAlive: true, maxSockets: socketsMax }
-    const agent = url.startsWith('https:')
-      ? new SecureAgent({ ...options, ...(tls ? readCertificates(tls) : {}) })
-      : new PlainAgent(options)
+    const agent = url.startsWith('https:') ? secureAgent(tls, options) : new PlainAgent(options)
     this.#agents.set(region, agent)
     return agent
   }
@@ -102,6 +101,9 @@ export class HttpTransport implements Transport {
     this.#agents.clear()
   }
 }
+
+const secureAgent = (tls: CertificateFiles | undefined, options: AgentOptions): PlainAgent =>
+  tls ? new RenewingAgent(new Certificates(tls), options) : new UncertifiedAgent(options)
 
 async function readAnswer(response: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = []

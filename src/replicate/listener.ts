@@ -1,9 +1,9 @@
 import { createServer as createPlain, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecure } from 'node:https'
+import { createServer as createSecure, type Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { asMillraceError, type Logger, MillraceError } from '../runtime/index.js'
-import { type CertificateFiles, readCertificates } from './certificates.js'
+import { type CertificateFiles, Certificates } from './certificates.js'
 import { callPath, regionHeader } from './http-transport.js'
 import { type Answering, type CallName, callNames } from './types.js'
 import { decodeFrame, encodeFrame } from './wire.js'
@@ -40,9 +40,7 @@ export class Listener {
         response.destroy()
       })
     }
-    const server = tls
-      ? createSecure({ ...readCertificates(tls), requestCert: true, rejectUnauthorized: true }, onRequest)
-      : createPlain(onRequest)
+    const server = tls ? secureServer(new Certificates(tls), onRequest, logger) : createPlain(onRequest)
     server.maxConnections = connectionsMax
     server.on('tlsClientError', (error) => logger.warn(`A link was refused: ${error.message}`))
     await new Promise<void>((resolve, reject) => {
@@ -68,6 +66,28 @@ export class Listener {
     this.#server.closeAllConnections()
     await closed
   }
+}
+
+/** Each connection meets the certificates that there are then; while the files make no whole, those of before. */
+function secureServer(
+  certificates: Certificates,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+  logger: Logger,
+): SecureServer {
+  let used = certificates.current()
+  const server = createSecure({ ...used, requestCert: true, rejectUnauthorized: true }, onRequest)
+  server.prependListener('connection', () => {
+    try {
+      const present = certificates.current()
+      if (present === used) return
+      server.setSecureContext(present)
+      used = present
+      logger.info('The certificates of links were read again.')
+    } catch (error) {
+      logger.warn(`The certificates of links stay as they were: ${asMillraceError(error).message}`)
+    }
+  })
+  return server
 }
 
 async function respond(

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { callPath, regionHeader } from '../../src/replicate/http-transport.js'
+import { callPath, HttpTransport, regionHeader } from '../../src/replicate/http-transport.js'
 import { Listener } from '../../src/replicate/listener.js'
 import type { Answering } from '../../src/replicate/types.js'
 import { encodeFrame } from '../../src/replicate/wire.js'
@@ -68,4 +68,44 @@ test('a daemon speaks for the region alone that its certificate names, as common
   expect(refused.status).toBe(403)
   expect(refused.text).toContain('does not name the region ap-south-1')
   expect(asked).toEqual(['eu-west-1', 'eu-west-1'])
+})
+
+test('certificates that are renewed are met by every new connection, on both sides; what makes no whole changes nothing', async () => {
+  folder = temporaryFolder()
+  const names = ['ca', 'cert', 'key'] as const
+  const paths = Object.fromEntries(names.map((name) => [name, join(folder, `${name}.pem`)]))
+  const files = { caFile: paths.ca as string, certFile: paths.cert as string, keyFile: paths.key as string }
+  const issue = (by: typeof authority): void => {
+    const own = by.issue('eu-west-1', ['127.0.0.1'])
+    file('ca.pem', by.cert)
+    file('cert.pem', own.cert)
+    file('key.pem', own.key)
+  }
+  issue(authority)
+  const answer = (async () => ({})) as unknown as Answering
+  const listener = await Listener.open({ host: '127.0.0.1', port: 0, tls: files, answer, logger: silentLogger })
+  onTestFinished(() => listener.close())
+  const url = `https://127.0.0.1:${listener.port}`
+  const transport = new HttpTransport('eu-west-1', new Map([['us-east-1', { url, tls: files }]]))
+  onTestFinished(() => transport.close())
+  const call = (by: HttpTransport) =>
+    by.call('us-east-1', 'check', {} as never, undefined, new AbortController().signal)
+  // Whoever connects anew, with the certificates as they are then.
+  const again = (): HttpTransport => {
+    const one = new HttpTransport('eu-west-1', new Map([['us-east-1', { url, tls: files }]]))
+    onTestFinished(() => one.close())
+    return one
+  }
+  await call(transport)
+  const other = newAuthority('others')
+  // An authority alone, whose certificates nobody has yet: what is open goes on, and nothing new comes about.
+  file('ca.pem', other.cert)
+  await call(transport)
+  await expect(call(again())).rejects.toMatchObject({ code: 'REPLICA_UNAVAILABLE' })
+  file('key.pem', 'no key')
+  await expect(call(again())).rejects.toMatchObject({ code: 'REPLICA_UNAVAILABLE' })
+  issue(other)
+  await call(again())
+  transport.close()
+  await call(transport)
 })
