@@ -230,8 +230,10 @@ export class Replication implements ReplicaLinks {
     const since = before && before.state === state ? before.since : clock.now()
     this.#leaving.set(id, { state, since })
     if (state === 'leaving') {
-      const isDrained = links.every(({ caughtUpAt }) => caughtUpAt !== undefined && caughtUpAt > since)
-      if (isDrained) await replicas.finishLeaving(name)
+      const late = links.filter(({ caughtUpAt }) => caughtUpAt === undefined || caughtUpAt <= since)
+      // One that has nothing to bring would look again in ten seconds only.
+      for (const link of late) link.wake()
+      if (late.length === 0) await replicas.finishLeaving(name)
       return
     }
     for (const link of links) if (!link.hasToldMembers) link.wake()

@@ -1,4 +1,5 @@
 import type { Stream } from '../../src/log/index.js'
+import type { MemoryStorage } from '../memory-storage.js'
 import { Random } from '../simulation/random.js'
 import { type Region, World } from './region-world.js'
 
@@ -6,6 +7,8 @@ export interface HistoryOptions {
   readonly folder: string
   readonly seed: number
   readonly steps: number
+  /** Whether regions are opened from older copies of their data. */
+  readonly restores?: boolean
 }
 
 /** Open shards of the change log of one region. */
@@ -17,6 +20,7 @@ export interface HistoryCounts {
   kills: number
   cuts: number
   splits: number
+  restores: number
   conflicts: number
 }
 
@@ -25,7 +29,7 @@ export interface HistoryCounts {
  * answers, kills, the end of it all, and then peace. All of it follows from the seed. Throws when the regions are not equal in
  * the end, or hold what nobody has written.
  */
-export async function runHistory({ folder, seed, steps }: HistoryOptions): Promise<HistoryCounts> {
+export async function runHistory({ folder, seed, steps, restores = false }: HistoryOptions): Promise<HistoryCounts> {
   const random = new Random(seed)
   const world = await World.open(folder, ['us-east-1', 'eu-west-1', 'ap-south-1'], {
     tombstoneRetentionMs: 1_000,
@@ -35,7 +39,8 @@ export async function runHistory({ folder, seed, steps }: HistoryOptions): Promi
   // Few are written by all at once; of many, most are new to the others.
   const keys = random.pick([12, 500])
   const [us, eu, ap] = world.regions as [Region, Region, Region]
-  const counts: HistoryCounts = { writes: 0, kills: 0, cuts: 0, splits: 0, conflicts: 0 }
+  const counts: HistoryCounts = { writes: 0, kills: 0, cuts: 0, splits: 0, restores: 0, conflicts: 0 }
+  const copies = new Map<Region, MemoryStorage>()
   const written = new Map<string, Set<string | undefined>>()
   eu.clock.wall += 60_000
   ap.clock.wall -= 60_000
@@ -98,6 +103,13 @@ export async function runHistory({ folder, seed, steps }: HistoryOptions): Promi
       region.kill()
       counts.kills++
     } else if (what === 3) for (const down of world.regions) if (!down.opened) await down.start()
+    if (restores && what === 5 && region.opened && has(region)) copies.set(region, region.storage.afterPowerLoss())
+    const copy = copies.get(region)
+    if (restores && what === 6 && copy) {
+      if (region.opened) region.kill()
+      region.restore(copy.afterPowerLoss())
+      counts.restores++
+    }
     if (what === 4 && region.opened && has(region)) await Promise.race([split(region), world.pass(500)])
     if (region.opened && has(region)) {
       const pk = `k${random.below(keys)}`

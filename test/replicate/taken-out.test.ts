@@ -246,3 +246,17 @@ test('a region that comes back is not let into another table of the name of the 
   await replicate(us, eu)
   expect(await eu.items('todo')).toEqual({ b: 'of the new table' })
 })
+
+test('a replica that has nothing to bring goes within seconds', async () => {
+  await us.create('todo')
+  for (const end of [
+    () => eu.run('DeleteTable', { TableName: 'todo' }),
+    () => us.update('todo', { Delete: { RegionName: eu.name } }),
+  ]) {
+    await replicate(us, eu)
+    await world.pass(25_000, 500)
+    await end()
+    await world.until('the table of eu is gone', isGone(eu), 4_000)
+    await world.until('us knows', async () => Object.keys(await us.replicas('todo')).length === 0, 2_000)
+  }
+})
