@@ -460,4 +460,25 @@ export const others = [
     without: 'merged',
     by: { file: 'test/tables/replication.test.ts', title: 'members are the same whatever the order' },
   },
+  {
+    name: 'a write that leaves an item as it is is a write',
+    file: 'src/tables/replication/replicated-effects.ts',
+    guard: 'if (!remote) return isSame',
+    without: 'if (!remote) return false',
+    by: { file: 'test/replicate/unlogged.test.ts', title: 'a put or update that leaves an item as it is is a write' },
+  },
+  {
+    name: 'what came back goes on',
+    file: 'src/tables/replication/replicated-effects.ts',
+    guard: 'return remote.origin === 0 && ',
+    without: 'return remote.origin < 0 && ',
+    by: { file: 'test/replicate/restored.test.ts', title: 'what a restored region gets back' },
+  },
+  {
+    name: 'who was a member of a deleted table is remembered',
+    file: 'src/tables/replication/past-members.ts',
+    guard: '    this.#tables.set(name, members)\n',
+    without: '',
+    by: { file: 'test/replicate/taken-out.test.ts', title: 'a region that comes back is not let into another table' },
+  },
 ]

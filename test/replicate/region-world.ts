@@ -117,7 +117,7 @@ export class Region {
   /** The store as it was at another time, or an empty one. */
   restore(storage: MemoryStorage): void {
     this.storage = storage
-    rmSync(join(this.#folder, 'mark'))
+    rmSync(join(this.#folder, 'mark'), { force: true })
   }
 
   /** Deletions that are remembered. */

@@ -9,6 +9,7 @@ import { clockMsOf, compareVersions, HybridClock, type RemoteChange } from '../.
 import { type Members, mergeMembers } from '../../src/tables/replication/members.js'
 import { compareStamps, tick } from '../../src/tables/replication/stamps.js'
 import { decodeTombstone, encodeTombstone } from '../../src/tables/replication/tombstone.js'
+import { unloggedOf, unloggedRows } from '../../src/tables/replication/unlogged.js'
 import { decodeChange, encodeChange } from '../../src/tables/streams/change.js'
 import { ManualClock } from '../manual-clock.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -71,6 +72,14 @@ test('a tombstone and the end of a change are the vectors of docs/formats.md', (
     encodeTombstone(stamp, 2, stamp.ms + 1).toString('hex'),
     encodeChangeVersion(stamp, undefined).toString('hex'),
   ])
+})
+
+test('the key of a row of what no change brings is the vector of docs/formats.md', () => {
+  const text = /```unlogged\n([^`]*)```/.exec(readFileSync('docs/formats.md', 'utf8'))?.[1]?.replaceAll(/\s/g, '')
+  const { row } = itemKey(7, { hash: { name: 'pk', type: 'S' } }, { pk: { S: 'a' } })
+  const [written] = unloggedRows(7, ['eu-west-1'], row, { ms: 1, counter: 2 }, undefined)
+  expect(text).toBe(written?.key.toString('hex'))
+  expect(written && unloggedOf(written.key)).toEqual({ table: 7, region: 'eu-west-1' })
 })
 
 test('a clock never gives a stamp that is not above all that it has given and seen, over restarts too', () => {
