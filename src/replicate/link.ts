@@ -15,7 +15,16 @@ import { collect } from './collector.js'
 import { fill } from './fill.js'
 import { type Outgoing, readRow, rowOf } from './rows.js'
 import { hasAll, Standing } from './standing.js'
-import type { ApplyAnswer, ApplyAsk, JoinAnswer, Marks, SeenByRegion, StoreLife, Transport } from './types.js'
+import {
+  type ApplyAnswer,
+  type ApplyAsk,
+  isSameLife,
+  type JoinAnswer,
+  type Marks,
+  type SeenByRegion,
+  type StoreLife,
+  type Transport,
+} from './types.js'
 import { UnloggedSender } from './unlogged-sender.js'
 
 /** Writes that were decided this long ago are queued, at least: what a mark says is behind by it. */
@@ -245,7 +254,7 @@ export class Link {
   /** The other side is who it was: the same store in the same life, and the same table. */
   #isKnown({ store }: JoinAnswer): boolean {
     const remote = this.#row?.remote
-    return remote?.id === store.id && remote.epoch === store.epoch && remote.table === store.table
+    return remote !== undefined && isSameLife(remote, store) && remote.table === store.table
   }
 
   /** Whether its newest fill began after every region that was forced out had been. */

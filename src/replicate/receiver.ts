@@ -8,11 +8,11 @@ import {
   type ApplyAnswer,
   type ApplyAsk,
   hasHad,
+  isSameLife,
   type JoinAnswer,
   type JoinAsk,
   type Seen,
   type SeenByRegion,
-  type StoreLife,
   withGap,
 } from './types.js'
 import { decodeChanges } from './wire.js'
@@ -21,10 +21,9 @@ export interface ReceiverOptions {
   readonly storage: Pick<Storage, 'get'>
   readonly time: Pick<CommitTime, 'next'>
   readonly replicas: ReplicatedTables
-  readonly store: StoreLife
   /** How far the stamp of another region may be ahead of the time here. */
   readonly skewMsMax: number
-  readonly lives: () => Pick<Lives, 'gaps'>
+  readonly lives: () => Pick<Lives, 'gaps' | 'store'>
 }
 
 /** What is known of the changes of one region in one table. */
@@ -89,8 +88,7 @@ export class Receiver {
     return this.#inTurn(source, async () => {
       source.session = ++this.#sessions
       const known = source.incoming.store
-      const isSame = known.id === store.id && known.epoch === store.epoch
-      if (!isSame) {
+      if (!isSameLife(known, store)) {
         const { positions: _, ...rest } = source.incoming
         // All that it wrote until `through` has come; what came later from its former life it may not have brought to all.
         const gap = { from: rest.through + 1, to: time.next() + skewMsMax }
@@ -99,7 +97,7 @@ export class Receiver {
       }
       const { positions } = source.incoming
       return {
-        store: { ...this.#options.store, table: table.uuid },
+        store: { ...this.#options.lives().store, table: table.uuid },
         session: source.session,
         members: (replicas.find(table.name) ?? table).replication.members,
         ...(positions ? { positions } : {}),

@@ -22,7 +22,7 @@ import { Lives } from './lives.js'
 import { Receiver, type SourceView } from './receiver.js'
 import { rowOf, strayRows } from './rows.js'
 import { type SweptTable, TombstoneRounds } from './tombstone-rounds.js'
-import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, SeenByRegion, StoreLife, Transport } from './types.js'
+import type { Answering, ApplyAsk, CallName, Calls, JoinAsk, SeenByRegion, Transport } from './types.js'
 import { compareRanges, type Verification } from './verify.js'
 
 export interface ReplicationSettings {
@@ -71,7 +71,6 @@ export class Replication implements ReplicaLinks {
   readonly regions: readonly string[]
   readonly #options: ReplicationOptions
   readonly #receiver: Receiver
-  readonly #store: StoreLife
   readonly #links = new Map<string, { readonly table: ReplicatedTable; readonly link: Link }>()
   /** Since when this region was seen to be leaving, or out, by number of the table. */
   readonly #leaving = new Map<number, { readonly state: Member['state'] | undefined; readonly since: number }>()
@@ -88,12 +87,10 @@ export class Replication implements ReplicaLinks {
     this.#options = options
     const { commit, replicas, storage, settings } = options
     this.regions = options.regions.filter((region) => region !== replicas.region)
-    this.#store = { id: commit.storeId, epoch: commit.epoch }
     this.#receiver = new Receiver({
       storage,
       time: commit.time,
       replicas,
-      store: this.#store,
       skewMsMax: settings.skewMsMax,
       lives: () => this.#known,
     })
@@ -198,7 +195,7 @@ export class Replication implements ReplicaLinks {
       ...rooms,
       table,
       region,
-      store: this.#store,
+      store: this.#known.store,
       batchBytesMax: settings.batchBytesMax,
       seen: () => this.#seen(table.name),
       stable: () => this.#stable(table),

@@ -20,7 +20,12 @@ export const callNames: readonly CallName[] = ['check', 'join', 'apply', 'digest
 export interface StoreLife {
   readonly id: string
   readonly epoch: number
+  /** Made at random when the epoch rose: of one older copy that is opened twice both have the same epoch. */
+  readonly life?: string
 }
+
+export const isSameLife = (a: StoreLife, b: StoreLife): boolean =>
+  a.id === b.id && a.epoch === b.epoch && a.life === b.life
 
 export interface JoinAsk {
   readonly shape: TableShape

@@ -120,3 +120,23 @@ test('what a restored region gets back of its own writes goes on to a third one'
   for (const region of [us, eu, ap]) expect(await region.items('todo')).toEqual({ lost: 'us' })
   expect(unlogged(us)).toEqual([])
 })
+
+test('one older copy that is opened twice is two lives: nothing of the second is taken for what the first one has brought', async () => {
+  await us.create('todo')
+  await replicate(us, eu)
+  await world.pass(310_000, 5_000)
+  await eu.stop()
+  const older = eu.storage.afterPowerLoss()
+  for (const life of ['first', 'second']) {
+    eu.restore(older.afterPowerLoss())
+    await eu.start()
+    world.cut(us, eu)
+    for (let i = 0; i < (life === 'first' ? 10 : 3); i++) await eu.put('todo', `${life} ${i}`, life)
+    world.heal()
+    await world.until('us has them', async () => (await us.value('todo', `${life} 2`)) === life)
+    await world.pass(70_000, 1_000)
+    if (life === 'first') await eu.stop()
+  }
+  expect(await us.keys('todo')).toHaveLength(13)
+  expect(await eu.keys('todo')).toEqual(await us.keys('todo'))
+})
