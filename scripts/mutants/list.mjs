@@ -475,6 +475,13 @@ export const others = [
     by: { file: 'test/replicate/restored.test.ts', title: 'what a restored region gets back' },
   },
   {
+    name: 'two openings of one copy are two lives',
+    file: 'src/replicate/types.ts',
+    guard: ' && a.life === b.life',
+    without: '',
+    by: { file: 'test/replicate/restored.test.ts', title: 'one older copy that is opened twice' },
+  },
+  {
     name: 'who was a member of a deleted table is remembered',
     file: 'src/tables/replication/past-members.ts',
     guard: '    this.#tables.set(name, members)\n',
