@@ -50,7 +50,7 @@ export interface ReplicationOptions {
 export interface LinkView {
   readonly table: string
   readonly region: string
-  readonly status: ReplicaStatus['status'] | 'DELETING'
+  readonly status: ReplicaStatus['status']
   readonly phase: LinkPhase
   /** Changes that the region does not have; an upper bound. */
   readonly lagRecords: number
