@@ -1,5 +1,8 @@
 import { isChange } from './records.js'
 
+/** What MessagePack's encoder and decoder take for more than names of an object. */
+const specialNames = new Set(['__proto__', 'constructor', 'toJSON'])
+
 /** Levels of nesting that a state may have. */
 export const stateNestingMax = 100
 
@@ -8,11 +11,22 @@ export class PackedMap {
   constructor(readonly entries: readonly (readonly [unknown, unknown])[]) {}
 }
 
+/** A text in which surrogates stand alone: it has no UTF-8. */
+export class PackedText {
+  constructor(readonly text: string) {}
+}
+
+/** A plain object with a name that MessagePack's decoder would change. */
+export class PackedObject {
+  constructor(readonly entries: readonly (readonly [unknown, unknown])[]) {}
+}
+
 /**
- * A state as it can be packed: itself, or a copy in which maps are marked. Throws TypeError for what would come back from
- * the store as something else than what it is in memory.
+ * A state as it can be packed: itself, or a copy in which is marked what MessagePack would change. Throws TypeError for what
+ * would come back from the store as something else than what it is in memory.
  */
 export function packable(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return isWellFormed(value) ? value : new PackedText(value)
   if (typeof value === 'function' || typeof value === 'symbol')
     throw new TypeError(`A state holds a ${typeof value}, which cannot be stored.`)
   if (typeof value !== 'object' || value === null) return value
@@ -47,6 +61,7 @@ function packableArray(values: readonly unknown[], depth: number): readonly unkn
 function packableObject(object: Readonly<Record<string, unknown>>, depth: number): object {
   let copy: Record<string, unknown> | undefined
   for (const name of Object.keys(object)) {
+    if (!plainNames.has(name) && !isPlainName(name)) return packedEntries(object, depth)
     const value = object[name]
     const packed = packable(value, depth + 1)
     if (Object.is(packed, value)) continue
@@ -55,5 +70,24 @@ function packableObject(object: Readonly<Record<string, unknown>>, depth: number
   }
   return copy ?? object
 }
+
+/** Names that have been looked at: most states have the same few. */
+const plainNames = new Set<string>()
+const plainNamesMax = 10_000
+
+/** Whether MessagePack gives a name of an object back as it is. */
+function isPlainName(name: string): boolean {
+  if (specialNames.has(name) || !isWellFormed(name)) return false
+  if (plainNames.size < plainNamesMax) plainNames.add(name)
+  return true
+}
+
+const packedEntries = (object: object, depth: number): PackedObject =>
+  new PackedObject(
+    Object.entries(object).map(([name, each]) => [packable(name, depth + 1), packable(each, depth + 1)] as const),
+  )
+
+/** Whether no surrogate stands alone. */
+export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text)
 
 const nameOf = (value: object): string => String((value.constructor as { name?: unknown } | undefined)?.name ?? '?')

@@ -7,6 +7,7 @@
  */
 import { hashKey } from '../../runtime/hash.js'
 import type { Hash64 } from '../../runtime/index.js'
+import { isWellFormed } from '../state-value.js'
 
 /** Levels of arrays and objects in a key. */
 export const keyNestingMax = 8
@@ -87,9 +88,9 @@ function writeText(text: string, at: number): number {
 }
 
 function writeWideText(text: string, at: number): number {
-  return /\p{Surrogate}/u.test(text)
-    ? writeBytes(tag.wideText, Buffer.from(text, 'utf16le'), at)
-    : writeBytes(tag.text, Buffer.from(text), at)
+  return isWellFormed(text)
+    ? writeBytes(tag.text, Buffer.from(text), at)
+    : writeBytes(tag.wideText, Buffer.from(text, 'utf16le'), at)
 }
 
 function writeBytes(kind: number, bytes: Uint8Array, at: number): number {
