@@ -10,7 +10,12 @@ export function csvLine(result: unknown, columns: readonly string[]): string {
   if (typeof result !== 'object' || result === null || Array.isArray(result))
     throw new TypeError('A CSV file takes an object with a member for each of its columns.')
   const members = result as Readonly<Record<string, unknown>>
-  return columns.map((column) => csvField(textOf(members[column], column))).join(',')
+  return columns.map((column) => csvField(textOf(memberOf(members, column), column))).join(',')
+}
+
+/** A column may be called as what every object has: `constructor`, `toString`. */
+function memberOf(members: Readonly<Record<string, unknown>>, column: string): unknown {
+  return column in Object.prototype && !Object.hasOwn(members, column) ? undefined : members[column]
 }
 
 export const csvHeader = (columns: readonly string[]): string => columns.map(csvField).join(',')
@@ -31,7 +36,7 @@ function textOf(value: unknown, column: string): string {
       return String(value)
     case 'object':
       if (value === null) return ''
-      if (value instanceof Date) return value.toISOString()
+      if (value instanceof Date) return dateText(value)
       if (value instanceof Uint8Array)
         return Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64')
       return jsonOf(value, `The column ${column} of a CSV file`)
@@ -39,3 +44,6 @@ function textOf(value: unknown, column: string): string {
       throw new TypeError(`The column ${column} of a CSV file was given a ${typeof value}.`)
   }
 }
+
+/** As JSON has it: a date that is none is missing. */
+const dateText = (date: Date): string => (Number.isNaN(date.getTime()) ? '' : date.toISOString())

@@ -28,10 +28,10 @@ export class PackedObject {
 export function packable(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return isWellFormed(value) ? value : new PackedText(value)
   if (typeof value === 'function' || typeof value === 'symbol')
-    throw new TypeError(`A state holds a ${typeof value}, which cannot be stored.`)
+    throw new TypeError(`A value to be stored holds a ${typeof value}, which cannot be stored.`)
   if (typeof value !== 'object' || value === null) return value
   if (depth > stateNestingMax)
-    throw new TypeError(`A state is nested deeper than ${stateNestingMax} levels, or holds itself.`)
+    throw new TypeError(`A value to be stored is nested deeper than ${stateNestingMax} levels, or holds itself.`)
   if (Array.isArray(value)) return packableArray(value, depth)
   if (value instanceof Map)
     return new PackedMap([...value].map(([key, each]) => [packable(key, depth + 1), packable(each, depth + 1)]))
@@ -41,8 +41,8 @@ export function packable(value: unknown, depth = 0): unknown {
   if (prototype !== Object.prototype && prototype !== null)
     throw new TypeError(
       isChange(value)
-        ? 'A state holds a change: keep what you need of it, such as change.new or change.keys.'
-        : `A state holds an object of the class ${nameOf(value)}, whose methods cannot be stored: keep a plain object.`,
+        ? 'A value to be stored holds a change: keep what you need of it, such as change.new or change.keys.'
+        : `A value to be stored holds an object of the class ${nameOf(value)}, whose methods cannot be stored: keep a plain object.`,
     )
   return packableObject(value as Readonly<Record<string, unknown>>, depth)
 }

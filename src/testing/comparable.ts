@@ -13,7 +13,9 @@ const byText = (a: { readonly text: string }, b: { readonly text: string }): num
 function text(value: unknown): string {
   return (
     JSON.stringify(value, (_name, each: unknown) => {
-      if (typeof each === 'bigint') return `${each}n`
+      if (typeof each === 'bigint' || each === undefined) return `${each}n`
+      if (typeof each === 'number') return Number.isFinite(each) ? each : String(each)
+      if (each instanceof Map) return comparable(each)
       if (each instanceof Set) return [...each].map(text).sort()
       if (typeof each !== 'object' || each === null || Array.isArray(each)) return each
       return Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))

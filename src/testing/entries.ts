@@ -23,7 +23,8 @@ export function entriesOf({ batch, shapes }: SinkBatch): readonly string[] {
   bodies.add(shapes)
   return recordsOfBatch(Buffer.from(batch)).map((record) => {
     const time = record.time === timeless ? null : record.time
-    const value = bodies.shown(record as StoredBody, Number.POSITIVE_INFINITY)
+    // Bytes have no JSON: they are shown as elsewhere.
+    const value = bodies.shown(record as StoredBody, Number.POSITIVE_INFINITY) ?? record.body.toString('base64')
     return `${JSON.stringify([record.key.toString(), time])}\n${JSON.stringify(value)}`
   })
 }

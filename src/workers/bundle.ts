@@ -9,6 +9,9 @@ const api: Plugin = {
   name: 'millrace',
   setup(setup) {
     setup.onResolve({ filter: /^millrace$/ }, () => ({ path: ownEntry() }))
+    setup.onResolve({ filter: /^millrace\// }, ({ path }) => ({
+      errors: [{ text: `A pipeline may import millrace, and not ${path}` }],
+    }))
   },
 }
 
@@ -55,7 +58,19 @@ export async function bundleModule(file: string): Promise<string> {
     const where = location ? `${location.file}:${location.line}:${location.column + 1}` : file
     throw new MillraceError('MODULE_INVALID', `${where}: ${first.text}.`, {
       cause: error,
+      remedy: remedyFor(first.text),
       details: { errors: errors.length },
     })
   }
+}
+
+/** undefined: what is said of every module that is not valid. */
+function remedyFor(text: string): string | undefined {
+  if (text.startsWith('A pipeline may import'))
+    return "Import it from 'millrace'; the test kit belongs into the tests of the module."
+  if (text.startsWith('Could not resolve'))
+    return 'Install the package beside the module (npm install), or correct the path: all that it imports is bundled with it.'
+  if (text.startsWith('No matching export'))
+    return 'docs/operators.md and docs/pipelines.md say what millrace exports to pipelines: a client, for one, has no place in them.'
+  return undefined
 }

@@ -48,9 +48,10 @@ it('what steps keep for a key is shown, of every kind of key and cell', async ()
         .keyBy((record) => record.value.page)
         .count('perPage', { ttl: '1d' })
         .process('seen', {
-          state: { times: valueState(() => 0n), users: mapState<string, Set<string>>() },
+          state: { day: valueState(() => new Date()), times: valueState(() => 0n), users: mapState<string, Set<string>>() },
           onRow(count, { state }) {
             state.times.set(state.times.get() + 2n ** 60n)
+            state.day.set(new Date(Number.NaN))
             state.users.set('all', new Set([String(count)]))
           },
         })
@@ -80,6 +81,7 @@ it('what steps keep for a key is shown, of every kind of key and cell', async ()
       step: 'seen',
       operator: 'process',
       cells: [
+        { name: 'day', value: 'Invalid Date' },
         { name: 'times', value: String(2n ** 61n) },
         { name: 'users', value: [['all', ['2']]] },
       ],

@@ -1,9 +1,13 @@
 /** A number that a user's function gave. Throws TypeError for one that nothing can be added to. */
 export function finite(step: string, given: unknown): number {
   if (typeof given === 'number' && Number.isFinite(given)) return given
-  throw new TypeError(
-    `${step} was given ${typeof given === 'number' ? given : `a ${typeof given}`}, which is no finite number.`,
-  )
+  throw new TypeError(`${step} was given ${inWords(given)}, which is no finite number.`)
+}
+
+/** What was given in place of a number, for people. */
+function inWords(given: unknown): string {
+  if (typeof given === 'number' || given === null || given === undefined) return String(given)
+  return typeof given === 'object' ? 'an object' : `a ${typeof given}`
 }
 
 /** The sum of two finite numbers. Throws TypeError when it is none. */
@@ -20,9 +24,7 @@ export type Ordered = string | number | bigint
 export function ordered(step: string, given: unknown): Ordered {
   if (typeof given === 'string' || typeof given === 'bigint') return given
   if (typeof given === 'number' && !Number.isNaN(given)) return given
-  throw new TypeError(
-    `${step} was given ${typeof given === 'number' ? given : `a ${typeof given}`}: it takes numbers, bigints or texts.`,
-  )
+  throw new TypeError(`${step} was given ${inWords(given)}: it takes numbers, bigints or texts.`)
 }
 
 /** Below 0 when `a` comes first. Throws TypeError for a text and a number. */

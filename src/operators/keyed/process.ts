@@ -1,3 +1,4 @@
+import { isEventTime } from '../event-times.js'
 import type { CellName, DueTimer, KeyedContext, KeyedOperator, Row, TimeDomain } from '../task/keyed-operator.js'
 import type { Awaitable } from '../types.js'
 import { EndTimers } from './end-timers.js'
@@ -176,23 +177,23 @@ class OperatorContext implements ProcessContext<unknown, Readonly<Record<string,
 
   // Properties that know their context, so that user code may take them out of it: ({ emit, setTimer }) => ...
   readonly emit = (value: unknown, time?: number): void => {
-    this.context.emit(value, time)
+    this.context.emit(value, time === undefined ? time : this.#eventTime(time))
   }
 
   readonly side = (output: string, value: unknown, time?: number): void => {
     if (!this.#sides.includes(output))
       throw new TypeError(`${this.#step} has no side output ${output}: declare it in sides.`)
-    this.context.side(output, value, time)
+    this.context.side(output, value, time === undefined ? time : this.#eventTime(time))
   }
 
   readonly setTimer = (time: number, tag?: string | number, domain: TimeDomain = 'event'): void => {
-    this.#check(time, tag)
+    this.#check(time, tag, domain)
     if (domain === 'event' && this.#isFiring && !this.#endTimers.take(this.context)) return
     this.context.setTimer(time, tag, domain)
   }
 
   readonly clearTimer = (time: number, tag?: string | number, domain: TimeDomain = 'event'): void => {
-    this.#check(time, tag)
+    this.#check(time, tag, domain)
     this.context.clearTimer(time, tag, domain)
   }
 
@@ -200,9 +201,19 @@ class OperatorContext implements ProcessContext<unknown, Readonly<Record<string,
     this.context.count(event, by)
   }
 
-  #check(time: number, tag: string | number | undefined): void {
+  /** Plain JavaScript may give anything. */
+  #eventTime(time: number): number {
+    if (isEventTime(time)) return Math.floor(time)
+    throw new TypeError(`${this.#step} gave a value the time ${String(time)}: give milliseconds since 1970.`)
+  }
+
+  #check(time: number, tag: string | number | undefined, domain: TimeDomain): void {
     if (!Number.isSafeInteger(time))
       throw new TypeError(`${this.#step} set a timer for ${String(time)}: give whole milliseconds since 1970.`)
+    if (domain !== 'event' && domain !== 'processing')
+      throw new TypeError(`${this.#step} set a timer of ${String(domain)} time: give 'event' or 'processing'.`)
+    if (tag !== undefined && typeof tag !== 'string' && typeof tag !== 'number')
+      throw new TypeError(`${this.#step} gave a timer a tag that is neither text nor a number.`)
     if (isReservedTag(tag)) throw new TypeError(`${this.#step} gave a timer a tag that begins with U+0000.`)
   }
 }

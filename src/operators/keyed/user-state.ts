@@ -165,6 +165,9 @@ class MapPiece implements MapState<string, unknown> {
   }
 
   set(name: string, value: unknown): void {
+    // Another object of the same content would be another name, and each a new one when the map was stored.
+    if (typeof name === 'object' || typeof name === 'function')
+      throw new TypeError(`The map ${this.cell} of state was given a name that is no text, number or bigint.`)
     const { context } = this.current
     const map = this.#map()
     map.set(name, kept(value))

@@ -61,10 +61,13 @@ const noPipeline = () =>
 
 /** Sinks that write to one target are told apart by a number behind the name that they would share. */
 function withSinkNames(nodes: readonly PlanNode[]): PlanNode[] {
+  const given = new Set(nodes.flatMap((node) => (node.kind === 'sink' ? [node.name] : [])))
   const seen = new Map<string, number>()
   return nodes.map((node) => {
-    if (node.kind !== 'sink' || typeof node.name !== 'string') return node
-    const many = (seen.get(node.name) ?? 0) + 1
+    if (node.kind !== 'sink') return node
+    let many = (seen.get(node.name) ?? 0) + 1
+    // Another sink may have been given such a name.
+    while (many > 1 && given.has(`${node.name}#${many}`)) many++
     seen.set(node.name, many)
     return many === 1 ? node : { ...node, name: `${node.name}#${many}` }
   })

@@ -27,11 +27,16 @@ export function file<Value = unknown, Key = unknown>(
   checkFormat(format, where)
   if ((format === 'csv') !== (Array.isArray(columns) && columns.length > 0))
     throw invalid(`${where} has ${format === 'csv' ? 'no columns' : 'columns, but is no CSV file'}.`, csvRemedy)
+  if (columns !== undefined && !areColumns(columns))
+    throw invalid(`${where} has columns that are no names, or one of them twice.`, csvRemedy)
   const roll = rollOf(options?.roll, where)
   return { sink: { kind: 'file', path, run: line as FileSinkPlan['run'], format, columns, roll } }
 }
 
 const csvRemedy = "Give a CSV file its columns: file(path, line, { format: 'csv', columns: ['a', 'b'] })."
+
+const areColumns = (columns: readonly unknown[]): boolean =>
+  columns.every((column) => typeof column === 'string' && column !== '') && new Set(columns).size === columns.length
 
 function rollOf(roll: FileSinkOptions['roll'], where: string): FileSinkPlan['roll'] {
   if (roll === undefined) return undefined

@@ -406,6 +406,7 @@ function checkDeclarations(state: StateDeclarations, where: string): void {
         `${where} gives the state ${name} an initial value that is no function.`,
         `Give it a function that makes one for each key: valueState(() => ${shownValue(piece.initial)}).`,
       )
+    if (piece?.kind === 'list' || piece?.kind === 'map') atLeast(1, piece.max, `max of the state ${name} of ${where}`)
   }
 }
 

@@ -8,6 +8,8 @@ import { extended, joined, nextStep, type Trail, tapped, trailOf } from './trail
 /** Promises that `asyncMap` keeps at a time and task unless it is told otherwise. */
 const concurrencyDefault = 16
 const concurrencyMax = 10_000
+/** Characters of a name that a user gives a sink. */
+const sinkNameMax = 128
 /** Outputs of one branch. */
 const branchesMax = 100
 
@@ -92,6 +94,11 @@ export function withSink(
     throw invalid(
       `Step ${trail.links.length} of ${trail.name} sends to something that is no sink.`,
       'Give to() a table, stream or file with the function that makes its item, record or line.',
+    )
+  if (name !== undefined && !(typeof name === 'string' && name !== '' && name.length <= sinkNameMax))
+    throw invalid(
+      `Step ${trail.links.length} of ${trail.name} (sink) has ${JSON.stringify(String(name).slice(0, 200))} as its name.`,
+      `Give a text of 1 to ${sinkNameMax} characters, or none: then it is named after what it writes to.`,
     )
   return tapped(trail, { kind: 'sink', name: name ?? sinkName(sink), sink })
 }

@@ -1,3 +1,4 @@
+import { isEventTime } from '../event-times.js'
 import type { NodeId, PlanNode, UserFunction } from '../plan/nodes.js'
 import type { SinkPlan } from '../plan/sink-plan.js'
 import type { EventTime } from './event-time.js'
@@ -119,7 +120,7 @@ export function branchStep(
 
 /** Whole milliseconds of what an `eventTime` function gave. Throws TypeError where that is no time. */
 export function eventTimeOf(found: unknown): number {
-  if (typeof found === 'number' && Number.isFinite(found)) return Math.floor(found)
+  if (isEventTime(found)) return Math.floor(found)
   throw new TypeError(
     `eventTime gave ${typeof found === 'number' ? found : `a value of type ${typeof found}`}: give milliseconds since 1970.`,
   )
