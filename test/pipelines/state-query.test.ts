@@ -94,6 +94,8 @@ it('what steps keep for a key is shown, of every kind of key and cell', async ()
   await expect(state('visits', 'nothing', '8')).rejects.toThrow('NOT_FOUND')
   const { stdout } = await millrace(['pipelines', 'state', 'visits', '7', '--step', 'perPage', '--url', daemon.url])
   expect(stdout).toMatch(/perPage +count +2/)
+  const ofEmptyText = await millrace(['pipelines', 'state', 'visits', '', '--url', daemon.url])
+  expect(ofEmptyText).toMatchObject({ code: 0, stderr: 'no state\n' })
 })
 
 it('partition keys of a table are found by their text and by their number', async () => {
