@@ -11,6 +11,7 @@ import {
 import { StepError } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { KeySchema } from '../tables/values/index.js'
+import { checkChange, checkOptions, checkRecord, jsonOfRecord } from './check-inputs.js'
 import { comparable } from './comparable.js'
 import { streamRecord } from './entries.js'
 import { MemoryPipeline } from './memory-pipeline.js'
@@ -46,6 +47,7 @@ export class TestPipeline {
 
   /** As `testPipeline`, which also opens it. */
   constructor(plan: PipelinePlan, options: TestOptions) {
+    checkOptions(options)
     this.#plan = plan
     this.#options = options
     this.#schemas = new Map(Object.entries(options.tables ?? {}).map(([name, key]) => [name, schemaOf(key)]))
@@ -93,8 +95,13 @@ export class TestPipeline {
   }
 
   #append(name: string, input: TestRecord | TestChange): void {
-    this.#pushed.push({ source: name, input })
-    for (const root of this.#rootsOf(name)) {
+    const roots = this.#rootsOf(name)
+    for (const root of roots) {
+      const node = this.#plan.nodes[root]
+      if (node?.kind === 'source' && node.source.kind === 'table') checkChange(name, input as TestChange)
+      else checkRecord(name, input as TestRecord)
+    }
+    for (const root of roots) {
       const node = this.#plan.nodes[root]
       if (node?.kind === 'source' && node.source.kind === 'table') {
         this.#memory.append(root, changeRecord(name, this.#schema(name), input as TestChange, this.now))
@@ -103,8 +110,9 @@ export class TestPipeline {
       const { value, ...given } = input as TestRecord
       const found = node?.kind === 'source' && node.source.kind === 'files' ? columnsOf(node.source, value) : {}
       const { key = name, time = this.now } = { ...found, ...given }
-      this.#memory.append(root, streamRecord(key, JSON.stringify(value) ?? 'null', time))
+      this.#memory.append(root, streamRecord(key, jsonOfRecord(name, value), time))
     }
+    this.#pushed.push({ source: name, input })
   }
 
   #rootsOf(name: string): readonly NodeId[] {

@@ -7,6 +7,7 @@ import {
   pipeline,
   sink,
   stream,
+  table,
   tumbling,
 } from '../../src/operators/index.js'
 import { planOf } from '../../src/operators/plan/index.js'
@@ -137,4 +138,41 @@ it('results that only differ in what JSON has no form for are compared in any or
   const test = await given(flow, at(0, 3), at(1, 1), at(2, 0), at(3, 2))
   test.expectSameAs(() => values)
   expect(() => test.expectSameAs(() => values.slice(1))).toThrow()
+})
+
+describe('what a test may give', () => {
+  it.each([
+    [{ shards: 0 }, /0 shards/],
+    [{ tasks: 1.5 }, /1.5 tasks/],
+    [{ now: Number.NaN }, /begin at NaN/],
+    [{ faults: { crash: 2 } }, /crash is as likely as 2/],
+  ])('%o is refused', async (options, message) => {
+    await expect(testPipeline(numbers().to(file('out')), options)).rejects.toThrow(message)
+  })
+
+  it.each([
+    [undefined, /no record/],
+    [{ key: 5, value: 1 }, /key is a number/],
+    [{ key: 'a', value: 1, time: 'soon' }, /the time soon/],
+    [{ key: 'a', value: 5n }, /has no JSON/],
+  ])('a stream takes no %o', async (input, message) => {
+    const test = await testPipeline(numbers().to(file('out', (record) => record.value)))
+    await expect(test.push('numbers', input as never)).rejects.toThrow(message)
+    await test.push('numbers', { key: 'a', value: 7 })
+    test.expectSameAs((pushed) => pushed.map(({ input }) => (input as { value: number }).value))
+    expect(test.results()).toEqual([7])
+  })
+
+  it.each([
+    [{ type: 'upsert', new: { id: 'a' } }, /of the type upsert/],
+    [{ type: 'modify', new: { id: 'a' } }, /no old item/],
+    [{ type: 'insert' }, /no new item/],
+    [{ type: 'remove' }, /no old item/],
+  ])('a table takes no %o', async (change, message) => {
+    const flow = pipeline('p')
+      .from(table('items'))
+      .to(file('out', ({ type }) => type))
+    const test = await testPipeline(flow, { tables: { items: { hash: 'id' } } })
+    await expect(test.push('items', change as never)).rejects.toThrow(message)
+  })
 })
