@@ -117,7 +117,7 @@ export function pipelineMetrics(read: ReadRooms): void {
   perPipeline(
     'pipeline_watermark_seconds',
     'gauge',
-    'How far the event time of the slowest task is, seconds since 1970; absent while nothing asks for it.',
+    'How far the event time of the slowest task is, seconds since 1970; absent while nothing asks for it, and while all its shards are idle.',
     ({ watermark }) => (watermark === undefined ? undefined : watermark / 1000),
   )
   read(
