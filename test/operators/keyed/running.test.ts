@@ -130,10 +130,10 @@ describe('a value that a step cannot take is named', () => {
   it.each<[string, KeyedOperator, string]>([
     ['sum of text', sum(() => '1'), "sum('s') was given a string"],
     ['sum of NaN', sum(() => NaN), "sum('s') was given NaN"],
-    ['sum of a promise of undefined', sum(() => later(undefined)), "sum('s') was given a undefined"],
+    ['sum of a promise of undefined', sum(() => later(undefined)), "sum('s') was given undefined"],
     ['average of a bigint', new Average('s', () => 1n), "average('s') was given a bigint"],
     ['min of NaN', new Extreme('min', 's', () => NaN), "min('s') was given NaN"],
-    ['max of an object', new Extreme('max', 's', () => ({})), "max('s') was given a object"],
+    ['max of an object', new Extreme('max', 's', () => ({})), "max('s') was given an object"],
     ['reduce of undefined', new Folding('s', undefined, () => undefined), "reduce('s') returned undefined"],
     [
       'aggregate to undefined',

@@ -66,6 +66,6 @@ describe('topN', () => {
 
   it('refuses a score that has no order', async () => {
     const harness = new OperatorHarness(new Top('t', { n: 1, by: () => ({}), id: undefined, max: 1 }))
-    await expect(harness.push('a', 1, 0)).rejects.toThrow("topN('t') was given a object")
+    await expect(harness.push('a', 1, 0)).rejects.toThrow("topN('t') was given an object")
   })
 })

@@ -245,7 +245,7 @@ describe('aggregates over windows', () => {
     [
       'a mean of nothing',
       { make: (windows) => windows.average('x', () => undefined as never) },
-      "average('x') was given a undefined",
+      "average('x') was given undefined",
     ],
     ['a text and a number', { make: (windows) => windows.min('x', ({ n }) => (n > 1 ? n : 'a')) }, 'have no order'],
     [
