@@ -25,7 +25,7 @@ import type {
 const require = createRequire(import.meta.url)
 let loaded: typeof import('kafkajs') | undefined
 let takesPacked = false
-const kafkajs = (): typeof import('kafkajs') => {
+export const kafkajs = (): typeof import('kafkajs') => {
   // Before the library is loaded: its parts keep what they import.
   if (!loaded) takesPacked = replaceProduceEncoding(require)
   loaded ??= require('kafkajs') as typeof import('kafkajs')

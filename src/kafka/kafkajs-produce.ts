@@ -71,11 +71,11 @@ const compressions = ['none', 'gzip'] as const
  * sequence numbers, transactions, retries. Messages that are not as ours are, are still encoded by it, and so is
  * everything with another version of the library. Before the library is loaded, since its parts keep what they import.
  *
- * Returns whether it did: whether messages may come packed.
+ * Returns whether it did, so that messages may come packed: not when somebody else in the process has loaded the library.
  */
 export function replaceProduceEncoding(require: NodeJS.Require): boolean {
   const { version } = require('kafkajs/package.json') as { version: string }
-  if (version !== knownVersion) return false
+  if (version !== knownVersion || require.cache[require.resolve('kafkajs')]) return false
   replace<(given: GroupArguments) => object>(
     require,
     'kafkajs/src/producer/groupMessagesPerPartition.js',
