@@ -19,7 +19,7 @@ import type { KafkaMessage } from './types.js'
 
 /** Most records of one request: more do not make it faster, and would come later. */
 export const requestRecordsMax = 5_000
-/** With fewer records than this at hand, a request waits for more, `lingerMs` long. */
+/** With fewer records than this, a request waits for more, until its first one has been in it for `lingerMs`. */
 export const requestRecordsFull = 500
 export const lingerMs = 5
 /** Most bytes of one request, all partitions together: it and the next one are in memory. A record that is larger goes alone. */
@@ -271,16 +271,19 @@ export class Outbox {
     await Promise.resolve()
     const request = new Filling(this.#partitions, this.#packing ? (this.#kept.pop() ?? new PackedMessages()) : [])
     let isFull = false
-    for (let lingered = false; !this.#closed; ) {
+    let until: number | undefined
+    while (!this.#closed) {
       const { version } = this.#arrived
       isFull = this.#fill(request)
+      if (request.records > 0) until ??= this.#clock.monotonic() + lingerMs
       if (isFull) break
       if (isWaiting) await Promise.race([over, this.#arrived.after(version)])
       else if (request.positions.size === 0) await this.#arrived.after(version)
-      else if (lingered || request.records >= requestRecordsFull || request.records === 0) break
+      else if (until === undefined || request.records >= requestRecordsFull) break
       else {
-        lingered = true
-        await sleep(this.#clock, lingerMs)
+        const left = until - this.#clock.monotonic()
+        if (left <= 0) break
+        await sleep(this.#clock, left)
       }
     }
     return this.#closed ? undefined : request.finished(isFull)

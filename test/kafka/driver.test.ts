@@ -72,11 +72,13 @@ describe.skipIf(!here).each(kafkaDrivers)('the driver %s', (driver) => {
   test('sends packed messages as those that are not, in and out of transactions', async () => {
     const topic = await newTopic(3, endless)
     const packed = new PackedMessages()
+    // Those of several shards are not in the order of their times.
+    const time = 1_700_000_000_000
     const fill = (batch: number) => {
       packed.empty()
       const headers = { 'millrace-op': 'c', größe: 'ü' }
       for (const partition of [0, 2, 2, 0])
-        packed.push(message(`${batch}:${packed.length}`, partition, { headers, timestamp: 1_700_000_000_000 + batch }))
+        packed.push(message(`${batch}:${packed.length}`, partition, { headers, timestamp: time - packed.length }))
       return packed
     }
     const producer = await cluster.connectProducer()
@@ -100,6 +102,8 @@ describe.skipIf(!here).each(kafkaDrivers)('the driver %s', (driver) => {
     ] as const) {
       const values = read.filter((each) => each.partition === partition).map(({ value }) => value)
       expect(values).toEqual(Array.from({ length: 20 }, (_, batch) => places.map((i) => `${batch}:${i}`)).flat())
+      const times = read.filter((each) => each.partition === partition).map(({ timestamp }) => timestamp)
+      expect(times).toEqual(Array.from({ length: 20 }, () => places.map((i) => time - i)).flat())
     }
   })
 
