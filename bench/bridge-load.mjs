@@ -47,22 +47,28 @@ export async function fill(daemon, stream, records) {
   await daemon.append(stream, batch, 4, () => ++begun > records / 1000)
 }
 
-/** Appends at a rate until `isOver`, over a few connections, in batches of what is due by then. */
-export async function appendAt(daemon, stream, perSecond, isOver) {
+/**
+ * Appends at a rate until `isOver`, over a few connections, in batches of what is due by then.
+ *
+ * @param onAnswered takes the milliseconds of each request
+ */
+export async function appendAt(daemon, stream, perSecond, isOver, onAnswered = () => {}) {
   const headers = { 'content-type': 'application/octet-stream', 'x-millrace': '1' }
-  const began = performance.now()
+  const start = performance.now()
   let sent = 0
   const connection = async () => {
     const client = new RawClient(daemon.port)
     while (!isOver()) {
-      const due = Math.min(2000, Math.floor(((performance.now() - began) / 1000) * perSecond) - sent)
+      const due = Math.min(2000, Math.floor(((performance.now() - start) / 1000) * perSecond) - sent)
       if (due <= 0) {
         await sleep(2)
         continue
       }
       sent += due
+      const began = performance.now()
       const answer = await client.request('POST', `/v1/streams/${stream}/records`, headers, batchOfBodies(due))
       if (answer.status !== 200) throw new Error(`${answer.status} ${answer.body}`)
+      onAnswered(performance.now() - began)
     }
     client.close()
   }

@@ -9,6 +9,8 @@ const json = { 'content-type': 'application/json', 'x-millrace': '1' }
 export class BenchDaemon {
   #child
   port
+  /** Takes each line that it prints once it is ready. */
+  onLine = () => {}
 
   /** Resolves when it is ready; `readySeconds` says after how long. */
   static async start(data, env = {}, nodeArguments = []) {
@@ -23,6 +25,7 @@ export class BenchDaemon {
       createInterface({ input: daemon.#child.stdout }).on('line', (line) => {
         const ready = /ready http:\/\/[^:]+:(\d+)/.exec(line)
         if (ready) resolve(Number(ready[1]))
+        else daemon.onLine(line)
       })
       daemon.#child.once('exit', (code) => reject(new Error(`the daemon ended with ${code}`)))
     })

@@ -1,10 +1,11 @@
 // The other side of the benchmarks of the bridge, a process of its own: kafkajs alone that sends the same bodies in
 // transactions, and a read_committed consumer that says how old each message is when it comes.
 //   node bench/kafka-peer.mjs '{"role": "produce" | "consume", "address": "host:port", "topic": "...", ...}'
-import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
+import { openWith } from '../dist/kafka/index.js'
 import { bodyBytes, bodyOf, keyOf } from './bridge-load.mjs'
 
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const { role, address, topic, ...options } = JSON.parse(process.argv[2])
 const kafka = new kafkajs.Kafka({
   brokers: [address],
@@ -58,38 +59,50 @@ async function produce({ records, perTransaction, perRequest, partitions }) {
   }
 }
 
-/** Ages in milliseconds of the messages that are made from `warmMs` after now on, until there are `messages` of them. */
+/**
+ * Ages in milliseconds of the messages that are made from `warmMs` after now on, until there are `messages` of them: when they came here, and
+ * when the broker had taken them, by the time that it gives them. What is committed is read by the bridge's own fetches: the library's
+ * consumer takes several times as much of the cores for it, which all share.
+ */
 async function consume({ messages, seconds, warmMs }) {
-  const consumer = kafka.consumer({ groupId: `${topic}-ages`, maxWaitTimeInMs: 100, minBytes: 1 })
-  await consumer.connect()
-  await consumer.subscribe({ topics: [topic], fromBeginning: true })
-  const ages = []
-  let from = Number.POSITIVE_INFINITY
-  let done
-  const enough = new Promise((resolve) => {
-    done = resolve
-  })
-  const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve))
-  await consumer.run({
-    autoCommit: false,
-    eachBatch: async ({ batch }) => {
-      const now = performance.timeOrigin + performance.now()
-      for (const { value } of batch.messages) {
-        const at = value?.indexOf('"at":') ?? -1
-        const made = at < 0 ? 0 : Number.parseFloat(value.latin1Slice(at + 5, at + 25))
-        if (made >= from) ages.push(now - made)
-      }
-      if (ages.length >= messages) done()
-    },
-  })
-  await joined
+  const cluster = openWith.kafkajs({ brokers: [address], clientId: 'ages', logger: silent })
+  const consumer = await cluster.connectConsumer()
+  const { byLeader } = await consumer.describe(topic)
+  const next = new Map([...(await consumer.bounds(topic, byLeader.flat()))].map(([each, { oldest }]) => [each, oldest]))
+  const [seen, broker] = [[], []]
   process.stdout.write('reading\n')
-  from = performance.timeOrigin + performance.now() + warmMs
-  await Promise.race([enough, sleep(seconds * 1000)])
-  await consumer.disconnect()
+  const from = performance.timeOrigin + performance.now() + warmMs
+  const until = performance.now() + seconds * 1000
+  let cpu = process.cpuUsage()
+  setTimeout(() => {
+    cpu = process.cpuUsage()
+  }, warmMs).unref()
+  while (seen.length < messages && performance.now() < until) {
+    for (const led of byLeader) {
+      const offsets = new Map(led.map((partition) => [partition, next.get(partition)]))
+      const fetched = await consumer.fetch(topic, offsets, { bytesMax: 8 * 1024 * 1024, waitMs: 100 })
+      const now = performance.timeOrigin + performance.now()
+      for (const { partition, records, next: behind } of fetched) {
+        next.set(partition, behind)
+        for (const { value, timestamp } of records) {
+          const at = value?.indexOf('"at":') ?? -1
+          const made = at < 0 ? 0 : Number.parseFloat(value.latin1Slice(at + 5, at + 25))
+          if (made < from) continue
+          seen.push(now - made)
+          broker.push(timestamp - made)
+        }
+      }
+    }
+  }
+  const { user, system } = process.cpuUsage(cpu)
+  consumer.discard()
+  return { messages: seen.length, microseconds: user + system, seen: quantiles(seen), broker: quantiles(broker) }
+}
+
+function quantiles(ages) {
   ages.sort((a, b) => a - b)
   const at = (q) => ages[Math.min(ages.length - 1, Math.floor(ages.length * q))]
-  return { messages: ages.length, p50: at(0.5), p99: at(0.99), max: ages.at(-1) }
+  return { p50: at(0.5), p99: at(0.99), max: ages.at(-1) }
 }
 
 process.stdout.write(`${JSON.stringify(await (role === 'produce' ? produce : consume)(options))}\n`)

@@ -13,6 +13,8 @@ const parts = [
   'store.mjs',
   'load.mjs',
   'bridge-load.mjs',
+  'bridge-latency.mjs',
+  'bridge-away.mjs',
   'kafka-peer.mjs',
   'process.mjs',
   'pipeline-daemon.mjs',

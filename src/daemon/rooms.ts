@@ -176,7 +176,7 @@ async function buildRooms(
     tables,
     clock,
     logger,
-    origin: { version, region, eventId, epochOf: (sequence) => epochOf(commit.epochs, sequence) },
+    origin: { version, region, eventIdPrefix, epochOf: (sequence) => epochOf(commit.epochs, sequence) },
     store: { id: commit.storeId, epoch: commit.epoch },
     random: Math.random,
     resolveSource,

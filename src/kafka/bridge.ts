@@ -8,7 +8,7 @@ import { Backlog } from './backlog.js'
 import { BridgeCondition, type BridgeState } from './bridge-state.js'
 import { placeConverter, type StoredConverter } from './converter-module.js'
 import { Converting } from './converting.js'
-import { createEncoder, type DecodeChange, type Origin } from './encoder.js'
+import { createEncoder, createPassing, type DecodeChange, type EncoderOptions, type Origin } from './encoder.js'
 import { type BridgeOptions, topicOf } from './options.js'
 import type { SentRequest } from './outbox.js'
 import { asideGone, PutAside } from './put-aside.js'
@@ -238,6 +238,19 @@ export class Bridge {
       this.#condition.ended({ kind: 'failed', error: asMillraceError(error) })
       return
     }
+    const encoding: EncoderOptions = {
+      stream,
+      sourceName: sourceNameOf(source),
+      isSnapshot: this.isInSnapshot,
+      format,
+      images,
+      tombstones,
+      headers,
+      schemaId: schema?.$id,
+      origin,
+      decodeChange,
+      bodies: () => log.shapes.reader(group.stream),
+    }
     const run = new BridgeRun({
       log,
       commit,
@@ -247,19 +260,8 @@ export class Bridge {
       group,
       cluster,
       topic: { ...options, topic: this.topic, settledPartitions: this.record.settledPartitions },
-      encode: createEncoder({
-        stream,
-        sourceName: sourceNameOf(source),
-        isSnapshot: this.isInSnapshot,
-        format,
-        images,
-        tombstones,
-        headers,
-        schemaId: schema?.$id,
-        origin,
-        decodeChange,
-        bodies: () => log.shapes.reader(group.stream),
-      }),
+      encode: createEncoder(encoding),
+      passing: createPassing(encoding),
       converting,
       putAside: this.#putAside(),
       exactly: this.#exactly(),

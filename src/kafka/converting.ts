@@ -11,6 +11,7 @@ import {
 } from '../workers/index.js'
 import { partitionOf } from './murmur2.js'
 import { messageOverheadBytes, type OutgoingRequest, partitionBytesOf } from './outbox.js'
+import { unpacked } from './packed-messages.js'
 import { type RefusedRecord, sequenceOf, shardOf } from './put-aside.js'
 import type { KafkaMessage } from './types.js'
 
@@ -58,7 +59,7 @@ export class Converting {
    * them and has its error as `failure`. Throws MODULE_INVALID, and NOT_READY when the daemon stops.
    */
   async convert(request: OutgoingRequest, partitions: number): Promise<OutgoingRequest> {
-    const { messages } = request
+    const messages = unpacked(request.messages)
     const made = messages.length === 0 ? [] : await this.#made(messages)
     const refused = refusedOf(messages, made)
     const [first] = refused
@@ -180,7 +181,7 @@ function refusedOf(messages: readonly KafkaMessage[], made: readonly ConvertedMe
 }
 
 function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], partitions: number): OutgoingRequest {
-  const messages = request.messages.flatMap((message, i) => {
+  const messages = unpacked(request.messages).flatMap((message, i) => {
     const each = made[i]
     if (!each || 'failure' in each) return []
     const key = Buffer.from(each.key)
@@ -201,9 +202,10 @@ function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], 
 
 /** The part of a request before a message: each shard stands before the first of its records that are not in it. */
 export function beforeMessage(request: OutgoingRequest, index: number): OutgoingRequest {
-  const messages = request.messages.slice(0, index)
+  const all = unpacked(request.messages)
+  const messages = all.slice(0, index)
   const firsts = new Map<ShardId, number>()
-  for (const message of request.messages.slice(index)) {
+  for (const message of all.slice(index)) {
     const shard = shardOf(message)
     if (!firsts.has(shard)) firsts.set(shard, sequenceOf(message))
   }

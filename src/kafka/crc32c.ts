@@ -1,6 +1,9 @@
-/**
- * CRC-32C (Castagnoli), the checksum of Kafka's record batches, eight bytes a step. zlib has the other polynomial only. About
- * 700 MB/s a core.
+import { createRequire } from 'node:module'
+
+/*
+ * CRC-32C (Castagnoli), the checksum of Kafka's record batches. zlib has the other polynomial only. Processors have an instruction for it:
+ * a prebuilt module that uses it is installed with @platformatic/kafka where there is one for the platform, and makes many GB/s of a core;
+ * what is here makes about 700 MB/s, eight bytes a step.
  */
 const polynomial = 0x82f63b78
 
@@ -31,8 +34,29 @@ function makeTables(): Uint32Array[] {
   return made
 }
 
+type Checksum = (bytes: Buffer, start: number, end: number) => number
+
+function loadNative(): Checksum | undefined {
+  try {
+    const { crc32c: sum } = createRequire(import.meta.url)('@node-rs/crc32') as {
+      readonly crc32c: (bytes: Uint8Array) => number
+    }
+    return (bytes, start, end) => sum(bytes.subarray(start, end))
+  } catch {
+    return undefined
+  }
+}
+
+let checksum: Checksum | undefined
+
 /** The checksum of the bytes from `start` up to `end`, unsigned. */
 export function crc32c(bytes: Buffer, start = 0, end = bytes.length): number {
+  checksum ??= loadNative() ?? crc32cByTables
+  return checksum(bytes, start, end)
+}
+
+/** The same without the module. */
+export function crc32cByTables(bytes: Buffer, start = 0, end = bytes.length): number {
   let crc = 0xffffffff
   let at = start
   for (const whole = end - 7; at < whole; at += 8) {

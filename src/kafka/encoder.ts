@@ -1,6 +1,7 @@
 import {
   type BodyReader,
   Codec,
+  eventIdDigits,
   type LogRecord,
   RecordFlag,
   RecordKind,
@@ -15,6 +16,7 @@ import { plainImage } from './images.js'
 import { isJson } from './is-json.js'
 import { partitionOf } from './murmur2.js'
 import type { ImageStyle, MessageFormat } from './options.js'
+import { Passing } from './passing.js'
 import type { KafkaMessage } from './types.js'
 
 /** A change of an item, as its record's body holds it. */
@@ -38,8 +40,8 @@ export interface Origin {
   readonly region: string
   /** The store's epoch when a sequence number was given: numbers are only comparable within one. */
   readonly epochOf: (sequence: number) => number
-  /** The id of a change, the same for every reader and every delivery. */
-  readonly eventId: (sequence: number) => string
+  /** The id of a change, the same for every reader and every delivery: this, and the number in `eventIdDigits` hexadecimal digits. */
+  readonly eventIdPrefix: (sequence: number) => string
 }
 
 export interface EncoderOptions {
@@ -66,6 +68,10 @@ export interface EncoderOptions {
  * makes depends on the record alone, so that a repeated delivery has the same bytes. Throws IMAGES_NOT_KEPT.
  */
 export type Encode = (record: LogRecord, shard: Shard, partitions: number) => KafkaMessage[]
+
+export function eventIdOf({ eventIdPrefix }: Origin, sequence: number): string {
+  return eventIdPrefix(sequence) + sequence.toString(16).padStart(eventIdDigits, '0')
+}
 
 type Op = 'c' | 'u' | 'd' | 'r'
 
@@ -104,7 +110,7 @@ export function createEncoder(options: EncoderOptions): Encode {
   const formatHeaders = headersOf(options)
   return (record, shard, partitions) => {
     const op = record.flags & RecordFlag.snapshot ? 'r' : ops[record.kind]
-    const eventId = origin.eventId(record.sequence)
+    const eventId = eventIdOf(origin, record.sequence)
     const content = read(record, shard, op, eventId)
     const value = format(content)
     const { key } = content
@@ -123,6 +129,13 @@ export function createEncoder(options: EncoderOptions): Encode {
     if (op !== 'd' || !tombstones || value === null) return [message]
     return [message, { key, value: null, partition, timestamp, headers: base }]
   }
+}
+
+/** Writes what the encoder would send as it is; undefined where there is nothing of the kind. */
+export function createPassing(options: EncoderOptions): Passing | undefined {
+  const { format, headers, schemaId, origin } = options
+  if (isOfTable(options) || format !== 'image' || headers !== undefined || schemaId !== undefined) return undefined
+  return new Passing(origin)
 }
 
 const isOfTable = ({ stream, isSnapshot }: EncoderOptions): boolean => stream.kind === 'table' || isSnapshot === true

@@ -6,6 +6,7 @@ import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import { connectKafkajsConsumer } from './kafkajs-consumer.js'
 import { replaceProduceEncoding } from './kafkajs-produce.js'
+import { PackedMessages } from './packed-messages.js'
 import { readCommitted, readCommittedSoFar } from './read-committed.js'
 import type { ClusterSecurity } from './security.js'
 import { notAcknowledged, Turns } from './turns.js'
@@ -17,15 +18,16 @@ import type {
   KafkaCluster,
   KafkaProducerClient,
   KafkaTransactionalProducer,
-  ProducedMessage,
+  MessagesToSend,
 } from './types.js'
 
 /** Loaded with the first cluster: a daemon without bridges starts without it. */
 const require = createRequire(import.meta.url)
 let loaded: typeof import('kafkajs') | undefined
-const kafkajs = (): typeof import('kafkajs') => {
+let takesPacked = false
+export const kafkajs = (): typeof import('kafkajs') => {
   // Before the library is loaded: its parts keep what they import.
-  if (!loaded) replaceProduceEncoding(require)
+  if (!loaded) takesPacked = replaceProduceEncoding(require)
   loaded ??= require('kafkajs') as typeof import('kafkajs')
   return loaded
 }
@@ -131,11 +133,16 @@ const partitionGiven =
   ({ message }: { message: { partition?: number } }): number =>
     message.partition as number
 
+function asTaken(messages: MessagesToSend): readonly object[] {
+  if (!(messages instanceof PackedMessages)) return messages
+  return takesPacked ? [{ value: messages }] : messages.unpacked()
+}
+
 /** Sends to one topic and says whether every partition took its messages. */
 async function sendTo(
   sender: Pick<Producer, 'sendBatch'>,
   topic: string,
-  messages: readonly ProducedMessage[],
+  messages: MessagesToSend,
   compression: Compression,
 ): Promise<void> {
   let answers: readonly { partition: number; errorCode: number }[]
@@ -145,7 +152,7 @@ async function sendTo(
       timeout: requestTimeoutMs,
       compression: compression === 'gzip' ? kafkajs().CompressionTypes.GZIP : kafkajs().CompressionTypes.None,
       // What the library makes texts of are numbers here: it writes either, and ours is as it is.
-      topicMessages: [{ topic, messages: messages as unknown as Message[] }],
+      topicMessages: [{ topic, messages: asTaken(messages) as unknown as Message[] }],
     })
   } catch (error) {
     throw kafkaError(error, `sending ${messages.length} messages to ${topic}`)
@@ -153,7 +160,7 @@ async function sendTo(
   // The library drops messages for partitions that its metadata lacks, and resolves: an answer counts only for the
   // partitions that it names.
   const acknowledged = new Set(answers.filter((answer) => answer.errorCode === 0).map((answer) => answer.partition))
-  for (const { partition } of messages) {
+  for (const { partition } of messages instanceof PackedMessages ? messages.partitions : messages) {
     if (acknowledged.has(partition)) continue
     throw notAcknowledged(topic, partition)
   }
@@ -169,7 +176,7 @@ class KafkajsProducer implements KafkaProducerClient {
     this.#sockets = sockets
   }
 
-  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void> {
+  send(topic: string, messages: MessagesToSend, compression: Compression): Promise<void> {
     return this.#turns.take(() => sendTo(this.#producer, topic, messages, compression))
   }
 
@@ -207,7 +214,7 @@ class KafkajsTransactionalProducer implements KafkaTransactionalProducer {
     })
   }
 
-  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void> {
+  send(topic: string, messages: MessagesToSend, compression: Compression): Promise<void> {
     return this.#turns.take(() => sendTo(this.#begun(), topic, messages, compression))
   }
 

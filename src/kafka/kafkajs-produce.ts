@@ -1,3 +1,4 @@
+import { PackedMessages, PackedPartition } from './packed-messages.js'
 import { type ProduceArguments, ProduceBody, putText, textBytes } from './produce-request.js'
 
 /** The version of kafkajs whose insides are known here. */
@@ -5,6 +6,7 @@ const knownVersion = '2.2.4'
 
 interface LibraryMessage {
   readonly key?: unknown
+  /** Of packed messages all of them: the library takes them for one until they are taken apart. */
   readonly value: unknown
   readonly timestamp?: unknown
   readonly headers?: Readonly<Record<string, unknown>>
@@ -22,10 +24,13 @@ interface LibraryProduce {
     readonly partitions: readonly {
       readonly partition: number
       readonly firstSequence?: number
-      readonly messages: readonly LibraryMessage[]
+      readonly messages: LibraryMessages
     }[]
   }[]
 }
+
+/** The library looks at nothing but their number. */
+type LibraryMessages = readonly LibraryMessage[] | PackedPartition
 
 /** Bytes, as the library's own writer of them shows itself. */
 interface Encoded {
@@ -62,13 +67,15 @@ const compressions = ['none', 'gzip'] as const
 /**
  * Puts three functions in the place of the library's: what takes messages apart by partition, which copies the array of a
  * partition for each message; what encodes a produce request, which makes a zeroed buffer of 512 bytes for each message and
- * each header; and what puts a head before a request, which copies it twice. Everything else of a send stays the library's: metadata,
+ * each header; and what puts a head before a request, which copies it twice. Packed messages go through it as the value of one message. Everything else of a send stays the library's: metadata,
  * sequence numbers, transactions, retries. Messages that are not as ours are, are still encoded by it, and so is
  * everything with another version of the library. Before the library is loaded, since its parts keep what they import.
+ *
+ * Returns whether it did, so that messages may come packed: not when somebody else in the process has loaded the library.
  */
-export function replaceProduceEncoding(require: NodeJS.Require): void {
+export function replaceProduceEncoding(require: NodeJS.Require): boolean {
   const { version } = require('kafkajs/package.json') as { version: string }
-  if (version !== knownVersion) return
+  if (version !== knownVersion || require.cache[require.resolve('kafkajs')]) return false
   replace<(given: GroupArguments) => object>(
     require,
     'kafkajs/src/producer/groupMessagesPerPartition.js',
@@ -84,6 +91,7 @@ export function replaceProduceEncoding(require: NodeJS.Require): void {
     (library) => async (frame) =>
       frame.request.produce ? encodeProduceFrame(frame, frame.request.produce) : library(frame),
   )
+  return true
 }
 
 function replace<T>(require: NodeJS.Require, path: string, by: (library: T) => T): void {
@@ -95,6 +103,9 @@ function replace<T>(require: NodeJS.Require, path: string, by: (library: T) => T
 function groupByPartition({ topic, partitionMetadata, messages, partitioner }: GroupArguments): object {
   const groups: Record<number, LibraryMessage[]> = {}
   if (partitionMetadata.length === 0) return groups
+  const packed = messages[0]?.value
+  if (packed instanceof PackedMessages)
+    return Object.fromEntries(packed.partitions.map((each) => [each.partition, each]))
   const given = { topic, partitionMetadata, message: undefined as LibraryMessage | undefined }
   for (const message of messages) {
     given.message = message
@@ -109,7 +120,9 @@ function groupByPartition({ topic, partitionMetadata, messages, partitioner }: G
 /** The messages of a send are all of one kind. */
 function isOurs({ compression = 0, topicData }: LibraryProduce): boolean {
   if (!compressions[compression]) return false
-  return topicData.every(({ partitions }) => partitions.every(({ messages }) => isMessageOfOurs(messages[0])))
+  return topicData.every(({ partitions }) =>
+    partitions.every(({ messages }) => messages instanceof PackedPartition || isMessageOfOurs(messages[0])),
+  )
 }
 
 function isMessageOfOurs(message: LibraryMessage | undefined): boolean {

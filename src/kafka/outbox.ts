@@ -10,13 +10,16 @@ import {
 } from '../log/index.js'
 import { type Clock, type MillraceError, sleep } from '../runtime/index.js'
 import type { Encode } from './encoder.js'
+import { partitionOf } from './murmur2.js'
+import { type Messages, PackedMessages } from './packed-messages.js'
+import type { Passing } from './passing.js'
 import type { RefusedRecord } from './put-aside.js'
 import { Signal } from './signal.js'
 import type { KafkaMessage } from './types.js'
 
 /** Most records of one request: more do not make it faster, and would come later. */
 export const requestRecordsMax = 5_000
-/** With fewer records than this at hand, a request waits for more, `lingerMs` long. */
+/** With fewer records than this, a request waits for more, until its first one has been in it for `lingerMs`. */
 export const requestRecordsFull = 500
 export const lingerMs = 5
 /** Most bytes of one request, all partitions together: it and the next one are in memory. A record that is larger goes alone. */
@@ -25,6 +28,8 @@ export const requestBytesMax = 2 * 1024 * 1024
 export const partitionBytesMax = 900_000
 /** What a message takes beside its key and value: four headers, lengths, timestamp. */
 export const messageOverheadBytes = 200
+/** Memory of a request that was sent is written again, unless it has grown to more: one partition may have got all, then another one. */
+const keptBytesMax = 2 * requestBytesMax
 
 /** Records of one shard on their way; given up in order. */
 export interface OutgoingPage {
@@ -36,9 +41,17 @@ export interface OutgoingPage {
   readonly release: () => void
 }
 
+/** How messages are kept until they are sent. */
+export interface Packing {
+  /** Writes records that go out as they are; undefined: the encoder makes the messages of all. */
+  readonly passing: Passing | undefined
+  /** Whether all records are sent: otherwise the encoder is asked which are. */
+  readonly sendsAll: () => boolean
+}
+
 /** What is sent in one go, and where it takes the group once the broker has it. */
 export interface OutgoingRequest {
-  readonly messages: readonly KafkaMessage[]
+  readonly messages: Messages
   readonly records: number
   readonly bytes: number
   /** Bytes for the partition that gets most. */
@@ -59,13 +72,12 @@ export interface OutgoingRequest {
 /** One that the broker has: what was sent is not kept. */
 export type SentRequest = Omit<OutgoingRequest, 'messages'>
 
-/** Walks the records of a page; `record` is the one that is next. */
+/** Walks the records of a page; `cursor` stands at the one that is next. */
 class PageWalk {
   readonly source: OutgoingPage
-  record: LogRecord | undefined
+  cursor: ChunkCursor | undefined
   left = 0
   #chunk = -1
-  #cursor: ChunkCursor | undefined
 
   constructor(source: OutgoingPage) {
     this.source = source
@@ -73,29 +85,27 @@ class PageWalk {
       const { first, last } = readChunkHeader(chunk)
       this.left += last - Math.max(first, source.from) + 1
     }
-    this.advance()
+    this.#seek()
   }
 
   advance(): void {
-    if (this.record) this.left--
+    this.left--
+    this.#seek()
+  }
+
+  #seek(): void {
     for (;;) {
-      while (this.#cursor?.next()) {
-        if (this.#cursor.sequence < this.source.from) continue
-        this.record = this.#cursor.record()
-        return
-      }
+      const { cursor } = this
+      while (cursor?.next()) if (cursor.sequence >= this.source.from) return
       const chunk = this.source.page.chunks[++this.#chunk]
-      if (!chunk) {
-        this.record = undefined
-        return
-      }
-      this.#cursor = new ChunkCursor(chunk)
+      this.cursor = chunk && new ChunkCursor(chunk)
+      if (!chunk) return
     }
   }
 
   position(): Position {
     const { shard, page } = this.source
-    if (this.record) return { shard: shard.id, next: this.record.sequence, ended: false }
+    if (this.cursor) return { shard: shard.id, next: this.cursor.sequence, ended: false }
     return { shard: shard.id, next: page.next, ended: page.ended }
   }
 }
@@ -116,33 +126,48 @@ class Filling {
   readonly positions = new Map<ShardId, Position>()
   readonly counts = new Map<ShardId, number>()
   records = 0
-  readonly #messages: KafkaMessage[] = []
+  readonly #messages: KafkaMessage[] | PackedMessages
   readonly #partitions: Float64Array
   #bytes = 0
   #partitionBytes = 0
   #oldestCommitTime: number | undefined
 
-  constructor(partitions: number) {
+  constructor(partitions: number, messages: KafkaMessage[] | PackedMessages) {
     this.#partitions = new Float64Array(partitions)
+    this.#messages = messages
   }
 
   /** False when the messages of a record do not fit: then they are made again for the next request, once a request. */
-  take(made: readonly KafkaMessage[], record: LogRecord, partitionBytesMax: number): boolean {
+  take(made: readonly KafkaMessage[], commitTime: number, partitionBytesMax: number): boolean {
     let size = 0
     for (const message of made) size += messageBytes(message)
     // The messages of one record are of one key, and so of one partition.
-    const partition = made[0]?.partition ?? 0
+    if (!this.#count(made[0]?.partition ?? 0, size, commitTime, partitionBytesMax)) return false
+    for (const message of made) this.#messages.push(message)
+    return true
+  }
+
+  /** The same for a record that goes out as it is. */
+  pass(passing: Passing, cursor: ChunkCursor, shard: ShardId, partitionBytesMax: number): boolean {
+    const { chunk, keyStart, bodyStart, bodyEnd } = cursor
+    const partition = partitionOf(chunk, this.#partitions.length, keyStart, bodyStart)
+    const size = bodyEnd - keyStart + messageOverheadBytes
+    if (!this.#count(partition, size, cursor.commitTime, partitionBytesMax)) return false
+    passing.write(cursor, shard, (this.#messages as PackedMessages).next(partition))
+    return true
+  }
+
+  #count(partition: number, size: number, commitTime: number, partitionBytesMax: number): boolean {
     const inPartition = (this.#partitions[partition] as number) + size
     if (this.records > 0) {
       if (inPartition > partitionBytesMax || this.#bytes + size > requestBytesMax) return false
       // One that is too large for any request goes alone: if the broker refuses it, nothing else is refused with it.
       if (this.#partitionBytes > partitionBytesMax) return false
     }
-    for (const message of made) this.#messages.push(message)
     this.#partitions[partition] = inPartition
     if (inPartition > this.#partitionBytes) this.#partitionBytes = inPartition
     this.#bytes += size
-    this.#oldestCommitTime ??= record.commitTime
+    this.#oldestCommitTime ??= commitTime
     this.records++
     return true
   }
@@ -175,18 +200,23 @@ export class Outbox {
   readonly #clock: Clock
   readonly #arrived = new Signal()
   readonly #pages: PageWalk[] = []
+  readonly #packing: Packing | undefined
+  /** Memory of requests that were sent. */
+  #kept: PackedMessages[] = []
   #records = 0
   #closed = false
 
-  constructor(encode: Encode, partitions: number, clock: Clock) {
+  /** @param packing messages are bytes of a request at once, and no byte of a page is looked at any more when it is given back */
+  constructor(encode: Encode, partitions: number, clock: Clock, packing?: Packing) {
     this.#encode = encode
     this.#partitions = partitions
     this.#clock = clock
+    this.#packing = packing
   }
 
   push(page: OutgoingPage): void {
     if (this.#closed) {
-      page.release()
+      this.#giveBack(page)
       return
     }
     const walk = new PageWalk(page)
@@ -198,9 +228,21 @@ export class Outbox {
   /** Ends `next`; what is still here is given up. */
   close(): void {
     this.#closed = true
-    for (const walk of this.#pages.splice(0)) walk.source.release()
+    for (const walk of this.#pages.splice(0)) this.#giveBack(walk.source)
     this.#records = 0
     this.#arrived.raise()
+  }
+
+  #giveBack({ page, release }: OutgoingPage): void {
+    if (this.#packing) page.release?.()
+    release()
+  }
+
+  /** The broker has all of a request, and nobody looks at its messages any more: their memory is written again. */
+  sent({ messages }: OutgoingRequest): void {
+    if (!(messages instanceof PackedMessages) || messages.memoryBytes > keptBytesMax) return
+    messages.empty()
+    this.#kept.push(messages)
   }
 
   /** Records that wait here. */
@@ -209,7 +251,7 @@ export class Outbox {
   }
 
   get oldestCommitTime(): number | undefined {
-    return this.#pages[0]?.record?.commitTime
+    return this.#pages[0]?.cursor?.commitTime
   }
 
   /**
@@ -227,18 +269,21 @@ export class Outbox {
       },
     )
     await Promise.resolve()
-    const request = new Filling(this.#partitions)
+    const request = new Filling(this.#partitions, this.#packing ? (this.#kept.pop() ?? new PackedMessages()) : [])
     let isFull = false
-    for (let lingered = false; !this.#closed; ) {
+    let until: number | undefined
+    while (!this.#closed) {
       const { version } = this.#arrived
       isFull = this.#fill(request)
+      if (request.records > 0) until ??= this.#clock.monotonic() + lingerMs
       if (isFull) break
       if (isWaiting) await Promise.race([over, this.#arrived.after(version)])
       else if (request.positions.size === 0) await this.#arrived.after(version)
-      else if (lingered || request.records >= requestRecordsFull || request.records === 0) break
+      else if (until === undefined || request.records >= requestRecordsFull) break
       else {
-        lingered = true
-        await sleep(this.#clock, lingerMs)
+        const left = until - this.#clock.monotonic()
+        if (left <= 0) break
+        await sleep(this.#clock, left)
       }
     }
     return this.#closed ? undefined : request.finished(isFull)
@@ -251,23 +296,31 @@ export class Outbox {
       const { shard } = walk.source
       const before = request.records
       let isFull = false
-      while (walk.record && !isFull) {
-        const made = this.#tryEncode(walk.record, shard, request.records === 0)
-        isFull = made === undefined || !request.take(made, walk.record, this.bytesMax)
+      while (walk.cursor && !isFull) {
+        isFull = !this.#put(request, walk.cursor, shard)
         if (isFull) break
         this.#records--
         walk.advance()
         isFull = request.records >= this.recordsMax
       }
-      if (request.records > 0 || !walk.record) request.positions.set(shard.id, walk.position())
+      if (request.records > 0 || !walk.cursor) request.positions.set(shard.id, walk.position())
       const added = request.records - before
       if (added > 0) request.counts.set(shard.id, (request.counts.get(shard.id) ?? 0) + added)
-      if (walk.record) return true
+      if (walk.cursor) return true
       this.#pages.shift()
-      walk.source.release()
+      this.#giveBack(walk.source)
       if (isFull) return true
     }
     return false
+  }
+
+  /** False when the request takes no more. */
+  #put(request: Filling, cursor: ChunkCursor, shard: Shard): boolean {
+    const packing = this.#packing
+    if (packing?.passing?.takes(cursor) && packing.sendsAll())
+      return request.pass(packing.passing, cursor, shard.id, this.bytesMax)
+    const made = this.#tryEncode(cursor.record(), shard, request.records === 0)
+    return made !== undefined && request.take(made, cursor.commitTime, this.bytesMax)
   }
 
   /** A record that cannot be sent must not hold back those before it: its error comes when it is the first. */

@@ -4,6 +4,7 @@ import { type Attempts, Stopped } from './attempts.js'
 import { byRecord, type Delivery, type DeliveryOptions, lookAtTopic, refusedRecord } from './delivery.js'
 import { isOfContent, isTooLarge } from './kafka-errors.js'
 import type { OutgoingRequest } from './outbox.js'
+import { type Messages, unpacked } from './packed-messages.js'
 import type { Standing } from './reading.js'
 import type { KafkaMessage, KafkaProducerClient } from './types.js'
 
@@ -49,7 +50,7 @@ export class PlainDelivery implements Delivery {
     this.#options.onAcknowledged([request])
   }
 
-  async #send(messages: readonly KafkaMessage[]): Promise<void> {
+  async #send(messages: Messages): Promise<void> {
     const { topic, compression } = this.#options
     try {
       await this.#untilItWorks(async () => {
@@ -64,9 +65,9 @@ export class PlainDelivery implements Delivery {
       const error = asMillraceError(thrown)
       const { putAside } = this.#options
       if (thrown instanceof Stopped || !(putAside ? isOfContent(error) : isTooLarge(error))) throw thrown
-      const records = byRecord(messages)
+      const records = byRecord(unpacked(messages))
       if (records.length === 1) {
-        const refused = refusedRecord(topic.topic, messages[0] as KafkaMessage, error)
+        const refused = refusedRecord(topic.topic, records[0]?.[0] as KafkaMessage, error)
         if (!putAside) throw refused.failure
         await putAside(refused)
         return

@@ -1,13 +1,13 @@
 import type { Connection, produceV8 } from '@platformatic/kafka'
 import { library, requestTimeoutMs } from './platformatic-connections.js'
-import { ProduceBody } from './produce-request.js'
-import type { Compression, ProducedMessage } from './types.js'
+import { type BatchContent, ProduceBody } from './produce-request.js'
+import type { Compression } from './types.js'
 
 /** Messages of one partition, and the number of the first of them. */
 export interface NumberedMessages {
   readonly partition: number
   readonly firstSequence: number
-  readonly messages: readonly ProducedMessage[]
+  readonly messages: BatchContent
 }
 
 /** What goes to one broker. */

@@ -3,13 +3,7 @@ import { kafkaError } from './kafka-errors.js'
 import { type BrokerAddress, brokerError, type Connections, library } from './platformatic-connections.js'
 import { asked, isMoving, noProducer, type Placed, placed, Sender } from './platformatic-sender.js'
 import { Turns } from './turns.js'
-import type {
-  Compression,
-  KafkaMessage,
-  KafkaProducerClient,
-  KafkaTransactionalProducer,
-  ProducedMessage,
-} from './types.js'
+import type { Compression, KafkaProducerClient, KafkaTransactionalProducer, MessagesToSend } from './types.js'
 
 /** A transaction whose producer is gone holds readers of what is committed back for so long, unless a newer producer comes. */
 const transactionTimeoutMs = 30_000
@@ -33,7 +27,7 @@ class PlatformaticProducer implements KafkaProducerClient {
     this.#sender = sender
   }
 
-  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void> {
+  send(topic: string, messages: MessagesToSend, compression: Compression): Promise<void> {
     return this.#turns.take(async () => {
       try {
         const byPartition = placed(messages)
@@ -107,7 +101,7 @@ class PlatformaticTransactions implements KafkaTransactionalProducer {
     }, isMoving)
   }
 
-  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void> {
+  send(topic: string, messages: MessagesToSend, compression: Compression): Promise<void> {
     return this.#turns.take(async () => {
       const partitions = this.#begun()
       try {

@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { PackedMessages } from './packed-messages.js'
 import { type BrokerAddress, brokerError, type Connections } from './platformatic-connections.js'
 import { type NumberedMessages, produce } from './platformatic-produce.js'
+import type { BatchContent } from './produce-request.js'
 import { notAcknowledged } from './turns.js'
-import type { Compression, ProducedMessage } from './types.js'
+import type { Compression, MessagesToSend, ProducedMessage } from './types.js'
 
 /**
  * What a coordinator says while it is still busy with what came before, and has done nothing: the broker writes the end of a transaction
@@ -29,9 +31,11 @@ export async function asked<T>(ask: () => Promise<T>, passing = isBusy): Promise
 }
 
 /** Messages by their partition, each in their order. */
-export type Placed = ReadonlyMap<number, readonly ProducedMessage[]>
+export type Placed = ReadonlyMap<number, BatchContent>
 
-export function placed(messages: readonly ProducedMessage[]): Placed {
+export function placed(messages: MessagesToSend): Placed {
+  if (messages instanceof PackedMessages)
+    return new Map(messages.partitions.map((packed) => [packed.partition, packed]))
   const byPartition = new Map<number, ProducedMessage[]>()
   for (const message of messages) {
     const group = byPartition.get(message.partition)

@@ -1,5 +1,10 @@
-import { type BatchMessage, RecordBatch, type WritableBatch } from './record-batch-writer.js'
+import { PackedPartition } from './packed-messages.js'
+import { RecordBatch, type WritableBatch } from './record-batch-writer.js'
+import type { BatchMessage } from './record-writer.js'
 import type { Compression } from './types.js'
+
+/** At least one message of a partition. */
+export type BatchContent = readonly BatchMessage[] | PackedPartition
 
 /** What a produce request of the versions 3 to 8 says. */
 export interface ProduceArguments {
@@ -14,8 +19,7 @@ export interface ProduceArguments {
     readonly partitions: readonly {
       readonly partition: number
       readonly firstSequence?: number
-      /** At least one. */
-      readonly messages: readonly BatchMessage[]
+      readonly messages: BatchContent
     }[]
   }[]
 }
@@ -50,7 +54,7 @@ export class ProduceBody {
     const topics: TopicBatches[] = []
     for (const { topic, partitions } of given.topicData) {
       const batches = partitions.map(async ({ partition, firstSequence = 0, messages }) => {
-        const plain = new RecordBatch(messages)
+        const plain = messages instanceof PackedPartition ? messages : new RecordBatch(messages)
         return { partition, firstSequence, batch: compression === 'gzip' ? await plain.gzipped() : plain }
       })
       topics.push({ topic, partitions: await Promise.all(batches) })

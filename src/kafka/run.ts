@@ -7,7 +7,15 @@ import type { CheckpointOptions } from './checkpoint.js'
 import type { Converting } from './converting.js'
 import { type Delivery, lookAtTopic, Rewind } from './delivery.js'
 import type { Encode } from './encoder.js'
-import { Outbox, type OutgoingRequest, partitionBytesMax, requestRecordsMax, type SentRequest } from './outbox.js'
+import {
+  Outbox,
+  type OutgoingRequest,
+  type Packing,
+  partitionBytesMax,
+  requestRecordsMax,
+  type SentRequest,
+} from './outbox.js'
+import type { Passing } from './passing.js'
 import { PlainDelivery } from './plain-delivery.js'
 import { PositionWriter } from './positions.js'
 import type { PutAside, RefusedRecord } from './put-aside.js'
@@ -33,6 +41,8 @@ export interface RunOptions {
   readonly topic: TopicWish
   readonly compression: Compression
   readonly encode: Encode
+  /** For records that go out as they are; undefined: there are none. */
+  readonly passing: Passing | undefined
   /** The last step of what is sent; undefined: none. */
   readonly converting: Converting | undefined
   /** Takes records that cannot be sent; undefined: the first of them ends the run. */
@@ -158,7 +168,7 @@ export class BridgeRun {
     const standing = await this.#orStopped(this.#delivery.open())
     await this.#options.onStanding(standing.positions())
     if (this.#stop.signal.aborted) throw new Stopped()
-    const outbox = new Outbox(this.#encode(), (this.#topic as TopicDescription).partitions, clock)
+    const outbox = new Outbox(this.#encode(), (this.#topic as TopicDescription).partitions, clock, this.#packing())
     outbox.bytesMax = this.#requestBytes()
     outbox.recordsMax = this.#recordsMax
     this.#outbox = outbox
@@ -178,6 +188,12 @@ export class BridgeRun {
     } finally {
       watch.cancel()
     }
+  }
+
+  /** A converter wants messages one by one. */
+  #packing(): Packing | undefined {
+    const { converting, passing, putAside } = this.#options
+    return converting ? undefined : { passing, sendsAll: () => !putAside || putAside.isEmpty }
   }
 
   /** What was put aside is not sent, also when it is read again. */
@@ -244,6 +260,7 @@ export class BridgeRun {
       if (!request.failure) next = this.#next(outbox, delivered)
       next.catch(() => {})
       await this.#orStopped(delivered)
+      outbox.sent(request)
       if (request.failure) throw request.failure
     }
   }

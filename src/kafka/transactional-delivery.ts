@@ -7,6 +7,7 @@ import { Checkpoint, type CheckpointOptions, checkpointTopicOf } from './checkpo
 import { byRecord, type Delivery, type DeliveryOptions, lookAtTopic, Rewind, refusedRecord } from './delivery.js'
 import { isOfContent, isTooLarge } from './kafka-errors.js'
 import type { OutgoingRequest, SentRequest } from './outbox.js'
+import { unpacked } from './packed-messages.js'
 import { producerMessagesMax } from './plain-delivery.js'
 import type { Standing } from './reading.js'
 import type { CommittedMessage, KafkaMessage, KafkaTransactionalProducer } from './types.js'
@@ -183,9 +184,10 @@ export class TransactionalDelivery implements Delivery {
   /** The transaction is given up, whatever becomes of the request. Throws what ends it, where that is not the broker's answer. */
   async #refused({ messages, partitionBytes }: OutgoingRequest, error: MillraceError): Promise<void> {
     const { topic, putAside, onTooMuch } = this.#options
-    const records = byRecord(messages).length
+    const all = byRecord(unpacked(messages))
+    const records = all.length
     if (records === 1) {
-      const refused = refusedRecord(topic.topic, messages[0] as KafkaMessage, error)
+      const refused = refusedRecord(topic.topic, all[0]?.[0] as KafkaMessage, error)
       if (!putAside) throw refused.failure
       await putAside(refused)
       throw new Rewind(undefined)

@@ -1,3 +1,4 @@
+import type { PackedMessages } from './packed-messages.js'
 import type { ClusterSecurity } from './security.js'
 
 /** One message on its way to a topic. Its partition is always set: a client that chose one could choose another on a retry. */
@@ -13,6 +14,9 @@ export interface KafkaMessage {
 
 /** The same, of which some have no key. */
 export type ProducedMessage = Omit<KafkaMessage, 'key'> & { readonly key: Buffer | null }
+
+/** Packed ones must not change until the call has settled. */
+export type MessagesToSend = readonly ProducedMessage[] | PackedMessages
 
 export interface TopicDescription {
   readonly partitions: number
@@ -40,7 +44,7 @@ export interface KafkaProducerClient {
    * Resolves when all replicas in sync have every message, of every partition. Rejects with KAFKA_REFUSED when the same
    * messages would be refused again, and with KAFKA_UNAVAILABLE otherwise.
    */
-  send(topic: string, messages: readonly ProducedMessage[], compression: Compression): Promise<void>
+  send(topic: string, messages: MessagesToSend, compression: Compression): Promise<void>
   /** Closes after what is in flight has been answered. */
   close(): Promise<void>
   /** Cuts the connections: nothing of this producer reaches a broker any more. */
@@ -56,7 +60,7 @@ export interface KafkaTransactionalProducer {
   /** Begins a transaction. */
   begin(): Promise<void>
   /** Sends within the transaction; as `KafkaProducerClient.send`. */
-  send(topic: string, messages: readonly KafkaMessage[], compression: Compression): Promise<void>
+  send(topic: string, messages: MessagesToSend, compression: Compression): Promise<void>
   /** Resolves when everything of the transaction is there for readers of what is committed. */
   commit(): Promise<void>
   /** Closes after what is in flight has been answered; an open transaction is given up. */

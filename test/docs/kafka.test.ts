@@ -23,7 +23,6 @@ function block(info: string): string {
 const keys = { ListId: { N: '2' }, TaskId: { S: '1_progress' } }
 const before = { ...keys, Done: { BOOL: false } }
 const after = { ...keys, Done: { BOOL: true } }
-const eventId = '5f0c1d3b8a77e2c4000000000000002a'
 
 function message(format: (typeof messageFormats)[number], images: 'dynamodb' | 'plain'): KafkaMessage {
   const log = new MemoryLog('table', 'todoListTask')
@@ -33,7 +32,7 @@ function message(format: (typeof messageFormats)[number], images: 'dynamodb' | '
     format,
     images,
     tombstones: true,
-    origin: { version: '0.1.0', region: 'us-east-1', epochOf: () => 1, eventId: () => eventId },
+    origin: { version: '0.1.0', region: 'us-east-1', epochOf: () => 1, eventIdPrefix: () => '5f0c1d3b8a77e2c4' },
     // Sizes as DynamoDB counts them are those of the tables' own tests.
     decodeChange: (body) => ({ ...decodeBody(body), sizeBytes: 67 }),
     bodies: () => new BodyReader(),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type KafkaCluster, type KafkaMessage, kafkaDrivers, openWith } from '../../src/kafka/index.js'
+import { PackedMessages } from '../../src/kafka/packed-messages.js'
 import { checkNode } from '../../src/kafka/platformatic-client.js'
 import { type Broker, kafkaAvailable, startBroker } from './broker.mjs'
 import { silent } from './memory.js'
@@ -66,6 +67,44 @@ describe.skipIf(!here).each(kafkaDrivers)('the driver %s', (driver) => {
     }
     expect(read.find(({ value }) => value === null)).toMatchObject({ key: 'k', headers, timestamp: 1_700_000_000_123 })
     expect(read.find(({ value }) => value === 'keyless')).toMatchObject({ key: 'null' })
+  })
+
+  test('sends packed messages as those that are not, in and out of transactions', async () => {
+    const topic = await newTopic(3, endless)
+    const packed = new PackedMessages()
+    // Those of several shards are not in the order of their times.
+    const time = 1_700_000_000_000
+    const fill = (batch: number) => {
+      packed.empty()
+      const headers = { 'millrace-op': 'c', größe: 'ü' }
+      for (const partition of [0, 2, 2, 0])
+        packed.push(message(`${batch}:${packed.length}`, partition, { headers, timestamp: time - packed.length }))
+      return packed
+    }
+    const producer = await cluster.connectProducer()
+    // The same memory is written again as soon as the broker has what was in it.
+    for (let batch = 0; batch < 10; batch++) await producer.send(topic, fill(batch), batch % 2 === 0 ? 'none' : 'gzip')
+    await producer.close()
+    const transactions = await cluster.connectTransactionalProducer(topic)
+    for (let batch = 10; batch < 20; batch += 2) {
+      await transactions.begin()
+      await transactions.send(topic, fill(batch), 'none')
+      await transactions.send(topic, fill(batch + 1), 'none')
+      await transactions.commit()
+    }
+    await transactions.close()
+    const read = await readTopic(broker.address, topic)
+    expect(read.every(({ key, headers }) => key === 'k' && headers.größe === 'ü')).toBe(true)
+    for (const [partition, places] of [
+      [0, [0, 3]],
+      [1, []],
+      [2, [1, 2]],
+    ] as const) {
+      const values = read.filter((each) => each.partition === partition).map(({ value }) => value)
+      expect(values).toEqual(Array.from({ length: 20 }, (_, batch) => places.map((i) => `${batch}:${i}`)).flat())
+      const times = read.filter((each) => each.partition === partition).map(({ timestamp }) => timestamp)
+      expect(times).toEqual(Array.from({ length: 20 }, () => places.map((i) => time - i)).flat())
+    }
   })
 
   test('commits transactions one behind the other, and gives up what was not committed', async () => {

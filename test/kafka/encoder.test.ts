@@ -71,7 +71,7 @@ describe('the envelope', () => {
         table: 'todo',
         shard: 1,
         sequence: 77,
-        eventId: 'event-77',
+        eventId: 'event-000000000000004d',
         ts_ms: 1_700_000_000_000,
       },
       op: 'u',
@@ -82,7 +82,7 @@ describe('the envelope', () => {
     expect(message?.headers).toEqual({
       'millrace-shard': '1',
       'millrace-sequence': '77',
-      'millrace-event-id': 'event-77',
+      'millrace-event-id': 'event-000000000000004d',
       'millrace-op': 'u',
     })
   })
@@ -158,7 +158,7 @@ describe('the other formats', () => {
   test('dynamodb-streams is the record of a Lambda event', () => {
     const body = changeBody(key, item, old)
     expect(parsed(table({ format: 'dynamodb-streams' })(read(newRecord('k', body, RecordKind.modify)))[0])).toEqual({
-      eventID: 'event-77',
+      eventID: 'event-000000000000004d',
       eventName: 'MODIFY',
       eventVersion: '1.1',
       eventSource: 'aws:dynamodb',
@@ -185,7 +185,7 @@ describe('the other formats', () => {
     const [message] = table({ format: 'cloudevents' })(modify)
     expect(parsed(message)).toEqual({
       specversion: '1.0',
-      id: 'event-77',
+      id: 'event-000000000000004d',
       source: '/millrace/local/tables/todo',
       type: 'millrace.table.modify',
       time: new Date(commitTime).toISOString(),
@@ -212,10 +212,10 @@ describe('CloudEvents in binary mode', () => {
     expect(message?.headers).toEqual({
       'millrace-shard': '1',
       'millrace-sequence': '77',
-      'millrace-event-id': 'event-77',
+      'millrace-event-id': 'event-000000000000004d',
       'millrace-op': 'd',
       ce_specversion: '1.0',
-      ce_id: 'event-77',
+      ce_id: 'event-000000000000004d',
       ce_source: '/millrace/local/tables/todo',
       ce_type: 'millrace.table.remove',
       ce_time: new Date(commitTime).toISOString(),

@@ -1,4 +1,6 @@
 import type { CommittedMessage, KafkaCluster, KafkaMessage, NewTopic, TopicDescription } from '../../src/kafka/index.js'
+import { type Messages, unpacked } from '../../src/kafka/packed-messages.js'
+import type { MessagesToSend } from '../../src/kafka/types.js'
 import { MillraceError } from '../../src/runtime/index.js'
 import { FakeTopics } from './fake-topics.js'
 
@@ -79,8 +81,9 @@ export class FakeCluster implements KafkaCluster {
           checkNewest()
           pending = []
         }),
-      send: (topic: string, messages: readonly KafkaMessage[]) =>
+      send: (topic: string, sent: MessagesToSend) =>
         call(() => {
+          const messages = unpacked(sent as Messages)
           checkNewest()
           const fault = this.onSend(messages, ++this.sends)
           if (fault) throw fault.error
@@ -149,7 +152,8 @@ export class FakeCluster implements KafkaCluster {
       state = 'gone'
     }
     return {
-      send: async (topic: string, messages: readonly KafkaMessage[]) => {
+      send: async (topic: string, sent: MessagesToSend) => {
+        const messages = unpacked(sent as Messages)
         if (state !== 'idle') throw new Error(`a producer was used while it was ${state}`)
         state = 'sending'
         this.atGate = true

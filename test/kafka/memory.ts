@@ -325,5 +325,5 @@ export const origin: Origin = {
   version: '0.1.0',
   region: 'local',
   epochOf: () => 3,
-  eventId: (sequence) => `event-${sequence}`,
+  eventIdPrefix: () => 'event-',
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { Outbox, requestRecordsMax } from '../../src/kafka/outbox.js'
+import { unpacked } from '../../src/kafka/packed-messages.js'
 import type { LogRecord, Shard } from '../../src/log/index.js'
 import { MillraceError, systemClock } from '../../src/runtime/index.js'
 import { MemoryLog, newRecord } from './memory.js'
@@ -42,7 +43,7 @@ test('requests are bounded in records and bytes, lose nothing and keep the order
     if (!request) throw new Error('closed')
     expect(request.records).toBeLessThanOrEqual(requestRecordsMax)
     expect(request.bytes).toBeLessThanOrEqual(200_000)
-    got.push(...request.messages.map((sent) => JSON.parse(String(sent.value)).i))
+    got.push(...unpacked(request.messages).map((sent) => JSON.parse(String(sent.value)).i))
     const [position, ...others] = request.positions
     expect(others).toEqual([])
     expect(position?.next).toBe(next + request.records)

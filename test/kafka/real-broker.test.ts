@@ -152,7 +152,7 @@ describe.skipIf(!here).each(kafkaDrivers)('against a real broker (%s)', (driver)
       Array(3).fill('{"ListId":{"N":"2"},"TaskId":{"S":"1_progress"}}'),
     )
     expect(messages.map((message) => message.value && JSON.parse(message.value))).toMatchObject([
-      { op: 'c', before: null, after: item, source: { table: 'todo', eventId: 'event-2' } },
+      { op: 'c', before: null, after: item, source: { table: 'todo', eventId: 'event-0000000000000002' } },
       { op: 'd', before: item, after: null },
       null,
     ] as object[])
