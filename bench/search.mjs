@@ -28,6 +28,8 @@ const text = () => Array.from({ length: Number(flags.words) }, anyWord).join(' '
 /** A search may have 1,000 characters. */
 const wordsAskedMax = 60
 const searchEveryMs = 20
+/** Under way at once: an index that is slower than that has its searches later. */
+const searchesMax = 50
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const folder = temporaryFolder('search')
@@ -46,21 +48,27 @@ const index = flags.server ? await serverIndex(daemon, folder, put) : await ownI
 const usage = () => [daemon.pid, process.pid, index.pid].map((pid) => (pid === undefined ? 0 : processorTime(pid).all))
 
 let n = 0
-/** Writes a second that the daemon stores and the index takes in: it is through with all of them at the end. */
-async function most() {
+/** Writes until it is enough, with all clients; gives the time from the first write until the index has the last one, seconds. */
+async function write(isEnough) {
   const began = performance.now()
-  const stopAt = began + seconds * 500
   await Promise.all(
     Array.from({ length: Number(flags.clients) }, async () => {
-      while (performance.now() < stopAt) await put(`item ${n++ % items}`, text())
+      while (!isEnough()) await put(`item ${n++ % items}`, text())
     }),
   )
   const answered = performance.now()
   await index.caughtUp()
   const over = performance.now()
-  const rate = n / ((over - began) / 1000)
+  return { seconds: (over - began) / 1000, behindMs: Math.round(over - answered) }
+}
+
+/** Writes a second that the daemon stores and the index takes in: it is through with all of them at the end. */
+async function most() {
+  const [first, stopAt] = [n, performance.now() + seconds * 500]
+  const { seconds: took, behindMs } = await write(() => performance.now() >= stopAt)
+  const rate = (n - first) / took
   console.log(
-    `the most: ${Math.round(rate)} writes/s with ${flags.clients} clients; the index was ${Math.round(over - answered)} ms behind the last`,
+    `the most: ${Math.round(rate)} writes/s with ${flags.clients} clients; the index was ${behindMs} ms behind the last`,
   )
   return rate
 }
@@ -83,6 +91,7 @@ async function read() {
   }
 }
 
+await write(() => n >= items)
 const rate = flags.rate === undefined ? (await most()) / 2 : Number(flags.rate)
 const [lags, searches] = [[], []]
 const pending = new Set()
@@ -91,6 +100,7 @@ const cpu = usage()
 const start = performance.now()
 let sent = 0
 let asked = 0
+let searching = 0
 async function watched(number) {
   const word = `unique${number}x`
   await put(`watched ${number}`, `${word} ${text()}`)
@@ -100,7 +110,9 @@ async function watched(number) {
 }
 async function searched() {
   const began = performance.now()
+  searching++
   await index.find(`${anyWord()} ${anyWord()}`)
+  searching--
   searches.push(performance.now() - began)
 }
 while (performance.now() - start < seconds * 1000) {
@@ -112,7 +124,7 @@ while (performance.now() - start < seconds * 1000) {
     pending.add(work)
   }
   const searchesDue = Math.floor((performance.now() - start) / searchEveryMs)
-  if (asked < searchesDue && pending.size < 1000) {
+  if (asked < searchesDue && searching < searchesMax) {
     asked = searchesDue
     const work = searched().finally(() => pending.delete(work))
     pending.add(work)
