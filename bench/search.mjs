@@ -25,6 +25,13 @@ const vocabulary = Array.from({ length: 50_000 }, (_, i) => `w${((i * 2_654_435_
 const anyWord = () => vocabulary[Math.floor(Math.random() ** 3 * vocabulary.length)]
 const text = () => Array.from({ length: Number(flags.words) }, anyWord).join(' ')
 
+/** A search may have 1,000 characters. */
+const wordsAskedMax = 60
+const searchEveryMs = 20
+/** Under way at once: an index that is slower than that has its searches later. */
+const searchesMax = 50
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
 const folder = temporaryFolder('search')
 await printMachine(folder)
 const daemon = await PipelineDaemon.start(join(folder, 'data'))
@@ -37,48 +44,75 @@ const put = (id, title) =>
   })
 const index = flags.server ? await serverIndex(daemon, folder, put) : await ownIndex(daemon)
 
+/** Microseconds of processor time of the daemon, of this process, and of the search server. */
+const usage = () => [daemon.pid, process.pid, index.pid].map((pid) => (pid === undefined ? 0 : processorTime(pid).all))
+
 let n = 0
-/** Writes a second that the daemon stores and the index takes in: it is through with all of them at the end. */
-async function most() {
+/** Writes until it is enough, with all clients; gives the time from the first write until the index has the last one, seconds. */
+async function write(isEnough) {
   const began = performance.now()
-  const stopAt = began + seconds * 500
   await Promise.all(
     Array.from({ length: Number(flags.clients) }, async () => {
-      while (performance.now() < stopAt) await put(`item ${n++ % items}`, text())
+      while (!isEnough()) await put(`item ${n++ % items}`, text())
     }),
   )
   const answered = performance.now()
   await index.caughtUp()
   const over = performance.now()
-  const rate = n / ((over - began) / 1000)
+  return { seconds: (over - began) / 1000, behindMs: Math.round(over - answered) }
+}
+
+/** Writes a second that the daemon stores and the index takes in: it is through with all of them at the end. */
+async function most() {
+  const [first, stopAt] = [n, performance.now() + seconds * 500]
+  const { seconds: took, behindMs } = await write(() => performance.now() >= stopAt)
+  const rate = (n - first) / took
   console.log(
-    `the most: ${Math.round(rate)} writes/s with ${flags.clients} clients; the index was ${Math.round(over - answered)} ms behind the last`,
+    `the most: ${Math.round(rate)} writes/s with ${flags.clients} clients; the index was ${behindMs} ms behind the last`,
   )
   return rate
 }
 
-/** Asks for a word until it is found: what asking itself costs is in the figure. */
-async function found(word) {
-  while ((await index.find(word)) === 0)
-    if (index.askEveryMs > 0) await new Promise((resolve) => setTimeout(resolve, index.askEveryMs))
+/** Words that are not found yet, oldest first, and what is done when they are. */
+const wanted = new Map()
+let isOver = false
+/**
+ * One reader asks for all of them at once, again and again with a pause: a reader for each would ask the more often the longer it
+ * takes, and be what takes long. The pause is in the figure.
+ */
+async function read() {
+  while (!isOver) {
+    const words = [...wanted.keys()].slice(0, wordsAskedMax)
+    for (const word of words.length === 0 ? [] : await index.found(words)) {
+      wanted.get(word)?.()
+      wanted.delete(word)
+    }
+    await pause(index.askEveryMs)
+  }
 }
 
+await write(() => n >= items)
 const rate = flags.rate === undefined ? (await most()) / 2 : Number(flags.rate)
 const [lags, searches] = [[], []]
 const pending = new Set()
-const cpu = processorTime(daemon.pid)
+const reading = read()
+const cpu = usage()
 const start = performance.now()
 let sent = 0
+let asked = 0
+let searching = 0
 async function watched(number) {
   const word = `unique${number}x`
   await put(`watched ${number}`, `${word} ${text()}`)
   const answered = performance.now()
-  await found(word)
+  await new Promise((resolve) => wanted.set(word, resolve))
   lags.push(performance.now() - answered)
 }
 async function searched() {
   const began = performance.now()
+  searching++
   await index.find(`${anyWord()} ${anyWord()}`)
+  searching--
   searches.push(performance.now() - began)
 }
 while (performance.now() - start < seconds * 1000) {
@@ -89,16 +123,21 @@ while (performance.now() - start < seconds * 1000) {
     )
     pending.add(work)
   }
-  if (pending.size < 1000) {
+  const searchesDue = Math.floor((performance.now() - start) / searchEveryMs)
+  if (asked < searchesDue && searching < searchesMax) {
+    asked = searchesDue
     const work = searched().finally(() => pending.delete(work))
     pending.add(work)
   }
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  // In small steps: what comes in a bunch waits for itself.
+  await pause(2)
 }
 await Promise.all(pending)
-const used = processorTime(daemon.pid)
+isOver = true
+await reading
 const ran = (performance.now() - start) / 1000
-const [lag, asked] = [summary(lags), summary(searches)]
+const used = usage().map((now, i) => (now - cpu[i]) / 1e6 / ran)
+const [lag, answer] = [summary(lags), summary(searches)]
 const round = (value) => Number(value.toFixed(2))
 console.table([
   {
@@ -107,12 +146,16 @@ console.table([
     'lag p50 ms': round(lag.p50),
     'lag p99 ms': round(lag.p99),
     'lag max ms': round(lag.max),
-    'search p50 ms': round(asked.p50),
-    'search p99 ms': round(asked.p99),
-    'daemon cores': round((used.all - cpu.all) / 1e6 / ran),
+    'search p50 ms': round(answer.p50),
+    'search p99 ms': round(answer.p99),
+    'cores: daemon': round(used[0]),
+    bench: round(used[1]),
+    server: round(used[2]),
   },
 ])
-console.log(`lag: from the answer of the write until a search finds its word; ${index.most}`)
+console.log(
+  `lag: from the answer of the write until a search finds its word, asked every ${index.askEveryMs} ms; ${index.most}`,
+)
 console.log(
   `64 KiB write + fdatasync, at the end of the run: p99 ${summary(await plainSyncs(folder)).p99.toFixed(2)} ms`,
 )

@@ -388,7 +388,14 @@ export const others = [
     file: 'src/sinks/delivery/open-search/bulk.ts',
     guard: ' || ids.has(id)',
     without: '',
-    by: { file: 'test/search/open-search.test.ts', title: 'the index ends as the results say' },
+    by: { file: 'test/search/open-search.test.ts', title: 'what comes behind a document that is left is sent again' },
+  },
+  {
+    name: 'of each id the newest result of a batch alone is sent',
+    file: 'src/sinks/delivery/open-search/bulk.ts',
+    guard: 'return records.filter((_record, i) => newest',
+    without: 'return records.filter((_record, i) => newest.size >= 0 || newest',
+    by: { file: 'test/search/open-search.test.ts', title: 'nobody is shown an old version behind a newer one' },
   },
   {
     name: 'the newer version stays',

@@ -5,7 +5,7 @@ import { packedItems } from './packed-items.js'
 import type { Found, IndexBatch, IndexSettings, IndexSize, SearchQuery } from './protocol.js'
 import { TextIndex } from './text-index.js'
 
-/** A search waits for so much indexing at most; between two slices whatever came in has its turn. */
+/** A search waits for so much indexing at most; between two slices one search has its turn. */
 const sliceMs = 5
 /** Changes between two looks at the clock. */
 const changesPerLook = 32
@@ -24,6 +24,10 @@ export class IndexSession implements IndexHost {
   readonly #index: TextIndex
   readonly #now: () => number
   #applied: Promise<unknown> = Promise.resolve()
+  /** Searches that wait for their turn, oldest first. */
+  readonly #waiting: (() => void)[] = []
+  /** How long the last search took. */
+  #searchMs = 0
 
   constructor(settings: IndexSettings, now: () => number = () => performance.now()) {
     this.#index = new TextIndex(settings)
@@ -39,7 +43,7 @@ export class IndexSession implements IndexHost {
 
   async #apply(batch: IndexBatch): Promise<{ size: IndexSize; changes: number }> {
     let changes = 0
-    let until = this.#now() + sliceMs
+    let until = this.#sliceEnd()
     for (const { key, body } of batch.kind === 'items' ? packedItems(batch.items) : changesOf(batch)) {
       const id = key.toString('latin1')
       const { keys, newImage } = decodeChange(body)
@@ -48,13 +52,41 @@ export class IndexSession implements IndexHost {
       changes++
       if (changes % changesPerLook !== 0 || this.#now() < until) continue
       await new Promise((resolve) => setImmediate(resolve))
-      until = this.#now() + sliceMs
+      until = this.#sliceEnd()
     }
     return { size: this.#index.size, changes }
   }
 
-  async search(query: SearchQuery): Promise<Found> {
-    return this.#index.search(query)
+  /** Behind a long search as much is indexed: however many wait, the index comes on with half of its thread. */
+  #sliceEnd(): number {
+    return this.#now() + Math.max(sliceMs, this.#searchMs)
+  }
+
+  /**
+   * One in each turn of the event loop, and a slice of a batch that is being applied in the same one. All that have come at once
+   * would hold up the changes for the sum of their times, and many of them want to see just those.
+   */
+  search(query: SearchQuery): Promise<Found> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push(() => {
+        const began = this.#now()
+        try {
+          resolve(this.#index.search(query))
+        } catch (error) {
+          reject(error)
+        }
+        this.#searchMs = this.#now() - began
+      })
+      if (this.#waiting.length === 1) this.#searchSoon()
+    })
+  }
+
+  #searchSoon(): void {
+    setImmediate(() => {
+      this.#waiting.shift()?.()
+      if (this.#waiting.length > 0) this.#searchSoon()
+      else this.#searchMs = 0
+    })
   }
 
   async close(): Promise<void> {}

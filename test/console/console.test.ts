@@ -27,6 +27,8 @@ const addresses = [
   'bridges/away',
   'bridges/inward',
   'tables',
+  'search',
+  'search/people?q=ada',
 ]
 
 describe.skipIf(program === undefined)('the console in a browser', () => {
@@ -73,6 +75,9 @@ describe.skipIf(program === undefined)('the console in a browser', () => {
     })
     const due = { Enabled: true, AttributeName: 'due' }
     await daemon.aws('UpdateTimeToLive', { TableName: 'indexed', TimeToLiveSpecification: due })
+    await daemon.v1('POST', 'search', { name: 'people', table: 'indexed', fields: ['who^2'], store: ['who', 'more'] })
+    const ada = { id: { S: '1' }, who: { S: `Ada ${hostile}` }, more: { L: [{ N: '1' }] } }
+    await daemon.aws('PutItem', { TableName: 'indexed', Item: ada })
     await daemon.v1('POST', 'bridges', { name: 'away', source: 'clicks', brokers: '127.0.0.1:9' })
     await daemon.v1('POST', 'bridges', {
       name: 'inward',
@@ -179,9 +184,42 @@ export default pipeline('big').from(stream<number>('clicks')).filter((record) =>
     await page.getByRole('region', { name: 'Tables' }).locator('th:text-is("orders")').waitFor(patience)
     const index = page.getByRole('region', { name: 'Indexes' }).locator('tr', { hasText: 'byWho' })
     expect(await index.locator('td').allInnerTexts()).toEqual(['indexed', 'global', 'who S', 'KEYS_ONLY', 'active'])
-    await page.getByRole('link', { name: 'shards', exact: true }).click()
+    const orders = page.getByRole('region', { name: 'Tables' }).locator('tr', { hasText: table })
+    await orders.getByRole('link', { name: 'shards', exact: true }).click()
     await page.locator('h1:text-is("Shards of table:orders")').waitFor(patience)
     expect(page.url()).toContain('#/shards/table%3Aorders')
+    await watched.close()
+  })
+
+  test('shows the indexes of words, and finds items by words that stay in the address', async () => {
+    const watched = await openPage(browser)
+    const page = await at('search', watched)
+    const row = page.getByRole('region', { name: 'Search indexes' }).locator('tr', { hasText: 'people' })
+    await row.locator('td:text-is("ready")').waitFor(patience)
+    await row.locator('td:nth-child(4):text-is("1")').waitFor(patience)
+    await row.getByRole('link', { name: 'people' }).click()
+    await page.locator('h1:text-is("Search index people")').waitFor(patience)
+    expect(await shown(page, 'Fields')).toBe('who^2')
+    await page.getByLabel('Words').fill('nobody')
+    await page.getByLabel('Words').press('Enter')
+    await page.locator('text=Nothing is found.').waitFor(patience)
+    await page.getByLabel('Words').fill('grace ada')
+    await page.getByRole('button', { name: 'Search' }).click()
+    const hit = page.getByRole('region', { name: 'What is found' }).locator('tbody tr')
+    await hit.waitFor(patience)
+    expect(await hit.locator('th').textContent()).toBe('1')
+    expect(await hit.locator('td:nth-child(4) div div').allTextContents()).toEqual([`who Ada ${hostile}`, 'more [1]'])
+    expect(page.url()).toContain('#/search/people?q=grace+ada')
+    await page.goBack()
+    await page.locator('text=Nothing is found.').waitFor(patience)
+    expect(await page.getByLabel('Words').inputValue()).toBe('nobody')
+    const why = { code: 'SEARCH_NOT_READY', message: 'It is being built.', remedy: 'Try it again.' }
+    await page.route('**/v1/search/people?q=*', (route) => route.fulfill({ status: 503, json: { error: why } }))
+    await page.goForward()
+    await page.locator('main p:text-is("It is being built.")').waitFor(patience)
+    expect(await shown(page, 'Documents')).toBe('1')
+    // That the daemon said 503 is what its browser reports.
+    expect(watched.faults.filter((fault) => !fault.includes('503'))).toEqual([])
     await watched.close()
   })
 

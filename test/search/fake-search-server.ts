@@ -9,12 +9,16 @@ export interface Asked {
   readonly body: string
 }
 
-/** `late`: no answer, and the request is carried out when `carryOutLate` is called. */
+/**
+ * `late`: no answer, and the request is carried out when `carryOutLate` is called. `takeAndCrash`: it is carried out and shown, and
+ * then the server loses everything that it has not acknowledged, as a real one does that is killed before its sync.
+ */
 export type Fault =
   | { readonly status: number; readonly text?: string; readonly headers?: Record<string, string> }
   | { readonly items: (i: number) => 429 | 503 | undefined }
   | 'cut'
   | 'takeAndCut'
+  | 'takeAndCrash'
   | 'late'
   | 'hang'
 
@@ -38,6 +42,10 @@ export class FakeSearchServer {
   remembersDeletes = true
   /** The setting of the one index, which is there; undefined: it is not there yet. */
   gcDeletes: string | undefined
+  /** What nobody may see: a version that is shown behind a newer one that was shown since the last crash, or acknowledged. */
+  readonly stale: string[] = []
+  #newest = new Map<string, number>()
+  #durable = { documents: new Map<string, Stored>(), newest: new Map<string, number>() }
   readonly #server: Server
   readonly #late: string[] = []
   #scheme = 'http'
@@ -80,7 +88,8 @@ export class FakeSearchServer {
     const fault = isBulk ? this.fault(asked) : this.otherFault(asked)
     if (fault === 'hang') return
     if (fault === 'late') this.#late.push(body)
-    if (fault === 'takeAndCut') this.#bulk(body, () => undefined)
+    if (fault === 'takeAndCut' || fault === 'takeAndCrash') this.#bulk(body, () => undefined)
+    if (fault === 'takeAndCrash') this.#restore()
     if (typeof fault === 'string') return void request.socket.destroy()
     if (fault && 'status' in fault) {
       response.writeHead(fault.status, fault.headers)
@@ -89,8 +98,24 @@ export class FakeSearchServer {
     const { status, answer } = isBulk
       ? { status: 200, answer: this.#bulk(body, fault?.items ?? (() => undefined)) }
       : this.#other(asked)
+    if (isBulk) this.#durable = { documents: new Map(this.documents), newest: new Map(this.#newest) }
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(JSON.stringify(answer))
+  }
+
+  #restore(): void {
+    this.documents.clear()
+    for (const [id, stored] of this.#durable.documents) this.documents.set(id, stored)
+    this.#newest = new Map(this.#durable.newest)
+  }
+
+  /** As if it had never been asked. */
+  clear(): void {
+    this.documents.clear()
+    this.#newest.clear()
+    this.#durable = { documents: new Map(), newest: new Map() }
+    this.stale.length = 0
+    this.all.length = 0
   }
 
   #other({ method, path, body }: Asked): { status: number; answer: unknown } {
@@ -108,7 +133,7 @@ export class FakeSearchServer {
     const items: object[] = []
     for (let at = 0; at < lines.length; ) {
       const [name, meta] = Object.entries(JSON.parse(lines[at++] as string) as Record<string, Meta>)[0]!
-      if (meta.version_type !== 'external') throw new Error(`the version type is ${meta.version_type}`)
+      if (meta.version_type !== 'external_gte') throw new Error(`the version type is ${meta.version_type}`)
       const source = name === 'delete' ? undefined : (JSON.parse(lines[at++] as string) as unknown)
       items.push({ [name]: this.#item(meta, source, statusOf(items.length)) })
     }
@@ -120,10 +145,13 @@ export class FakeSearchServer {
     if (source !== undefined && this.isBad(source))
       return { status: 400, error: { type: 'mapper_parsing_exception', reason: `failed to parse ${id}` } }
     const stored = this.documents.get(id)
-    if (stored && stored.version >= version) {
-      const reason = `[${id}]: version conflict, current version [${stored.version}] is higher or equal to the one provided [${version}]`
+    if (stored && stored.version > version) {
+      const reason = `[${id}]: version conflict, current version [${stored.version}] is higher than the one provided [${version}]`
       return { status: 409, error: { type: 'version_conflict_engine_exception', reason } }
     }
+    const newest = this.#newest.get(id) ?? 0
+    if (version < newest) this.stale.push(`${id}: ${version} after ${newest}`)
+    this.#newest.set(id, Math.max(version, newest))
     if (source !== undefined || this.remembersDeletes) this.documents.set(id, { version, source })
     else this.documents.delete(id)
     return { status: source === undefined && stored?.source === undefined ? 404 : 200 }

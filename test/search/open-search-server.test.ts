@@ -55,13 +55,53 @@ describe.runIf(searchServerAvailable())('an index of a real OpenSearch', () => {
     ])
   })
 
-  it('waits while the server is out of space, says so, and loses nothing', async () => {
+  it('waits while the index is blocked as one of a full disk is, says so, and loses nothing', async () => {
     await world.ask('PUT', 'notes/_settings', { 'index.blocks.read_only_allow_delete': true })
     await world.put('g', 7)
     await expect.poll(async () => (await world.outbox()).error).toContain('flood-stage')
     expect(await world.outbox()).toMatchObject({ records: 1, deadLetters: 1 })
     await world.ask('PUT', 'notes/_settings', { 'index.blocks.read_only_allow_delete': null })
     await becomes({ a: 3, c: 1, d: 4, e: 5, f: 6, g: 7 })
+  })
+
+  const settings = (transient: object) => world.ask('PUT', '_cluster/settings', { transient })
+  const before = { a: 3, c: 1, d: 4, e: 5, f: 6, g: 7 }
+
+  it('waits while the server finds its own disk too full, and goes on by itself when there is room again', async () => {
+    const marks = ['low', 'high', 'flood_stage'].map((mark) => `cluster.routing.allocation.disk.watermark.${mark}`)
+    const all = (value: string | null) => Object.fromEntries(marks.map((mark) => [mark, value]))
+    const watch = (threshold: boolean | null, interval: string | null) => ({
+      'cluster.routing.allocation.disk.threshold_enabled': threshold,
+      'cluster.info.update.interval': interval,
+    })
+    await settings({ ...all('1000tb'), ...watch(true, '10s') })
+    const blocks = () => world.ask<object>('GET', 'notes/_settings/index.blocks.read_only_allow_delete')
+    await expect.poll(blocks).toHaveProperty('notes')
+    await world.put('full', 1)
+    await expect.poll(async () => (await world.outbox()).error).toContain('flood-stage')
+    expect(await n()).toEqual(before)
+    await settings(all('1b'))
+    await becomes({ ...before, full: 1 })
+    await settings({ ...all(null), ...watch(null, null) })
+  })
+
+  it('waits while the server refuses requests with 429', async () => {
+    await settings({ 'network.breaker.inflight_requests.limit': '2kb' })
+    const Item = { id: { S: 'full' }, n: { N: '2' }, pad: { S: 'x'.repeat(4096) } }
+    await world.daemon.aws('PutItem', { TableName: 'notes', Item })
+    await expect.poll(async () => (await world.outbox()).error).toMatch(/^429 .*circuit_breaking_exception/)
+    expect(await world.outbox()).toMatchObject({ records: 1, deadLetters: 1 })
+    await settings({ 'network.breaker.inflight_requests.limit': null })
+    await becomes({ ...before, full: 2 })
+  })
+
+  it('waits while the server is away', async () => {
+    await world.server.kill()
+    await world.remove('full')
+    await expect.poll(async () => (await world.outbox()).error).toContain('ECONNREFUSED')
+    await world.server.start()
+    await becomes(before)
+    expect((await world.outbox()).error).toBeUndefined()
   })
 
   it('takes what a pipeline that begins anew makes of the same items', async () => {

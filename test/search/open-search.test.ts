@@ -12,7 +12,7 @@ import type { OpenSearchSinkPlan } from '../../src/operators/plan/index.js'
 import { type Clock, systemClock, Wake } from '../../src/runtime/index.js'
 import { Breaker } from '../../src/sinks/delivery/breaker.js'
 import { batchOf, type OutboxRecord } from '../../src/sinks/delivery/deliverer.js'
-import { bulkOutcome } from '../../src/sinks/delivery/open-search/bulk.js'
+import { bulkOutcome, newestOfEach } from '../../src/sinks/delivery/open-search/bulk.js'
 import { timeMs } from '../../src/sinks/delivery/open-search/gc-deletes.js'
 import { OpenSearchDeliverer } from '../../src/sinks/delivery/open-search/open-search-deliverer.js'
 import type { ShardDelivered } from '../../src/sinks/delivery/outbox-rows.js'
@@ -30,8 +30,7 @@ beforeAll(async () => {
   server = await FakeSearchServer.start()
 })
 beforeEach(() => {
-  server.documents.clear()
-  server.all.length = 0
+  server.clear()
   server.fault = server.otherFault = () => undefined
   server.isBad = () => false
   server.remembersDeletes = true
@@ -188,7 +187,7 @@ describe('whatever the server does, and over kills', () => {
         fc.array(fc.boolean(), { minLength: 2, maxLength: 9 }),
         fc.integer({ min: 1, max: 12 }),
         async (all, faults, kills, batchMax) => {
-          server.documents.clear()
+          server.clear()
           server.remembersDeletes = false
           server.isBad = isSeven
           const [nextFault, nextKill] = [turns([...faults, undefined]), turns([...kills, false, false])]
@@ -203,11 +202,42 @@ describe('whatever the server does, and over kills', () => {
           const outbox = new Delivered(all)
           await outbox.run(all.length, nextKill, { batchMax })
           expect(server.found).toEqual(expected(all))
-          const bad = all.filter(({ n }) => n === 7).map(({ id, n }) => ({ id, document: { n } }))
-          expect(outbox.dead).toEqual(bad)
+          // A bad document that a newer one of its id follows in its batch need not be sent; in any other case it is dead, once.
+          const bad = all.filter(({ n }) => n === 7).map(({ id }) => id)
+          const newest = new Map(all.map((each) => [each.id, each.n]))
+          expect(outbox.dead.every(({ document }) => document?.n === 7)).toBe(true)
+          const dead = outbox.dead.map(({ id }) => id)
+          let at = 0
+          for (const id of bad) if (dead[at] === id) at++
+          expect(at).toBe(dead.length)
+          for (const [id, n] of newest) if (n === 7) expect(dead).toContain(id)
+          if (batchMax === 1) expect(dead).toEqual(bad)
         },
       ),
       { numRuns: 40 },
+    )
+  })
+
+  it('nobody is shown an old version behind a newer one, also when the server forgets deletes at once and crashes', async () => {
+    const gentle = fault.filter((each) => typeof each !== 'object' || !('status' in each) || each.status !== 413)
+    await fc.assert(
+      fc.asyncProperty(
+        operations,
+        fc.array(fc.oneof(gentle, fc.constant<Fault>('takeAndCrash')), { minLength: 1, maxLength: 9 }),
+        fc.array(fc.boolean(), { minLength: 2, maxLength: 9 }),
+        fc.integer({ min: 1, max: 12 }),
+        async (all, faults, kills, batchMax) => {
+          server.clear()
+          server.remembersDeletes = false
+          const [nextFault, nextKill] = [turns([...faults, undefined]), turns([...kills, false, false])]
+          server.fault = () => nextFault()
+          await new Delivered(all).run(all.length, nextKill, { batchMax })
+          expect(server.stale).toEqual([])
+          const last = new Map(all.map((each) => [each.id, documentOf(each)]))
+          expect(server.found).toEqual(Object.fromEntries([...last].filter(([, document]) => document !== null).sort()))
+        },
+      ),
+      { numRuns: 60 },
     )
   })
 
@@ -219,7 +249,7 @@ describe('whatever the server does, and over kills', () => {
           minLength: 1,
         }),
         async (all, faults) => {
-          server.documents.clear()
+          server.clear()
           const next = turns([...faults, undefined])
           server.fault = () => next()
           await new Delivered(all).run(all.length, () => false, { batchMax: 5 })
@@ -239,7 +269,7 @@ describe('whatever the server does, and over kills', () => {
 describe('one answer', () => {
   const three = [record(5, 'a', { n: 1 }), record(6, 'b', { n: 2 }), record(7, 'a', null)]
 
-  it('a request has the version, the routing and the text of each document', async () => {
+  it('a request has the version, the routing and the text of each document, and of each id the newest alone', async () => {
     const routed = {
       ...record(8, 'x', null),
       body: Buffer.from(openSearchEntry({ id: 9, document: { t: 'ü,"document":' }, routing: 'r' })),
@@ -247,12 +277,10 @@ describe('one answer', () => {
     expect(await send([...three, routed])).toEqual({ kind: 'delivered' })
     const [{ body, headers, path }] = server.bulks as [(typeof server.bulks)[0]]
     expect(body.split('\n')).toEqual([
-      '{"index":{"_index":"tasks","_id":"a","version":5,"version_type":"external"}}',
-      '{"n":1}',
-      '{"index":{"_index":"tasks","_id":"b","version":6,"version_type":"external"}}',
+      '{"index":{"_index":"tasks","_id":"b","version":6,"version_type":"external_gte"}}',
       '{"n":2}',
-      '{"delete":{"_index":"tasks","_id":"a","version":7,"version_type":"external"}}',
-      '{"index":{"_index":"tasks","_id":"9","routing":"r","version":8,"version_type":"external"}}',
+      '{"delete":{"_index":"tasks","_id":"a","version":7,"version_type":"external_gte"}}',
+      '{"index":{"_index":"tasks","_id":"9","routing":"r","version":8,"version_type":"external_gte"}}',
       '{"t":"ü,\\"document\\":"}',
       '',
     ])
@@ -266,7 +294,11 @@ describe('one answer', () => {
   const conflict = (version: number) =>
     item(409, 'version_conflict_engine_exception', `[a]: version conflict, current version [${version}] is higher`)
   const judged = (items: readonly object[]) =>
-    bulkOutcome(JSON.stringify({ errors: true, items }), three.slice(0, items.length), 100)
+    bulkOutcome(
+      JSON.stringify({ errors: true, items }),
+      { records: three.slice(0, items.length), sent: three.slice(0, items.length) },
+      100,
+    )
 
   it.each([
     ['a conflict', conflict(99)],
@@ -311,6 +343,17 @@ describe('one answer', () => {
     })
   })
 
+  it('what was not sent for the sake of a newer one is through with that, and comes again where that is left or refused', () => {
+    const sent = newestOfEach(three, new Set())
+    expect(sent).toEqual([three[1], three[2]])
+    const outcome = (last: object) =>
+      bulkOutcome(JSON.stringify({ errors: true, items: [item(429, 'busy'), last] }), { records: three, sent }, 100)
+    expect(outcome(item(200))).toMatchObject({ refused: [], left: [three[1]] })
+    expect(outcome(item(429, 'busy'))).toMatchObject({ refused: [], left: three })
+    expect(outcome(item(400, 'bad'))).toMatchObject({ refused: [{ record: three[2] }], left: [three[0], three[1]] })
+    expect(newestOfEach(three, new Set(['a']))).toEqual(three)
+  })
+
   it('a version that this daemon never gave is no conflict of its own: it waits and says why', () => {
     const outcome = judged([conflict(100)])
     expect(outcome).toMatchObject({ kind: 'partly', left: [three[0]], refused: [] })
@@ -318,7 +361,7 @@ describe('one answer', () => {
   })
 
   it.each(['', 'null', '<html>', '{"items":[]}', '{"took":1}'])('%j is no answer', (text) => {
-    expect(bulkOutcome(text, three, 100)).toMatchObject({ kind: 'failed' })
+    expect(bulkOutcome(text, { records: three, sent: three }, 100)).toMatchObject({ kind: 'failed' })
   })
 })
 

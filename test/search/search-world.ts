@@ -60,7 +60,7 @@ export class SearchWorld {
   }
 
   /** Deploys `notes`: the items of the table as documents of the index `notes`. */
-  async deploy(document = 'change.new', options = ''): Promise<void> {
+  async deploy(document = 'change.new', options = '', url = this.server.url): Promise<void> {
     const path = join(this.folder, `module-${this.#modules++}.ts`)
     writeFileSync(
       path,
@@ -71,7 +71,7 @@ export class SearchWorld {
            id: change.keys.id as string,
            document: change.type === 'remove' ? null : ${document},
          }), {
-           url: '${this.server.url}',
+           url: '${url}',
            template: { mappings: { properties: { n: { type: 'long' } } } },
            retry: { first: '20ms', longest: '200ms' }, breaker: { pause: '100ms' }, timeout: '10s', ${options}
          }))`,

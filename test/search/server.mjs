@@ -14,7 +14,7 @@ export const searchServerVersion = /<opensearch\.version>([^<]+)</.exec(
 )[1]
 
 /** How long a server may take until it is ready: a busy machine needs many times the usual five seconds. */
-const readyMsMax = 120_000
+const readyMsMax = 300_000
 
 /** Of the Java machine: half of the time that a start takes is the better compiler's. */
 const quickStart = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']

@@ -255,3 +255,28 @@ export interface ParkedAnswer {
   readonly parked: readonly ParkedRecord[]
   readonly more: number
 }
+
+export interface SearchIndex {
+  readonly name: string
+  readonly table: string
+  readonly fields: readonly string[]
+  readonly state: 'waiting' | 'building' | 'ready' | 'full' | 'failed' | 'stopped'
+  readonly reason?: string
+  readonly documents: number
+  readonly bytes: number
+  readonly sequence: number
+  readonly lagRecords: number
+}
+
+export interface SearchAnswer {
+  readonly total: number
+  readonly hits: readonly SearchHit[]
+}
+
+export interface SearchHit {
+  /** DynamoDB JSON. */
+  readonly key: Readonly<Record<string, Readonly<Record<string, string>>>>
+  readonly score: number
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly terms: readonly string[]
+}

@@ -3,6 +3,7 @@ import { groupsPage } from './groups.js'
 import { overviewPage } from './overview.js'
 import type { Page } from './page.js'
 import { pipelinesPage } from './pipelines.js'
+import { searchPage } from './search.js'
 import { shardsPage } from './shards.js'
 import { tablesPage } from './tables.js'
 
@@ -14,4 +15,5 @@ export const pages: readonly [Page, ...Page[]] = [
   pipelinesPage,
   bridgesPage,
   tablesPage,
+  searchPage,
 ]

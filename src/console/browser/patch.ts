@@ -23,6 +23,9 @@ function patchAttributes(have: Element, want: Element): void {
     if (!want.hasAttribute(name) && !(have instanceof HTMLDetailsElement && name === 'open')) have.removeAttribute(name)
   }
   for (const { name, value } of want.attributes) {
-    if (have.getAttribute(name) !== value) have.setAttribute(name, value)
+    if (have.getAttribute(name) === value) continue
+    have.setAttribute(name, value)
+    // What somebody has typed stays, until the page has other words itself: those of another address.
+    if (name === 'value' && have instanceof HTMLInputElement) have.value = value
   }
 }

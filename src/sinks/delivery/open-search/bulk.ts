@@ -13,16 +13,27 @@ export const bulkPath = (timeoutMs: number): string =>
   `/_bulk?timeout=${timeoutMs}ms&filter_path=${encodeURIComponent(answerParts)}`
 
 /**
+ * What of a batch is sent: of each id the newest result alone. A batch that is sent again would else bring back for a moment what
+ * its own later results had replaced, where the server has forgotten a deletion. Of the ids in `wholly` all is sent, in order.
+ */
+export function newestOfEach(records: readonly OutboxRecord[], wholly: ReadonlySet<string>): readonly OutboxRecord[] {
+  const ids = records.map(idOf)
+  const newest = new Map(ids.map((id, i) => [id, i]))
+  return records.filter((_record, i) => newest.get(ids[i] as string) === i || wholly.has(ids[i] as string))
+}
+
+/**
  * The body of a bulk request: for each result what is to be done, and its document. The version is the result's number in the
- * daemon: it is the same at each attempt and of no other result, and grows for ever, also where a pipeline begins anew. So
- * `external` is right: what is there at the same version is the same.
+ * daemon: it is the same at each attempt and of no other result, and grows for ever, also where a pipeline begins anew. What is
+ * there at the same version is the same, and written once more (`external_gte`): a conflict is answered before what is there is
+ * durable and with all copies, a write after that.
  */
 export function bulkBody(index: string, records: readonly OutboxRecord[]): Buffer {
   const parts: Uint8Array[] = []
   for (const { sequence, body } of records) {
     const { id, routing, document } = openSearchEntryOf(body)
     const where = { _index: index, _id: id, ...(routing === undefined ? {} : { routing }) }
-    const meta = { ...where, version: sequence, version_type: 'external' }
+    const meta = { ...where, version: sequence, version_type: 'external_gte' }
     if (document) parts.push(Buffer.from(`${JSON.stringify({ index: meta })}\n`), document, lineEnd)
     else parts.push(Buffer.from(`${JSON.stringify({ delete: meta })}\n`))
   }
@@ -49,18 +60,26 @@ const waitingStatuses = new Set([401, 403, 404, 408, 409, 429])
 /** The same among the other errors with 4xx: the index is closed, or the cluster has as many shards as it may. */
 const waitingTypes = new Set(['index_closed_exception', 'validation_exception', 'cluster_block_exception'])
 
-/** What became of each document. `nextVersion`: above all versions that this daemon has given. */
-export function bulkOutcome(text: string, records: readonly OutboxRecord[], nextVersion: number): DeliveryOutcome {
+/**
+ * What became of each record of a batch of which `sent` was sent (newestOfEach). `nextVersion`: above all versions that this
+ * daemon has given.
+ */
+export function bulkOutcome(
+  text: string,
+  { records, sent }: { readonly records: readonly OutboxRecord[]; readonly sent: readonly OutboxRecord[] },
+  nextVersion: number,
+): DeliveryOutcome {
   const answer = answered(text)
   const items = answer?.items?.map((each) => Object.values(each)[0] ?? {})
-  if (items?.length !== records.length)
+  if (items?.length !== sent.length)
     return { kind: 'failed', why: `The answer is not one to a bulk request: ${text.slice(0, 300)}` }
   if (answer?.errors === false) return { kind: 'delivered' }
   const verdicts = items.map((item) => verdictOf(item, nextVersion))
   const worst = verdicts.includes('left') ? 'left' : 'refused'
   const at = verdicts.indexOf(worst)
   if (at < 0) return { kind: 'delivered' }
-  return { kind: 'partly', ...taken(records, items, verdicts), why: whyOf(items[at] as Item, nextVersion) }
+  const judged = new Map(sent.map((record, i) => [record, { item: items[i] as Item, verdict: verdicts[i] as Verdict }]))
+  return { kind: 'partly', ...taken(records, judged), why: whyOf(items[at] as Item, nextVersion) }
 }
 
 function answered(text: string): { readonly errors?: boolean; readonly items?: Record<string, Item>[] } | undefined {
@@ -73,25 +92,31 @@ function answered(text: string): { readonly errors?: boolean; readonly items?: R
 
 /**
  * Behind a document that is left, all later ones of its id are sent again, too, also where they are through: the server may have
- * forgotten a deletion by the time that the earlier one is taken, which would then stay.
+ * forgotten a deletion by the time that the earlier one is taken, which would then stay. What was not sent, for the sake of a
+ * newer one, is through with that, and else has its turn.
  */
 function taken(
   records: readonly OutboxRecord[],
-  items: readonly Item[],
-  verdicts: readonly Verdict[],
+  judged: ReadonlyMap<OutboxRecord, { readonly item: Item; readonly verdict: Verdict }>,
 ): { readonly left: OutboxRecord[]; readonly refused: Refusal[] } {
+  const newest = new Map([...judged].map(([record, { verdict }]) => [idOf(record), verdict]))
   const ids = new Set<string>()
   const left: OutboxRecord[] = []
   const refused: Refusal[] = []
-  records.forEach((record, i) => {
-    const { id } = openSearchEntryOf(record.body)
-    if (verdicts[i] === 'left' || ids.has(id)) {
+  for (const record of records) {
+    const id = idOf(record)
+    const { item, verdict } = judged.get(record) ?? {}
+    if (!item) {
+      if (newest.get(id) !== 'through') left.push(record)
+    } else if (verdict === 'left' || ids.has(id)) {
       ids.add(id)
       left.push(record)
-    } else if (verdicts[i] === 'refused') refused.push({ record, why: whyOf(items[i] as Item, 0) })
-  })
+    } else if (verdict === 'refused') refused.push({ record, why: whyOf(item, 0) })
+  }
   return { left, refused }
 }
+
+export const idOf = ({ body }: OutboxRecord): string => openSearchEntryOf(body).id
 
 function verdictOf(item: Item, nextVersion: number): Verdict {
   const { status = 500, error } = item

@@ -2,7 +2,7 @@ import type { OpenSearchDescription } from '../../../operators/index.js'
 import type { Clock, Logger } from '../../../runtime/index.js'
 import type { Deliverer, DeliveryOutcome, OutboxBatch } from '../deliverer.js'
 import { retryAfterMs } from '../http-deliverer.js'
-import { bulkBody, bulkOutcome, bulkPath } from './bulk.js'
+import { bulkBody, bulkOutcome, bulkPath, idOf, newestOfEach } from './bulk.js'
 import { earlyIndexes, gcDeletesPath } from './gc-deletes.js'
 import { type SearchAnswer, SearchClient } from './search-client.js'
 
@@ -26,6 +26,8 @@ export class OpenSearchDeliverer implements Deliverer {
   /** The template is there and the index was looked at, since the cluster was last away. */
   #isPrepared = false
   #warned: string | undefined
+  /** Ids of the batch under way whose newest document was refused: the ones before it have their turn. */
+  readonly #refused = new Set<string>()
 
   constructor(target: OpenSearchTarget, around: OpenSearchSurroundings) {
     this.#target = target
@@ -33,17 +35,19 @@ export class OpenSearchDeliverer implements Deliverer {
     this.#client = new SearchClient(target, around.clock)
   }
 
-  async deliver({ records }: OutboxBatch, _attempt: number, stop: AbortSignal): Promise<DeliveryOutcome> {
+  async deliver({ records }: OutboxBatch, attempt: number, stop: AbortSignal): Promise<DeliveryOutcome> {
     const { index, timeoutMs } = this.#target
     const { clock, nextVersion } = this.#around
+    if (attempt === 1) this.#refused.clear()
     try {
       if (!this.#isPrepared) await this.#prepare(stop)
       this.#isPrepared = true
-      const body = bulkBody(index, records)
+      const sent = newestOfEach(records, this.#refused)
+      const body = bulkBody(index, sent)
       const path = bulkPath(timeoutMs)
-      const sent = { method: 'POST', path, body, contentType: 'application/x-ndjson' } as const
-      const answer = await this.#client.ask(sent, timeoutMs, stop)
-      if (answer.status === 200) return bulkOutcome(answer.text, records, nextVersion())
+      const asked = { method: 'POST', path, body, contentType: 'application/x-ndjson' } as const
+      const answer = await this.#client.ask(asked, timeoutMs, stop)
+      if (answer.status === 200) return this.#judged(bulkOutcome(answer.text, { records, sent }, nextVersion()))
       const why = reasonOf(answer)
       // Too large is what is halved; the server names what it finds wrong in documents itself, one by one.
       if (answer.status === 413 || answer.text.includes('action_request_validation_exception'))
@@ -56,6 +60,11 @@ export class OpenSearchDeliverer implements Deliverer {
       this.#turn()
       return { kind: 'failed', why: (error as Error).message }
     }
+  }
+
+  #judged(outcome: DeliveryOutcome): DeliveryOutcome {
+    if (outcome.kind === 'partly') for (const { record } of outcome.refused) this.#refused.add(idOf(record))
+    return outcome
   }
 
   /** What comes back may be a cluster without its templates. */
