@@ -1,6 +1,7 @@
 export { CodeFolder } from './code/code-folder.js'
 export { collectCode } from './code/collect.js'
 export type { CodeFile, CodeLimits, CollectedCode } from './code/types.js'
+export { type FunctionHome, functionReference, isHere, noFunctionName } from './function-reference.js'
 export { Functions, type FunctionsOptions, type FunctionView } from './functions.js'
 export { type HandlerKey, newHandlerKey } from './host/environment.js'
 export type { FunctionCounts } from './host/function-counts.js'

@@ -35,5 +35,7 @@ export const invalidParameter = (message: string): MappingFault =>
 export const mappingNotFound = (): MappingFault =>
   new MappingFault('ResourceNotFoundException', 'The resource you requested does not exist.')
 
+export const noSuchFunction = (): MappingFault => invalidParameter('Function does not exist')
+
 export const mappingInUse = (verb: 'update' | 'delete'): MappingFault =>
   new MappingFault('ResourceInUseException', `Cannot ${verb} the event source mapping because it is in use.`)

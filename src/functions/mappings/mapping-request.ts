@@ -141,9 +141,14 @@ function filtersOf(input: Input): Partial<MappingSettings> {
     )
   if (filters.length === 0) return { filters: undefined }
   return {
-    filters: filters.map((filter: unknown) => {
+    filters: filters.map((filter: unknown, i) => {
       const pattern = isObject(filter) ? filter.Pattern : undefined
-      if (typeof pattern !== 'string' || pattern.length > patternLengthMax) throw noPattern()
+      if (typeof pattern !== 'string') throw noPattern()
+      if (pattern.length > patternLengthMax)
+        throw new MappingFault(
+          'ValidationException',
+          `1 validation error detected: ${fault(`filterCriteria.filters.${i + 1}.member.pattern`, pattern, `Member must have length less than or equal to ${patternLengthMax}`)}`,
+        )
       checkPattern(pattern)
       return pattern
     }),

@@ -5,6 +5,7 @@ import type { Sequence, ShardId } from '../../log/index.js'
 import { MillraceError, type Timer } from '../../runtime/index.js'
 import type { Storage } from '../../storage/index.js'
 import type { FollowedStream, Tables } from '../../tables/index.js'
+import { type FunctionReference, functionReference, isHere, noFunctionName } from '../function-reference.js'
 import type { FunctionInvoker } from '../types.js'
 import { BufferBudget } from './buffer-budget.js'
 import { decodeWindow, windowKey } from './checkpoints.js'
@@ -18,10 +19,9 @@ import {
   openDestination,
   placeOf,
 } from './destinations/index.js'
-import { type FunctionReference, functionReference } from './function-reference.js'
 import { FunctionTurns } from './function-turns.js'
 import { functionArnOf, Mapping, type MappingSurroundings } from './mapping.js'
-import { invalidParameter, MappingFault, mappingInUse, mappingNotFound } from './mapping-fault.js'
+import { invalidParameter, MappingFault, mappingInUse, mappingNotFound, noSuchFunction } from './mapping-fault.js'
 import { defaultSettings, type MappingRequest, readRequest } from './mapping-request.js'
 import {
   decodeMapping,
@@ -58,6 +58,8 @@ export interface ListRequest {
   readonly marker?: string
   readonly maxItems?: number
 }
+
+type NamedFunction = Pick<MappingRow, 'functionName' | 'qualifier'>
 
 /** Event source mappings: what calls functions with the records of tables' streams. */
 export class Mappings {
@@ -158,7 +160,7 @@ export class Mappings {
       .filter(({ row }) => wanted === undefined || row.functionName === wanted.functionName)
       .filter(({ row }) => eventSourceArn === undefined || row.source.arn === eventSourceArn)
       .sort((a, b) => (placeIn(a) < placeIn(b) ? -1 : 1))
-    const after = marker === undefined ? '' : Buffer.from(marker, 'base64url').toString()
+    const after = marker === undefined ? '' : placeOfMarker(marker)
     const rest = found.filter((mapping) => placeIn(mapping) > after)
     const page = rest.slice(0, maxItems)
     const last = page[page.length - 1]
@@ -173,17 +175,19 @@ export class Mappings {
     const request = readRequest(input)
     const stream = this.#streamOf(request)
     const reference = this.#known(request.functionName)
+    const { functionName, qualifier } = reference
     const startingPosition = request.startingPosition as MappingRow['startingPosition']
     const settings = { ...defaultSettings, ...request.settings }
     this.#checkDestination(settings.onFailure)
     this.#checkNew(reference, stream)
-    const name = `${reference.functionName} ${stream.arn}`
+    const name = `${functionName} ${stream.arn}`
     this.#making.add(name)
     try {
       const { clock, groups, tables } = this.#options
       const now = clock.now()
       const row: MappingRow = {
-        ...reference,
+        functionName,
+        qualifier,
         id: randomUUID(),
         source: sourceOf(stream),
         startingPosition,
@@ -214,7 +218,9 @@ export class Mappings {
     if (eventSourceArn === undefined) throw invalidParameter('Unrecognized event source.')
     const service = eventSourceArn.split(':')[2]
     if (service !== 'dynamodb' || !/:table\/[^/]+\/stream\/.+/.test(eventSourceArn))
-      throw invalidParameter('Unrecognized event source.')
+      throw invalidParameter(
+        `Unrecognized event source. ${eventSourceArn} is not the ARN of a table's stream, and nothing else calls functions: what reads a stream of Millrace or a topic of Kafka is a pipeline.`,
+      )
     if (startingPosition === undefined)
       throw invalidParameter(
         "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
@@ -227,7 +233,10 @@ export class Mappings {
   }
 
   #reference(functionName: string): FunctionReference {
-    return functionReference(functionName, this.#options)
+    const reference = functionReference(functionName, this.#options)
+    if (!reference) throw new MappingFault('ValidationException', noFunctionName(functionName))
+    if (!isHere(reference, this.#options)) throw noSuchFunction()
+    return reference
   }
 
   #known(functionName: string | undefined): FunctionReference {
@@ -237,7 +246,7 @@ export class Mappings {
         "1 validation error detected: Value null at 'functionName' failed to satisfy constraint: Member must not be null",
       )
     const reference = this.#reference(functionName)
-    if (!this.#options.functions.has(reference.functionName)) throw invalidParameter('Function does not exist')
+    if (!this.#options.functions.has(reference.functionName)) throw noSuchFunction()
     return reference
   }
 
@@ -255,7 +264,7 @@ export class Mappings {
     }
   }
 
-  #checkNew(reference: FunctionReference, stream: Pick<FollowedStream, 'arn'>, except?: Mapping): void {
+  #checkNew(reference: NamedFunction, stream: Pick<FollowedStream, 'arn'>, except?: Mapping): void {
     const arn = functionArnOf(reference, this.#options)
     for (const mapping of this.#mappings.values()) {
       const isSame = mapping.row.source.arn === stream.arn && functionArnOf(mapping.row, this.#options) === arn
@@ -287,7 +296,7 @@ export class Mappings {
     if (by === 'user') refuseConfigured(mapping)
     const request = readRequest(input)
     const { row } = mapping
-    const reference = request.functionName === undefined ? row : this.#known(request.functionName)
+    const reference: NamedFunction = request.functionName === undefined ? row : this.#known(request.functionName)
     const settings = { ...row.settings, ...request.settings }
     if (request.settings.onFailure !== undefined) this.#checkDestination(settings.onFailure)
     if (request.functionName !== undefined) this.#checkNew(reference, row.source, mapping)
@@ -397,6 +406,12 @@ const noWindows = (mapping: Mapping) =>
 
 /** Sorts in the order of creation, which never changes: pages stay put while mappings come and go. */
 const placeIn = ({ row }: Mapping): string => `${String(row.createdAt).padStart(16, '0')} ${row.id}`
+
+function placeOfMarker(marker: string): string {
+  const place = Buffer.from(marker, 'base64url').toString()
+  if (marker === '' || /^\d{16,} [0-9a-f-]{36}$/.test(place)) return place
+  throw invalidParameter('Invalid Marker.')
+}
 
 const exists = (arn: string, functionName: string, id: string): MappingFault =>
   new MappingFault(

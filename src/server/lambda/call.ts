@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Rooms } from '../../daemon/index.js'
-import type { FunctionHome } from './function-name.js'
+import type { FunctionHome } from '../../functions/index.js'
 
 /** One request of the Lambda API. */
 export interface LambdaCall {

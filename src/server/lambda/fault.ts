@@ -35,6 +35,7 @@ export function faultBody(thrown: LambdaFault): object {
   const { message, extra } = thrown
   switch (faultName(thrown)) {
     case 'ResourceNotFoundException':
+    case 'ResourceInUseException':
       return { Type: 'User', Message: message, ...extra }
     case 'ServiceException':
       return { Type: 'Service', Message: message, ...extra }

@@ -12,6 +12,13 @@ const logBytesMax = 4096
 
 export const invokeOperations: readonly LambdaOperation[] = [
   { name: 'Invoke', method: 'POST', path: '/2015-03-31/functions/{name}/invocations', run: invoke },
+  // What version 2 of the SDK has from before there was a type of invocation.
+  {
+    name: 'InvokeAsync',
+    method: 'POST',
+    path: '/2014-11-13/functions/{name}/invoke-async',
+    run: (call) => invokeLater(call, namedFunction(call), eventOf(call.body, true)),
+  },
 ]
 
 async function invoke(call: LambdaCall): Promise<LambdaAnswer> {
@@ -20,12 +27,13 @@ async function invoke(call: LambdaCall): Promise<LambdaAnswer> {
   const functionName = namedFunction(call)
   if (type === 'DryRun') return { status: 204 }
   const payload = eventOf(call.body, type === 'Event')
-  const { functions } = call.rooms
-  if (type === 'Event') {
-    const { requestId } = await functions.invokeLater(functionName, payload)
-    return { status: 202, body: '', requestId }
-  }
-  return answerOf(await functions.invoke({ functionName, payload, source: 'client' }), logType === 'Tail')
+  if (type === 'Event') return invokeLater(call, functionName, payload)
+  return answerOf(await call.rooms.functions.invoke({ functionName, payload, source: 'client' }), logType === 'Tail')
+}
+
+async function invokeLater({ rooms }: LambdaCall, functionName: string, payload: Uint8Array): Promise<LambdaAnswer> {
+  const { requestId } = await rooms.functions.invokeLater(functionName, payload)
+  return { status: 202, body: '', requestId }
 }
 
 function answerOf({ requestId, payload, functionError, logTail }: FunctionAnswer, withLog: boolean): LambdaAnswer {

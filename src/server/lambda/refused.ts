@@ -35,11 +35,11 @@ const refused: readonly Refused[] = [
     'DELETE',
     `${functions}/{name}`,
   ]),
-  ...of(
-    'Use Invoke, with the type Event where nobody waits.',
-    ['InvokeAsync', 'POST', '/2014-11-13/functions/{name}/invoke-async'],
-    ['InvokeWithResponseStream', 'POST', '/2021-11-15/functions/{name}/response-streaming-invocations'],
-  ),
+  ...of('Use Invoke.', [
+    'InvokeWithResponseStream',
+    'POST',
+    '/2021-11-15/functions/{name}/response-streaming-invocations',
+  ]),
   ...of(
     oneVersion,
     ['PublishVersion', 'POST', `${functions}/{name}/versions`],

@@ -73,7 +73,21 @@ describe('CreateEventSourceMapping', () => {
       'a queue',
       { EventSourceArn: 'arn:aws:sqs:here-1:123456789012:queue' },
       'InvalidParameterValueException',
-      'Unrecognized event source.',
+      "Unrecognized event source. arn:aws:sqs:here-1:123456789012:queue is not the ARN of a table's stream, and nothing else calls functions: what reads a stream of Millrace or a topic of Kafka is a pipeline.",
+      400,
+    ],
+    [
+      'a plain stream',
+      { EventSourceArn: 'stream:clicks' },
+      'InvalidParameterValueException',
+      "Unrecognized event source. stream:clicks is not the ARN of a table's stream, and nothing else calls functions: what reads a stream of Millrace or a topic of Kafka is a pipeline.",
+      400,
+    ],
+    [
+      'a pattern that is too long',
+      { FilterCriteria: { Filters: [{ Pattern: '{}'.padEnd(4097) }] } },
+      'ValidationException',
+      `1 validation error detected: Value '${'{}'.padEnd(4097)}' at 'filterCriteria.filters.1.member.pattern' failed to satisfy constraint: Member must have length less than or equal to 4096`,
       400,
     ],
     [
