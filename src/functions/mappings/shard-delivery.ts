@@ -71,6 +71,8 @@ export class ShardDelivery {
   readonly #wake: Wake
   readonly #running = new Set<Promise<void>>()
   #heldBytes = 0
+  /** Of the newest call; one that was not made is no problem. */
+  #lastResult: ProcessingResult = 'OK'
 
   constructor(options: ShardDeliveryOptions) {
     const { settings, position, window, log, frame, filter, counters, onResult, clock, stop } = options
@@ -187,7 +189,8 @@ export class ShardDelivery {
       if (outcome.kind === 'succeeded') counters.records += work.records.length
       if (outcome.kind === 'partial') counters.records += outcome.from
       killPoint('mapping:answered')
-      this.#options.onResult(outcome.kind === 'succeeded' ? 'OK' : 'PROBLEM: Function call failed')
+      this.#lastResult = outcome.kind === 'succeeded' ? 'OK' : 'PROBLEM: Function call failed'
+      this.#options.onResult(this.#lastResult)
     }
     this.#core.answered(work, outcome, this.#now())
     this.#hold(this.#source.heldBytes)
@@ -251,6 +254,8 @@ export class ShardDelivery {
     for (let attempt = 1; !stop.aborted; attempt++) {
       try {
         await destination.deliver(document, stop)
+        // It can be reached again.
+        if (attempt > 1) onResult(this.#lastResult)
         return true
       } catch (thrown) {
         if (stop.aborted) return false

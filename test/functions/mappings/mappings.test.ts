@@ -330,8 +330,27 @@ describe('failures', () => {
     await world.mappings.update(UUID, { DestinationConfig: { OnFailure: { Destination: 'kafka:dead' } } })
     await world.pass(60_000, 2000)
     expect(world.calls).toEqual([['a'], ['a'], ['a'], ['b']].slice(-world.calls.length))
+    expect(world.description(UUID).LastProcessingResult).toBe('OK')
     expect(world.sent.map(({ topic }) => topic)).toEqual(['dead'])
     expect(JSON.parse(world.sent[0]?.value as string).payload.Records[0].dynamodb.Keys.pk.S).toBe('a')
+  })
+
+  it('say so no longer when the destination is there again', async () => {
+    const world = await open()
+    const arn = await world.table()
+    const isAway = { now: true }
+    world.refuses = () => isAway.now
+    const { UUID } = await world.mapping(arn, fails, {
+      MaximumRetryAttempts: 0,
+      DestinationConfig: { OnFailure: { Destination: 'kafka:dead' } },
+    })
+    await world.put('a')
+    await world.pass(3000, 200)
+    expect(world.description(UUID).LastProcessingResult).toBe('PROBLEM: The on-failure destination cannot be reached')
+    isAway.now = false
+    await world.pass(60_000, 2000)
+    expect(world.sent).toHaveLength(1)
+    expect(world.description(UUID).LastProcessingResult).toBe('PROBLEM: Function call failed')
   })
 
   it('put documents into a plain stream', async () => {

@@ -94,6 +94,8 @@ export class World {
   readonly clock = new ManualClock()
   readonly invoker = new TestInvoker()
   readonly sent: { topic: string; value: string }[] = []
+  /** Whether Kafka is away. */
+  refuses = (): boolean => false
   options: Partial<MappingsOptions> = {}
   commit!: Commit
   log!: ShardedLog
@@ -165,6 +167,7 @@ export class World {
   #topic(topic: string): KafkaTopic {
     return {
       send: async (messages) => {
+        if (this.refuses()) throw new MillraceError('UNREACHABLE', 'Kafka is away.')
         for (const { value } of messages) this.sent.push({ topic, value: String(value) })
       },
       discard: () => {},
