@@ -20,6 +20,8 @@ const uses = {
     countTasks: {
       path: join(root, 'examples/todo/functions/count-tasks.mjs'),
       environment: { COUNT_TABLE: 'todoTaskCountByTrigger' },
+      // The three seconds that are given by default are short for a first call on a busy machine.
+      timeoutMs: 30_000,
       triggers: [{ table: 'todoListTask' }],
     },
   },

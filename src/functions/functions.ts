@@ -176,7 +176,7 @@ export class Functions implements FunctionInvoker {
         throw new MillraceError('CONFLICT', `The function ${name} stands in the configuration.`, {
           remedy: 'Take it out there and start the daemon again, then delete it.',
         })
-      await this.#options.commit.submit({ rows: [functionGone(name)] })
+      await this.#options.commit.submit({ rows: [functionGone(name)], essential: true })
       this.#definitions.delete(name)
       await this.#options.host.retire(name, true)
       await this.#waiting.remove(name)

@@ -13,11 +13,11 @@ type Handler = (event: { readonly Records: readonly StreamRecord[] }) => Promise
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
 const path = fileURLToPath(new URL('../../examples/todo/functions/count-guide.js', import.meta.url))
-const triggers = [{ table: 'todoListTask' }]
+const settings = { path, triggers: [{ table: 'todoListTask' }], timeoutMs: 60_000 }
 /** The function that most guides show, from its file as it is. */
 const functions = {
-  countGuide: { path, triggers, environment: { COUNT_TABLE: 'countedByGuide' } },
-  countGuideLater: { path, triggers, environment: { COUNT_TABLE: 'comesLater' }, failOnUnhandledSdkError: true },
+  countGuide: { ...settings, environment: { COUNT_TABLE: 'countedByGuide' } },
+  countGuideLater: { ...settings, environment: { COUNT_TABLE: 'comesLater' }, failOnUnhandledSdkError: true },
 }
 let daemon: DaemonProcess
 let proxy: CuttingProxy
@@ -36,7 +36,7 @@ const makeCountTable = (TableName: string) =>
 beforeAll(async () => {
   ensureBuilt()
   const config = join(folder, 'millrace.yaml')
-  writeFileSync(config, JSON.stringify({ functions }))
+  writeFileSync(config, JSON.stringify({ functions, functionHost: { initMsMax: 60_000 } }))
   daemon = await DaemonProcess.start({ args: ['--ephemeral', '--config', config] })
   await makeCountTable('countedByGuide')
   records = await writeHistory(daemon)

@@ -22,10 +22,12 @@ afterAll(async () => {
 const functionOf = (file: string, environment: object, ...filters: readonly { pattern: string }[]) => ({
   path: join(root, 'examples/todo/functions', file),
   environment,
+  timeoutMs: 60_000,
   triggers: [{ table: 'todoListTask', batchSize: 7, filterCriteria: { filters } }],
 })
 const expired = { pattern: '{"userIdentity":{"type":["Service"],"principalId":["dynamodb.amazonaws.com"]}}' }
 const configuration = {
+  functionHost: { initMsMax: 60_000 },
   functions: {
     countTasks: functionOf('count-tasks.mjs', { COUNT_TABLE: 'todoTaskCountByTrigger' }),
     archiveExpired: functionOf('archive-expired.mjs', { ARCHIVE_TABLE: 'archivedByTrigger' }, expired),

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { FunctionLogs } from '../../src/functions/index.js'
@@ -21,7 +21,7 @@ function openLog(logBytesMax = 1 << 20) {
     clock.advance(1000)
     await log.close()
   }
-  return { log, logs, open, written }
+  return { folder, log, logs, open, written }
 }
 
 test('the newest lines, whole ones, wherever they lie', async () => {
@@ -57,6 +57,29 @@ test('the older half goes, and the newest lines stay', async () => {
   )
   expect(log.newest(10_000).length).toBeLessThanOrEqual(1000)
   expect(log.newest(10_000).length).toBeGreaterThan(500)
+})
+
+test('a log that cannot be written says how much is missing, holds nothing in memory, and goes on', async () => {
+  const { log, logs, written, folder } = openLog()
+  log.append('one\n')
+  await written()
+  // In the place of its folder: what a full disk does to it.
+  rmSync(join(folder, 'f'), { recursive: true })
+  writeFileSync(join(folder, 'f'), '')
+  log.append('two\n')
+  await written()
+  log.append('three\n')
+  await written()
+  expect(log.newest(1000)).toBe('')
+  rmSync(join(folder, 'f'))
+  log.append('four\n')
+  await written()
+  expect(log.newest(1000)).toBe('four\n10 characters could not be written\n')
+  // Nothing of a log that was removed comes back.
+  await logs.remove('f')
+  log.append('five\n')
+  await written()
+  expect(existsSync(join(folder, 'f'))).toBe(false)
 })
 
 test('as many followers as there may be, until the log is gone', async () => {

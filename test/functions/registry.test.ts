@@ -105,6 +105,39 @@ test('files that are sent, and what is no function', async () => {
   expect((await serving.v1('POST', 'functions/f/invoke', '{')).code).toBe('BAD_REQUEST')
 })
 
+test('on a full disk functions are called and deleted; what needs room is refused, and nothing of it is there', async () => {
+  const dataDir = join(temporaryFolder(), 'data')
+  const path = join(temporaryFolder(), 'f.js')
+  writeFileSync(path, text('one'))
+  const before = await serve({ dataDir })
+  for (const name of ['f', 'g']) expect((await before.v1('POST', 'functions', { name, path })).status).toBe(201)
+  await before.close()
+  const full = await serve({ dataDir, commit: { freeBytesMin: 2 ** 52 } })
+  await expect.poll(async () => (await full.v1('GET', 'status')).json.storageFull).toBe(true)
+  expect(await answerOf(full, 'f')).toBe('one')
+  writeFileSync(path, text('two'))
+  const refused = await Promise.all([
+    full.v1('POST', 'functions', { name: 'h', path }),
+    full.v1('PATCH', 'functions/f', {}),
+    full.v1('PATCH', 'functions/f', { path, timeoutMs: 1000 }),
+  ])
+  expect(refused.map(({ status, code }) => [status, code])).toEqual([
+    [507, 'STORAGE_FULL'],
+    [507, 'STORAGE_FULL'],
+    [409, 'CONFLICT'],
+  ])
+  const later = await fetch(`${full.url}/2015-03-31/functions/f/invocations`, {
+    method: 'POST',
+    headers: { 'x-amz-invocation-type': 'Event' },
+    body: '{}',
+  })
+  expect([later.status, later.headers.get('x-amzn-errortype')]).toEqual([503, 'ServiceException'])
+  expect((await full.v1('GET', 'functions/f')).json).toMatchObject({ revision: 1, waitingCalls: 0 })
+  expect(await answerOf(full, 'f')).toBe('one')
+  for (const name of ['f', 'g']) expect((await full.v1('DELETE', `functions/${name}`)).json).toEqual({ deleted: name })
+  expect((await full.v1('GET', 'functions')).json.functions).toEqual([])
+})
+
 test('code that two functions share stays while one of them has it', async () => {
   const serving = await serve()
   const files = [{ path: 'a.js', content: Buffer.from(text('shared')).toString('base64') }]

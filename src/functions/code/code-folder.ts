@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import { diskError } from '../disk-error.js'
 import { unpackCode } from './archive.js'
 
 /** What Lambda's own runtime brings along. */
@@ -42,7 +43,10 @@ export class CodeFolder {
     mkdirSync(folder, { recursive: true })
   }
 
-  /** The same code of the same origin is placed once, and removed when the last of its users has released it. */
+  /**
+   * The same code of the same origin is placed once, and removed when the last of its users has released it. Throws
+   * STORAGE_FULL, IO_FAILED, and what `read` throws.
+   */
   async place(hash: string, origin: string, read: () => Promise<Buffer>): Promise<PlacedCode> {
     const name = `${hash} ${origin}`
     const place = this.#places.get(name) ?? this.#begin(name, origin, read)
@@ -63,7 +67,7 @@ export class CodeFolder {
 
   #begin(name: string, origin: string, read: () => Promise<Buffer>): Place {
     const folder = join(this.#folder, String(++this.#number))
-    const place = { root: this.#fill(folder, origin, read), folder, uses: 0 }
+    const place = { root: this.#filled(folder, origin, read), folder, uses: 0 }
     this.#places.set(name, place)
     return place
   }
@@ -77,7 +81,16 @@ export class CodeFolder {
     this.#removing.add(removing)
   }
 
-  async #fill(folder: string, origin: string, read: () => Promise<Buffer>): Promise<string> {
+  async #filled(folder: string, origin: string, read: () => Promise<Buffer>): Promise<string> {
+    const archive = await read()
+    try {
+      return await this.#fill(folder, origin, archive)
+    } catch (error) {
+      throw diskError(folder, error)
+    }
+  }
+
+  async #fill(folder: string, origin: string, archive: Buffer): Promise<string> {
     let at = folder
     linkRuntime(at)
     for (const modules of [...placesOfModules(dirname(origin)), ...this.#modulePaths].reverse()) {
@@ -87,7 +100,7 @@ export class CodeFolder {
     const task = join(at, 'task')
     await mkdir(task, { recursive: true })
     const folders = new Set([''])
-    for (const { path, content } of unpackCode(await read())) {
+    for (const { path, content } of unpackCode(archive)) {
       const file = join(task, path)
       const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')))
       if (!folders.has(folder)) await mkdir(dirname(file), { recursive: true })

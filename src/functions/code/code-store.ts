@@ -34,14 +34,15 @@ export class CodeStore {
       key: codeKey(hash, part),
       value: undefined,
     }))
-    await this.#commit.submit({ rows })
+    await this.#commit.submit({ rows, essential: true })
   }
 
   /** Removes what no function has, such as what a kill left behind in the middle of a deploy. */
   async keepOnly(storage: Storage, hashes: ReadonlySet<string>): Promise<void> {
     for await (const { keys } of storage.scan({ ...codeRows, bytesMax: 1 << 20 })) {
       const gone = keys.filter((key) => !hashes.has(hashOfCodeKey(key)))
-      if (gone.length > 0) await this.#commit.submit({ rows: gone.map((key) => ({ key, value: undefined })) })
+      if (gone.length > 0)
+        await this.#commit.submit({ rows: gone.map((key) => ({ key, value: undefined })), essential: true })
     }
   }
 }

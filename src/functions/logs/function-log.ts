@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, type Logger, MillraceError } from '../../runtime/index.js'
@@ -39,11 +39,13 @@ export class FunctionLog {
   #droppedBytes = 0
   #bytes: number
   #writing: Promise<void> | undefined
+  /** The newest write has failed: that was said. */
+  #isFailing = false
+  #isGone = false
 
   constructor(options: FunctionLogOptions) {
     this.#options = options
-    mkdirSync(options.folder, { recursive: true })
-    this.#bytes = existsSync(this.#file) ? statSync(this.#file).size : 0
+    this.#bytes = sizeOf(this.#file)
   }
 
   get #file(): string {
@@ -54,7 +56,7 @@ export class FunctionLog {
   }
 
   append(text: string): void {
-    if (text === '') return
+    if (text === '' || this.#isGone) return
     for (const follower of this.#followers) follower.take(text)
     if (this.#pendingBytes > pendingBytesMax) {
       this.#droppedBytes += text.length
@@ -69,8 +71,7 @@ export class FunctionLog {
   newest(bytesMax: number): string {
     const pending = Buffer.from(this.#pending.join(''))
     const last = endOf(this.#file, this.#bytes, bytesMax + 1 - pending.length)
-    const older = existsSync(this.#older) ? statSync(this.#older).size : 0
-    const before = endOf(this.#older, older, bytesMax + 1 - pending.length - last.length)
+    const before = endOf(this.#older, sizeOf(this.#older), bytesMax + 1 - pending.length - last.length)
     const all = Buffer.concat([before, last, pending])
     if (all.length <= bytesMax) return all.toString()
     // With one byte more, which may be the end of the line before.
@@ -97,6 +98,7 @@ export class FunctionLog {
 
   /** Nothing of it stays. */
   async remove(): Promise<void> {
+    this.#isGone = true
     for (const follower of [...this.#followers]) follower.ended()
     await this.close()
     rmSync(this.#options.folder, { recursive: true, force: true })
@@ -109,10 +111,12 @@ export class FunctionLog {
   }
 
   async #write(): Promise<void> {
-    const dropped = this.#droppedBytes > 0 ? `${this.#droppedBytes} characters came too fast and are dropped\n` : ''
-    const text = Buffer.from(this.#pending.join('') + dropped)
+    const dropped = this.#droppedBytes
+    const note = dropped > 0 ? `${dropped} characters could not be written\n` : ''
+    const text = Buffer.from(this.#pending.join('') + note)
     this.#droppedBytes = 0
     try {
+      mkdirSync(this.#options.folder, { recursive: true })
       const half = Math.floor(this.#options.bytesMax / 2)
       if (this.#bytes + text.length > half && this.#bytes > 0) {
         renameSync(this.#file, this.#older)
@@ -124,12 +128,27 @@ export class FunctionLog {
       this.#bytes += kept.length
       this.#pending.splice(0, written)
       this.#pendingBytes = this.#pending.reduce((sum, each) => sum + each.length, 0)
+      this.#isFailing = false
     } catch (error) {
       // A disk that is full must not stop functions; nor may the log grow in memory.
-      this.#options.logger.warn({ error: (error as Error).message }, `${this.#file} cannot be written.`)
+      if (!this.#isFailing)
+        this.#options.logger.warn({ error: (error as Error).message }, `${this.#file} cannot be written.`)
+      this.#isFailing = true
+      this.#droppedBytes += dropped + this.#pendingBytes
       this.#pending = []
       this.#pendingBytes = 0
+      // A part of it may be there.
+      this.#bytes = sizeOf(this.#file)
     }
+  }
+}
+
+/** 0 of what cannot be read, too. */
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size
+  } catch {
+    return 0
   }
 }
 

@@ -38,6 +38,7 @@ it('loses no record, and no document of one that was given up, when the daemon i
       functions: {
         notes: {
           path: './code',
+          timeoutMs: 60_000,
           environment: { NOTES: join(folder, 'notes') },
           triggers: [
             {

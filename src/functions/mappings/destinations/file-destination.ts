@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { syncFolder } from '../../../runtime/index.js'
+import { diskError } from '../../disk-error.js'
 import type { Destination, FailureDocument } from './destination.js'
 
 const newline = 10
@@ -40,15 +41,18 @@ class SharedFile implements Destination {
   }
 
   async #append(document: Buffer): Promise<void> {
+    let size: number | undefined
     try {
       this.#file ??= await this.#open()
+      size = (await this.#file.stat()).size
       await this.#file.appendFile(Buffer.concat([document, Buffer.from([newline])]))
       await this.#file.datasync()
     } catch (error) {
-      // Nobody knows how much of the line is there: the next opening ends it.
+      // Nobody knows how much of the line is there: it is taken back, or the next opening ends it.
+      if (size !== undefined) await this.#file?.truncate(size).catch(() => {})
       await this.#file?.close().catch(() => {})
       this.#file = undefined
-      throw error
+      throw diskError(this.#path, error)
     }
   }
 
