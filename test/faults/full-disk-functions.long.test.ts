@@ -193,7 +193,7 @@ describe.skipIf(!mayMount)('functions, their triggers and an index on a full dis
         'mappings',
       )
       return mappings.some(({ statistics }) => statistics.failures > 0)
-    }, 'a copy has failed')
+    })
 
     // A kill and a start on a disk that is as full as before.
     await small.daemon.kill()

@@ -37,7 +37,7 @@ export class CodeStore {
     await this.#commit.submit({ rows, essential: true })
   }
 
-  /** Removes what no function has, such as what a kill left behind in the middle of a deploy. */
+  /** Removes what no function has. */
   async keepOnly(storage: Storage, hashes: ReadonlySet<string>): Promise<void> {
     for await (const { keys } of storage.scan({ ...codeRows, bytesMax: 1 << 20 })) {
       const gone = keys.filter((key) => !hashes.has(hashOfCodeKey(key)))

@@ -21,18 +21,10 @@ export class CallLog {
   readonly #requestId: string
   readonly #settings: FunctionSettings
   readonly #counts: FunctionCounts
-  readonly functionName: string
   #initMs: number | undefined
   #text = ''
 
-  constructor(
-    functionName: string,
-    log: FunctionLog,
-    requestId: string,
-    settings: FunctionSettings,
-    counts: FunctionCounts,
-  ) {
-    this.functionName = functionName
+  constructor(log: FunctionLog, requestId: string, settings: FunctionSettings, counts: FunctionCounts) {
     this.#log = log
     this.#requestId = requestId
     this.#settings = settings

@@ -1,19 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { type Clock, type Logger, MillraceError, type Timer } from '../../runtime/index.js'
+import { type Clock, type Logger, MillraceError } from '../../runtime/index.js'
 import type { FunctionLogs } from '../logs/function-logs.js'
 import type { FunctionAnswer, FunctionCall } from '../types.js'
+import { type AnsweredCall, answerOfCall, answerOfInit } from './call-answer.js'
 import { CallLog } from './call-log.js'
 import type { HandlerKey } from './environment.js'
 import { type CallObserver, type FunctionCounts, newCounts } from './function-counts.js'
 import { FunctionPool } from './function-pool.js'
-import type { FunctionThread, InitResult, ThreadResult } from './function-thread.js'
+import type { FunctionThread } from './function-thread.js'
 import type { HostedFunction } from './hosted-function.js'
 import { HostedRevision } from './hosted-revision.js'
-import type { ErrorDocument } from './protocol.js'
-import { endDocument, endText } from './thread-failure.js'
-
-/** How often threads are looked at, ms. */
-const watchMs = 100
+import { ThreadWatch } from './thread-watch.js'
 
 export interface FunctionHostOptions {
   readonly threadsMax: number
@@ -48,11 +45,12 @@ export class FunctionHost {
   #isClosed = false
   /** Threads that there are, and those that were promised to a call and do not run yet. */
   #threads = 0
-  #watch: Timer | undefined
+  readonly #watch: ThreadWatch
   #observer: CallObserver | undefined
 
   constructor(options: FunctionHostOptions) {
     this.#options = options
+    this.#watch = new ThreadWatch({ ...options, revisions: this.#revisions, hasThreads: () => this.#threads > 0 })
   }
 
   /** From here on functions can be called: handlers know where the daemon is. */
@@ -110,7 +108,7 @@ export class FunctionHost {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#watch?.cancel()
+    this.#watch.close()
     await Promise.all([...this.#revisions].map((revision) => revision.stop()))
   }
 
@@ -167,7 +165,7 @@ export class FunctionHost {
       if (!thread) this.#threads--
     }
     if (!thread) throw stopped(name)
-    this.#keepWatch()
+    this.#watch.keep()
     return thread
   }
 
@@ -207,56 +205,32 @@ export class FunctionHost {
     idle: FunctionThread | undefined,
   ): Promise<FunctionAnswer> {
     const { clock, logs } = this.#options
-    const call = new CallLog(called.name, logs.of(called.name), requestId, called.settings, hosted.counts)
+    const { name, settings } = called
+    const log = new CallLog(logs.of(name), requestId, settings, hosted.counts)
+    const call = (): AnsweredCall => ({
+      requestId,
+      settings,
+      log,
+      now: clock.now(),
+      onUnhandled: (told) => this.#warn(name, told),
+    })
     const thread = idle ?? (await this.#begin(called, revision))
-    this.#calls.set(thread, call)
+    this.#calls.set(thread, log)
     try {
       const init = idle ? undefined : await thread.loaded
-      if (init && init.kind !== 'ready') return this.#initFailed(call, init, requestId)
-      call.start(init?.ms)
+      if (init?.kind === 'ended' && init.end.kind === 'stopped') throw stopped(name)
+      if (init && init.kind !== 'ready') return answerOfInit(call(), init)
+      log.start(init?.ms)
       const began = clock.monotonic()
-      const result = await thread.invoke(requestId, payload, called.settings.timeoutMs)
+      const result = await thread.invoke(requestId, payload, settings.timeoutMs)
       const durationMs = clock.monotonic() - began
-      this.#observer?.(called.name, durationMs / 1000)
-      if (result.kind === 'ended' && result.end.kind === 'stopped') throw stopped(called.name)
-      return this.#answer(called, call, result, durationMs, requestId)
+      this.#observer?.(name, durationMs / 1000)
+      if (result.kind === 'ended' && result.end.kind === 'stopped') throw stopped(name)
+      return answerOfCall(call(), result, durationMs)
     } finally {
       this.#calls.delete(thread)
       revision.rest(thread)
     }
-  }
-
-  #initFailed(call: CallLog, init: InitResult & { kind: 'failed' | 'ended' }, requestId: string): FunctionAnswer {
-    if (init.kind === 'ended' && init.end.kind === 'stopped') throw stopped(call.functionName)
-    const now = this.#options.clock.now()
-    call.start(undefined)
-    if (init.kind === 'ended') call.write(endText(init.end, requestId, now))
-    const document = init.kind === 'failed' ? init.document : endDocument(init.end, requestId)
-    return call.end({ durationMs: init.ms, memoryBytes: 0, payload: JSON.stringify(document), document })
-  }
-
-  #answer(
-    called: HostedFunction,
-    call: CallLog,
-    result: ThreadResult,
-    durationMs: number,
-    requestId: string,
-  ): FunctionAnswer {
-    const { memoryBytes } = result
-    if (result.kind === 'ended') {
-      call.write(endText(result.end, requestId, this.#options.clock.now()))
-      const document = endDocument(result.end, requestId)
-      return call.end({ durationMs, memoryBytes, payload: JSON.stringify(document), document })
-    }
-    const { payload, isError, failed } = result
-    if (failed) call.countFailed(failed)
-    if (!failed || isError)
-      return call.end({ durationMs, memoryBytes, payload, ...(isError ? { document: isError } : {}) })
-    const told = call.warn(failed)
-    this.#warn(called.name, told)
-    if (!called.settings.failOnUnhandledSdkError) return call.end({ durationMs, memoryBytes, payload })
-    const document: ErrorDocument = { errorType: 'Millrace.UnhandledSdkError', errorMessage: told }
-    return call.end({ durationMs, memoryBytes, payload: JSON.stringify(document), document })
   }
 
   readonly #warnedAt = new Map<string, number>()
@@ -268,37 +242,6 @@ export class FunctionHost {
     if (now - (this.#warnedAt.get(name) ?? Number.NEGATIVE_INFINITY) < 10_000) return
     this.#warnedAt.set(name, now)
     logger.warn({ function: name }, told)
-  }
-
-  #keepWatch(): void {
-    this.#watch ??= this.#options.clock.setTimeout(() => {
-      this.#watch = undefined
-      this.#look()
-      if (this.#threads > 0 && !this.#isClosed) this.#keepWatch()
-    }, watchMs)
-  }
-
-  /** Ends threads that were not called for long, or hold too much memory. */
-  #look(): void {
-    const { clock, idleMs, rssBytesMax } = this.#options
-    const now = clock.monotonic()
-    let largest: { thread: FunctionThread; bytes: number } | undefined
-    for (const revision of this.#revisions) {
-      for (const thread of revision.idle) if (now - thread.usedAt > idleMs) thread.end({ kind: 'stopped' })
-      revision.idle = revision.idle.filter((thread) => !thread.isEnding)
-      for (const thread of revision.threads) {
-        const { bytes, isSilent } = thread.look()
-        // One that does not even say how much it has may hold all of what the process has grown by.
-        const guessed = isSilent && !revision.idle.includes(thread) ? Number.MAX_SAFE_INTEGER : bytes
-        if (!thread.isEnding && guessed > (largest?.bytes ?? 0)) largest = { thread, bytes: guessed }
-      }
-    }
-    const rss = largest ? process.memoryUsage.rss() : 0
-    if (rss > rssBytesMax && largest && largest.bytes > rssBytesMax / 8)
-      largest.thread.end({
-        kind: 'memory',
-        why: `the process has ${rss} bytes, more than workers.rssBytesMax (${rssBytesMax})`,
-      })
   }
 }
 

@@ -32,6 +32,7 @@ it('are named by their kind', () => {
   expect(placeOf('table:failed')).toEqual({ kind: 'table', name: 'failed' })
   expect(placeOf('kafka:main/failed.items')).toEqual({ kind: 'kafka', cluster: 'main', topic: 'failed.items' })
   expect(placeOf('kafka:failed')).toEqual({ kind: 'kafka', cluster: undefined, topic: 'failed' })
+  expect(placeOf('kafka://failed')).toEqual({ kind: 'kafka', cluster: undefined, topic: 'failed' })
   expect(placeOf('file:a/b.ndjson')).toEqual({ kind: 'file', path: 'a/b.ndjson' })
   expect(placeOf('https://host/path')).toEqual({ kind: 'http', url: 'https://host/path' })
   for (const text of ['failed', 'stream:', 'kafka:a/b/c', 'http://', 'arn:aws:sqs:x:1:queue'])

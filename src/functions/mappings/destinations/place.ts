@@ -26,8 +26,8 @@ export function placeOf(text: string): DestinationPlace | undefined {
   }
 }
 
-/** No topic has a slash in its name. */
+/** No topic has a slash in its name. AWS writes `kafka://TOPIC`. */
 function kafkaPlace(rest: string): DestinationPlace | undefined {
-  const found = /^(?:([^/]+)\/)?([a-zA-Z0-9._-]{1,249})$/.exec(rest)
+  const found = /^(?:\/\/|([^/]+)\/)?([a-zA-Z0-9._-]{1,249})$/.exec(rest)
   return found ? { kind: 'kafka', cluster: found[1], topic: found[2] as string } : undefined
 }
