@@ -216,7 +216,8 @@ describe('handlers that fail', () => {
     // What was printed before the thread hung is not lost.
     if (run === 'loops') expect(answer.logTail).toContain('about to hang')
     // Not what it held when it last could say so.
-    if (run === 'leaks') expect(Number(/Max Memory Used: (\d+) MB/.exec(answer.logTail)?.[1])).toBeGreaterThanOrEqual(64)
+    if (run === 'leaks')
+      expect(Number(/Max Memory Used: (\d+) MB/.exec(answer.logTail)?.[1])).toBeGreaterThanOrEqual(64)
     if (isOfTime) await functions.update('f', { timeoutMs: 60_000 })
     expect((await call(serving, name, { run: 'well' })).value).toBe('well')
   })
