@@ -107,14 +107,7 @@ export function timersOfGroups(
   return { gte, lt }
 }
 
-function writeStart(
-  row: Buffer,
-  at: number,
-  start: RowStart,
-  state: number,
-  group: number,
-  domain: TimeDomain,
-): void {
+function writeStart(row: Buffer, at: number, start: RowStart, state: number, group: number, domain: TimeDomain): void {
   copyInto(row, start, at)
   row.writeUInt32BE(state, at + 5)
   row[at + groupAt] = group
