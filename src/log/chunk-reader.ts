@@ -63,7 +63,6 @@ export class ChunkReader {
         limit: pageChunksMax,
         bytesMax: bytesMax - bytes,
         isLoose: true,
-        isSelfChecking: true,
       })
       for (const chunk of page.values) {
         const last = this.#check(id, chunk, next, chunks.length > 0)

@@ -30,7 +30,6 @@ export interface IteratorOptions {
   /** -1: all. */
   readonly limit: number
   readonly highWaterMark: number
-  /** In the mended module whether blocks' checksums are verified, and the cache is never filled (see native.ts). */
   readonly fillCache: boolean
 }
 

@@ -26,23 +26,22 @@ import type { Binding } from './binding.js'
  *    inside the node binary win over them: `std::regex` code of the one works on the data of the other. A symbol with
  *    hidden visibility is bound within its own file, so every weak function and object that the file defines is hidden.
  * 2. Iterators are made with `verify_checksums = false` (BaseIterator in binding.cc; get and getMany do verify), so a
- *    flipped byte in a table file would come back unnoticed. Their option `fillCache` is of no use here (no scan fills the
- *    cache), so the places that the two are stored at change theirs: what is given as `fillCache` says whether to verify,
- *    and the cache is never filled. The code is looked for by pattern and left alone unless it is there exactly once.
+ *    flipped byte in a table file would come back unnoticed. The store of 0 becomes one of 1. The code is looked for by
+ *    pattern and left alone unless it is there exactly once.
  *
  * The builds for macOS and Windows load everywhere and are left as they are: a changed byte would break the signature
  * that macOS asks for. There, and with a build from source, `iteratorsVerify` is false.
  */
 
 /** Goes up with every change to what is mended, so that an older copy is not taken for this one. */
-const patchVersion = 2
+const patchVersion = 1
 
-/** `fill_cache` and `verify_checksums` of ReadOptions (offsets 0x2d and 0x2c) in iterator_init, and with their places changed. */
+/** `fill_cache` and `verify_checksums` of ReadOptions (offsets 0x2d and 0x2c) in iterator_init; the 0 to mend is `at`. */
 const iteratorPatterns = [
   // glibc: mov %r15b,0x2d(%r13); movb $0,0x2c(%r13)
-  { bytes: Buffer.from('45887d2d41c6452c00', 'hex'), mended: Buffer.from('45887d2c41c6452d00', 'hex') },
+  { bytes: Buffer.from('45887d2d41c6452c00', 'hex'), at: 8 },
   // musl: movb $0,0x2c(%r14); mov (%rsi),%rdi; mov %al,0x2d(%r14)
-  { bytes: Buffer.from('41c6462c00488b3e4188462d', 'hex'), mended: Buffer.from('41c6462d00488b3e4188462c', 'hex') },
+  { bytes: Buffer.from('41c6462c00488b3e4188462d', 'hex'), at: 4 },
 ]
 
 export interface NativeModule {
@@ -51,7 +50,7 @@ export interface NativeModule {
   readonly file: string
   /** Whether it is a mended copy. */
   readonly mended: boolean
-  /** Whether iterators check the checksum of every block that they read from a table file, where they are asked to. */
+  /** Whether pages and scans check the checksum of every block that they read from a table file. */
   readonly iteratorsVerify: boolean
 }
 
@@ -146,11 +145,11 @@ function hideWeakSymbols(elf: Buffer): number {
 function verifyInIterators(bytes: Buffer): boolean {
   const found = iteratorPatterns.flatMap((pattern) => {
     const first = bytes.indexOf(pattern.bytes)
-    return first < 0 ? [] : [{ ...pattern, at: first, only: bytes.indexOf(pattern.bytes, first + 1) < 0 }]
+    return first < 0 ? [] : [{ at: first + pattern.at, only: bytes.indexOf(pattern.bytes, first + 1) < 0 }]
   })
   const [place] = found
   if (found.length !== 1 || !place?.only) return false
-  place.mended.copy(bytes, place.at)
+  bytes[place.at] = 1
   return true
 }
 

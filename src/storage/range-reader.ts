@@ -1,5 +1,4 @@
 import type { Binding, Database, NativeIterator } from './binding.js'
-import { nativeModule } from './native.js'
 import type { Page, RangeOptions } from './types.js'
 
 const empty = Buffer.alloc(0)
@@ -43,7 +42,7 @@ export class RangeReader {
       limit: range.limit,
       // A page of `bytesMax` comes with as few calls as can be and is seldom read too far. The first call gives one entry.
       highWaterMark: Math.max(0, Math.min(range.bytesMax, readAheadBytesMax) >> (this.#isLoose ? 1 : 0)),
-      fillCache: range.isSelfChecking !== true && nativeModule()?.iteratorsVerify === true,
+      fillCache: false,
     })
   }
 

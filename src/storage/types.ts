@@ -19,11 +19,6 @@ export interface RangeOptions {
   readonly values?: boolean
   /** `more` may be true where nothing follows a full page: to know it, the next entry would be read too, for nothing. */
   readonly isLoose?: boolean
-  /**
-   * Whoever reads them would find a damaged or a missing row by itself: the store does not verify the checksums of its blocks
-   * then, which its build computes without the processor's instruction, a third of what reading a block costs.
-   */
-  readonly isSelfChecking?: boolean
 }
 
 /** The batch of one write; `put` and `delete` copy nothing until `write`. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { MillraceError } from '../../src/runtime/index.js'
-import { nativeModule, openStorage, type Page, type RangeOptions, type Storage } from '../../src/storage/index.js'
+import { openStorage, type Page, type RangeOptions, type Storage } from '../../src/storage/index.js'
 import { ensureBuilt } from '../built.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -262,40 +262,6 @@ describe('the end of a store', () => {
     await expect(openStorage({ ...options, writeBufferBytes: 2 ** 32 })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
     })
-  })
-})
-
-describe('a flipped byte in a table file', () => {
-  it('is found by who reads, or comes back to who checks what is read', async () => {
-    const folder = temporaryFolder()
-    const value = Buffer.from(Array.from({ length: 20_000 }, (_, i) => (i * i) >>> 3))
-    const options = {
-      path: join(folder, 'store'),
-      createIfMissing: true,
-      writeBufferBytes: 1 << 20,
-      blockCacheBytes: 0,
-      compression: false,
-      nativeCachePath: join(folder, 'native'),
-    }
-    const first = await openStorage(options)
-    await first.write((batch) => batch.put(bytes('key'), value), true)
-    await first.close()
-    // An opening makes a table file of the log that it finds.
-    await (await openStorage(options)).close()
-    const [path, content] = readdirSync(options.path)
-      .filter((name) => name.endsWith('.sst'))
-      .map((name) => [join(options.path, name), readFileSync(join(options.path, name))] as const)
-      .find(([, found]) => found.includes(value)) as readonly [string, Buffer]
-    const at = content.indexOf(value) + 10_000
-    content[at] = (content[at] as number) ^ 1
-    writeFileSync(path, content)
-    const storage = await openStorage(options)
-    onTestFinished(() => storage.close())
-    await expect(storage.get(bytes('key'))).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
-    if (nativeModule()?.iteratorsVerify)
-      await expect(storage.page({ ...all, gte: bytes('k') })).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
-    const { values } = await storage.page({ ...all, gte: bytes('k'), isSelfChecking: true })
-    expect(values[0]?.map((byte, i) => byte ^ (value[i] as number)).findIndex((each) => each !== 0)).toBe(10_000)
   })
 })
 
