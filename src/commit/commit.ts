@@ -3,7 +3,7 @@ import { killPoint, MillraceError } from '../runtime/index.js'
 import type { Storage } from '../storage/index.js'
 import { CommitTime } from './commit-time.js'
 import type { Epoch } from './epochs.js'
-import { Family } from './families.js'
+import { isKeptByKey } from './families.js'
 import { Latches } from './latches.js'
 import type { Ledger } from './ledger.js'
 import type { Mark } from './mark.js'
@@ -250,7 +250,7 @@ export class Commit implements CommitPath {
     gathering.bytes += bytes
     this.#queuedBytes += bytes
     for (const row of effects.rows ?? []) {
-      if (isReadByKey(row)) this.#overlay.set(rowName(row.key), { commit: gathering.commit, value: row.value })
+      if (isKeptByKey(row.key)) this.#overlay.set(rowName(row.key), { commit: gathering.commit, value: row.value })
     }
     if (!this.#inFlight && !this.#scheduled) {
       // What else this turn of the event loop brings joins the same commit.
@@ -414,7 +414,7 @@ export class Commit implements CommitPath {
     killPoint('commit:marked')
     this.#durableNextSequence = this.#nextSequence
     for (const row of gathering.rows) {
-      if (!isReadByKey(row)) continue
+      if (!isKeptByKey(row.key)) continue
       const name = rowName(row.key)
       // A newer commit may have queued the row again: then the overlay keeps that one.
       if (this.#overlay.get(name)?.commit === gathering.commit) this.#overlay.delete(name)
@@ -488,9 +488,6 @@ function acceptedBy({ refused }: Gathering, effects: EffectSet, receipt: Receipt
   if (refusal) throw refusal
   return receipt
 }
-
-/** Entries of indexes are read in ranges alone: in the overlay and the cache they would only take the place of items. */
-const isReadByKey = ({ key }: RowEffect): boolean => key[0] !== Family.index
 
 const nothing = (): void => {}
 const asDurable = (value: Buffer | undefined): Decided => ({ value, seen: undefined })

@@ -63,6 +63,14 @@ export const Family = {
 
 export type Family = (typeof Family)[keyof typeof Family]
 
+/**
+ * Whether rows of a key's family are kept in memory by their keys, until they are durable and in the row cache. Entries of indexes
+ * and timers are read in ranges alone; state of pipelines is held by who writes it, and read when that has dropped it, or by
+ * people: in memory they would only take the place of what is read often.
+ */
+export const isKeptByKey = ([family]: Buffer): boolean =>
+  family !== Family.index && family !== Family.state && family !== Family.timer
+
 /** The values of all rows of a family, in the order of their keys: for families of which a start reads everything. */
 export async function valuesOfFamily(storage: Pick<Storage, 'scan'>, family: Family): Promise<Buffer[]> {
   const values: Buffer[] = []

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Storage } from '../storage/index.js'
+import { isKeptByKey } from './families.js'
 
 interface Reading {
   readonly value: Promise<Buffer | undefined>
@@ -49,6 +50,8 @@ export class RowCache {
   }
 
   #joined(name: string, key: Buffer): Promise<Buffer | undefined> {
+    // Nobody would tell that what is being read has been written again.
+    if (!isKeptByKey(key)) return this.#fetch(key)
     return this.#readings.get(name)?.value ?? this.#read(name, key)
   }
 
@@ -58,7 +61,7 @@ export class RowCache {
     const places: number[] = []
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as Buffer
-      const row = this.#rows.get(key.toString('latin1'))
+      const row = isKeptByKey(key) ? this.#rows.get(key.toString('latin1')) : undefined
       if (row === undefined) {
         wanted.push(key)
         places.push(i)

@@ -445,7 +445,7 @@ export const configSchema = z.strictObject({
       ),
       backlogBarrierMs: ms(
         500,
-        'Pause between two commits of a pipeline with a backlog; it commits earlier when it has read epochBytesMax.',
+        'Pause between two commits of a pipeline with a backlog; it commits earlier when it has read epochBytesMax. Up to four times as long while a backlog lasts and its commits are small.',
         0,
       ),
       barrierTimeoutMs: ms(
@@ -469,7 +469,10 @@ export const configSchema = z.strictObject({
       retryMs: ms(200, 'Wait before the second attempt; doubles with each.'),
       handoverBytes: bytes(256 * KiB, 'Records handed to a worker at once.'),
       handoversInFlightMax: count(3, 'Handovers to one task that are not answered yet.', 64),
-      epochBytesMax: bytes(32 * MiB, 'Records read since the last barrier; past it the sources wait.'),
+      epochBytesMax: bytes(
+        32 * MiB,
+        'Records read since the last barrier; past it the sources wait. Up to four times as many while a backlog lasts and its commits are small.',
+      ),
       stateBytesMax: bytes(
         64 * MiB,
         'State of one pipeline in a worker; past it clean cells are dropped and read again.',

@@ -9,7 +9,7 @@ import type { TaskWork } from '../workers/index.js'
 import { Cut } from './cut.js'
 import { Delivering } from './delivering.js'
 import { DroppedRemoval } from './dropped-removal.js'
-import { EpochSize } from './epoch-size.js'
+import { type EpochCommit, EpochSize } from './epoch-size.js'
 import type { OwnedTimes } from './event-times.js'
 import { failureOf } from './failure-of.js'
 import { openFiles } from './open-files.js'
@@ -87,7 +87,7 @@ export class Pipeline {
     this.#row = row
     this.#parts = parts
     this.#around = around
-    this.#epoch = new EpochSize(around.limits.epochBytesMax)
+    this.#epoch = new EpochSize(around.limits)
     this.#suspects = new Suspects(around.limits.attemptsMax)
     this.parked = new ParkedControl(
       {
@@ -199,7 +199,7 @@ export class Pipeline {
         files: this.#files,
         outboxes,
         onFailure: (failure) => this.#work(this.#failed(failure)),
-        onCommitted: (positions, seconds) => this.#passed(parking, positions, seconds),
+        onCommitted: (positions, seconds, epoch) => this.#passed(parking, positions, seconds, epoch),
         onDrained: () => end('drained'),
         onFinished: () => end(cut ? 'arrived' : 'finished'),
         onWork: (work) => this.#worked(work),
@@ -307,9 +307,9 @@ export class Pipeline {
   }
 
   /** Attempts are forgotten once the position has passed the record that failed. */
-  #passed(parking: RunParking, positions: readonly Position[], seconds: number): void {
+  #passed(parking: RunParking, positions: readonly Position[], seconds: number, epoch: EpochCommit): void {
     this.#retries.tried(parking.takeTried())
-    this.#epoch.committed()
+    this.#epoch.committed(epoch)
     this.#committed++
     this.#secondsLast = seconds
     const failed = this.#lastFailure

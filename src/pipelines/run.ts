@@ -1,5 +1,5 @@
 import type { LoadSink } from '../balance/index.js'
-import type { Commit } from '../commit/index.js'
+import { type Commit, effectSetBytes } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
@@ -26,6 +26,7 @@ import {
   rowsOfPipeline,
   workOf,
 } from './barrier-commit.js'
+import type { EpochCommit } from './epoch-size.js'
 import { EventTimes, type OwnedTimes } from './event-times.js'
 import type { Feeder, FeedProgress } from './feeds/index.js'
 import type { PipelineRow } from './rows.js'
@@ -102,7 +103,7 @@ export interface RunOptions {
   readonly onMended: () => void
   readonly onFailure: (failure: RunFailure) => void
   /** A barrier has committed. */
-  readonly onCommitted: (positions: readonly Position[], seconds: number) => void
+  readonly onCommitted: (positions: readonly Position[], seconds: number, epoch: EpochCommit) => void
   /** The sources are gone and everything of them has been delivered. */
   readonly onDrained: () => void
   /** A run that ends has come to its end. */
@@ -447,11 +448,15 @@ export class PipelineRun {
     const effects = await barrierEffects(work, sinks, now)
     killPoint('pipeline:effects')
     let submitted: Promise<unknown>
+    let epoch: EpochCommit
     const positions = positionsOf(parts)
     try {
       // A run that was stopped while its sinks wrote must not move its groups any more.
       if (this.#isOver) return
-      submitted = commit.submit(effectsOf(positions, this.#rowsOf(parts), effects, row))
+      const rows = this.#rowsOf(parts)
+      const set = effectsOf(positions, rows, effects, row)
+      submitted = commit.submit(set)
+      epoch = { bytes: effectSetBytes(set), changes: rows.changes, isBehind: !this.#tasks.keepsUp }
     } finally {
       effects.release()
     }
@@ -465,7 +470,7 @@ export class PipelineRun {
     this.#lastBarrier = clock.monotonic()
     this.#barrierTookMs = this.#lastBarrier - this.#sentAt
     for (const { sink, records } of held) this.#options.onHeld(sink, records)
-    this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000)
+    this.#options.onCommitted([...positions.values()].flat(), (performance.now() - barrier.began) / 1000, epoch)
     if (this.#isOver) return
     if (parking.careful && isClean && this.#tasks.hasPassed(parking.careful.until)) {
       this.stop()

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { epochOf, sequenceJump } from '../../src/commit/index.js'
+import { epochOf, Family, sequenceJump } from '../../src/commit/index.js'
 import { eventIds } from '../../src/log/index.js'
 import { MemoryStorage } from '../memory-storage.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -175,6 +175,31 @@ describe('commits', () => {
     letRead()
     await reading
     expect((await commit.readDurable(key))?.toString()).toBe('value')
+  })
+
+  it('state of pipelines is read as the store has it, and takes no place in memory', async () => {
+    const storage = new MemoryStorage()
+    const { commit } = await open(storage, temporaryFolder())
+    const state = Buffer.concat([Buffer.from([Family.state]), key])
+    const put = (value: string) => commit.submit({ rows: [{ key: state, value: Buffer.from(value) }] })
+    await put('first')
+    let letRead = () => {}
+    storage.beforeGet = () => new Promise((resolve) => (letRead = resolve))
+    const early = commit.readDurable(state)
+    await new Promise((resolve) => setImmediate(resolve))
+    await put('second')
+    storage.beforeGet = () => {}
+    const late = commit.readDurable(state)
+    letRead()
+    await early
+    expect(String(await late)).toBe('second')
+    await put('third')
+    expect(String(await commit.readDurable(state))).toBe('third')
+    expect((await commit.readDurableMany([state])).map(String)).toEqual(['third'])
+    let reads = 0
+    storage.beforeGet = () => void reads++
+    await commit.readDurable(state)
+    expect(reads).toBe(1)
   })
 
   it('close finishes what is queued and then refuses', async () => {

@@ -146,7 +146,11 @@ export class KeyedState {
       const bytes = cellOverheadBytes + (stored?.value.length ?? 0)
       this.#bytes += bytes - cell.bytes
       cell.bytes = bytes
-      changes.push({ ...this.#keyOf(cell), cell: stored })
+      const { entry, slot, name } = cell
+      const key = this.#options.directory.name(entry)
+      const { node } = this.#options.steps[slot] as StateStep
+      // Member by member: a spread costs as much as all the rest of the row.
+      changes.push({ node, hashHi: entry.hashHi, hashLo: entry.hashLo, key, name, cell: stored })
     }
     this.#dirty = []
     return changes

@@ -1,4 +1,5 @@
 import type { NodeId } from '../plan/nodes.js'
+import type { Row } from './keyed-operator.js'
 import type { ParkedQueue } from './parked.js'
 import { StageCore } from './stage-core.js'
 import type { ChannelId, ChannelMessage, KeyedStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
@@ -113,7 +114,7 @@ class GroupTask implements KeyedStageTask {
     for (let i = index; i < rows.length; i++) {
       let row = rows[i] as (typeof rows)[number]
       // A shard that was idle, or that began later, is late by what has fired without it.
-      if (row.stamp < watermark) row = { ...row, stamp: watermark }
+      if (row.stamp < watermark) row = stamped(row, watermark)
       const entry = directory.ofKey(keys[i])
       at.row = row
       at.time = row.time
@@ -204,4 +205,8 @@ class GroupTask implements KeyedStageTask {
       throw this.#core.failure(error)
     }
   }
+}
+
+function stamped({ value, time, sequence, parts = 0 }: Row, stamp: number): Row {
+  return { value, time, stamp, sequence, parts }
 }

@@ -90,16 +90,21 @@ export class StepTimers {
 
   #make(entry: KeyEntry, time: number, tag: CellName | undefined, isStored: boolean, wasStored: boolean): Timer {
     const { slot, domain } = this.#options
-    const order = this.#order++
-    const flags = {
+    return {
+      time,
+      tag,
+      domain,
+      slot,
+      entry,
+      order: this.#order++,
       isGone: false,
       isReplaced: false,
       isDirty: false,
       isUnsure: time >= this.#from,
       isStored,
       wasStored,
+      barrier: 0,
     }
-    return { time, tag, domain, slot, entry, order, ...flags, barrier: 0 }
   }
 
   #touch(timer: Timer): void {

@@ -64,8 +64,13 @@ export function addPane(
 ): void {
   if (panes.starts.length < inMainMax) {
     const i = placeOfStart(panes.starts, pane)
-    panes.starts.splice(i, 0, pane)
-    panes.values.splice(i, 0, value)
+    if (i === panes.starts.length) {
+      panes.starts.push(pane)
+      panes.values.push(value)
+    } else {
+      panes.starts.splice(i, 0, pane)
+      panes.values.splice(i, 0, value)
+    }
   } else {
     panes.own.splice(placeOfStart(panes.own, pane), 0, pane)
     context.put({ value } satisfies PaneCell, pane)
@@ -93,13 +98,20 @@ export function setPane(panes: OpenPanes, pane: number, value: unknown, context:
   context.put(cell, pane)
 }
 
-/** Removes all panes before a start; their own cells must have been brought. With the last one the main cell goes. */
+/**
+ * Removes all panes before a start; their own cells must have been brought. With the last one the main cell goes. Where there are
+ * none, as with most firings of hopping windows, nothing is put: the next commit need not write the key again.
+ */
 export function dropPanesBefore(panes: OpenPanes, start: number, context: KeyedContext): void {
   const { starts, values, own, parts } = panes
   const inMain = countBefore(starts, start)
-  starts.splice(0, inMain)
-  values.splice(0, inMain)
-  for (const pane of own.splice(0, countBefore(own, start))) context.put(undefined, pane)
+  const inOwn = countBefore(own, start)
+  if (inMain === 0 && inOwn === 0 && parts === undefined && starts.length + own.length > 0) return
+  if (inMain > 0) {
+    starts.splice(0, inMain)
+    values.splice(0, inMain)
+  }
+  if (inOwn > 0) for (const pane of own.splice(0, inOwn)) context.put(undefined, pane)
   if (parts) {
     const left = parts.filter((part) => part.pane >= start)
     if (left.length > 0) panes.parts = left

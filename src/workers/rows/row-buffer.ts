@@ -7,15 +7,25 @@ export class RowBuffer {
   #length = 0
 
   add(key: Uint8Array, value: Uint8Array | undefined): void {
-    const valueBytes = value?.length ?? 0
-    const end = this.#length + headBytes + key.length + valueBytes
+    const at = this.begin(key.length, value?.length)
+    copyInto(this.bytes, key, at)
+    if (value) copyInto(this.bytes, value, at + key.length)
+  }
+
+  /** Begins a row (one that goes, where `valueBytes` is undefined), of which the caller writes key and value behind each other: where. */
+  begin(keyBytes: number, valueBytes: number | undefined): number {
+    const at = this.#length
+    const end = at + headBytes + keyBytes + (valueBytes ?? 0)
     if (end > this.#bytes.length) this.#grow(end)
-    const bytes = this.#bytes
-    bytes.writeUInt32LE(key.length, this.#length)
-    bytes.writeUInt32LE(value ? valueBytes + 1 : 0, this.#length + 4)
-    bytes.set(key, this.#length + headBytes)
-    if (value) bytes.set(value, this.#length + headBytes + key.length)
+    this.#bytes.writeUInt32LE(keyBytes, at)
+    this.#bytes.writeUInt32LE(valueBytes === undefined ? 0 : valueBytes + 1, at + 4)
     this.#length = end
+    return at + headBytes
+  }
+
+  /** What rows are written into: another one after each `begin`. */
+  get bytes(): Buffer {
+    return this.#bytes
   }
 
   #grow(end: number): void {
@@ -32,6 +42,15 @@ export class RowBuffer {
     this.#length = 0
     return { buffer, length }
   }
+}
+
+/** Below it a loop costs less than a call of `set`. */
+const loopBytesMax = 32
+
+export function copyInto(target: Buffer, source: Uint8Array, at: number): void {
+  const { length } = source
+  if (length > loopBytesMax) return target.set(source, at)
+  for (let i = 0; i < length; i++) target[at + i] = source[i] as number
 }
 
 export interface PackedRows {

@@ -1,5 +1,6 @@
 import type { CellName, StoredCell } from '../../operators/task/index.js'
 import { decodeName, encodeName } from './cell-names.js'
+import { copyInto } from './row-buffer.js'
 
 /** Rows of one family and pipeline begin with these five bytes: family, pipeline u32be. */
 export type RowStart = Uint8Array
@@ -23,43 +24,64 @@ const versionedVersion = 2
  * `state`: family, pipeline u32be, state u32be, key hash (hi u32be, lo u32be), key. A named cell has the highest bit of its
  * state set, and behind the hash the key's length u16be, the key, the name.
  */
-export function stateKey(start: RowStart, { state, hashHi, hashLo, key, name }: StoredCellKey): Buffer {
-  if (name === undefined) {
-    const row = Buffer.allocUnsafe(17 + key.length)
-    writeHead(row, start, state, hashHi, hashLo)
-    row.set(key, 17)
-    return row
-  }
-  return Buffer.concat([namedCellsOf(start, { state, hashHi, hashLo, key }), encodeName(name)])
+export function stateKey(start: RowStart, cell: StoredCellKey): Buffer {
+  const name = nameBytesOf(cell)
+  const row = Buffer.allocUnsafe(stateKeyBytes(cell, name))
+  writeStateKey(row, 0, start, cell.state, cell, name)
+  return row
+}
+
+/** The encoded name of a cell; undefined for one without. */
+export const nameBytesOf = ({ name }: Pick<StoredCellKey, 'name'>): Buffer | undefined =>
+  name === undefined ? undefined : encodeName(name)
+
+export const stateKeyBytes = ({ key }: Pick<StoredCellKey, 'key'>, name: Buffer | undefined): number =>
+  name === undefined ? 17 + key.length : 19 + key.length + name.length
+
+/** Writes the key of a cell's row, whose name is given encoded. */
+export function writeStateKey(
+  row: Buffer,
+  at: number,
+  start: RowStart,
+  state: number,
+  { hashHi, hashLo, key }: Pick<StoredCellKey, 'hashHi' | 'hashLo' | 'key'>,
+  name: Buffer | undefined,
+): void {
+  copyInto(row, start, at)
+  row.writeUInt32BE(name === undefined ? state : state + namedBit, at + 5)
+  row.writeUInt32BE(hashHi, at + 9)
+  row.writeUInt32BE(hashLo, at + 13)
+  if (name === undefined) return copyInto(row, key, at + 17)
+  row.writeUInt16BE(key.length, at + 17)
+  copyInto(row, key, at + 19)
+  copyInto(row, name, at + 19 + key.length)
 }
 
 /** What the rows of all named cells of a key begin with. */
-export function namedCellsOf(start: RowStart, { state, hashHi, hashLo, key }: Omit<StoredCellKey, 'name'>): Buffer {
-  const row = Buffer.allocUnsafe(19 + key.length)
-  writeHead(row, start, state + namedBit, hashHi, hashLo)
-  row.writeUInt16BE(key.length, 17)
-  row.set(key, 19)
+export function namedCellsOf(start: RowStart, cell: Omit<StoredCellKey, 'name'>): Buffer {
+  const row = Buffer.allocUnsafe(stateKeyBytes(cell, nothing))
+  writeStateKey(row, 0, start, cell.state, cell, nothing)
   return row
 }
+
+const nothing = Buffer.alloc(0)
 
 /** The name in the row of a cell that begins with `namedCellsOf`. */
 export const nameOfCell = (row: Buffer, startBytes: number): CellName | undefined =>
   decodeName(row.subarray(startBytes))
 
-function writeHead(row: Buffer, start: RowStart, state: number, hashHi: number, hashLo: number): void {
-  row.set(start, 0)
-  row.writeUInt32BE(state, 5)
-  row.writeUInt32BE(hashHi, 9)
-  row.writeUInt32BE(hashLo, 13)
-}
+export const stateValueBytes = ({ value, version }: StoredCell): number => (version === 1 ? 1 : 5) + value.length
 
 /** The value of a cell: 1 and MessagePack; or 2, the version of the step's state u32le, MessagePack. */
-export function stateValue({ value, version }: StoredCell): Buffer {
-  const head = version === 1 ? 1 : 5
-  const row = Buffer.allocUnsafe(head + value.length)
-  row[0] = version === 1 ? plainVersion : versionedVersion
-  if (version !== 1) row.writeUInt32LE(version, 1)
-  row.set(value, head)
+export function writeStateValue(row: Buffer, at: number, { value, version }: StoredCell): void {
+  row[at] = version === 1 ? plainVersion : versionedVersion
+  if (version !== 1) row.writeUInt32LE(version, at + 1)
+  copyInto(row, value, at + (version === 1 ? 1 : 5))
+}
+
+export function stateValue(cell: StoredCell): Buffer {
+  const row = Buffer.allocUnsafe(stateValueBytes(cell))
+  writeStateValue(row, 0, cell)
   return row
 }
 

@@ -1,8 +1,26 @@
-import type { CellKey, NodeId, ParkPlace, StageBarrier, StoredCell } from '../../operators/task/index.js'
+import type {
+  CellChange,
+  CellKey,
+  NodeId,
+  ParkPlace,
+  StageBarrier,
+  StoredCell,
+  TimerChange,
+} from '../../operators/task/index.js'
+import { encodeName } from './cell-names.js'
 import { parkedKey, parkedValue } from './parked-rows.js'
-import { type PackedRows, RowBuffer } from './row-buffer.js'
-import { cellOfState, type RowStart, stateKey, stateValue } from './state-rows.js'
-import { timerKey, timerValue } from './timer-rows.js'
+import { copyInto, type PackedRows, RowBuffer } from './row-buffer.js'
+import {
+  cellOfState,
+  nameBytesOf,
+  type RowStart,
+  stateKey,
+  stateKeyBytes,
+  stateValueBytes,
+  writeStateKey,
+  writeStateValue,
+} from './state-rows.js'
+import { timerKeyBytes, timerValue, writeTimerKey } from './timer-rows.js'
 
 /** Where the rows of a pipeline lie. */
 export interface RowsOfPipeline {
@@ -38,18 +56,32 @@ export class TaskRows {
   }
 
   barrier({ cells, timers, outputs, watermarks, now, parked }: StageBarrier): PackedBarrier {
-    const { state, timer, numbers } = this.#of
     const buffer = this.#buffer
-    for (const { node, hashHi, hashLo, key, name, cell } of cells)
-      buffer.add(
-        stateKey(state, { state: numbers[node] as number, hashHi, hashLo, key, name }),
-        cell && stateValue(cell),
-      )
-    for (const { node, isSet, ...rest } of timers)
-      buffer.add(timerKey(timer, { ...rest, state: numbers[node] as number }), isSet ? timerValue : undefined)
+    for (const change of cells) this.#addCell(change)
+    for (const change of timers) this.#addTimer(change)
     const rows = buffer.take()
     const changes = cells.length + timers.length
     return { rows, changes, outputs, watermarks, now, parked: this.#parked(parked) }
+  }
+
+  #addCell(change: CellChange): void {
+    const { node, cell } = change
+    const { state, numbers } = this.#of
+    const name = nameBytesOf(change)
+    const keyBytes = stateKeyBytes(change, name)
+    const at = this.#buffer.begin(keyBytes, cell && stateValueBytes(cell))
+    writeStateKey(this.#buffer.bytes, at, state, numbers[node] as number, change, name)
+    if (cell) writeStateValue(this.#buffer.bytes, at + keyBytes, cell)
+  }
+
+  #addTimer(change: TimerChange): void {
+    const { node, isSet, tag } = change
+    const { timer, numbers } = this.#of
+    const tagBytes = encodeName(tag)
+    const keyBytes = timerKeyBytes(change, tagBytes)
+    const at = this.#buffer.begin(keyBytes, isSet ? timerValue.length : undefined)
+    writeTimerKey(this.#buffer.bytes, at, timer, numbers[node] as number, change, tagBytes)
+    if (isSet) copyInto(this.#buffer.bytes, timerValue, at + keyBytes)
   }
 
   #parked(changes: StageBarrier['parked']): PackedRows | undefined {

@@ -1,5 +1,6 @@
 import type { CellName, TimeDomain } from '../../operators/task/index.js'
 import { decodeName, encodeName } from './cell-names.js'
+import { copyInto } from './row-buffer.js'
 import type { RowStart } from './state-rows.js'
 
 /** A timer by the number of its step's state. */
@@ -31,15 +32,29 @@ const keyAt = 29
  */
 export function timerKey(start: RowStart, timer: TimerKey): Buffer {
   const tag = encodeName(timer.tag)
-  const row = Buffer.allocUnsafe(keyAt + timer.key.length + tag.length)
-  writeStart(row, start, timer.state, timer.hashHi >>> 24, timer.domain)
-  writeTime(row, timer.time)
-  row.writeUInt32BE(timer.hashHi, hashAt)
-  row.writeUInt32BE(timer.hashLo, hashAt + 4)
-  row.writeUInt16BE(timer.key.length, lengthAt)
-  row.set(timer.key, keyAt)
-  row.set(tag, keyAt + timer.key.length)
+  const row = Buffer.allocUnsafe(timerKeyBytes(timer, tag))
+  writeTimerKey(row, 0, start, timer.state, timer, tag)
   return row
+}
+
+export const timerKeyBytes = ({ key }: Pick<TimerKey, 'key'>, tag: Buffer): number => keyAt + key.length + tag.length
+
+/** Writes the key of a timer's row, whose tag is given encoded. */
+export function writeTimerKey(
+  row: Buffer,
+  at: number,
+  start: RowStart,
+  state: number,
+  { hashHi, hashLo, key, domain, time }: Omit<TimerKey, 'state' | 'tag'>,
+  tag: Buffer,
+): void {
+  writeStart(row, at, start, state, hashHi >>> 24, domain)
+  writeTime(row, at, time)
+  row.writeUInt32BE(hashHi, at + hashAt)
+  row.writeUInt32BE(hashLo, at + hashAt + 4)
+  row.writeUInt16BE(key.length, at + lengthAt)
+  copyInto(row, key, at + keyAt)
+  copyInto(row, tag, at + keyAt + key.length)
 }
 
 export function decodeTimer(row: Buffer): TimerKey {
@@ -61,10 +76,10 @@ export function timersFrom(
   { state, group, domain, from }: TimerRange,
 ): { readonly gte: Buffer; readonly lt: Buffer } {
   const gte = Buffer.alloc(hashAt)
-  writeStart(gte, start, state, group, domain)
+  writeStart(gte, 0, start, state, group, domain)
   const lt = Buffer.alloc(timeAt, gte)
   lt[domainAt] = (lt[domainAt] as number) + 1
-  if (from > -Infinity) writeTime(gte, from)
+  if (from > -Infinity) writeTime(gte, 0, from)
   return { gte, lt }
 }
 
@@ -92,17 +107,17 @@ export function timersOfGroups(
   return { gte, lt }
 }
 
-function writeStart(row: Buffer, start: RowStart, state: number, group: number, domain: TimeDomain): void {
-  row.set(start, 0)
-  row.writeUInt32BE(state, 5)
-  row[groupAt] = group
-  row[domainAt] = domain === 'event' ? 0 : 1
+function writeStart(row: Buffer, at: number, start: RowStart, state: number, group: number, domain: TimeDomain): void {
+  copyInto(row, start, at)
+  row.writeUInt32BE(state, at + 5)
+  row[at + groupAt] = group
+  row[at + domainAt] = domain === 'event' ? 0 : 1
 }
 
 const halfRange = 2 ** 31
 
-function writeTime(row: Buffer, time: number): void {
+function writeTime(row: Buffer, at: number, time: number): void {
   const high = Math.floor(time / 2 ** 32)
-  row.writeUInt32BE(high + halfRange, timeAt)
-  row.writeUInt32BE(time - high * 2 ** 32, timeAt + 4)
+  row.writeUInt32BE(high + halfRange, at + timeAt)
+  row.writeUInt32BE(time - high * 2 ** 32, at + timeAt + 4)
 }
