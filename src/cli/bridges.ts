@@ -140,8 +140,13 @@ export function registerBridges(program: Command): void {
     .command('resume <name>')
     .description('go on after a pause, or after a failure whose cause was removed')
     .option('--skip-lost', 'in: go on behind records that the topic has lost')
-    .action(async (name: string, { skipLost }: { skipLost?: boolean }, command: Command) => {
-      const path = `bridges/${encodeURIComponent(name)}/resume${skipLost ? '?skipLost=true' : ''}`
+    .option('--refused <way>', 'out: stop or dead-letter, from now on, for records that cannot be sent')
+    .action(async (name: string, options: { skipLost?: boolean; refused?: string }, command: Command) => {
+      const query = new URLSearchParams({
+        ...(options.skipLost ? { skipLost: 'true' } : {}),
+        ...(options.refused === undefined ? {} : { refused: options.refused }),
+      })
+      const path = `bridges/${encodeURIComponent(name)}/resume${query.size > 0 ? `?${query}` : ''}`
       printOne(await new Client(globals(command)).call('POST', path), globals(command).json)
     })
   bridges

@@ -15,5 +15,7 @@ export function placeOf(text: string): Place {
 }
 
 /** Where that is, for people. */
-export const placeText = (place: Place): string =>
-  typeof place === 'string' ? `the ${place} record` : Object.values(place).join()
+export function placeText(place: Place): string {
+  if (typeof place === 'string') return `the ${place} record`
+  return 'timeMs' in place ? new Date(place.timeMs).toISOString() : String(place.sequence)
+}

@@ -48,7 +48,7 @@ export interface BridgeRecord {
   /** Whether Kafka has a checkpoint of it. */
   readonly begun?: boolean
   readonly converter?: StoredConverter | undefined
-  /** Takes records that cannot be sent; not there of a bridge that stops at them. */
+  /** Takes records that cannot be sent; not there of a bridge that has always stopped at them. */
   readonly deadLetters?: StreamId
   readonly snapshot?: StoredSnapshot
 }
@@ -264,6 +264,7 @@ export class Bridge {
       passing: createPassing(encoding),
       converting,
       putAside: this.#putAside(),
+      putsAside: options.refused === 'dead-letter',
       exactly: this.#exactly(),
       settle: async (partitions) => {
         if (this.record.settledPartitions !== partitions) await this.#remember({ settledPartitions: partitions })
@@ -351,8 +352,8 @@ export class Bridge {
     this.start()
   }
 
-  /** Another last step for what is sent from now on. */
-  async convert(change: Pick<BridgeRecord, 'converter' | 'options'>): Promise<void> {
+  /** Does otherwise with what is sent from now on. */
+  async change(change: Partial<Pick<BridgeRecord, 'converter' | 'options' | 'deadLetters'>>): Promise<void> {
     await this.#stop()
     await this.#remember(change)
     if (this.record.paused) this.#condition.is('paused')

@@ -21,7 +21,14 @@ import type { IntakeSurroundings } from './intake/intake.js'
 import { Intakes, viewOf } from './intake/intakes.js'
 import { checkIntakeRequest, type IntakeOptions, type IntakeRequest, isIntakeRequest } from './intake/options.js'
 import type { TopicPlace } from './intake/seeking.js'
-import { type BridgeOptions, type BridgeRequest, checkBridgeRequest, deadLettersOf, topicOf } from './options.js'
+import {
+  type BridgeOptions,
+  type BridgeRequest,
+  checkBridgeRequest,
+  checkDeadLetters,
+  deadLettersOf,
+  topicOf,
+} from './options.js'
 import { checkSchema } from './schema.js'
 import type { Snapshots } from './snapshot.js'
 
@@ -63,6 +70,13 @@ export interface BridgeView {
   /** Of one that began with a snapshot: whether it is still on its way. */
   readonly snapshot: 'running' | 'done' | undefined
   readonly statistics: BridgeStatistics
+}
+
+export interface ResumeOptions {
+  /** A bridge in goes on behind records that its topic has lost. */
+  readonly skipLost?: boolean
+  /** What a bridge out does from now on with records that cannot be sent, the one that it has stopped at among them. */
+  readonly refused?: BridgeOptions['refused'] | undefined
 }
 
 /** The group that holds a bridge's position. */
@@ -260,13 +274,33 @@ export class Bridges {
     })
   }
 
-  /** Goes on after a pause or a failure. `skipLost`: a bridge in goes on behind records that its topic has lost. */
-  async resume(name: string, skipLost = false): Promise<BridgeView> {
+  /** Goes on after a pause or a failure. Throws NOT_FOUND, CONFLICT, BAD_REQUEST. */
+  async resume(name: string, { skipLost = false, refused }: ResumeOptions = {}): Promise<BridgeView> {
     return this.#exclusively(name, async () => {
       const intake = this.#intakes.get(name)
-      await (intake ? intake.resume(skipLost) : this.#bridge(name).resume())
+      if (intake && refused === undefined) await intake.resume(skipLost)
+      else {
+        const bridge = this.#bridge(name)
+        if (refused !== undefined) await this.#refuse(bridge, refused)
+        await bridge.resume()
+      }
       return this.show(name)
     })
+  }
+
+  /** What was put aside stays so when the bridge is to stop at the next: where they would have been is not passed yet. */
+  async #refuse(bridge: Bridge, refused: BridgeOptions['refused']): Promise<void> {
+    const { record, name } = bridge
+    if (record.options.refused === refused) return
+    const options = { ...record.options, refused }
+    if (refused === 'stop') return bridge.change({ options })
+    if (record.instance === undefined)
+      throw new MillraceError('CONFLICT', `The bridge ${name} is from before there were dead letters.`, {
+        remedy: 'Delete it and create it again.',
+      })
+    checkDeadLetters(options)
+    const deadLetters = await deadLetterStream(this.#options.log, deadLettersOf(options))
+    await bridge.change({ options, deadLetters })
   }
 
   /**
@@ -284,7 +318,7 @@ export class Bridges {
       const schema = change.schema === undefined ? options.schema : change.schema && checkSchema(change.schema)
       const changed = { options: { ...options, schema: schema || undefined }, converter }
       await this.#tryOut(changed)
-      await bridge.convert(changed)
+      await bridge.change(changed)
       return this.show(name)
     })
   }

@@ -70,7 +70,8 @@ export function refusedRecord(topic: string, message: KafkaMessage, cause: Millr
     ? `The message of the record ${sequence} has ${bytes} bytes, more than the topic ${topic} takes.`
     : `The topic ${topic} does not take the message of the record ${sequence}: ${cause.message}`
   const details = { ...cause.details, topic, sequence, bytes }
-  const failure = new MillraceError('KAFKA_REFUSED', why, { cause, remedy: cause.remedy, details })
+  const remedy = `${cause.remedy} Or have the record put aside: \`millrace bridges resume NAME --refused dead-letter\`.`
+  const failure = new MillraceError('KAFKA_REFUSED', why, { cause, remedy, details })
   return { shard, sequence, message, failure }
 }
 

@@ -123,13 +123,18 @@ export function checkBridgeRequest(request: unknown): BridgeOptions {
     throw new MillraceError('BAD_REQUEST', 'A bridge that stops at what it cannot send has no stream for it.', {
       remedy: 'Leave deadLetters out, or choose refused: dead-letter.',
     })
-  if (data.source === deadLettersOf(data) && data.refused === 'dead-letter')
-    throw new MillraceError('BAD_REQUEST', 'What cannot be sent would come back as what is to be sent.', {
-      remedy: 'Choose another stream for deadLetters.',
-    })
+  checkDeadLetters(data)
   if (data.snapshot && !data.source.startsWith('table:'))
     throw new MillraceError('BAD_REQUEST', 'A snapshot is of a table: the source must be table:NAME.')
   return data
+}
+
+/** Throws BAD_REQUEST. */
+export function checkDeadLetters(options: Pick<BridgeOptions, 'name' | 'source' | 'refused' | 'deadLetters'>): void {
+  if (options.source === deadLettersOf(options) && options.refused === 'dead-letter')
+    throw new MillraceError('BAD_REQUEST', 'What cannot be sent would come back as what is to be sent.', {
+      remedy: 'Choose another stream for deadLetters.',
+    })
 }
 
 export const deadLettersOf = ({ name, deadLetters }: Pick<BridgeOptions, 'name' | 'deadLetters'>): string =>

@@ -52,38 +52,82 @@ export interface DecodedBatches {
 
 /**
  * The committed records of what a fetch gave of a partition, at least of its first batch. A last batch that is cut off, and those past
- * the bound, come again with the next fetch. Throws KAFKA_REFUSED for what cannot be read.
+ * the bound, come again with the next fetch. Throws KAFKA_REFUSED for a first batch that cannot be read: those before another one are given, so
+ * that who passes over it passes over nothing else.
  */
 export function decodeBatches(bytes: Buffer, of: BatchesOf): DecodedBatches {
   const records: ConsumedRecord[] = []
-  const aborted = [...of.aborted].sort((a, b) => a.firstOffset - b.firstOffset)
-  const aborting = new Set<bigint>()
-  let nextAborted = 0
+  const transactions = new Transactions(of.aborted)
   let next = of.from
   let at = 0
   let unpacked = 0
   while (at + headerBytes <= bytes.length && (at === 0 || unpacked < of.bytesMax)) {
-    const offset = int64(bytes, at)
     const end = at + 12 + bytes.readInt32BE(at + 8)
-    if (bytes[magicAt + at] !== 2) throw oldFormat(of, offset)
-    if (end > bytes.length) break
-    if (end < at + headerBytes || bytes.readUInt32BE(at + crcAt) !== crc32c(bytes, at + attributesAt, end))
-      throw corrupt(of, offset, 'its checksum is another')
-    const last = offset + bytes.readInt32BE(at + 23)
-    const attributes = bytes.readInt16BE(at + attributesAt)
-    const producer = bytes.readBigInt64BE(at + 43)
-    for (let begun = aborted[nextAborted]; begun && begun.firstOffset <= last; begun = aborted[++nextAborted])
-      aborting.add(begun.producer)
-    const isOfTransaction = (attributes & isTransactional) !== 0
-    if (attributes & isControl) {
-      if (markerOf(bytes, at, end, of, offset) === abortMarker) aborting.delete(producer)
-    } else if (last >= of.from && !(isOfTransaction && aborting.has(producer))) {
-      unpacked += takeRecords(bytes, at, end, attributes, of, records)
+    if (bytes[magicAt + at] === 2 && end > bytes.length) break
+    const whole = records.length
+    try {
+      checkBatch(bytes, at, end, of)
+      unpacked += takeBatch(bytes, at, end, of, transactions, records)
+    } catch (error) {
+      if (next === of.from) throw error
+      records.length = whole
+      break
     }
-    next = Math.max(next, last + 1)
+    next = Math.max(next, lastOffset(bytes, at) + 1)
     at = end
   }
   return { records, next, bytes: unpacked, isCut: at === 0 && bytes.length > 0 }
+}
+
+const lastOffset = (bytes: Buffer, at: number): number => int64(bytes, at) + bytes.readInt32BE(at + 23)
+
+function checkBatch(bytes: Buffer, at: number, end: number, of: BatchesOf): void {
+  const offset = int64(bytes, at)
+  if (bytes[magicAt + at] !== 2) throw oldFormat(of, offset)
+  if (end < at + headerBytes || bytes.readUInt32BE(at + crcAt) !== crc32c(bytes, at + attributesAt, end))
+    throw corrupt(of, offset, 'its checksum is another')
+}
+
+/** Producers whose transaction at this place was given up. */
+class Transactions {
+  readonly #aborted: readonly AbortedTransaction[]
+  readonly #aborting = new Set<bigint>()
+  #next = 0
+
+  constructor(aborted: readonly AbortedTransaction[]) {
+    this.#aborted = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset)
+  }
+
+  /** Of a batch that ends at an offset. */
+  isAborted(producer: bigint, last: number): boolean {
+    let begun = this.#aborted[this.#next]
+    for (; begun && begun.firstOffset <= last; begun = this.#aborted[++this.#next]) this.#aborting.add(begun.producer)
+    return this.#aborting.has(producer)
+  }
+
+  ended(producer: bigint): void {
+    this.#aborting.delete(producer)
+  }
+}
+
+/** Gives the bytes of the records, unpacked. */
+function takeBatch(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  of: BatchesOf,
+  transactions: Transactions,
+  into: ConsumedRecord[],
+): number {
+  const attributes = bytes.readInt16BE(at + attributesAt)
+  const producer = bytes.readBigInt64BE(at + 43)
+  const last = lastOffset(bytes, at)
+  const isAborted = transactions.isAborted(producer, last) && (attributes & isTransactional) !== 0
+  if (attributes & isControl) {
+    if (markerOf(bytes, at, end, of, int64(bytes, at)) === abortMarker) transactions.ended(producer)
+    return 0
+  }
+  return last >= of.from && !isAborted ? takeRecords(bytes, at, end, attributes, of, into) : 0
 }
 
 /** Gives the bytes of the records, unpacked. */
@@ -194,7 +238,7 @@ export function corrupt({ topic, partition }: Pick<BatchesOf, 'topic' | 'partiti
     `The batch at offset ${offset} of partition ${partition} of ${topic} is damaged: ${why}.`,
     {
       remedy:
-        'Mend it on the broker (another replica may have it whole: elect that as leader), or delete the records up to behind it with kafka-delete-records and begin behind them; then resume.',
+        'Mend it on the broker (another replica may have it whole: elect that as leader), then resume. Or have a bridge pass over it: `millrace bridges seek NAME --offsets PARTITION=OFFSET`, with the offset behind the batch.',
       details: { topic, partition, offset, kafka: 'CORRUPT_MESSAGE' },
     },
   )

@@ -45,8 +45,10 @@ export interface RunOptions {
   readonly passing: Passing | undefined
   /** The last step of what is sent; undefined: none. */
   readonly converting: Converting | undefined
-  /** Takes records that cannot be sent; undefined: the first of them ends the run. */
+  /** Records that were put aside, which are passed over; undefined: there are none. */
   readonly putAside: PutAside | undefined
+  /** Whether it takes records that cannot be sent; otherwise the first of them ends the run. */
+  readonly putsAside: boolean
   /** Exactly once, by transactions and a checkpoint; undefined is at least once. */
   readonly exactly: { readonly checkpoint: CheckpointOptions; readonly begun: () => Promise<void> } | undefined
   /** Makes the topic's number of partitions durable, before anything is sent there. */
@@ -91,7 +93,7 @@ export class BridgeRun {
 
   constructor(options: RunOptions) {
     this.#options = options
-    const { commit, group, clock, exactly, putAside } = options
+    const { commit, group, clock, exactly, putAside, putsAside } = options
     const stop = this.#stop.signal
     this.#positions = new PositionWriter({
       commit,
@@ -112,7 +114,7 @@ export class BridgeRun {
         options.onRunning()
       },
       onAcknowledged: (requests: readonly SentRequest[]) => this.#acknowledged(requests),
-      putAside: putAside && ((refused: RefusedRecord) => this.#putAside(putAside, [refused])),
+      putAside: putsAside && putAside ? (refused: RefusedRecord) => this.#putAside(putAside, [refused]) : undefined,
     }
     const onTooMuch: TransactionalOptions['onTooMuch'] = (bounds) => {
       if ('bytesMax' in bounds) this.#bytesMax = bounds.bytesMax

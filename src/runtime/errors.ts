@@ -172,13 +172,13 @@ export const errorKinds = {
     status: 500,
     retryable: false,
     remedy:
-      'Correct the converter and give it to the bridge (`millrace bridges converter NAME FILE`), which goes on at that record; or pass over it with `millrace bridges seek`.',
+      'Correct the converter and give it to the bridge (`millrace bridges converter NAME FILE`), which goes on at that record; or have it put aside with `millrace bridges resume NAME --refused dead-letter`.',
   },
   SCHEMA_MISMATCH: {
     status: 500,
     retryable: false,
     remedy:
-      'Correct the converter or the schema of the bridge (`millrace bridges converter`), or pass over the record with `millrace bridges seek`.',
+      'Correct the converter or the schema of the bridge (`millrace bridges converter`), or have the record put aside with `millrace bridges resume NAME --refused dead-letter`.',
   },
   KAFKA_UNAVAILABLE: {
     status: 503,

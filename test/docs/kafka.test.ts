@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createEncoder } from '../../src/kafka/encoder.js'
 import { type KafkaMessage, messageFormats } from '../../src/kafka/index.js'
 import { BodyReader, RecordKind, type Sequence, type Shard, type Stream } from '../../src/log/index.js'
-import type { BridgeMessage } from '../../src/operators/index.js'
+import type { BridgeMessage, Change } from '../../src/operators/index.js'
 import { planOf } from '../../src/operators/plan/index.js'
 import { bundleModule } from '../../src/workers/bundle.js'
 import { changeBody, decodeBody, MemoryLog, newRecord } from '../kafka/memory.js'
@@ -89,16 +89,11 @@ describe('docs/kafka.md', () => {
 
   test('has a pipeline that filters before a bridge', async () => {
     const runner = new PlanRunner(planOf((await moduleOf('ts filter')).default))
-    const push = (sequence: number, type: string, Done: boolean) => {
-      const item = { ListId: sequence, TaskId: 'a', Done }
-      const change = {
-        sequence,
-        type,
-        keys: { ListId: sequence, TaskId: 'a' },
-        time: 0,
-        after: item,
-        before: undefined,
-      }
+    const push = (sequence: number, type: 'insert' | 'modify', Done: boolean) => {
+      const keys = { ListId: sequence, TaskId: 'a' }
+      const item = { ...keys, Done }
+      const base = { sequence, keys, time: 0, service: false, new: item }
+      const change: Change = type === 'insert' ? { ...base, type } : { ...base, type, old: item }
       return runner.push('todoListTask', change, change.keys, 0)
     }
     await push(1, 'modify', false)

@@ -25,7 +25,7 @@ const pomVersion = /<kafka\.version>([^<]+)</.exec(readFileSync(join(recipe, 'po
 export const kafkaVersion = process.env.MILLRACE_KAFKA_VERSION ?? pomVersion
 
 /** How long a broker may take until it is ready: a busy machine needs many times the usual two seconds. */
-const readyMsMax = 60_000
+const readyMsMax = 180_000
 
 const runs = (command, argument) => spawnSync(command, [argument], { stdio: 'ignore' }).status === 0
 

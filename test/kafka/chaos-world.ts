@@ -9,7 +9,7 @@ const stream = 'chaos'
 /** Appends that are on their way at once. */
 const writers = 2
 /** A bridge that delivers nothing for so long, with everything mended, never will. */
-const standstillMsMax = 90_000
+const standstillMsMax = 300_000
 
 interface BridgeView {
   readonly state: { readonly kind: string }
@@ -19,6 +19,8 @@ interface BridgeView {
 /** What an independent consumer found of a bridge. */
 export interface Findings {
   readonly records: number
+  /** Of the records, those that came as dead letters. */
+  readonly letters: number
   readonly lost: number
   readonly duplicated: number
   readonly disordered: number
@@ -33,10 +35,12 @@ export interface ChaosOptions {
   readonly random: Random
   /** What each bridge out is asked for, by its name, which is that of its topic too. */
   readonly bridges: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-  /** The topic of each bridge in, by its name, which is that of its stream too. */
-  readonly intakes?: Readonly<Record<string, string>>
+  /** The topic of each bridge in and what else it is asked for, by its name, which is that of its stream too. */
+  readonly intakes?: Readonly<Record<string, { readonly topic: string } & Readonly<Record<string, unknown>>>>
   readonly keys?: number
   readonly batch?: number
+  /** Each so-manieth record is oversized: its body has about so many bytes. */
+  readonly oversized?: { readonly every: number; readonly bytes: number }
   /** Of how many faults how many records are written; without, as many as come until the end. */
   readonly pace?: { readonly faults: number; readonly records: number }
 }
@@ -47,6 +51,13 @@ export async function startBrokerBehind(proxy: KafkaProxy, version?: string): Pr
   proxy.target = Number(broker.address.split(':')[1])
   return broker
 }
+
+/** A bridge to a topic that takes messages of so many bytes at most; what is larger becomes dead letters. */
+export const withLimit = (bytes: number) => ({
+  format: 'image',
+  refused: 'dead-letter',
+  topicConfig: { 'max.message.bytes': String(bytes) },
+})
 
 /** A daemon that is written to and mirrored to Kafka while it, the broker and what is between them fail. */
 export class ChaosWorld {
@@ -82,9 +93,9 @@ export class ChaosWorld {
       await this.daemon.v1('POST', 'bridges', { name, source: stream, brokers, topic: name, partitions: 4, ...options })
     this.#writing = Promise.all(Array.from({ length: writers }, () => this.#write()))
     for (const name of Object.keys(bridges)) await this.#delivering(name)
-    for (const [name, topic] of Object.entries(intakes)) {
+    for (const [name, options] of Object.entries(intakes)) {
       await this.daemon.v1('POST', 'streams', { name })
-      await this.daemon.v1('POST', 'bridges', { direction: 'in', name, topic, into: `stream:${name}`, brokers })
+      await this.daemon.v1('POST', 'bridges', { direction: 'in', name, into: `stream:${name}`, brokers, ...options })
     }
     for (const name of Object.keys(intakes)) await this.#delivering(name)
   }
@@ -103,7 +114,7 @@ export class ChaosWorld {
         continue
       }
       const numbers = Array.from({ length: batch }, () => this.#begun++)
-      const records = numbers.map((n) => ({ key: `key-${n % keys}`, value: { n } }))
+      const records = numbers.map((n) => ({ key: `key-${n % keys}`, value: this.#bodyOf(n) }))
       try {
         if (!daemon) await sleep(20)
         else {
@@ -115,6 +126,15 @@ export class ChaosWorld {
         await sleep(20)
       }
     }
+  }
+
+  #isOversized(n: number): boolean {
+    const { oversized } = this.#options
+    return oversized !== undefined && n % oversized.every === 0
+  }
+
+  #bodyOf(n: number): object {
+    return this.#isOversized(n) ? { n, filler: 'x'.repeat(this.#options.oversized?.bytes ?? 0) } : { n }
   }
 
   #allowed(): number {
@@ -181,7 +201,10 @@ export class ChaosWorld {
     for (const name of [...Object.keys(bridges), ...Object.keys(intakes)]) await this.#caughtUp(name)
     // What a bridge in knows of the end of its topic is as old as its last fetch.
     for (const name of Object.keys(intakes)) {
-      for (const deadline = Date.now() + 60_000; (await this.checkIntake(name)).lost > 0 && Date.now() < deadline; )
+      for (
+        const deadline = Date.now() + standstillMsMax;
+        (await this.checkIntake(name)).lost > 0 && Date.now() < deadline;
+      )
         await sleep(200)
     }
   }
@@ -206,13 +229,26 @@ export class ChaosWorld {
     }
   }
 
-  /** What the log has, against what Kafka's own consumer reads of the topic of a bridge out. */
+  /**
+   * What the log has, against what Kafka's own consumer reads of the topic of a bridge out; of one with dead letters, against both together:
+   * all oversized records are letters, and no others.
+   */
   async checkTopic(name: string): Promise<Findings> {
-    const counting = new Counting(await this.#log())
+    const hasLetters = this.#options.bridges[name]?.refused === 'dead-letter'
+    const counting = new Counting(await this.#log(), (n) => hasLetters && this.#isOversized(n))
     await eachCommitted(this.#options.proxy.address, name, ({ key, sequence, value }) =>
       counting.take(key, sequence, value === undefined ? undefined : JSON.parse(value)),
     )
+    if (hasLetters)
+      await eachStored<Letter>(this.daemon, `${name}.dead-letters`, ({ value: { key, sequence, value } }) =>
+        counting.takeLetter(key, sequence, JSON.parse(value)),
+      )
     return counting.findings()
+  }
+
+  /** How many records of the log are oversized. */
+  async oversized(): Promise<number> {
+    return [...(await this.#log()).values()].filter(({ n }) => this.#isOversized(n)).length
   }
 
   /** The same against what a bridge in has stored of the envelopes of a topic. */
@@ -280,35 +316,65 @@ interface Content {
   readonly source?: { readonly sequence: number }
 }
 
+/** What is read of a dead letter. */
+interface Letter {
+  readonly key: string
+  readonly sequence: number
+  readonly value: string
+}
+
 /** Counts what came of the records of a log. */
 class Counting {
   readonly #inLog: ReadonlyMap<number, { readonly key: string; readonly n: number }>
+  readonly #isForLetter: (n: number) => boolean
   readonly #seen = new Set<number>()
   readonly #newest = new Map<string, number>()
+  #letters = 0
   #duplicated = 0
   #disordered = 0
   #wrong = 0
 
-  constructor(inLog: ReadonlyMap<number, { readonly key: string; readonly n: number }>) {
+  /** @param isForLetter whether a record should be a dead letter, by its number */
+  constructor(
+    inLog: ReadonlyMap<number, { readonly key: string; readonly n: number }>,
+    isForLetter: (n: number) => boolean = () => false,
+  ) {
     this.#inLog = inLog
+    this.#isForLetter = isForLetter
   }
 
   take(key: string, sequence = -1, content?: Content): void {
-    const record = this.#inLog.get(sequence)
-    if (record === undefined || record.key !== key || record.n !== (content?.after?.n ?? content?.n)) this.#wrong++
-    if (this.#seen.has(sequence)) {
-      this.#duplicated++
-      return
-    }
-    this.#seen.add(sequence)
+    if (!this.#isNew(key, sequence, content, false)) return
     if (sequence < (this.#newest.get(key) ?? 0)) this.#disordered++
     this.#newest.set(key, sequence)
+  }
+
+  takeLetter(key: string, sequence: number, content: Content): void {
+    if (this.#isNew(key, sequence, content, true)) this.#letters++
+  }
+
+  #isNew(key: string, sequence: number, content: Content | undefined, isLetter: boolean): boolean {
+    const record = this.#inLog.get(sequence)
+    const n = content?.after?.n ?? content?.n
+    if (record === undefined || record.key !== key || record.n !== n || this.#isForLetter(n) !== isLetter) this.#wrong++
+    if (this.#seen.has(sequence)) {
+      this.#duplicated++
+      return false
+    }
+    this.#seen.add(sequence)
+    return true
   }
 
   findings(): Findings {
     let lost = 0
     for (const sequence of this.#inLog.keys()) if (!this.#seen.has(sequence)) lost++
-    const { size: records } = this.#inLog
-    return { records, lost, duplicated: this.#duplicated, disordered: this.#disordered, wrong: this.#wrong }
+    return {
+      records: this.#inLog.size,
+      letters: this.#letters,
+      lost,
+      duplicated: this.#duplicated,
+      disordered: this.#disordered,
+      wrong: this.#wrong,
+    }
   }
 }

@@ -8,7 +8,7 @@ import { DaemonProcess } from '../daemon-process.js'
 import { Random } from '../simulation/random.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { type Broker, kafkaAvailable } from './broker.mjs'
-import { ChaosWorld, startBrokerBehind } from './chaos-world.js'
+import { ChaosWorld, startBrokerBehind, withLimit } from './chaos-world.js'
 import { eachCommitted } from './java-reader.js'
 import { endTransactionApi, KafkaProxy } from './proxy.js'
 
@@ -35,8 +35,9 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
       data: temporaryFolder(),
       random: new Random(seed),
       pace: { faults: 3, records: 3_000 },
-      bridges: { exact: {}, other: { driver: 'platformatic', format: 'image' } },
-      intakes: { back: 'exact' },
+      oversized: { every: 211, bytes: 30_000 },
+      bridges: { exact: {}, other: { driver: 'platformatic', format: 'image' }, refusing: withLimit(25_000) },
+      intakes: { back: { topic: 'exact' } },
     })
     try {
       await world.start()
@@ -45,9 +46,17 @@ describe.skipIf(!kafkaAvailable())('a broker behind a network that fails', () =>
       const label = `seed ${seed}`
       expect(proxy.made, label).toBeGreaterThan(0)
       const exact = await world.checkTopic('exact')
-      expect(exact, label).toEqual({ records: exact.records, lost: 0, duplicated: 0, disordered: 0, wrong: 0 })
+      expect(exact, label).toEqual({
+        records: exact.records,
+        letters: 0,
+        lost: 0,
+        duplicated: 0,
+        disordered: 0,
+        wrong: 0,
+      })
       expect(await world.checkTopic('other'), label).toEqual(exact)
       expect(await world.checkIntake('back'), label).toEqual(exact)
+      expect(await world.checkTopic('refusing'), label).toEqual({ ...exact, letters: await world.oversized() })
       expect(await world.lostAppends(), label).toBe(0)
       expect(exact.records).toBeGreaterThanOrEqual(world.acknowledged)
       expect(world.acknowledged).toBeGreaterThan(200)

@@ -99,7 +99,9 @@ describe.skipIf(!kafkaAvailable())('a consumer whose broker ends', () => {
     await broker.start()
     await connect()
     await consumer.describe(topic)
-    await expect(consumer.fetch(topic, new Map([[0, 0]]), bounds)).rejects.toMatchObject({
+    const [before] = await consumer.fetch(topic, new Map([[0, 0]]), bounds)
+    expect(before).toMatchObject({ records: [{ offset: 0 }], next: 1 })
+    await expect(consumer.fetch(topic, new Map([[0, 1]]), bounds)).rejects.toMatchObject({
       code: 'KAFKA_REFUSED',
       details: { kafka: 'CORRUPT_MESSAGE', topic, partition: 0, offset: 1 },
     })

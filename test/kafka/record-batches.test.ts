@@ -162,6 +162,24 @@ describe('record batches', () => {
     }
   })
 
+  test('that are whole are given before one that is not, which is refused when it is the first', () => {
+    const whole = batch({ offset: 0, values: ['a', 'b'] })
+    const checksum = batch({ offset: 5, values: ['c'] })
+    checksum[65]! ^= 1
+    // Its checksum is right, and one of its records is not.
+    const within = batch({ offset: 5, values: ['c', 'd'] })
+    within[within.length - 3]! = 0x7e
+    within.writeUInt32BE(crc32c(within, 21), 17)
+    const old = batch({ offset: 5, values: ['c'] })
+    old[16] = 1
+    for (const damaged of [checksum, within, old]) {
+      expect(decode([whole, damaged])).toEqual({ values: ['a', 'b'], offsets: [0, 1], next: 2, isCut: false })
+      expect(() => decode([damaged], 2)).toThrow(expect.objectContaining({ code: 'KAFKA_REFUSED' }))
+      // Asked for from within the one before: nothing new of it is given.
+      expect(() => decode([whole, damaged], 3)).toThrow(expect.objectContaining({ code: 'KAFKA_REFUSED' }))
+    }
+  })
+
   test('whose lengths lead beyond them are refused even when the checksum is right', () => {
     const bytes = batch({ offset: 0, values: ['a'] })
     bytes[61] = 0x7e

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type BridgeRequest, guarantees, type KafkaMessage } from '../../src/kafka/index.js'
 import { MillraceError } from '../../src/runtime/index.js'
 import { Random } from '../simulation/random.js'
-import { tooLarge } from './fake-cluster.js'
+import { away, tooLarge } from './fake-cluster.js'
 import { until } from './memory.js'
 import { StoreWorld } from './store-world.js'
 
@@ -87,6 +87,49 @@ test('a bridge stops at such a record unless it is told otherwise, and says whic
     message: expect.stringContaining('record'),
   })
   expect(world.log.streamNamed('test.dead-letters')).toBeUndefined()
+})
+
+describe.each(guarantees)('a bridge that has stopped at such a record, %s', (guarantee) => {
+  test('puts it alone aside when it is told to, whatever other shards have not sent yet, and stops at the next again', async () => {
+    world = await StoreWorld.open()
+    await world.stream('clicks', 3)
+    await world.append(300)
+    const refused = new Set([150])
+    world.cluster.onSend = refuse(refused, tooLarge)
+    await world.create({ format: 'image', guarantee })
+    expect(await world.state('failed')).toMatchObject({ remedy: expect.stringContaining('--refused dead-letter') })
+    await world.bridges.resume('test', { refused: 'dead-letter' })
+    await world.caughtUp()
+    expect((await letters()).map(({ value }) => value)).toEqual(['150'])
+    const expected = Array.from({ length: 301 }, (_, i) => i).filter((i) => i !== 150)
+    await world.bridges.resume('test', { refused: 'stop' })
+    await world.append(1)
+    await world.caughtUp()
+    expect([...new Set(passed(guarantee).map(numberOf))].sort((a, b) => a - b)).toEqual(expected)
+    refused.add(301)
+    await world.append(1)
+    await world.state('failed')
+    await world.restart()
+    expect(await world.state('failed')).toMatchObject({ message: expect.stringContaining('record') })
+    expect(await letters()).toHaveLength(1)
+    expect((await world.shown()).options).toMatchObject({ refused: 'stop' })
+  })
+})
+
+test('what was put aside and is not passed yet stays aside when the bridge is to stop at the next', async () => {
+  world = await StoreWorld.open()
+  await world.stream()
+  await world.append(10)
+  world.cluster.onSend = refuse(new Set([3]), tooLarge)
+  // The letter is durable, and nothing behind it is committed.
+  world.cluster.onCommit = () => (asideRows().length > 0 ? { error: away(), committed: false } : undefined)
+  await create()
+  await until(() => asideRows().length === 1, asideRows)
+  await world.bridges.resume('test', { refused: 'stop' })
+  world.cluster.onCommit = () => undefined
+  await world.caughtUp()
+  expect(passed('exactly-once').map(numberOf)).toEqual([0, 1, 2, 4, 5, 6, 7, 8, 9])
+  expect((await letters()).map(({ value }) => value)).toEqual(['3'])
 })
 
 test('after a seek they come again; a bridge that is deleted leaves nothing', async () => {

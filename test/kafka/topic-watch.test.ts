@@ -92,6 +92,16 @@ describe('the configuration of a topic that is there', () => {
     await world.caughtUp('other')
   })
 
+  test('may have a higher limit of bytes by now: whoever sent what was too large was told to raise it', async () => {
+    await having({ 'max.message.bytes': '20000' })
+    await world.create({ topicConfig: { 'max.message.bytes': '10000' } })
+    await world.caughtUp()
+    await world.create({ name: 'other', topicConfig: { 'max.message.bytes': '30000' } })
+    expect(await world.state('failed', 'other')).toMatchObject({
+      message: expect.stringContaining('max.message.bytes=30000 (it has 20000)'),
+    })
+  })
+
   test('of the checkpoints must be compaction: they would be forgotten', async () => {
     await having({ 'cleanup.policy': 'delete' }, 'millrace.clicks.checkpoints')
     await world.create()

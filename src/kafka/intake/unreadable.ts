@@ -30,7 +30,7 @@ export function unreadableError(message: ConsumedRecord, { topic, partition }: O
     'KAFKA_REFUSED',
     `The message at offset ${offset} of partition ${partition} of ${topic} cannot be stored: ${why}.`,
     {
-      remedy: 'Delete the bridge and create it again with what the messages are, or with --unreadable dead-letter.',
+      remedy: `Pass over it with \`millrace bridges seek NAME --offsets ${partition}=${offset + 1}\`; or delete the bridge and create it again with what the messages are, or with --unreadable dead-letter.`,
       details: { topic, partition, offset },
     },
   )

@@ -48,11 +48,17 @@ export const bridgeRoutes: readonly Route[] = [
     method: 'POST',
     path: 'bridges/{name}/resume',
     summary: 'Goes on at its position after a pause, or after a failure whose cause was removed.',
-    query: { skipLost: '`true`: a bridge in goes on behind records that its topic has lost' },
+    query: {
+      skipLost: '`true`: a bridge in goes on behind records that its topic has lost',
+      refused:
+        '`dead-letter`: from now on a bridge out puts records aside that cannot be sent, also the one that it has stopped at; `stop`: it stops at the next',
+    },
     answer: 'bridge',
     errors: ['NOT_FOUND', 'CONFLICT'],
-    run: async ({ daemon, names, query }) =>
-      ok(shownBridge(await daemon.rooms.bridges.resume(names[0] as string, query.get('skipLost') === 'true'))),
+    run: async ({ daemon, names, query }) => {
+      const how = { skipLost: query.get('skipLost') === 'true', refused: refusedOf(query.get('refused')) }
+      return ok(shownBridge(await daemon.rooms.bridges.resume(names[0] as string, how)))
+    },
   },
   {
     method: 'POST',
@@ -94,6 +100,12 @@ export const bridgeRoutes: readonly Route[] = [
     },
   },
 ]
+
+function refusedOf(given: string | null): 'stop' | 'dead-letter' | undefined {
+  if (given === null) return undefined
+  if (given === 'stop' || given === 'dead-letter') return given
+  throw new MillraceError('BAD_REQUEST', 'refused is stop or dead-letter.')
+}
 
 function placeOf(to: unknown): Parameters<Rooms['bridges']['seek']>[1] {
   const offsets = (to as { readonly offsets?: unknown } | null | undefined)?.offsets
