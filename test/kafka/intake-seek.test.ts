@@ -67,20 +67,20 @@ describe('a seek of a bridge in', () => {
   test('to a time, and to offsets of some partitions', async () => {
     await started()
     await world.bridges.seek('test', { timeMs: 7_000 })
-    await stored(12)
+    await stored(13)
     expect(await values()).toEqual([
       [...even, 8],
       [...odd, 7, 9],
     ])
     await world.bridges.seek('test', { offsets: { 1: 3 } })
-    await stored(14)
+    await stored(15)
     expect(await values()).toEqual([
       [...even, 8],
       [...odd, 7, 9, 7, 9],
     ])
     await world.bridges.seek('test', { timeMs: 99_000 })
     append(1, 13)
-    await stored(15)
+    await stored(16)
     expect((await values())[1]).toEqual([...odd, 7, 9, 7, 9, 13])
   })
 

@@ -37,7 +37,7 @@ describe('records of a shard', () => {
       fc.asyncProperty(
         fc.array(
           fc.oneof(
-            { weight: 6, arbitrary: fc.tuple(fc.array(fc.nat(9), { minLength: 1, maxLength: 3 }), fc.nat(40_000)) },
+            { weight: 6, arbitrary: fc.tuple(fc.array(fc.nat(9), { minLength: 1, maxLength: 3 }), fc.nat(38_000)) },
             { weight: 1, arbitrary: fc.constantFrom('split' as const, 'open' as const, 'trim' as const) },
           ),
           { minLength: 1, maxLength: 25 },

@@ -337,7 +337,7 @@ export class Clients {
 
 const rowOf = (pick: number) => {
   const row = `row ${pick % 2}`
-  return { row, key: Buffer.from(`\x0d${row}`, 'latin1') }
+  return { row, key: Buffer.from(`\x08${row}`, 'latin1') }
 }
 
 function rowValue(number: number): Buffer {

@@ -256,7 +256,7 @@ export class Simulation {
   /** A client was told that a row is this far: whatever happens now, it must stay so. */
   checkRow(row: string, value: number): void {
     if (!this.isSynced) return
-    const durable = this.disk.rows().get(`\x0d${row}`)?.readUInt32LE(0) ?? 0
+    const durable = this.disk.rows().get(`\x08${row}`)?.readUInt32LE(0) ?? 0
     if (durable < value) this.fault(`somebody was told that ${row} is ${value}, and what is durable is ${durable}`)
   }
 

@@ -51,7 +51,7 @@ export interface StoredPosition {
   readonly lease: number
 }
 
-const family = { ledger: 2, stream: 3, shard: 4, chunk: 5, group: 9, position: 10, row: 13 }
+const family = { ledger: 2, stream: 3, shard: 4, chunk: 5, group: 9, position: 10, row: 8 }
 
 const u64 = (bytes: Buffer, at: number) => bytes.readUInt32LE(at + 4) * 2 ** 32 + bytes.readUInt32LE(at)
 const hex = (number: number) => number.toString(16).padStart(8, '0')
