@@ -83,7 +83,13 @@ export async function serverIndex(daemon, folder, put) {
       while ((await find(word)) === 0) await pause(20)
     },
     async close() {
-      for (const client of clients) client.close()
+      const client = clients.pop() ?? new RawClient(port)
+      const { body } = await client.request('GET', '/notes/_stats/refresh,indexing', {}, Buffer.alloc(0))
+      const { refresh, indexing } = JSON.parse(String(body))._all.total
+      console.log(
+        `the server: ${refresh.total} refreshes of ${Math.round(refresh.total_time_in_millis / refresh.total)} ms, ${indexing.index_total} documents`,
+      )
+      for (const each of [client, ...clients]) each.close()
       await server.close()
     },
   }

@@ -1,5 +1,7 @@
 // From a PutItem until a search finds it, at half of what the index can take, or at a rate that is given.
-//   npm run bench -- search [--seconds 15] [--clients 32] [--words 24] [--rate 500] [--items 20000] [--server]
+//   npm run bench -- search [--seconds 15] [--clients 32] [--words 24] [--rate 500] [--items 20000]
+//     [--searches 10] [--server]
+// --searches: of two words each, a second, beside the one reader who asks for what was written
 // --server: an index of a real OpenSearch on this machine, kept by a pipeline, in place of the one inside of the daemon
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,6 +17,7 @@ const { values: flags } = parseArgs({
     words: { type: 'string', default: '24' },
     items: { type: 'string', default: '20000' },
     rate: { type: 'string' },
+    searches: { type: 'string', default: '10' },
     server: { type: 'boolean', default: false },
   },
 })
@@ -27,7 +30,7 @@ const text = () => Array.from({ length: Number(flags.words) }, anyWord).join(' '
 
 /** A search may have 1,000 characters. */
 const wordsAskedMax = 60
-const searchEveryMs = 20
+const searchEveryMs = 1000 / Number(flags.searches)
 /** Under way at once: an index that is slower than that has its searches later. */
 const searchesMax = 50
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -142,6 +145,7 @@ const round = (value) => Number(value.toFixed(2))
 console.table([
   {
     'writes/s': Math.round(sent / ran),
+    'searches/s': round(searches.length / ran),
     watched: lags.length,
     'lag p50 ms': round(lag.p50),
     'lag p99 ms': round(lag.p99),
