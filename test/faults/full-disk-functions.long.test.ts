@@ -1,20 +1,14 @@
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { type AwsFailure, DaemonProcess } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { indexFaults, scanAll } from './index-agreement.js'
+import { mayMountDisks, mountDisk } from './small-disk.js'
 
-const mount = (...args: string[]) => spawnSync('mount', args, { stdio: 'ignore' }).status === 0
-const probe = join('/tmp', `millrace-mount-${process.pid}`)
-mkdirSync(probe, { recursive: true })
-const mayMount = process.platform === 'linux' && mount('-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe)
-if (mayMount) spawnSync('umount', [probe])
-rmSync(probe, { recursive: true, force: true })
-if (!mayMount) console.error('*** LEFT OUT: functions on a full disk (it mounts a small one, which only root may do)')
+const mayMount = mayMountDisks('functions on a full disk')
 
 /** Copies what it is given into a table, notes it outside of the full disk, and throws at poisoned items and at whatever fails. */
 const code = `
@@ -46,8 +40,7 @@ class SmallDisk {
   daemon!: DaemonProcess
 
   constructor(freeBytesMin: number) {
-    expect(mount('-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', this.disk)).toBe(true)
-    onTestFinished(() => void spawnSync('umount', ['-l', this.disk]))
+    mountDisk(this.disk, 100)
     this.#env = {
       MILLRACE_COMMIT_FREE_BYTES_MIN: String(freeBytesMin),
       MILLRACE_STORE_WRITE_BUFFER_BYTES: String(4 << 20),

@@ -1,27 +1,20 @@
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { type AwsFailure, DaemonProcess } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { createTable, tableName } from './ledger-of-writes.js'
+import { mayMountDisks, mountDisk } from './small-disk.js'
 
-const mount = (...args: string[]) => spawnSync('mount', args, { stdio: 'ignore' }).status === 0
-const probe = join('/tmp', `millrace-mount-${process.pid}`)
-mkdirSync(probe, { recursive: true })
-const mayMount = process.platform === 'linux' && mount('-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe)
-if (mayMount) spawnSync('umount', [probe])
-rmSync(probe, { recursive: true, force: true })
-if (!mayMount) console.error('*** LEFT OUT: the test of a full disk (it mounts a small one, which only root may do)')
+const mayMount = mayMountDisks('the test of a full disk')
 
 describe.skipIf(!mayMount)('a full disk', () => {
   it('takes no acknowledged write, answers what clients retry, and is left behind when there is space again', async () => {
     ensureBuilt()
     const disk = temporaryFolder()
-    expect(mount('-t', 'tmpfs', '-o', 'size=60m', 'tmpfs', disk)).toBe(true)
-    onTestFinished(() => void spawnSync('umount', ['-l', disk]))
+    mountDisk(disk, 60)
     const env = {
       MILLRACE_COMMIT_FREE_BYTES_MIN: '0',
       MILLRACE_STORE_WRITE_BUFFER_BYTES: String(4 << 20),
@@ -68,8 +61,7 @@ describe.skipIf(!mayMount)('a full disk', () => {
   it('is survived by the ballast while nobody frees space, and after a kill too; nothing acknowledged is lost', async () => {
     ensureBuilt()
     const disk = temporaryFolder()
-    expect(mount('-t', 'tmpfs', '-o', 'size=80m', 'tmpfs', disk)).toBe(true)
-    onTestFinished(() => void spawnSync('umount', ['-l', disk]))
+    mountDisk(disk, 80)
     const data = join(disk, 'data')
     const env = {
       MILLRACE_COMMIT_FREE_BYTES_MIN: '0',

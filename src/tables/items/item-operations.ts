@@ -38,8 +38,9 @@ import {
 } from '../requests/request.js'
 import { checkItem, type Item, itemBytesMax, keyOf, ValidationError } from '../values/index.js'
 import { decodeBytesText, itemKey, type StoredText } from './item-row.js'
+import type { Present } from './present.js'
 import { refuseKeyUpdates, updateDecision } from './update-decision.js'
-import type { Decision, Present, Writer, Written } from './writer.js'
+import type { Decision, Writer, Written } from './writer.js'
 
 const empty: Item = {}
 

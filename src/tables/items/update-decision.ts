@@ -1,7 +1,8 @@
 import { applyUpdate, OperandTypeError, type PathList, type Update, updateTopLevelNames } from '../expressions/index.js'
 import { validation } from '../requests/aws-error.js'
 import { type Item, itemBytesMax, itemSize, type KeySchema } from '../values/index.js'
-import type { Decision, Present } from './writer.js'
+import type { Present } from './present.js'
+import type { Decision } from './writer.js'
 
 /** Refuses an update that writes an attribute of the key. */
 export function refuseKeyUpdates(update: Update | undefined, schema: KeySchema): void {

@@ -12,29 +12,17 @@ import { tombstoneKey } from '../replication/tombstone.js'
 import { conditionFailed, resourceNotFound } from '../requests/aws-error.js'
 import { writeUnits } from '../requests/capacity.js'
 import { encodeChange, type ImageBytes } from '../streams/change.js'
-import { attributeOf, type Item, itemSize, itemsEqual } from '../values/index.js'
+import { attributeOf, type Item, itemSize } from '../values/index.js'
 import {
-  decodeItem,
   encodeItemText,
   type ItemKey,
   itemKey,
   jsonOf,
   keyAttributesOf,
-  parseItem,
   type StoredItem,
   type StoredVersion,
 } from './item-row.js'
-
-/** What a decider sees of the row that it decides on. */
-export interface Present {
-  readonly stored: StoredItem | undefined
-  /** The row as it lies. */
-  readonly value?: Buffer
-  /** What a deleted item of a table with replicas has left. */
-  readonly tombstone?: Buffer | undefined
-  /** Parsed once, when it is asked for; undefined when there is no item. */
-  item(): Item | undefined
-}
+import { absent, isSame, type Present, presentOf } from './present.js'
 
 /** What shall become of the row. */
 export type Decision =
@@ -562,41 +550,11 @@ function newestOf(found: readonly Found[]): number | undefined {
 const needsOldItem = ({ log, indexes, expiry }: TableRow): boolean =>
   log !== undefined || indexes !== undefined || expiry?.attribute !== undefined
 
-const absent: Present = { stored: undefined, item: () => undefined }
 const notRead: Found = { present: absent, seen: undefined }
-
-function presentOf(value: Buffer): Present {
-  const stored = decodeItem(value)
-  let item: Item | undefined
-  return {
-    stored,
-    value,
-    item() {
-      item ??= parseItem(stored)
-      return item
-    },
-  }
-}
 
 function writtenOf(before: Present, decision: Decision): Written {
   if (decision.kind === 'put')
     return { before, after: decision.item, size: Math.max(decision.size, before.stored?.size ?? 0) }
   // What was only looked at is not parsed for an answer that does not show it.
   return { before, after: undefined, size: before.stored?.size ?? 0 }
-}
-
-/**
- * The same by value: attributes have no order. Stored JSON is canonical, so what is the same by value has the same bytes in
- * some order; where their sums differ the old item need not be parsed.
- */
-function isSame(old: StoredItem, json: Buffer, before: Present, item: Item): boolean {
-  if (old.json.length !== json.length) return false
-  if (old.json.equals(json)) return true
-  return sumOf(old.json) === sumOf(json) && itemsEqual(before.item() as Item, item)
-}
-
-function sumOf(bytes: Buffer): number {
-  let sum = 0
-  for (let i = 0; i < bytes.length; i++) sum += bytes[i] as number
-  return sum
 }
