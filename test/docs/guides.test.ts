@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -17,17 +17,16 @@ const pages = readdirSync(folder)
 beforeAll(ensureBuilt)
 
 describe.each(pages)('docs/guides/$name', ({ text }) => {
-  const daemons: DaemonProcess[] = []
-  let shell: Shell | undefined
-  afterAll(async () => {
-    shell?.close()
-    await Promise.all(daemons.map((daemon) => daemon.stop()))
-  })
-
   test('has commands that do what it shows', async () => {
     const blocks = commandsOf(text)
     expect(blocks.length).toBeGreaterThan(3)
     const work = temporaryFolder()
+    const daemons: DaemonProcess[] = []
+    let shell: Shell | undefined
+    onTestFinished(async () => {
+      shell?.close()
+      await Promise.all(daemons.map((daemon) => daemon.stop()))
+    })
     /** Where the page's addresses really are. */
     const addresses: [string, string][] = []
     const links = new LinkPorts(work)

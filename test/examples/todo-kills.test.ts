@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { bundleModule } from '../../src/workers/bundle.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess, readStream } from '../daemon-process.js'
@@ -15,9 +15,6 @@ const writesBetweenKills = 30
 let daemon: DaemonProcess
 
 beforeAll(ensureBuilt)
-afterAll(async () => {
-  await daemon?.stop()
-})
 
 const functionOf = (file: string, environment: object, ...filters: readonly { pattern: string }[]) => ({
   path: join(root, 'examples/todo/functions', file),
@@ -64,6 +61,7 @@ test('functions and pipelines count and archive the same, which is right, while 
   writeFileSync(config, JSON.stringify(configuration))
   const start = () => DaemonProcess.start({ data, args: ['--config', config] })
   daemon = await start()
+  onTestFinished(() => daemon.kill())
   const arn = await createTodoTables(daemon)
   await daemon.aws('CreateTable', {
     TableName: 'todoTaskCountByTrigger',
