@@ -74,7 +74,7 @@ const creditRowsLeast = 256
 const creditRowsMost = 4096
 /** Bytes that are read from the store ahead of what is handed over: by all source tasks, and by one at most. */
 const readAheadMax = 16 * 1024 * 1024
-const readAheadMost = 1024 * 1024
+const readAheadMost = 4 * 1024 * 1024
 /** Timers of one step and domain that a task keeps in memory. */
 const timersMax = 100_000
 
