@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module'
+import { nativeChecksums } from '../runtime/index.js'
 
 /*
  * CRC-32C (Castagnoli), the checksum of Kafka's record batches. zlib has the other polynomial only. Processors have an instruction for it:
- * a prebuilt module that uses it is installed with @platformatic/kafka where there is one for the platform, and makes many GB/s of a core;
+ * a prebuilt module that uses it is installed where there is one for the platform, and makes many GB/s of a core;
  * what is here makes about 700 MB/s, eight bytes a step.
  */
 const polynomial = 0x82f63b78
@@ -37,14 +37,8 @@ function makeTables(): Uint32Array[] {
 type Checksum = (bytes: Buffer, start: number, end: number) => number
 
 function loadNative(): Checksum | undefined {
-  try {
-    const { crc32c: sum } = createRequire(import.meta.url)('@node-rs/crc32') as {
-      readonly crc32c: (bytes: Uint8Array) => number
-    }
-    return (bytes, start, end) => sum(bytes.subarray(start, end))
-  } catch {
-    return undefined
-  }
+  const sums = nativeChecksums()
+  return sums && ((bytes, start, end) => sums.crc32c(bytes.subarray(start, end)))
 }
 
 let checksum: Checksum | undefined

@@ -7,7 +7,7 @@
  * An export without its end is not whole; one that broke off has a frame `{error}` in its place. The first and last chunks may hold records outside of the range: the head says
  * the range, and whoever reads skips them.
  */
-import { crc32 } from 'node:zlib'
+import { crc32 } from '../runtime/crc32.js'
 import { answeredError, MillraceError } from '../runtime/errors.js'
 import type { Field } from './bodies.js'
 import { chunkHeaderBytes, chunkIsWhole, chunkMagic } from './format.js'

@@ -7,7 +7,7 @@
  * All numbers are little-endian; 64-bit numbers are below 2^53. docs/formats.md draws every field. Nothing here decodes
  * a body: a filter on kind, key or time walks the record headers.
  */
-import { crc32 } from 'node:zlib'
+import { crc32 } from '../runtime/crc32.js'
 import { MillraceError } from '../runtime/errors.js'
 import { shiftCrc32 } from './crc.js'
 import type { Codec, LogRecord, NewRecord, RecordKind, Sequence } from './types.js'

@@ -1,4 +1,5 @@
 export * from './clock.js'
+export * from './crc32.js'
 export * from './errors.js'
 export * from './folders.js'
 export * from './hash.js'

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { crc32 } from 'node:zlib'
-import { killPoint, syncFolder } from '../runtime/index.js'
+import { crc32, killPoint, syncFolder } from '../runtime/index.js'
 import { fileChanged, isMissing } from './sink-file-errors.js'
 
 /** What the last barrier committed of a sink's file. */

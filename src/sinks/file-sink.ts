@@ -1,8 +1,7 @@
 import { constants, existsSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { crc32 } from 'node:zlib'
-import { killPoint, MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
+import { crc32, killPoint, MillraceError, makeFolder, syncFolder } from '../runtime/index.js'
 import {
   type CommittedFile,
   checkedBytesMax,

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '../../runtime/index.js'
 import { requestId } from './request-id.js'
 
 /** An answer up to this size is written together with its head: one string, and so one buffer of the socket. */
