@@ -3,25 +3,8 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path) => fileURLToPath(new URL(`src/${path}`, import.meta.url))
 
-/**
- * Rooms whose tests start no process and leave nothing behind in theirs: files of a worker share what they import, which is a third
- * of the time that they would take.
- */
-const sharing = [
-  'balance',
-  'commit',
-  'config',
-  'groups',
-  'log',
-  'operators',
-  'producers',
-  'retention',
-  'runtime',
-  'simulation',
-  'sinks',
-  'storage',
-  'tables',
-].map((room) => `test/${room}/**/*.test.ts`)
+/** Files that change what the others of a worker import. */
+const alone = ['test/kafka/platformatic-connections.test.ts']
 
 /** What takes a quarter to a whole minute each, most of it waiting for kills and servers: `npm test` leaves it to `npm run test:long`. */
 const slow = [
@@ -44,10 +27,14 @@ const slow = [
   'search/open-search-server',
 ].map((name) => `test/${name}.test.ts`)
 
-/** @param left tests that are left out */
+/**
+ * The files of a worker share what they import, which is a third of the time that they would take alone: so none may leave anything
+ * behind in its process.
+ * @param left tests that are left out
+ */
 export const projects = (left) => [
-  { extends: true, test: { name: 'rooms', include: sharing, exclude: left, isolate: false } },
-  { extends: true, test: { name: 'daemon', include: ['test/**/*.test.ts'], exclude: [...left, ...sharing] } },
+  { extends: true, test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: [...left, ...alone], isolate: false } },
+  { extends: true, test: { name: 'alone', include: alone, exclude: left } },
 ]
 
 export default defineConfig({

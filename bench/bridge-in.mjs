@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import kafkajs from 'kafkajs'
-import { startBroker } from '../test/kafka/broker.mjs'
+import { fullSpeed, startBroker } from '../test/kafka/broker.mjs'
 import { BenchDaemon } from './daemon.mjs'
 import { inTurn, median, printMachine, temporaryFolder } from './measure.mjs'
 
@@ -22,7 +22,7 @@ const items = Number(flags.table)
 const partitions = 4
 const folder = temporaryFolder('bridge-in')
 await printMachine(folder)
-const broker = await startBroker()
+const broker = await startBroker({ machine: fullSpeed })
 const kafka = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING })
 
 async function fill(topic, count) {

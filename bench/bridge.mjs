@@ -5,7 +5,7 @@
 //     [--only 'a part of a name'] [--driver NAME] [--profile FOLDER]
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startBroker } from '../test/kafka/broker.mjs'
+import { fullSpeed, startBroker } from '../test/kafka/broker.mjs'
 import { away } from './bridge-away.mjs'
 import { latency } from './bridge-latency.mjs'
 import { delivered, fill, peer } from './bridge-load.mjs'
@@ -34,7 +34,7 @@ const partitions = Number(flags.partitions)
 const rate = Number(flags.rate)
 const folder = temporaryFolder('bridge')
 await printMachine(folder)
-const broker = await startBroker()
+const broker = await startBroker({ machine: fullSpeed })
 console.log(`broker at ${broker.address}, ${partitions} partitions`)
 /** A profile of the daemon's processor time goes into that folder. */
 const profile = flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`]

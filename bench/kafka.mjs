@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { kafkaVersion, startBroker } from '../test/kafka/broker.mjs'
+import { fullSpeed, kafkaVersion, startBroker } from '../test/kafka/broker.mjs'
 import { BenchDaemon } from './daemon.mjs'
 import { inTurn, median, printMachine, temporaryFolder } from './measure.mjs'
 import { batchOf } from './records.mjs'
@@ -102,7 +102,7 @@ async function append(connections) {
   return { perSecond }
 }
 
-const broker = await startBroker()
+const broker = await startBroker({ machine: fullSpeed })
 let newest
 const results = await inTurn(Number(flags.rounds), {
   'Kafka, no sync': async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
+import { inProcess } from './in-process.js'
 import { errorOf, millrace, type RunOptions } from './millrace.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
@@ -33,9 +34,9 @@ afterAll(async () => {
 
 const run = (args: readonly string[], options?: RunOptions) => millrace([...args, '--url', daemon.url], options)
 
-/** What a script reads: one JSON document on standard output, nothing on standard error, exit code 0. */
+/** What a script reads (json.test.ts): one JSON document on standard output, nothing on standard error, exit code 0. */
 async function json<T = Record<string, unknown>>(...args: readonly string[]): Promise<T> {
-  const { code, stdout, stderr } = await run([...args, '--json'])
+  const { code, stdout, stderr } = await inProcess([...args, '--json', '--url', daemon.url])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout.trimEnd().split('\n')).toHaveLength(1)
   return JSON.parse(stdout) as T
@@ -233,7 +234,7 @@ describe('wrong usage', () => {
     { args: ['bridges', 'create', 'b', '--source', 's', '--brokers', 'a:1', '--header', 'x'], says: 'NAME=VALUE' },
     { args: ['status', '--url', 'nowhere'], says: 'URL' },
   ])('$args', async ({ args, says }) => {
-    const { code, stdout, stderr } = await millrace(args)
+    const { code, stdout, stderr } = await inProcess(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^error: [^\n]+\n[^\n]+ \(USAGE\)\n$/)
     expect(stderr).toContain(says)
@@ -257,7 +258,7 @@ describe('wrong usage', () => {
 
 describe('config', () => {
   const settings = async (args: readonly string[], options: RunOptions) => {
-    const { stdout } = await millrace(['config', 'show', '--json', ...args], options)
+    const { stdout } = await inProcess(['config', 'show', '--json', ...args], options)
     const rows = (JSON.parse(stdout) as { settings: { setting: string; value: unknown; source: string }[] }).settings
     return new Map(rows.map(({ setting, ...row }) => [setting, row]))
   }
@@ -270,7 +271,7 @@ describe('config', () => {
     expect(rows.get('logLevel')).toMatchObject({ value: 'debug', source: 'environment', place: 'MILLRACE_LOG_LEVEL' })
     expect(rows.get('durability')).toMatchObject({ value: 'relaxed', source: 'file', place: config })
     expect(rows.get('dataDir')).toMatchObject({ value: './millrace-data', source: 'default' })
-    const people = await millrace(['config', '--config', config])
+    const people = await inProcess(['config', '--config', config])
     expect(people.stdout).toMatch(/durability +"relaxed" +file/)
   })
 
@@ -282,9 +283,9 @@ describe('config', () => {
   })
 
   test('check names every fault and exits with 2', async () => {
-    expect(await millrace(['config', 'check'])).toMatchObject({ code: 0, stdout: 'the configuration is valid\n' })
+    expect(await inProcess(['config', 'check'])).toMatchObject({ code: 0, stdout: 'the configuration is valid\n' })
     const config = file('faults.yaml', 'lsten: {}\nlogLevel: loud\n')
-    const checked = await millrace(['config', 'check', '--config', config, '--json'], {
+    const checked = await inProcess(['config', 'check', '--config', config, '--json'], {
       env: { MILLRACE_DTA_DIR: 'x' },
     })
     expect(checked).toMatchObject({ code: 2, stdout: '' })
@@ -298,7 +299,7 @@ describe('config', () => {
         ],
       },
     })
-    expect(await millrace(['config', 'check', '--config', join(folder, 'none.yaml')])).toMatchObject({ code: 2 })
+    expect(await inProcess(['config', 'check', '--config', join(folder, 'none.yaml')])).toMatchObject({ code: 2 })
   })
 })
 

@@ -1,9 +1,9 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { ensureBuilt } from '../built.js'
 import { type AwsFailure, DaemonProcess, type StartOptions } from '../daemon-process.js'
+import { freePorts } from '../free-ports.mjs'
 import { temporaryFolder } from '../temporary-folder.js'
 import { millrace } from './millrace.js'
 
@@ -47,17 +47,9 @@ async function answerOf(sent: ClientRequest): Promise<{ status: number | undefin
   return { status: response.statusCode, body: JSON.parse(text) as unknown }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 describe('a start', () => {
   test('on an empty directory that clients wait for: nobody gets another answer than "not yet" before the first', async () => {
-    const port = await freePort()
+    const [port] = await freePorts(1)
     let isReady = false
     const seen = new Set<number>()
     const client = async () => {

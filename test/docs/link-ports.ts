@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { basename, join } from 'node:path'
+import { freePorts } from '../free-ports.mjs'
 
 /** The ports at which the daemons of a page listen for each other, 8400 to 8499 there, are such as are free here. */
 export class LinkPorts {
@@ -15,7 +15,7 @@ export class LinkPorts {
   async configuration(file: string): Promise<string> {
     const text = readFileSync(file, 'utf8')
     for (const [port] of text.matchAll(/\b84\d\d\b/g))
-      if (!this.#ports.has(port)) this.#ports.set(port, await freePort())
+      if (!this.#ports.has(port)) this.#ports.set(port, (await freePorts(1))[0]!)
     const copy = join(this.#folder, basename(file))
     writeFileSync(
       copy,
@@ -23,12 +23,4 @@ export class LinkPorts {
     )
     return copy
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -16,6 +16,8 @@ function openHost() {
   const logs = new FunctionLogs({ folder: temporaryFolder(), logBytesMax: 1 << 20, clock, logger: silentLogger })
   const host = new FunctionHost({ ...options, key: newHandlerKey(), logs, logger: silentLogger })
   host.serveAt('http://127.0.0.1:1')
+  // What they have taken is in their folder before it goes.
+  onTestFinished(() => logs.close())
   onTestFinished(() => host.close())
   let isPlaced = (_: string): void => {}
   const placed = new Promise<string>((resolve) => {

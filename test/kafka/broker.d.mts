@@ -17,6 +17,8 @@ export interface Broker {
 }
 
 export const kafkaVersion: string
+/** A `machine` that becomes as fast as it can, for benchmarks. */
+export const fullSpeed: readonly string[]
 /**
  * Whether java and mvn are there. Prints what is left out when not; throws in CI, where nothing may be left out.
  */
@@ -34,6 +36,8 @@ export function startBroker(options?: {
   readonly scramUsers?: readonly string[]
   /** `host:port` that clients are told instead of the broker's own: that of a proxy before it. */
   readonly advertised?: string
+  /** What Java is told; by default what starts soonest. */
+  readonly machine?: readonly string[]
   /** Of Kafka; `kafkaVersion` by default. */
   readonly version?: string
 }): Promise<Broker>

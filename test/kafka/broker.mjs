@@ -12,11 +12,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '../free-ports.mjs'
 
 const recipe = join(dirname(fileURLToPath(import.meta.url)), 'broker')
 const pomVersion = /<kafka\.version>([^<]+)</.exec(readFileSync(join(recipe, 'pom.xml'), 'utf8'))[1]
@@ -37,9 +37,10 @@ let available
  */
 export function kafkaAvailable() {
   if (available !== undefined) return available
-  const missing = [!runs('java', '-version') && 'java (17 or newer)', !runs('mvn', '-version') && 'mvn (Maven)'].filter(
-    Boolean,
-  )
+  const missing = [
+    !runs('java', '-version') && 'java (17 or newer)',
+    !existsSync(jarsOf(kafkaVersion)) && !runs('mvn', '-version') && 'mvn (Maven)',
+  ].filter(Boolean)
   available = missing.length === 0
   if (!available) {
     const message = `LEFT OUT: everything that needs a Kafka broker, because there is no ${missing.join(' and no ')} here.`
@@ -49,10 +50,12 @@ export function kafkaAvailable() {
   return available
 }
 
+const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'millrace-kafka')
+const jarsOf = (version) => join(cache, `jars-${version}`)
+
 /** The folder with the broker's jars; Maven fetches them the first time and they stay in the user's cache. */
 export function brokerJars(version = kafkaVersion) {
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'millrace-kafka')
-  const jars = join(cache, `jars-${version}`)
+  const jars = jarsOf(version)
   if (existsSync(jars)) return jars
   mkdirSync(cache, { recursive: true })
   const fetched = mkdtempSync(join(cache, 'fetching-'))
@@ -84,21 +87,13 @@ export function brokerJars(version = kafkaVersion) {
   return jars
 }
 
-/** Ports that are free now, all of them held at once so that they differ. */
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', () => resolve(server))
-      })
-    }),
-  )
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
+/** What libraries unpack lies in the broker's own folder and goes with it; and nothing in that of all users. */
+const inItsFolder = ['-Djava.io.tmpdir=.', '-XX:-UsePerfData']
+
+/** Small; and what runs for seconds only never earns back what Java's second compiler costs. */
+const quickStart = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+/** For benchmarks: as fast as it becomes. */
+export const fullSpeed = ['-Xmx512m', '-XX:+UseSerialGC']
 
 /** Any 22 characters of base64url are a cluster id, except that a leading dash would read as an option. */
 function clusterId() {
@@ -113,14 +108,16 @@ class Broker {
   #temporary
   #jars
   #port
+  #machine
   #child
   #exited
 
-  constructor(directory, temporary, jars, port) {
+  constructor(directory, temporary, jars, port, machine) {
     this.#directory = directory
     this.#temporary = temporary
     this.#jars = jars
     this.#port = port
+    this.#machine = machine
   }
 
   get address() {
@@ -143,8 +140,8 @@ class Broker {
     const child = spawn(
       'java',
       [
-        '-Xmx512m',
-        '-XX:+UseSerialGC',
+        ...this.#machine,
+        ...inItsFolder,
         `${level}.defaultLogLevel=warn`,
         `${level}.log.kafka.server.KafkaRaftServer=info`,
         '-cp',
@@ -231,6 +228,8 @@ export async function startBroker(options = {}) {
     const format = spawnSync(
       'java',
       [
+        ...quickStart,
+        ...inItsFolder,
         ...['-cp', `${jars}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', 'server.properties'],
         ...(options.scramUsers ?? []).flatMap((user) => ['--add-scram', user]),
       ],
@@ -239,7 +238,7 @@ export async function startBroker(options = {}) {
     if (format.status !== 0)
       throw new Error(`the broker's folder could not be formatted:\n${format.stdout}${format.stderr}`)
   }
-  const broker = new Broker(directory, options.directory === undefined, jars, port)
+  const broker = new Broker(directory, options.directory === undefined, jars, port, options.machine ?? quickStart)
   await broker.start()
   return broker
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { brokerJars } from './broker.mjs'
@@ -20,8 +21,11 @@ export async function eachCommitted(
   visit: (message: JavaMessage) => void,
 ): Promise<void> {
   const source = fileURLToPath(new URL('broker/Read.java', import.meta.url))
-  const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
-  const child = spawn('java', ['-Xmx512m', quiet, '-cp', `${brokerJars()}/*`, source, address, topic], {
+  const options = [
+    ...['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData', `-Djava.io.tmpdir=${tmpdir()}`],
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+  ]
+  const child = spawn('java', [...options, '-cp', `${brokerJars()}/*`, source, address, topic], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let complaints = ''

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePorts } from '../free-ports.mjs'
 import { type Broker, startBroker } from './broker.mjs'
 import { newAuthority } from './certificates.js'
 
@@ -79,20 +79,4 @@ export async function startSecureBroker(folder: string, sessionMs = 0): Promise<
   const broker = await startBroker({ properties, scramUsers })
   const at = (port: number): string => `127.0.0.1:${port}`
   return { broker, secure: at(secure), elsewhere: at(elsewhere), mutual: at(mutual), file }
-}
-
-/** Ports that are free now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise<typeof server>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', () => resolve(server))
-      })
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

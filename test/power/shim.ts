@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, constants, existsSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,6 +17,7 @@ export function compileShim(): string | undefined {
   const library = join(folder, 'shim.so')
   if (!existsSync(library)) {
     const source = fileURLToPath(new URL('./shim.c', import.meta.url))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
     execFileSync('cc', ['-O1', '-shared', '-fPIC', '-Wall', '-Wextra', '-o', library, source, '-ldl', '-lpthread'])
   }
   return library

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml'
 import { dashboard } from '../../scripts/reference/dashboard.js'
 import { ensureBuilt } from '../built.js'
 import { DaemonProcess } from '../daemon-process.js'
+import { freePorts } from '../free-ports.mjs'
 import { type Alert, PrometheusProcess } from './prometheus-process.js'
 import { hasTool } from './tools.js'
 
@@ -57,7 +58,9 @@ describe.skipIf(!hasTool('prometheus', 'a real Prometheus that scrapes a daemon 
 
   beforeAll(async () => {
     ensureBuilt()
-    daemon = await DaemonProcess.start({ data })
+    // It is killed and comes back at its port, which nothing else may have taken meanwhile.
+    const [port] = await freePorts(1)
+    daemon = await DaemonProcess.start({ data, args: ['--port', String(port)] })
     await daemon.v1('POST', 'streams', { name: 'clicks', shards: 2 })
     load = append()
     prometheus = await PrometheusProcess.start(writeConfig(folder, new URL(daemon.url).host), folder)

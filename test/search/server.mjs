@@ -1,11 +1,11 @@
 // A real OpenSearch server out of Maven's artifacts: for the tests, for bench/search.mjs, and by start-server.mjs for anybody.
 import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '../free-ports.mjs'
 
 const recipe = join(dirname(fileURLToPath(import.meta.url)), 'server')
 /** The version of the server. */
@@ -67,21 +67,6 @@ export function searchServerJars() {
   return jars
 }
 
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', () => resolve(server))
-      })
-    }),
-  )
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
-
 class SearchServer {
   #directory
   #temporary
@@ -119,6 +104,7 @@ class SearchServer {
       'java',
       [
         ...this.#machine,
+        ...['-Djava.io.tmpdir=.', '-XX:-UsePerfData'],
         '-Dlog4j2.level=WARN',
         ...['-cp', `${searchServerJars()}/*`, join(recipe, 'SearchServer.java')],
         ...[...this.#ports.map(String), join(this.#directory, 'home')],

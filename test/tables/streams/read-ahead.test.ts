@@ -1,10 +1,8 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { LogPage, Sequence, ShardedLog, ShardId } from '../../../src/log/index.js'
 import { ReadAhead } from '../../../src/tables/streams/read-ahead.js'
 import { ManualClock } from '../../manual-clock.js'
+import { temporaryFolder } from '../../temporary-folder.js'
 import { openTables } from '../open-tables.js'
 
 const shard = 1 as ShardId
@@ -86,7 +84,7 @@ test('a page of the tail cache that nobody asked for is released', async () => {
 
 test('GetRecords of any limit gives every record once and in order, from the store', async () => {
   const clock = new ManualClock()
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-ahead-'))
+  const folder = temporaryFolder()
   const { run, tables, close } = await openTables({ clock, folder, tailCacheBytesMax: 0 })
   const TableName = 'changes'
   await run('CreateTable', {
