@@ -29,7 +29,7 @@ export class StoreWorld {
   tables!: Tables
   bridges!: Bridges
   #n = 0
-  #life = { killed: false }
+  #life = { killed: false, over: false }
 
   constructor(
     readonly around: { readonly workers?: WorkerPool; readonly clock?: Clock; readonly openCluster?: OpenCluster } = {},
@@ -43,9 +43,16 @@ export class StoreWorld {
 
   async start(): Promise<void> {
     const { storage, cluster } = this
-    const { workers, clock = systemClock, openCluster } = this.around
-    const life = { killed: false }
+    const { workers, openCluster } = this.around
+    const given = this.around.clock ?? systemClock
+    const life = { killed: false, over: false }
     this.#life = life
+    // What waits in a life that is over waits for good.
+    const clock: Clock = {
+      now: () => given.now(),
+      monotonic: () => given.monotonic(),
+      setTimeout: (run, ms) => given.setTimeout(() => life.over || run(), ms),
+    }
     const { commit } = await open(storage, this.folder, { clock })
     const submit = commit.submit.bind(commit)
     commit.submit = (effects) => (life.killed ? new Promise(() => {}) : submit(effects))
@@ -83,6 +90,7 @@ export class StoreWorld {
 
   async close(): Promise<void> {
     await this.bridges.close()
+    this.#life.over = true
     rmSync(this.folder, { recursive: true, force: true })
   }
 
@@ -91,12 +99,14 @@ export class StoreWorld {
     this.#life.killed = true
     // What was on its way to the disk may get there.
     await new Promise((resolve) => setTimeout(resolve, 10))
+    this.#life.over = true
     await this.start()
   }
 
   /** A stop and a start of the daemon. */
   async restart(): Promise<void> {
     await this.bridges.close()
+    this.#life.over = true
     await this.start()
   }
 
