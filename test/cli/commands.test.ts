@@ -165,14 +165,20 @@ describe('append and tail', () => {
       const records = Array.from({ length: 200 }, (_, i) => ({ key: i % 2 ? 'hot' : `key ${i}`, value: i }))
       while (!isOver) await daemon.v1('POST', 'streams/skewed/records', { records })
     })()
-    const top = await json<{ shards: object[] }>('shards', 'top', 'skewed', '--sample', '1500')
-    const people = await run(['shards', 'top', 'skewed', '--sample', '1500'])
-    isOver = true
-    await writing
-    expect(top).toMatchObject({ stream: 'skewed', policy: { target: { cpu: 0.6 } } })
-    expect(top.shards[0]).toMatchObject({ isSampled: true, keys: [{ key: 'hot' }] })
-    expect(people.stdout).toMatch(/hot (4|5)\d %/)
-    expect(people.stdout).toMatch(/a split would[\s\S]*give/)
+    try {
+      // As much as comes within a sample is seen; on a machine that is busy with other work that may be nothing.
+      const top = () => json<{ shards: object[] }>('shards', 'top', 'skewed', '--sample', '500')
+      await expect.poll(top).toMatchObject({
+        stream: 'skewed',
+        policy: { target: { cpu: 0.6 } },
+        shards: [{ isSampled: true, keys: [{ key: 'hot' }] }],
+      })
+      const people = async () => (await run(['shards', 'top', 'skewed', '--sample', '500'])).stdout
+      await expect.poll(people).toMatch(/a split would[\s\S]*hot (4|5)\d %[\s\S]*give/)
+    } finally {
+      isOver = true
+      await writing
+    }
   })
 
   test('a stream takes settings of its own, and gives them back', async () => {

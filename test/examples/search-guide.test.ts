@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 type Handler = (event: object, context: object, callback: (error: unknown, said: string) => void) => void
 
@@ -22,11 +22,12 @@ beforeAll(async () => {
     waiting.push({ body, take })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  process.env.SEARCH_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  vi.stubEnv('SEARCH_URL', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   handler = createRequire(import.meta.url)('../../examples/todo/functions/search-guide.js').handler
 })
 
 afterAll(() => {
+  vi.unstubAllEnvs()
   server.closeAllConnections()
   server.close()
 })

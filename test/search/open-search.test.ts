@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { CommitPath, EffectSet } from '../../src/commit/index.js'
 import type { Group, Position } from '../../src/groups/index.js'
 import type { Sequence, Shard, StreamId } from '../../src/log/index.js'
@@ -487,7 +487,8 @@ describe('who it says it is', () => {
     [{ apiKeyVariable: 'MILLRACE_TEST_SECRET' }, 'ApiKey of env'],
   ])('%j', async (auth, header) => {
     writeFileSync(file, 'from a file\nmore')
-    process.env.MILLRACE_TEST_SECRET = 'of env'
+    vi.stubEnv('MILLRACE_TEST_SECRET', 'of env')
+    onTestFinished(() => void vi.unstubAllEnvs())
     await send(one, { auth })
     expect(server.bulks[0]?.headers.authorization).toBe(header)
   })

@@ -312,9 +312,17 @@ describe('a long poll', () => {
     const serving = await serve({ http: { pollMsMax: 3_600_000, stopMsMax: 3_600_000 } })
     await serving.v1('POST', 'streams', { name: 's' })
     const [shard] = await shardsOf(serving, 's')
+    // It has arrived when it listens for the stream.
+    const { log } = serving.daemon.rooms
+    const onChange = log.onChange.bind(log)
+    const arrived = new Promise<void>((resolve) => {
+      log.onChange = (...given) => {
+        resolve()
+        return onChange(...given)
+      }
+    })
     const poll = read(serving, 's', `shard=${shard!.id}&wait=3600000`)
-    // It must have arrived: then it listens for the stream.
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await arrived
     await serving.close()
     expect(await poll).toMatchObject({ records: [], ended: false })
   })

@@ -41,13 +41,16 @@ export const balanceRoutes: readonly Route[] = [
 async function showTop({ daemon, names, query, stopping }: Call): Promise<Answer> {
   const stream = streamNamed(daemon.rooms, names[0])
   const sampleMs = query.has('sample') ? Math.min(numberOf(query, 'sample'), sampleMsMax) : 0
-  if (sampleMs > 0) {
-    daemon.rooms.balancer.want(stream, sampleMs)
-    await sleep(sampleMs, undefined, { signal: stopping }).catch(() => {})
+  // It ends when its answer is there, not when its time is over: on a busy machine that is later.
+  const endLook = sampleMs > 0 ? daemon.rooms.balancer.look(stream) : undefined
+  try {
+    if (sampleMs > 0) await sleep(sampleMs, undefined, { signal: stopping }).catch(() => {})
+    // The rooms may be others by now.
+    const { balancer } = daemon.rooms
+    return ok({ stream: stream.name, policy: balancer.policy(stream), shards: balancer.top(stream) })
+  } finally {
+    endLook?.()
   }
-  // The rooms may be others by now.
-  const { balancer } = daemon.rooms
-  return ok({ stream: stream.name, policy: balancer.policy(stream), shards: balancer.top(stream) })
 }
 
 /** Throws BAD_REQUEST. */
