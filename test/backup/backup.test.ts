@@ -1,8 +1,10 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { copyBackup, readManifest } from '../../src/backup/index.js'
 import { ensureBuilt } from '../built.js'
+import { inProcess } from '../cli/in-process.js'
 import { errorOf, millrace } from '../cli/millrace.js'
 import { DaemonProcess, readStream } from '../daemon-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
@@ -109,21 +111,35 @@ describe('a backup under load', () => {
 })
 
 describe('a backup of a stopped daemon', () => {
-  async function made(): Promise<{ folder: string; data: string; backup: string }> {
-    const folder = temporaryFolder()
-    const [data, backup] = [join(folder, 'data'), join(folder, 'backup')]
-    const daemon = await start(data)
-    await daemon.v1('POST', 'streams', { name: 'clicks' })
-    await daemon.v1('POST', 'streams/clicks/records', { records: [{ key: 'a', value: 1 }] })
-    const locked = await millrace(['backup', backup, '--offline', '--data', data, '--json'])
-    expect([locked.code, errorOf(locked).code]).toEqual([1, 'DATA_DIR_LOCKED'])
-    expect(await daemon.stop()).toBe(0)
+  let original: string
+  beforeAll(async () => {
+    original = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+    const { data, backup } = within(original)
+    const daemon = await DaemonProcess.start({ data, cwd: original })
+    try {
+      await daemon.v1('POST', 'streams', { name: 'clicks' })
+      await daemon.v1('POST', 'streams/clicks/records', { records: [{ key: 'a', value: 1 }] })
+      const locked = await millrace(['backup', backup, '--offline', '--data', data, '--json'])
+      expect([locked.code, errorOf(locked).code]).toEqual([1, 'DATA_DIR_LOCKED'])
+      expect(await daemon.stop()).toBe(0)
+    } finally {
+      await daemon.kill()
+    }
     await json('backup', backup, '--offline', '--data', data)
-    return { folder, data, backup }
+  })
+  afterAll(() => rmSync(original, { recursive: true, force: true }))
+
+  const within = (folder: string) => ({ folder, data: join(folder, 'data'), backup: join(folder, 'backup') })
+
+  /** A data directory and its backup, for one test. */
+  function made(): { folder: string; data: string; backup: string } {
+    const copy = within(temporaryFolder())
+    cpSync(original, copy.folder, { recursive: true })
+    return copy
   }
 
   test('is one too, is moved as it is, and restores more than once', async () => {
-    const { folder, backup } = await made()
+    const { folder, backup } = made()
     cpSync(backup, join(folder, 'moved'), { recursive: true })
     rmSync(backup, { recursive: true })
     for (const name of ['one', 'two']) {
@@ -135,7 +151,7 @@ describe('a backup of a stopped daemon', () => {
   })
 
   test('a changed byte, a missing file, an extra one and a broken manifest are named; nothing is restored', async () => {
-    const { folder, backup } = await made()
+    const { folder, backup } = made()
     const sst = readdirSync(join(backup, 'store')).find((name) => name.endsWith('.sst'))!
     const faults: [string, string, (copy: string) => void][] = [
       ['BACKUP_DAMAGED', sst, (copy) => flip(join(copy, 'store', sst))],
@@ -149,7 +165,7 @@ describe('a backup of a stopped daemon', () => {
       cpSync(backup, copy, { recursive: true })
       spoil(copy)
       const target = join(folder, 'target')
-      const failed = await millrace(['restore', copy, '--data', target, '--json'])
+      const failed = await inProcess(['restore', copy, '--data', target, '--json'])
       expect([failed.code, errorOf(failed).code]).toEqual([1, code])
       expect(errorOf(failed).message).toContain(says)
       expect(existsSync(target)).toBe(false)
@@ -158,7 +174,7 @@ describe('a backup of a stopped daemon', () => {
   })
 
   test('a restore that was broken off leaves nothing that opens as a data directory', async () => {
-    const { folder, backup } = await made()
+    const { folder, backup } = made()
     const target = join(folder, 'target')
     const early: string[] = []
     const others = readManifest(backup).files.map(({ path }) => path)
@@ -177,27 +193,27 @@ describe('a backup of a stopped daemon', () => {
   })
 
   test('what another backup is making, or one left that was broken off, is not touched', async () => {
-    const { folder, data } = await made()
+    const { folder, data } = made()
     mkdirSync(join(folder, 'second.partial'))
     writeFileSync(join(folder, 'second.partial', 'theirs'), '')
-    const failed = await millrace(['backup', join(folder, 'second'), '--offline', '--data', data, '--json'])
+    const failed = await inProcess(['backup', join(folder, 'second'), '--offline', '--data', data, '--json'])
     expect([failed.code, errorOf(failed).code]).toEqual([1, 'ALREADY_EXISTS'])
     expect(readdirSync(join(folder, 'second.partial'))).toEqual(['theirs'])
     await json('backup', join(folder, 'third'), '--offline', '--data', data)
   })
 
   test('neither is written over anything', async () => {
-    const { folder, data, backup } = await made()
+    const { folder, data, backup } = made()
     for (const args of [
       ['backup', backup, '--offline', '--data', data],
       ['restore', backup, '--data', data],
     ]) {
-      const failed = await millrace([...args, '--json'])
+      const failed = await inProcess([...args, '--json'])
       expect([failed.code, errorOf(failed).code]).toEqual([1, 'ALREADY_EXISTS'])
     }
     mkdirSync(join(folder, 'empty'))
     await json('restore', backup, '--data', join(folder, 'empty'))
-    const inside = await millrace(['backup', join(data, 'in'), '--offline', '--data', data, '--json'])
+    const inside = await inProcess(['backup', join(data, 'in'), '--offline', '--data', data, '--json'])
     expect(errorOf(inside).code).toBe('BAD_REQUEST')
   })
 })
