@@ -1,7 +1,31 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer } from 'vitest/node'
 
 const source = (path) => fileURLToPath(new URL(`src/${path}`, import.meta.url))
+
+/** What takes longest, which begins first: a run waits for its last file. */
+const long = [
+  'kafka/chaos',
+  'faults/kill-points',
+  'demo/demo',
+  'kafka/real-broker',
+  'cli/commands',
+  'console/console',
+  'backup/backup',
+  'package/package',
+  'docs/guides',
+  'balance/simulation',
+].map((name) => `/test/${name}.test.ts`)
+
+class LongestFirst extends BaseSequencer {
+  async sort(files) {
+    const place = ({ moduleId }) => long.findIndex((name) => moduleId.endsWith(name))
+    const sorted = await super.sort(files)
+    const first = sorted.filter((file) => place(file) >= 0).sort((a, b) => place(a) - place(b))
+    return [...first, ...sorted.filter((file) => place(file) < 0)]
+  }
+}
 
 /** Files that change what the others of a worker import. */
 const alone = ['test/kafka/platformatic-connections.test.ts']
@@ -53,6 +77,7 @@ export default defineConfig({
     ]),
     setupFiles: process.env.MILLRACE_TEST_ONE_SEED === undefined ? [] : ['test/one-seed.ts'],
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     maxWorkers: 3,
     // What hangs is ended; no test may depend on the speed of the machine.
     testTimeout: 240_000,
