@@ -84,7 +84,7 @@ test('a stop ends calls of a function that was deleted, and their memory is watc
       setInterval(() => { if (kept.length < 20 && existsSync(${JSON.stringify(go)})) kept.push(Buffer.alloc(1 << 24, 1)) }, 1)
     }`)
   const [growing, hanging] = [invoke(undefined, { grows: true }), invoke()]
-  await expect.poll(() => existsSync(begun), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(begun), { timeout: 120_000 }).toBe(true)
   await host.retire('f', true)
   writeFileSync(go, '')
   expect((await growing).payload).toContain('signal: killed')

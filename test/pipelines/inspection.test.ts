@@ -40,7 +40,7 @@ const show = async ({ v1 }: Serving, name: string) =>
 const append = ({ v1 }: Serving, stream: string, values: readonly unknown[]) =>
   v1('POST', `streams/${stream}/records`, { records: values.map((value) => ({ key: 'k', value })) })
 /** What Vitest polls for is waited for, however slow the machine. */
-const patience = { timeout: 60_000 }
+const patience = { timeout: 120_000 }
 
 const twoSources = (idleAfter: string) => `
   const of = (name: string) => pipeline('both').from(stream<{ at: number }>(name))

@@ -72,8 +72,7 @@ const remove = (name: string) => daemon.v1('DELETE', `pipelines/${name}`)
 const stream = (name: string, shards = 1) => daemon.v1('POST', 'streams', { name, shards })
 const append = (name: string, records: readonly object[]) => daemon.v1('POST', `streams/${name}/records`, { records })
 const lag = async (group: string) => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag
-const delivered = (name: string, count: number) =>
-  expect.poll(async () => (await outbox(name)).delivered, { timeout: 60_000 }).toBe(count)
+const delivered = (name: string, count: number) => expect.poll(async () => (await outbox(name)).delivered).toBe(count)
 
 interface Sent {
   readonly user: string
@@ -126,7 +125,7 @@ describe('an HTTP sink', () => {
       for (const { key, value } of records) expected.set(key, [...(expected.get(key) ?? []), value.n])
       if (round % 2 === 1) {
         const before = server.accepted.length
-        await expect.poll(() => server.accepted.length, { timeout: 60_000 }).toBeGreaterThan(before)
+        await expect.poll(() => server.accepted.length).toBeGreaterThan(before)
         await daemon.kill()
         await start()
       }
@@ -215,7 +214,7 @@ describe('an HTTP sink', () => {
         'flood',
         Array.from({ length: 100 }, () => ({ key: `${n % 5} ${pad}`, value: { n: n++, pad } })),
       )
-    await expect.poll(async () => (await outbox('flood')).isFull, { timeout: 60_000 }).toBe(true)
+    await expect.poll(async () => (await outbox('flood')).isFull).toBe(true)
     await expect.poll(async () => (await outbox('flood')).breaker).toBe('open')
     const full = await outbox('flood')
     expect(full.error).toMatch(/503/)
@@ -228,7 +227,7 @@ describe('an HTTP sink', () => {
     // It stays so, and a restart keeps what is counted.
     await daemon.kill()
     await start()
-    await expect.poll(async () => (await show('flood')).outboxes?.[0]?.isFull, { timeout: 60_000 }).toBe(true)
+    await expect.poll(async () => (await show('flood')).outboxes?.[0]?.isFull).toBe(true)
     expect((await outbox('flood')).records).toBe(full.records)
     expect(await lag('pipeline:flood')).toBeGreaterThan(0)
     server.answer = () => ({ status: 200 })
@@ -273,7 +272,7 @@ describe("a sink of the user's own", () => {
         'own',
         Array.from({ length: 30 }, () => ({ key: `k${n % 3}`, value: n++ })),
       )
-      await expect.poll(async () => (await outbox('own')).delivered, { timeout: 60_000 }).toBeGreaterThan(n - 25)
+      await expect.poll(async () => (await outbox('own')).delivered).toBeGreaterThan(n - 25)
       if (round % 2 === 0) {
         await daemon.kill()
         await start()

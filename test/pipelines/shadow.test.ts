@@ -70,7 +70,7 @@ const remove = (name: string) => daemon.v1('DELETE', `pipelines/${name}`)
 const stream = (name: string, shards = 2) => daemon.v1('POST', 'streams', { name, shards })
 const append = (name: string, records: readonly object[]) => daemon.v1('POST', `streams/${name}/records`, { records })
 const lagOf = async (group: string) => (await daemon.v1<{ lag: number }>('GET', `groups/${group}`)).lag
-const caughtUp = (name: string) => expect.poll(() => lagOf(`pipeline:${name}`), { timeout: 20_000 }).toBe(0)
+const caughtUp = (name: string) => expect.poll(() => lagOf(`pipeline:${name}`)).toBe(0)
 const table = (TableName: string) =>
   daemon.aws('CreateTable', {
     TableName,

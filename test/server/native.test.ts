@@ -384,7 +384,10 @@ describe('tables, groups, pipelines and bridges', () => {
     expect(await shown()).toEqual({ ...table, indexes, ttl: 'due', arn })
     clock.advance(1000)
     const counted = { items: 1, bytes: 6, at: clock.now() }
-    await vi.waitFor(async () => expect(await shown()).toEqual({ ...table, indexes, ttl: 'due', counted, arn }), 60_000)
+    await vi.waitFor(
+      async () => expect(await shown()).toEqual({ ...table, indexes, ttl: 'due', counted, arn }),
+      120_000,
+    )
   })
 
   test('a table and its change log', async () => {

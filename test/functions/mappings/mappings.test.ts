@@ -287,10 +287,10 @@ describe('failures', () => {
       DestinationConfig: { OnFailure: { Destination: 'file:old.ndjson' } },
     })
     // A file is written in its own time.
-    await vi.waitFor(() => expect(world.calls).toEqual([['young']]))
+    await vi.waitFor(() => expect(world.calls).toEqual([['young']]), 120_000)
     await world.pass(62_000, 500)
     const lines = () => readFileSync(join(world.folder, 'files', 'old.ndjson'), 'utf8').split('\n')
-    await vi.waitFor(() => expect(lines()).toHaveLength(4))
+    await vi.waitFor(() => expect(lines()).toHaveLength(4), 120_000)
     const [cut, first, second, end] = lines()
     expect([cut, end]).toEqual(['{"cut', ''])
     const [never, tried] = [JSON.parse(first as string), JSON.parse(second as string)]

@@ -43,7 +43,10 @@ it('a mapping is made, shown, changed, counted and deleted', async () => {
   expect((await v1('POST', 'mappings', { function: 'count', table: 'todo', size: 1 })).code).toBe('BAD_REQUEST')
   await aws('PutItem', { TableName: 'todo', Item: { id: { S: 'a' } } })
   const shown = async () => (await v1('GET', `mappings/${id}`)).json as Record<string, unknown>
-  await vi.waitFor(async () => expect(await shown()).toMatchObject({ statistics: { records: 1, lagRecords: 0 } }), 5000)
+  await vi.waitFor(
+    async () => expect(await shown()).toMatchObject({ statistics: { records: 1, lagRecords: 0 } }),
+    120_000,
+  )
   expect(await shown()).toMatchObject({
     function: 'count',
     table: 'todo',
@@ -56,7 +59,7 @@ it('a mapping is made, shown, changed, counted and deleted', async () => {
   const metrics = await (await fetch(`${url}/metrics`)).text()
   expect(metrics).toContain(`millrace_mapping_records_total{function="count",mapping="${id}"} 1`)
   expect((await v1('PATCH', `mappings/${id}`, { enabled: false })).status).toBe(200)
-  await vi.waitFor(async () => expect(await shown()).toMatchObject({ state: 'Disabled' }))
+  await vi.waitFor(async () => expect(await shown()).toMatchObject({ state: 'Disabled' }), 120_000)
   const listed = await cli('functions', 'mappings', 'count')
   expect(JSON.parse(listed.stdout)).toMatchObject({ mappings: [{ id, state: 'Disabled' }] })
   const refused = await v1('PATCH', `mappings/${id}`, { filterCriteria: { filters: [{ pattern: '{"a":1}' }] } })

@@ -134,7 +134,7 @@ class Scenario {
   }
 
   async eventsOf(count: number): Promise<Event[]> {
-    await vi.waitFor(() => expect(this.events.length).toBeGreaterThanOrEqual(count), { timeout: 20_000, interval: 50 })
+    await vi.waitFor(() => expect(this.events.length).toBeGreaterThanOrEqual(count), { timeout: 120_000, interval: 50 })
     return this.events
   }
 
@@ -144,7 +144,7 @@ class Scenario {
       serving.daemon.rooms.mappings
         .all()
         .every(({ row, lagRecords }) => row.functionName !== this.name || lagRecords === 0)
-    await vi.waitFor(() => expect(isPassed()).toBe(true), { timeout: 20_000, interval: 50 })
+    await vi.waitFor(() => expect(isPassed()).toBe(true), { timeout: 120_000, interval: 50 })
   }
 
   get functionArn(): string {
@@ -244,7 +244,7 @@ async function documentsIn(stream: string, count: number): Promise<object[]> {
       return document
     })
   }
-  await vi.waitFor(async () => expect(await read()).toHaveLength(count), { timeout: 20_000, interval: 100 })
+  await vi.waitFor(async () => expect(await read()).toHaveLength(count), { timeout: 120_000, interval: 100 })
   return read()
 }
 
@@ -278,12 +278,14 @@ describe.concurrent('as recorded of AWS', () => {
     expect(list.$metadata.httpStatusCode).toBe(200)
     expect(list.EventSourceMappings).toEqual([scenario.description({ ...defaults, State: 'Enabled' })])
     await lambda.send(new DeleteEventSourceMappingCommand({ UUID: created.UUID }))
-    await vi.waitFor(() =>
-      expect(lambda.send(new GetEventSourceMappingCommand({ UUID: created.UUID }))).rejects.toMatchObject({
-        name: 'ResourceNotFoundException',
-        message: 'The resource you requested does not exist.',
-        $metadata: { httpStatusCode: 404 },
-      }),
+    await vi.waitFor(
+      () =>
+        expect(lambda.send(new GetEventSourceMappingCommand({ UUID: created.UUID }))).rejects.toMatchObject({
+          name: 'ResourceNotFoundException',
+          message: 'The resource you requested does not exist.',
+          $metadata: { httpStatusCode: 404 },
+        }),
+      120_000,
     )
   })
 
