@@ -6,11 +6,11 @@ import { expect, test } from 'vitest'
 import { writesOf } from '../../src/demo/expectation.js'
 import type { DemoSummary } from '../../src/demo/run.js'
 import { ensureBuilt } from '../built.js'
+import { inProcess } from '../cli/in-process.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
 ensureBuilt()
 const main = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
-const rows = 5000
 
 interface Run {
   readonly code: number | null
@@ -34,6 +34,7 @@ async function demo(...args: readonly string[]): Promise<Run> {
 
 test('ends with zeros, the last line says so, and the store stays where --data says', async () => {
   const data = join(temporaryFolder(), 'store')
+  const rows = 2000
   const { code, stdout, stderr } = await demo('--rows', String(rows), '--data', data)
   expect(code, stderr).toBe(0)
   const last = stdout.trimEnd().split('\n').at(-1)
@@ -45,6 +46,8 @@ test('ends with zeros, the last line says so, and the store stays where --data s
 })
 
 test('with kills it ends with zeros too, and at least one of five met a commit in flight', async () => {
+  // Enough for five kills, each in the midst of something.
+  const rows = 5000
   const { code, stdout, stderr } = await demo('--rows', String(rows), '--kill', '--json')
   expect(code, stderr).toBe(0)
   const summary = JSON.parse(stdout) as DemoSummary
@@ -79,7 +82,7 @@ test('refuses what it cannot do, in words, with the exit code of wrong usage', a
     ['--kafka', 'nowhere'],
     ['--data', join(used, 'full')],
   ]) {
-    const { code, stdout, stderr } = await demo(...args)
+    const { code, stdout, stderr } = await inProcess(['demo', ...args])
     expect(code, args.join(' ')).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toContain('(USAGE)')
