@@ -43,6 +43,10 @@ export class DaemonProcess {
       env: { ...process.env, ...options.env },
     })
     const daemon = new DaemonProcess(child)
+    // Of a test that failed, too.
+    const endWithUs = () => child.kill('SIGKILL')
+    process.once('exit', endWithUs)
+    void daemon.exited.then(() => process.removeListener('exit', endWithUs))
     child.stderr?.on('data', (data: Buffer) => {
       daemon.log = (daemon.log + data.toString()).slice(-100_000)
     })

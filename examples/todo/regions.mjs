@@ -59,22 +59,26 @@ export async function startRegions(names) {
 }
 
 /**
- * Where each region listens for links of the others: they have to know it when they start, so ports are taken that are free now.
+ * Where each region listens for links of the others: they have to know it when they start, so ports are taken that are free now, below
+ * those that the system gives to connections.
  * On one machine links may be plain; docs/guides/replicate.md has them with certificates of both sides.
  */
 async function linksOf(names) {
-  const servers = await Promise.all(
-    names.map(async () => {
-      const server = createServer()
-      await new Promise((resolve, reject) => {
-        server.once('error', reject).listen(0, '127.0.0.1', resolve)
-      })
-      return server
-    }),
-  )
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return Object.fromEntries(names.map((name, i) => [name, ports[i]]))
+  const links = {}
+  for (const name of names) links[name] = await freePort(Object.values(links))
+  return links
+}
+
+async function freePort(taken) {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000)
+    const server = createServer()
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+    })
+    await new Promise((resolve) => server.close(resolve))
+    if (isFree && !taken.includes(port)) return port
+  }
 }
 
 function start(name, folder, links) {
