@@ -32,7 +32,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const run = (args: readonly string[], options?: RunOptions) => millrace([...args, '--url', daemon.url], options)
+/** What is given standard input is a process of its own, as is what follows (`tail`). */
+const run = (args: readonly string[], options?: RunOptions) =>
+  (options ? millrace : inProcess)([...args, '--url', daemon.url], options)
 
 /** What a script reads (json.test.ts): one JSON document on standard output, nothing on standard error, exit code 0. */
 async function json<T = Record<string, unknown>>(...args: readonly string[]): Promise<T> {
@@ -48,7 +50,7 @@ interface Read {
 }
 
 async function tail(...args: readonly string[]): Promise<Read[]> {
-  const { code, stdout, stderr } = await run(['tail', ...args])
+  const { code, stdout, stderr } = await run(['tail', ...args], {})
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const lines = stdout.split('\n').filter((line) => line !== '')
   return lines.map((line) => JSON.parse(line) as Read)
