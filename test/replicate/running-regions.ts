@@ -135,15 +135,15 @@ export async function checkTwoDaemons({ items, rounds }: Load): Promise<void> {
     }
     euProxy.isCut = false
     await expect.poll(() => us.verify().catch(() => undefined)).toMatchObject({ items: count, different: [] })
-    expect(await eu.verify()).toMatchObject({ items: count, different: [] })
+    await expect.poll(() => eu.verify().catch(() => undefined)).toMatchObject({ items: count, different: [] })
 
     const { stdout } = await promisify(execFile)(process.execPath, [
       new URL('../../dist/cli/main.cjs', import.meta.url).pathname,
       ...['tables', 'replicas', TableName, '--url', us.daemon.url, '--json'],
     ])
     expect(JSON.parse(stdout)).toMatchObject({ replicas: [{ region: 'eu-west-1', status: 'ACTIVE' }] })
-    const metrics = await (await fetch(`${us.daemon.url}/metrics`)).text()
-    expect(metrics).toContain('millrace_replica_following{table="todo",region="eu-west-1"} 1')
+    const metrics = async () => (await fetch(`${us.daemon.url}/metrics`)).text()
+    await expect.poll(metrics).toContain('millrace_replica_following{table="todo",region="eu-west-1"} 1')
 
     // Whoever has no certificate of the authority is not asked what he wants.
     expect(await handshake(us.proxy.target as number)).not.toBe('let in')
