@@ -27,6 +27,8 @@ export interface Watched {
 /** A window of its own. Errors and warnings of the console, broken scripts and violations of the policy are all faults. */
 export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Watched> {
   const context = await browser.newContext(options)
+  // For what is waited for, not what is measured: the machine may be slow.
+  context.setDefaultTimeout(120_000)
   const page = await context.newPage()
   const faults: string[] = []
   page.on('console', (message) => {

@@ -77,7 +77,7 @@ describe.skipIf(program === undefined)('the page of the to-do example in a brows
   test('shows a task that was done in one region as done in both', async () => {
     await task(there, 'Plan the week').check()
     for (const name of both) await expect.poll(() => task(name, 'Plan the week').isChecked()).toBe(true)
-    expect(await page.locator('#message').textContent()).toBe('Done: Plan the week')
+    await expect.poll(() => page.locator('#message').textContent()).toBe('Done: Plan the week')
   })
 
   test('finds a task by the beginning of a word, in each region by its own index', async () => {
@@ -89,15 +89,17 @@ describe.skipIf(program === undefined)('the page of the to-do example in a brows
   })
 
   test('shows a task that expired in the archives of both regions, and one that was removed in none', async () => {
+    // On a busy machine three seconds may be over before the other region shows it; a day is not.
     await add(there, 'Feed the cat', 'in 3 seconds')
-    await everywhere((name) => task(name, 'Feed the cat'))
-    await region(here)
-      .getByText(/^expires in \d s$/)
-      .waitFor(patience)
-    await region(here)
-      .getByRole('button', { name: `Remove ${hostile}` })
-      .click()
-    await everywhere((name) => task(name, hostile), 'detached')
+    await add(there, 'Pay the rent', 'in a day')
+    await everywhere((name) => task(name, 'Pay the rent'))
+    await everywhere((name) => region(name).getByText('expires in 24 h'))
+    for (const words of [hostile, 'Pay the rent']) {
+      await region(here)
+        .getByRole('button', { name: `Remove ${words}` })
+        .click()
+      await everywhere((name) => task(name, words), 'detached')
+    }
     await everywhere((name) => archived(name, 'Feed the cat'))
     await everywhere((name) => task(name, 'Feed the cat'), 'detached')
     await everywhere((name) => region(name).getByText('1 task by the pipeline; 1 by the trigger'))
