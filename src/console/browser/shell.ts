@@ -12,7 +12,9 @@ function escaped(letter: string): string {
   if (letter === "'" || letter === '\\') return `\\${letter}`
   const code = letter.codePointAt(0) as number
   const isControl = code < 32 || (code >= 127 && code < 160)
-  return isControl ? `\\u${code.toString(16).padStart(4, '0')}` : letter
+  if (!isControl) return letter
+  // Its bytes: what a shell makes of `\u` depends on the locale of whoever pastes it.
+  return [...new TextEncoder().encode(letter)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')
 }
 
 /** A command of `millrace`; options stand as one word each, so that a value may begin with a dash. */
