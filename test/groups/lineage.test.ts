@@ -350,6 +350,17 @@ async function take(world: World, [kind, of]: readonly [string, unknown?]): Prom
   }
 }
 
+type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
+
+/** A member whose session is over commits what it read before: of some runs by chance none is so late. */
+const tooLate: Step[] = [
+  ['append', [0, 1, 2, 3, 4, 5]],
+  ['read', [0, 1 << 20]],
+  ['read', [0, 1 << 20]],
+  ['time', 10_000],
+  ['commit', [0, 100]],
+]
+
 it('no group sees a key out of order, lost, twice, or before the parent of its shard has ended', async () => {
   let fenced = 0
   await fc.assert(
@@ -367,7 +378,7 @@ it('no group sees a key out of order, lost, twice, or before the parent of its s
       for (const group of groups) expect(await world.output(group)).toEqual(world.expected(group))
       fenced += world.fenced
     }),
-    { numRuns: Number(process.env.MILLRACE_TEST_SEEDS ?? 40) },
+    { numRuns: Number(process.env.MILLRACE_TEST_SEEDS ?? 40), examples: [[tooLate]] },
   )
   // The runs are of no use if nobody ever came too late.
   expect(fenced).toBeGreaterThan(0)
