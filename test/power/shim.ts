@@ -1,10 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
 
-/** Compiles the shim; undefined, said loudly, where there is no C compiler (in CI that is an error). */
+/** Compiles the shim for the tests of a file; undefined, said loudly, where there is no C compiler (in CI that is an error). */
 export function compileShim(): string | undefined {
   const isThere = process.platform === 'linux' && spawnSync('cc', ['--version'], { stdio: 'ignore' }).status === 0
   if (!isThere) {
@@ -12,14 +13,11 @@ export function compileShim(): string | undefined {
     console.error('*** LEFT OUT: the tests of power failure (there is no C compiler here)')
     return undefined
   }
-  const folder = join(tmpdir(), `millrace-shim-${process.pid}`)
-  mkdirSync(folder, { recursive: true })
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-shim-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
   const library = join(folder, 'shim.so')
-  if (!existsSync(library)) {
-    const source = fileURLToPath(new URL('./shim.c', import.meta.url))
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-    execFileSync('cc', ['-O1', '-shared', '-fPIC', '-Wall', '-Wextra', '-o', library, source, '-ldl', '-lpthread'])
-  }
+  const source = fileURLToPath(new URL('./shim.c', import.meta.url))
+  execFileSync('cc', ['-O1', '-shared', '-fPIC', '-Wall', '-Wextra', '-o', library, source, '-ldl', '-lpthread'])
   return library
 }
 
