@@ -27,8 +27,8 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Files that change what the others of a worker import. */
-const alone = ['test/kafka/platformatic-connections.test.ts']
+/** Files that change what the others of a worker import, and those that take so long that their imports are nothing beside it. */
+const alone = ['test/kafka/platformatic-connections.test.ts', 'test/**/*.long.test.ts']
 
 /** What takes a quarter to a whole minute each, most of it waiting for kills and servers: `npm test` leaves it to `npm run test:long`. */
 const slow = [
