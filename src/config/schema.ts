@@ -445,7 +445,7 @@ export const configSchema = z.strictObject({
       ),
       backlogBarrierMs: ms(
         500,
-        'Pause between two commits of a pipeline with a backlog; it commits earlier when it has read epochBytesMax. Up to four times as long while a backlog lasts and its commits are small.',
+        'Pause between two commits of a pipeline with a backlog; it commits earlier when it has read as much as it may (epochBytesMax). Up to four times as long while a backlog lasts and its commits are small.',
         0,
       ),
       barrierTimeoutMs: ms(
@@ -470,8 +470,8 @@ export const configSchema = z.strictObject({
       handoverBytes: bytes(256 * KiB, 'Records handed to a worker at once.'),
       handoversInFlightMax: count(3, 'Handovers to one task that are not answered yet.', 64),
       epochBytesMax: bytes(
-        32 * MiB,
-        'Records read since the last barrier; past it the sources wait. Up to four times as many while a backlog lasts and its commits are small.',
+        128 * MiB,
+        'Most that is read between two barriers, to within a handover of each shard; past it the sources wait. A quarter of it at first, and all of it while a backlog lasts and its commits are small.',
       ),
       stateBytesMax: bytes(
         64 * MiB,

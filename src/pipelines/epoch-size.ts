@@ -1,9 +1,14 @@
 const bytesLeast = 64 * 1024
+/** Records between two barriers, where what one chunk makes is too large for a commit: narrower with each that was. */
+const recordsAtOnce = [256, 16, 1] as const
+/** Commits after which so few records may be more again, at first and at most: twice as many after each time that it was too early. */
+const recordsCommitsLeast = 32
+const recordsCommitsMost = 4096
 /** Commits after which an epoch that had to be cut may hold twice as much again. */
 const commitsLeast = 256
 const commitsMost = 65_536
 
-/** How many times as much a pipeline reads between two barriers that stays behind and commits little. */
+/** How many times as much a pipeline reads between two barriers that stays behind and commits little: then all that it may. */
 const stretchMax = 4
 /** Of the largest effect set, what such a commit may have. */
 const stretchedShare = 1 / 4
@@ -27,7 +32,7 @@ export interface EpochBounds {
 }
 
 /**
- * How much a pipeline reads between two barriers, bytes. What was too large for one commit is cut in half, and grows back:
+ * How much a pipeline reads between two barriers, bytes: at first a quarter of the most that it may. What was too large for one commit is cut in half, and grows back:
  * the later, the more often it had to be cut. Where a backlog takes several commits, and these are small, they become fewer: a key
  * that changes often, or a window that opens and closes, costs a row in each commit that sees it.
  */
@@ -38,10 +43,14 @@ export class EpochSize {
   #commits = 0
   #wait = commitsLeast / 2
   #stretch = 1
+  /** Index into `recordsAtOnce`; -1: records are not counted. */
+  #narrowness = -1
+  #narrowCommits = 0
+  #narrowWait = recordsCommitsLeast
 
   constructor(bounds: EpochBounds) {
     this.#bounds = bounds
-    this.#most = bounds.epochBytesMax
+    this.#most = Math.max(1, Math.floor(bounds.epochBytesMax / stretchMax))
     this.#bytes = this.#most
   }
 
@@ -49,11 +58,19 @@ export class EpochSize {
     return this.#bytes * this.#stretch
   }
 
+  /** How many records may be read between two barriers: of each shard, or one of all; undefined where bytes alone count. */
+  get recordsMax(): number | undefined {
+    return recordsAtOnce[this.#narrowness]
+  }
+
   /** The limits of a run, which follow it. */
-  within<Limits extends Pick<EpochBounds, 'epochBytesMax' | 'backlogBarrierMs'>>(limits: Limits): Limits {
+  within<Limits extends Pick<EpochBounds, 'epochBytesMax' | 'backlogBarrierMs'>>(
+    limits: Limits,
+  ): Limits & { readonly recordsMax?: number | undefined } {
     return Object.defineProperties(
       { ...limits },
       {
+        recordsMax: { enumerable: true, get: () => this.recordsMax },
         epochBytesMax: { enumerable: true, get: () => this.bytes },
         backlogBarrierMs: { enumerable: true, get: () => limits.backlogBarrierMs * this.#stretch },
       },
@@ -68,19 +85,45 @@ export class EpochSize {
   /** False where there is no less to try. */
   halve(): boolean {
     this.#stretch = 1
-    if (this.#bytes <= bytesLeast) return false
+    if (this.#bytes <= bytesLeast) return this.#narrow()
     this.#bytes = Math.max(bytesLeast, Math.floor(this.#bytes / 2))
     this.#wait = Math.min(commitsMost, this.#wait * 2)
     this.#commits = 0
     return true
   }
 
+  /** Where no fewer bytes can be read, since a chunk is read whole, fewer of its records are. */
+  #narrow(): boolean {
+    if (this.recordsMax === 1) return false
+    if (this.#narrowness >= 0) this.#narrowWait = Math.min(recordsCommitsMost, this.#narrowWait * 2)
+    this.#narrowness++
+    this.#narrowCommits = 0
+    return true
+  }
+
+  /** What was too large is known, and out of the way: nothing has to be cut for it any more. */
+  reset(): void {
+    this.#bytes = this.#most
+    this.#commits = 0
+    this.#wait = commitsLeast / 2
+    this.#narrowness = -1
+    this.#narrowWait = recordsCommitsLeast
+  }
+
   committed(commit: EpochCommit): void {
+    if (this.#narrowness >= 0) return this.#widen()
     this.#stretch = this.#nextStretch(commit)
     if (this.#bytes === this.#most || ++this.#commits < this.#wait) return
     this.#commits = 0
     this.#bytes = Math.min(this.#most, this.#bytes * 2)
   }
+
+  #widen(): void {
+    if (++this.#narrowCommits < this.#narrowWait) return
+    this.#narrowCommits = 0
+    this.#narrowness--
+  }
+
   #nextStretch({ bytes, changes, isBehind }: EpochCommit): number {
     const { effectSetBytesMax, stateBytesMax } = this.#bounds
     if (!isBehind || this.#bytes < this.#most) return 1

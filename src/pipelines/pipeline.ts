@@ -241,7 +241,7 @@ export class Pipeline {
   /** How careful the next run has to be; undefined: not at all. */
   async #careful(): Promise<CarefulRun | undefined> {
     // What was too much for one commit is tried in smaller parts.
-    const bytesMax = this.#around.limits.effectSetBytesMax * this.#epoch.share
+    const bytesMax = this.#epoch.recordsMax === 1 ? 1 : this.#around.limits.effectSetBytesMax * this.#epoch.share
     const retries = await this.#retries.next(this.parked.rows(), bytesMax)
     if (!this.#isCareful && retries.length === 0) return undefined
     const { until, recordsMax } = this.#suspects
@@ -327,7 +327,11 @@ export class Pipeline {
     return (this.#row.plan.onError ?? this.#around.limits.onError) === 'park'
   }
 
-  async #failed({ error, stack, place, shard, stage, isCounted, isOfMemory = false }: RunFailure): Promise<void> {
+  async #failed(failed: RunFailure): Promise<void> {
+    const { error, stack, isCounted, isOfMemory = false, only } = failed
+    // Of what is too large for a commit, no place is to blame but what was alone in it.
+    const isTooLarge = error.code === 'EFFECT_TOO_LARGE'
+    const { place, shard, stage } = only ?? (isTooLarge ? { ...failed, stage: undefined } : failed)
     const { clock, logger, limits } = this.#around
     const name = this.#row.plan.name
     await this.#run?.ended()
@@ -338,7 +342,7 @@ export class Pipeline {
     const step = node === undefined ? undefined : stepOf(node)
     const failure = failureOf({ error, stack, place, shard }, clock.now())
     // Too much for one effect set: the next run commits after less. No attempt, while there is less to try.
-    const isTooMuch = error.code === 'EFFECT_TOO_LARGE' && this.#epoch.halve()
+    const isTooMuch = isTooLarge && this.#epoch.halve()
     // What took the memory is searched for first, in quarantine.
     const isCertain = !isOfMemory || this.#suspects.recordsMax === 1
     const isSearched = this.#parks && isOfMemory && this.#suspects.narrow()
@@ -347,6 +351,7 @@ export class Pipeline {
     // What a record is to blame for is parked in the end, however often it takes the run down: that is no attempt of the pipeline.
     const isOfRecord =
       this.#parks && (isAttempt || isSearched) && this.#suspects.accuse({ error, stack, place, stage, isCertain })
+    if (isOfRecord && only) this.#epoch.reset()
     if (this.#parks && isAttempt) this.#isCareful = true
     if (isAttempt) {
       if (!isOfRecord) this.#attempts++

@@ -1,4 +1,13 @@
-import type { ParkedQueue, ParkPlace, Poison, StageId, Stages } from '../operators/task/index.js'
+import {
+  isEntryPlace,
+  type NodeId,
+  nodeOfPlace,
+  type ParkedQueue,
+  type ParkPlace,
+  type Poison,
+  type StageId,
+  type Stages,
+} from '../operators/task/index.js'
 import { type ParkedRowKey, rowsIn, type TaskParking } from '../workers/index.js'
 import type { BarrierPart } from './barrier-commit.js'
 import { placesOf } from './park-places.js'
@@ -15,6 +24,15 @@ export interface RetriedQueue extends Omit<ParkedRowKey, 'number'> {
   readonly rows: ParkedQueue['rows']
   /** More of it waits behind these rows. */
   readonly hasMore: boolean
+}
+
+/** A parked row that is tried again alone. */
+export interface RetriedRow {
+  readonly stage: StageId
+  readonly node: NodeId
+  /** undefined: where rows come into the stage. */
+  readonly place: ParkPlace | undefined
+  readonly sequence: number
 }
 
 export interface RunParkingOptions {
@@ -52,6 +70,8 @@ export class RunParking {
   #retries: readonly RetriedQueue[]
   /** Those that tasks have been given since the last commit: the next one has what became of them. */
   #given: RetriedQueue[] = []
+  /** The last row of those. */
+  #retried: RetriedRow | undefined
 
   constructor(options: RunParkingOptions) {
     this.#options = options
@@ -65,6 +85,11 @@ export class RunParking {
 
   get careful(): CarefulRun | undefined {
     return this.#options.careful
+  }
+
+  /** What is tried again and not committed yet; where one record is read between two commits, it is one row. */
+  get retried(): RetriedRow | undefined {
+    return this.#retried
   }
 
   get isFull(): boolean {
@@ -84,7 +109,7 @@ export class RunParking {
       keys: index.keysOf(places, range),
       poison: (careful?.poison ?? []).filter((poison) => poison.stage === stage),
       places: Object.fromEntries([...places].map(([number, place]) => [place, number])),
-      retries: this.#takeRetries(places, range),
+      retries: this.#takeRetries(stage, places, range),
     }
   }
 
@@ -104,7 +129,7 @@ export class RunParking {
   }
 
   /** Deeper steps first: what waits there came before what waits at an earlier step. */
-  #takeRetries(places: ReadonlyMap<number, ParkPlace>, range: HashRange): ParkedQueue[] {
+  #takeRetries(stage: StageId, places: ReadonlyMap<number, ParkPlace>, range: HashRange): ParkedQueue[] {
     const { length } = this.#options.stages.nodes
     const taken: ParkedQueue[] = []
     this.#retries = this.#retries.filter((queue) => {
@@ -113,6 +138,14 @@ export class RunParking {
       if (place === undefined || !isWithin(range, queue.hashHi, queue.hashLo)) return true
       taken.push({ ...rest, place })
       this.#given.push(queue)
+      const last = rest.rows.at(-1)
+      if (last)
+        this.#retried = {
+          stage,
+          node: nodeOfPlace(length, place),
+          place: isEntryPlace(length, place) ? undefined : place,
+          sequence: last.row.sequence,
+        }
       return false
     })
     const depth = (place: ParkPlace): number => (place >= length ? -1 : place)
@@ -122,6 +155,7 @@ export class RunParking {
   /** A barrier has committed. True when nothing failed in it. */
   committed(parts: readonly BarrierPart[]): boolean {
     let isClean = true
+    this.#retried = undefined
     for (const { result } of parts) {
       if (!result.parked) continue
       for (const { key, value } of rowsIn(result.parked)) {

@@ -1,6 +1,13 @@
 import type { Group, Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
-import { groupsOfTask, type KeyedStage, type NodeId, type SourceStage, type Stages } from '../operators/task/index.js'
+import {
+  groupsOfTask,
+  type KeyedStage,
+  type NodeId,
+  type SourceStage,
+  type StageId,
+  type Stages,
+} from '../operators/task/index.js'
 import type { Clock } from '../runtime/index.js'
 import type { TableKeys } from '../tables/index.js'
 import type {
@@ -42,6 +49,15 @@ export interface RunTask {
   readonly source: { readonly task: SourceTask; readonly of: RunSource } | undefined
 }
 
+/** The one record that was read between two commits. */
+export interface OnlyRecord {
+  readonly stage: StageId
+  /** Of its source. */
+  readonly node: NodeId
+  readonly shard: ShardId
+  readonly sequence: Sequence
+}
+
 export interface RunTasksOptions {
   readonly row: PipelineRow
   readonly stages: Stages
@@ -61,7 +77,7 @@ export interface RunTasksOptions {
   readonly isNew: () => boolean
   /** Whether the epoch has room for more. */
   readonly mayRead: () => boolean
-  readonly onRead: (bytes: number) => void
+  readonly onRead: (bytes: number, only: OnlyRecord | undefined) => void
   readonly onError: (error: unknown, shard: ShardId) => void
   readonly onCaughtUp: () => void
   /** What a task hears of its worker. */
@@ -96,6 +112,14 @@ export class RunTasks {
 
   get #isAlone(): boolean {
     return this.#options.parking.careful?.recordsMax !== undefined
+  }
+
+  /** Records of each shard that may be read between two barriers; where it is one, it is one of all shards. */
+  get recordsMax(): number | undefined {
+    const { limits, parking } = this.#options
+    const inQuarantine = parking.careful?.recordsMax
+    if (limits.recordsMax === undefined || inQuarantine === undefined) return limits.recordsMax ?? inQuarantine
+    return Math.min(limits.recordsMax, inQuarantine)
   }
 
   get count(): number {
@@ -335,7 +359,8 @@ export class RunTasks {
       handoversInFlightMax: limits.handoversInFlightMax,
       readAheadBytes: () => this.#readAheadBytes(),
       mayRead,
-      onRead,
+      onRead: (bytes, only) =>
+        onRead(bytes, only && { stage: stage.id, node: root, shard: position.shard, sequence: only }),
       onError: (error) => onError(error, position.shard),
       onCaughtUp,
       // Where event time stands still, nothing may run ahead of it.
@@ -344,7 +369,7 @@ export class RunTasks {
         (restored?.watermarks.length ?? 0) > 0 &&
         (restored?.watermarks.every(({ isIdle, keys }) => isIdle || keys) ?? false),
       until,
-      recordsMax: this.#options.parking.careful?.recordsMax,
+      recordsMax: () => this.recordsMax,
       endsTime: row.bounded !== undefined,
       isFed,
       isChildless: () => {
@@ -411,7 +436,10 @@ export class RunTasks {
 
   /** Has the sources read on. */
   pump(): void {
-    for (const { source } of this.#sources.values()) source?.task.pump()
+    const sources = [...this.#sources.values()].flatMap(({ source }) => source?.task ?? [])
+    // Where one record of all shards is read, it is the oldest one.
+    if (this.#options.limits.recordsMax === 1) sources.sort((a, b) => a.next - b.next)
+    for (const task of sources) task.pump()
   }
 
   awaitIdleness(): void {

@@ -3,7 +3,7 @@ import { type Commit, effectSetBytes } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
-import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
+import type { StageId, Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { barrierEffects, type FileSink, type Outbox, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
@@ -31,7 +31,7 @@ import { EventTimes, type OwnedTimes } from './event-times.js'
 import type { Feeder, FeedProgress } from './feeds/index.js'
 import type { PipelineRow } from './rows.js'
 import type { RunParking } from './run-parking.js'
-import { type RunSource, type RunTask, RunTasks } from './run-tasks.js'
+import { type OnlyRecord, type RunSource, type RunTask, RunTasks } from './run-tasks.js'
 import type { StoredTimes } from './time-rows.js'
 import { timerPage } from './timer-pages.js'
 
@@ -49,6 +49,8 @@ export interface RunLimits {
   readonly handoversInFlightMax: number
   /** May change while the run is under way. */
   readonly epochBytesMax: number
+  /** Records of each shard between two barriers; 1: of all shards. It may change too. Absent: they are not counted. */
+  readonly recordsMax?: number | undefined
   readonly stateBytesMax: number
 }
 
@@ -64,6 +66,15 @@ export interface RunFailure {
   readonly isCounted: boolean
   /** A thread took too much memory, and this pipeline may be why. */
   readonly isOfMemory?: boolean
+  /** What makes too much for a commit by itself: nothing else was run since the last one. */
+  readonly only?: OnlyCause | undefined
+}
+
+/** What is parked since its effects alone are too large for a commit. */
+export interface OnlyCause {
+  readonly place: Place
+  readonly stage: StageId
+  readonly shard: ShardId | undefined
 }
 
 /** What the last commit left behind. */
@@ -146,6 +157,8 @@ export class PipelineRun {
   #isOver = false
   /** Bytes that were handed over since the last barrier. */
   #epochBytes = 0
+  /** What was read since the last commit, where that is one record. */
+  #only: OnlyRecord | undefined
   /** Timers have fired since the last barrier. */
   #hasTicked = false
   #isNew: boolean
@@ -168,8 +181,9 @@ export class PipelineRun {
       rows: this.#rows,
       isNew: () => this.#isNew,
       mayRead: () => this.#mayRead,
-      onRead: (bytes) => {
+      onRead: (bytes, only) => {
         this.#epochBytes += bytes
+        this.#only = only
         this.#schedule()
       },
       onError: (error, shard) => this.#failAs(asMillraceError(error), shard),
@@ -209,6 +223,8 @@ export class PipelineRun {
       (parking.careful && this.barrierInFlight)
     )
       return false
+    // One record between two commits: neither one that is under way nor another record, also one that is tried again.
+    if (limits.recordsMax === 1 && (this.barrierInFlight || this.#only || parking.retried)) return false
     return this.#epochBytes < limits.epochBytesMax
   }
 
@@ -356,7 +372,7 @@ export class PipelineRun {
    */
   get #pauseMs(): number {
     const { limits, parking } = this.#options
-    if (this.#epochBytes >= limits.epochBytesMax) return 0
+    if (this.#epochBytes >= limits.epochBytesMax || limits.recordsMax !== undefined) return 0
     if (parking.careful) return limits.barrierMs
     return this.#tasks.keepsUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.backlogBarrierMs
   }
@@ -462,6 +478,7 @@ export class PipelineRun {
     }
     await submitted
     killPoint('pipeline:committed')
+    this.#only = undefined
     effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
     for (const feeder of this.#options.feeders) feeder.moved()
@@ -506,8 +523,27 @@ export class PipelineRun {
 
   #fail(failure: RunFailure): void {
     if (this.#isOver) return
+    const only = failure.error.code === 'EFFECT_TOO_LARGE' ? this.#onlyCause(failure.error) : undefined
     this.stop()
-    this.#options.onFailure(failure)
+    this.#options.onFailure({ ...failure, only })
+  }
+
+  /** What is too large for a commit by itself: the one record that was read since the last one, or the one that was tried again. */
+  #onlyCause({ code, message }: MillraceError): OnlyCause | undefined {
+    const { limits, parking } = this.#options
+    if (limits.recordsMax !== 1) return undefined
+    const error = {
+      code,
+      message: `What is made of it does not fit into one commit. ${message} Raise that bound, then try it again; or have its steps make less.`,
+    }
+    const { retried } = parking
+    if (retried) {
+      const { stage, node, sequence, place } = retried
+      return { stage, place: { node, sequence, parkAt: { place, error } }, shard: undefined }
+    }
+    if (!this.#only) return undefined
+    const { stage, node, sequence, shard } = this.#only
+    return { stage, place: { node, sequence, parkAt: { place: undefined, error } }, shard }
   }
 
   /** Discards everything that has not been committed. */

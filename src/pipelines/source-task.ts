@@ -22,7 +22,8 @@ export interface SourceTaskOptions {
   readonly readAheadBytes: () => number
   /** Whether the epoch has room for more. */
   readonly mayRead: () => boolean
-  readonly onRead: (bytes: number) => void
+  /** `only` is the first record of what was handed over, where records are read one by one. */
+  readonly onRead: (bytes: number, only: Sequence | undefined) => void
   readonly onError: (error: unknown) => void
   /** The task has caught up, or came to the end of its shard. */
   readonly onCaughtUp: () => void
@@ -32,8 +33,8 @@ export interface SourceTaskOptions {
   readonly isIdle: boolean
   /** The first sequence number that it takes no more; undefined: it takes all that comes. */
   readonly until: Sequence | undefined
-  /** In quarantine: records between two barriers. */
-  readonly recordsMax: number | undefined
+  /** Records between two barriers, where they are counted: in quarantine, or since what more of them make is too large for a commit. */
+  readonly recordsMax: () => number | undefined
   /** Whether event time is over there, as in a bounded run. */
   readonly endsTime: boolean
   /** What stands in the shard comes while it is read: having read what is there is not the end of a bounded run. */
@@ -42,6 +43,13 @@ export interface SourceTaskOptions {
   readonly isChildless: () => boolean
   /** Whether nothing will ever follow the end of the shard. */
   readonly isLast: () => boolean
+}
+
+/** From where a page's records are to be run and, where not all of them are, up to where. */
+interface HandedOver {
+  readonly from: Sequence
+  readonly to: Sequence | undefined
+  readonly only: Sequence | undefined
 }
 
 /** Of smaller chunks a copy costs less than handing over each. */
@@ -118,6 +126,11 @@ export class SourceTask {
     return this.#wasOverSent
   }
 
+  /** Where reading stands. */
+  get next(): Sequence {
+    return this.#next
+  }
+
   /** Reads and hands over while there is something and the bounds allow it. */
   pump(): void {
     if (this.#isReading) {
@@ -142,6 +155,11 @@ export class SourceTask {
         this.#isReading = false
         if (this.#isStopped) return
         const [first, ...ahead] = piecesOf(page, handoverBytes)
+        // One record of all shards: another one may have had it meanwhile.
+        if (this.#options.recordsMax() === 1 && first.chunks.length > 0 && !this.#options.mayRead()) {
+          this.#ahead = [first, ...ahead]
+          return
+        }
         this.#ahead = ahead
         this.#take(first)
       },
@@ -153,7 +171,7 @@ export class SourceTask {
   }
 
   #take(read: LogPage): void {
-    const { recordsMax } = this.#options
+    const recordsMax = this.#options.recordsMax()
     const page = recordsMax === undefined ? read : firstRecords(read, this.#next, recordsMax)
     // What is left of it is read again, so what was read behind it is not what comes next.
     if (page !== read) this.#ahead = []
@@ -168,7 +186,10 @@ export class SourceTask {
     // Everything before the bound was there when the run began. What follows in children is no end of event time.
     const hasRead = page.ended ? this.#options.isChildless() : !isFed && page.chunks.length === 0
     const isOver = until !== undefined && (isPast || hasRead)
-    if (page.chunks.length > 0) this.#handOver(page, from, page === read ? undefined : page.next)
+    if (page.chunks.length > 0) {
+      const only = recordsMax === 1 ? firstSequence(page, from) : undefined
+      this.#handOver(page, { from, to: page === read ? undefined : page.next, only })
+    }
     const isLast = page.ended && this.#options.isLast()
     if (isOver || isLast) {
       if (isLast || this.#options.endsTime) this.handle?.end()
@@ -213,7 +234,7 @@ export class SourceTask {
    * Large chunks that nobody else has are handed over as they are. The tail cache owns its own, for all readers: of those the
    * worker gets a copy.
    */
-  #handOver(page: LogPage, from: Sequence, to: Sequence | undefined): void {
+  #handOver(page: LogPage, { from, to, only }: HandedOver): void {
     this.#idleTimer?.cancel()
     this.#idleTimer = undefined
     this.#isIdle = false
@@ -229,7 +250,7 @@ export class SourceTask {
     const handover = { buffers, lengths, isKept: isMoved, from, to, shapes: shapes.slice(this.#shapesTold) }
     this.handle?.send(handover)
     this.#shapesTold = shapes.length
-    this.#options.onRead(bytes)
+    this.#options.onRead(bytes, only)
   }
 
   #copy(chunks: readonly Buffer[], bytes: number): ArrayBuffer {
@@ -279,6 +300,15 @@ export class SourceTask {
     this.#idleTimer?.cancel()
     this.handle?.close()
   }
+}
+
+/** The first record of a page from a sequence number on. */
+function firstSequence(page: LogPage, from: Sequence): Sequence | undefined {
+  for (const chunk of page.chunks) {
+    const cursor = new ChunkCursor(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+    while (cursor.next()) if (cursor.sequence >= from) return cursor.sequence
+  }
+  return undefined
 }
 
 /** The page as far as so many records from a sequence number on go: one chunk, and where in it they end. */

@@ -55,14 +55,13 @@ export class Suspects {
   accuse({ error, stack, place, stage, isCertain = true }: Accusation): boolean {
     const { node, sequence, parkAt } = place
     if (node === undefined || sequence === undefined || stage === undefined) return false
-    const isTooLarge = error.code === 'EFFECT_TOO_LARGE'
-    const at = isTooLarge ? undefined : parkAt ? parkAt.place : node
+    const at = parkAt ? parkAt.place : node
     const name = `${stage} ${at ?? 'entry'} ${sequence}`
     const known = this.#suspects.get(name)
     const reason = parkAt?.error ?? { code: error.code, message: error.message, stack }
     const suspect: Suspect = {
       poison: { stage, place: at, sequence, error: reason },
-      attempts: parkAt || isTooLarge ? this.#attemptsMax : Math.min(this.#attemptsMax, (known?.attempts ?? 0) + 1),
+      attempts: parkAt ? this.#attemptsMax : Math.min(this.#attemptsMax, (known?.attempts ?? 0) + 1),
       isCertain: isCertain || (known?.isCertain ?? false),
     }
     this.#suspects.set(name, suspect)

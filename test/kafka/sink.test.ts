@@ -22,7 +22,7 @@ describe.skipIf(!here)('a Kafka sink', () => {
       env: {
         MILLRACE_WORKERS_THREADS: '2',
         MILLRACE_KAFKA_BROKERS: broker.address,
-        MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
+        MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '262144',
         MILLRACE_LOG_LEVEL: 'silent',
       },
     })

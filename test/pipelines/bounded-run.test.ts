@@ -17,7 +17,7 @@ const env = {
   MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   // Many barriers, so that a kill comes between two.
   MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',
-  MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
+  MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '262144',
   MILLRACE_LOG_LEVEL: 'error',
 }
 let daemon: DaemonProcess

@@ -4,7 +4,8 @@ import { type EpochCommit, EpochSize } from '../../src/pipelines/epoch-size.js'
 const KiB = 1024
 const MiB = 1024 * KiB
 const bounds = { backlogBarrierMs: 500, effectSetBytesMax: 16 * MiB, stateBytesMax: 64 * MiB }
-const sized = (epochBytesMax: number): EpochSize => new EpochSize({ ...bounds, epochBytesMax })
+/** One that reads so much at first. */
+const sized = (bytes: number): EpochSize => new EpochSize({ ...bounds, epochBytesMax: 4 * bytes })
 /** A commit of a pipeline that keeps up. */
 const small: EpochCommit = { bytes: 1000, changes: 10, isBehind: false }
 const behind: EpochCommit = { ...small, isBehind: true }
@@ -23,7 +24,41 @@ describe('what is read between two barriers', () => {
     expect([size.halve(), size.bytes, size.share]).toEqual([true, 150 * KiB, 0.5])
     expect([size.halve(), size.bytes]).toEqual([true, 75 * KiB])
     expect([size.halve(), size.bytes]).toEqual([true, 64 * KiB])
-    expect([size.halve(), size.bytes]).toEqual([false, 64 * KiB])
+    expect([size.bytes, size.recordsMax]).toEqual([64 * KiB, undefined])
+  })
+
+  it('is counted in records where it cannot be cut, down to one, and in more of them again the later, the more often that was too early', () => {
+    const size = sized(64 * KiB)
+    const limits = size.within({ epochBytesMax: 0, backlogBarrierMs: 500 })
+    const cuts = [0, 1, 2, 3].map(() => [size.halve(), limits.recordsMax])
+    expect(cuts).toEqual([
+      [true, 256],
+      [true, 16],
+      [true, 1],
+      [false, 1],
+    ])
+    const commitsToWiden = (): number => {
+      const before = limits.recordsMax
+      let commits = 0
+      for (; limits.recordsMax === before; commits++) size.committed(behind)
+      return commits
+    }
+    const first = commitsToWiden()
+    expect([first, limits.recordsMax]).toEqual([128, 16])
+    size.halve()
+    expect([commitsToWiden(), limits.recordsMax]).toEqual([2 * first, 16])
+    commitsToWiden()
+    commitsToWiden()
+    expect(limits).toEqual({ epochBytesMax: 64 * KiB, backlogBarrierMs: 500, recordsMax: undefined })
+  })
+
+  it('is what it was as soon as what was too large is known', () => {
+    const size = sized(256 * KiB)
+    for (let i = 0; i < 6; i++) size.halve()
+    size.reset()
+    expect([size.bytes, size.share, size.recordsMax]).toEqual([256 * KiB, 1, undefined])
+    size.halve()
+    expect(commitsToGrow(size)).toBe(256)
   })
 
   it('grows back to what it was, the later, the more often it was cut', () => {
@@ -45,6 +80,13 @@ describe('what is read between two barriers', () => {
 })
 
 describe('while a backlog lasts', () => {
+  it('no more is ever read than epochBytesMax, and a quarter of it while there is none', () => {
+    const size = new EpochSize({ ...bounds, epochBytesMax: 32 * MiB })
+    expect(size.bytes).toBe(8 * MiB)
+    for (let i = 0; i < 10; i++) size.committed(behind)
+    expect(size.bytes).toBe(32 * MiB)
+  })
+
   it('commits become fewer, up to a quarter, until the pipeline keeps up', () => {
     const size = sized(MiB)
     const limits = size.within({ epochBytesMax: 0, backlogBarrierMs: 500 })

@@ -20,7 +20,7 @@ const env = {
   MILLRACE_PIPELINES_ON_ERROR: 'stop',
   MILLRACE_PIPELINES_RETRY_MS: '20',
   // Smaller than one handover: every epoch is full at once.
-  MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
+  MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '262144',
   MILLRACE_LOG_LEVEL: 'info',
 }
 let daemon: DaemonProcess

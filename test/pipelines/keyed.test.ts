@@ -18,7 +18,7 @@ const env = {
   MILLRACE_PIPELINES_ATTEMPTS_MAX: '2',
   // Small, so that there are many barriers, and many handovers between two of them.
   MILLRACE_PIPELINES_HANDOVER_BYTES: '4096',
-  MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '65536',
+  MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '262144',
   MILLRACE_LOG_LEVEL: 'error',
 }
 let daemon: DaemonProcess

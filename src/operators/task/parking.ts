@@ -5,9 +5,18 @@ import { packable } from '../state-value.js'
 import { StepError, stackOf, textOf } from '../step-error.js'
 import type { KeyEntry } from './key-entry.js'
 import type { CellName, TimeDomain } from './keyed-operator.js'
-import type { ParkedChange, ParkedError, ParkedQueue, ParkedRow, ParkingOptions, ParkPlace, Poison } from './parked.js'
+import {
+  isEntryPlace,
+  type ParkedChange,
+  type ParkedError,
+  type ParkedQueue,
+  type ParkedRow,
+  type ParkingOptions,
+  type ParkPlace,
+  type Poison,
+} from './parked.js'
 import type { StageRuntime } from './stage-runtime.js'
-import { type At, isThenable } from './step.js'
+import { type At, isThenable, newAt } from './step.js'
 
 /** What a step was to do, as it is parked. */
 export interface ParkItem {
@@ -250,12 +259,25 @@ export class Parking {
     for (const { number, row } of rows) {
       const retrying: Retrying = { place, text, number, next, row, isParked: false }
       this.#retrying = retrying
-      await run(row, find)
+      if (!this.#isPoison(retrying, find())) await run(row, find)
       this.#retrying = undefined
       if (retrying.isParked) return
       this.#change(place, find(), number, undefined)
     }
     if (hasMore) this.#queuesAt(place).set(text, { next })
+  }
+
+  /** What took the run down when it was tried is parked again, with that as its error, and not tried. */
+  #isPoison({ place, row }: Retrying, entry: KeyEntry): boolean {
+    const { length } = this.#runtime.rowsIn
+    const { kind, sequence, time, stamp, input, tag, domain, isKeyed } = row
+    const poison = this.poisonAt(isEntryPlace(length, place) ? undefined : place, sequence)
+    if (!poison) return false
+    const value = kind === 'timer' ? undefined : this.#runtime.host.unpack(row.value)
+    const at: At = { ...newAt(), time, stamp, sequence, partition: entry }
+    if (isKeyed) Object.assign(at, { entry, key: entry.shown })
+    this.park(place, at, { kind, value, input, tag, domain }, poison.error, poison.attempts)
+    return true
   }
 
   /** What was parked, and what is through, since the last barrier. */

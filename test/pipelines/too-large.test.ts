@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { bundleModule } from '../../src/workers/bundle.js'
+import { ensureBuilt } from '../built.js'
+import { DaemonProcess } from '../daemon-process.js'
+
+// What one record makes is too large for a commit: it waits, and nothing else does.
+const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+let daemon: DaemonProcess
+const start = async (effectSetBytesMax: number) => {
+  daemon = await DaemonProcess.start({
+    data: join(folder, 'data'),
+    env: {
+      MILLRACE_WORKERS_THREADS: '2',
+      MILLRACE_COMMIT_EFFECT_SET_BYTES_MAX: String(effectSetBytesMax),
+      MILLRACE_PIPELINES_EPOCH_BYTES_MAX: '262144',
+      MILLRACE_PIPELINES_RETRY_MS: '5',
+      MILLRACE_LOG_LEVEL: 'error',
+    },
+  })
+}
+
+beforeAll(async () => {
+  ensureBuilt()
+  await start(192 * 1024)
+})
+
+afterAll(async () => {
+  expect(await daemon.stop()).toBe(0)
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface View {
+  readonly state: string
+  readonly attempts: number
+  readonly parked: { readonly records: number; readonly keys: number }
+}
+interface Parked {
+  readonly key: string
+  readonly step: string
+  readonly sequence?: number
+  readonly attempts: number
+  readonly error?: { readonly code: string; readonly message: string }
+  readonly behind: number
+}
+
+const show = (name: string) => daemon.v1<View>('GET', `pipelines/${name}`)
+const parked = async (name: string) => (await daemon.v1<{ parked: Parked[] }>('GET', `parked?pipeline=${name}`)).parked
+const retry = (pipeline: string) => daemon.v1('POST', 'parked/retry', { pipeline })
+
+/** How often each number came out, by key. */
+async function countsOf(stream: string): Promise<Record<string, Record<number, number>>> {
+  const { shards } = await daemon.v1<{ shards: { id: number }[] }>('GET', `streams/${stream}/shards`)
+  const counts: Record<string, Record<number, number>> = {}
+  for (const { id } of shards)
+    for (let from: number | undefined; ; ) {
+      const page = await daemon.v1<{ records: { key: string; value: { n: number } }[]; next: number }>(
+        'GET',
+        `streams/${stream}/records?shard=${id}${from === undefined ? '' : `&from=${from}`}`,
+      )
+      if (page.records.length === 0) break
+      for (const { key, value } of page.records) {
+        const ofKey = counts[key] ?? {}
+        ofKey[value.n] = (ofKey[value.n] ?? 0) + 1
+        counts[key] = ofKey
+      }
+      from = page.next
+    }
+  return counts
+}
+
+it('is parked with the bound that it meets, over a keyBy too, and is done once that is raised', async () => {
+  for (const name of ['in', 'out', 'keyed-out']) await daemon.v1('POST', 'streams', { name, shards: 2 })
+  const module = (name: string, body: string) =>
+    `import { pipeline, stream } from 'millrace'
+    const pad = 'x'.repeat(10_000)
+    export default pipeline('${name}').from(stream<{ n: number; times: number }>('in'))
+      .flatMap((record) => Array.from({ length: record.value.times }, (_, i) => ({ key: record.key, n: record.value.n, i, pad })))
+      ${body}`
+  const deploy = async (source: string) => {
+    const path = join(folder, `module-${Math.random()}.ts`)
+    writeFileSync(path, source)
+    await daemon.v1('POST', 'pipelines', { bundle: await bundleModule(path) })
+  }
+  await deploy(module('plain', `.to(stream('out', ({ key, n, pad }) => ({ key, value: { n, pad } })))`))
+  // Its effects come together only behind a keyBy, one of each key: many small ones.
+  await deploy(
+    module(
+      'spread',
+      `.keyBy(({ i }) => i).aggregate('last', () => ({ pad: '' }), (last, { pad }) => ({ pad }))
+      .filter((_, i) => i === 0)
+      .to(stream('keyed-out', (_, key) => ({ key: String(key), value: { n: 0 } })))`,
+    ),
+  )
+  const append = (records: readonly [string, number, number][]) =>
+    daemon.v1('POST', 'streams/in/records', {
+      records: records.map(([key, n, times]) => ({ key, value: { n, times } })),
+    })
+  // The large one lies in the midst of a chunk, which is read whole.
+  await append([
+    ...Array.from({ length: 20 }, (_, n): [string, number, number] => ['a', n, 1]),
+    ['bad', 1, 40],
+    ['bad', 2, 1],
+    ...Array.from({ length: 20 }, (_, n): [string, number, number] => ['b', n, 1]),
+  ])
+  const once = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [n, 1]))
+  for (const name of ['plain', 'spread']) {
+    await expect.poll(() => show(name), { timeout: 20_000 }).toMatchObject({ parked: { records: 2, keys: 1 } })
+    expect(await show(name)).toMatchObject({ state: 'running', attempts: 0 })
+    const [record] = await parked(name)
+    expect(record).toMatchObject({ key: 'bad', behind: 1, error: { code: 'EFFECT_TOO_LARGE' } })
+    expect(record?.error?.message).toMatch(/commit\.effectSetBytesMax \(196608\)/)
+    expect(record?.sequence).toBeGreaterThan(0)
+  }
+  expect(await countsOf('out')).toEqual({ a: once, b: once })
+
+  // Tried again under the same bound it is parked again, and what comes meanwhile is not held up.
+  const { attempts } = (await parked('plain'))[0] as Parked
+  await retry('plain')
+  await append([['a', 20, 1]])
+  await expect.poll(async () => (await parked('plain'))[0]?.attempts, { timeout: 20_000 }).toBeGreaterThan(attempts)
+  await expect.poll(async () => (await countsOf('out'))['a'], { timeout: 20_000 }).toEqual({ ...once, 20: 1 })
+  expect(await show('plain')).toMatchObject({ state: 'running', parked: { records: 2, keys: 1 } })
+
+  await daemon.kill()
+  await start(4 * 1024 * 1024)
+  for (const name of ['plain', 'spread']) {
+    await retry(name)
+    await expect.poll(async () => (await show(name)).parked.records, { timeout: 20_000 }).toBe(0)
+  }
+  await expect.poll(() => countsOf('out')).toEqual({ a: { ...once, 20: 1 }, b: once, bad: { 1: 40, 2: 1 } })
+}, 60_000)
