@@ -15,8 +15,8 @@ import { encodeKey } from './task/key-codec.js'
 import { packState } from './task/state-codec.js'
 import type { SinkItem, SinkRecord } from './types.js'
 
-/** What the sinks of one task gather between two barriers, in characters: past it the pipeline reads less at once. */
-export const outputTextMax = 64 * 1024 * 1024
+/** How many times what one commit may hold the sinks of a task may gather between two barriers, in characters: past it less is read at once. */
+const outputTextTimes = 4
 
 /** What one sink gathered since the last barrier. */
 export interface SinkOutput {
@@ -53,11 +53,18 @@ export class Outputs {
   /** Table outputs: the last item of each key, since a put replaces what was there. */
   readonly #items = new Map<number, Map<string, string>>()
   readonly #streams = new Map<number, Appending>()
+  readonly #effectBytesMax: number
   #text = 0
 
-  /** `tables` are those of table sinks, by the index of the step. */
-  constructor(tables: Readonly<Record<number, TableKeys>>) {
+  /** `tables` are those of table sinks, by the index of the step; `effectBytesMax` is what one commit may hold, bytes. */
+  constructor(tables: Readonly<Record<number, TableKeys>>, effectBytesMax = 16 * 1024 * 1024) {
     this.#tables = tables
+    this.#effectBytesMax = effectBytesMax
+  }
+
+  /** Characters since the last barrier. */
+  get text(): number {
+    return this.#text
   }
 
   /** Takes what a sink's function gave. Throws TypeError for what the sink cannot hold, EFFECT_TOO_LARGE past the bound. */
@@ -98,11 +105,11 @@ export class Outputs {
 
   #grow(text: number): void {
     this.#text += text
-    if (this.#text > outputTextMax)
+    if (this.#text > outputTextTimes * this.#effectBytesMax)
       throw new MillraceError(
         'EFFECT_TOO_LARGE',
-        `The results since the last barrier are larger than ${outputTextMax} characters.`,
-        { remedy: 'Make fewer results of one record.' },
+        `The results since the last barrier are larger than ${outputTextTimes} times commit.effectSetBytesMax (${this.#effectBytesMax}).`,
+        { remedy: 'Make fewer results of one record, or raise commit.effectSetBytesMax.' },
       )
   }
 

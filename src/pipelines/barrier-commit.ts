@@ -1,13 +1,14 @@
 import { type EffectSet, Family, type RowEffect } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { NodeId } from '../operators/index.js'
-import type { SinkBatch } from '../operators/task/index.js'
+import { lowestWatermarks, type NodeWatermark, type SinkBatch } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { FileSink, Outbox, SinkEffects, SinkWork } from '../sinks/index.js'
 import type { TableKeys } from '../tables/index.js'
 import { type PackedBarrier, type RowsOfPipeline, rowsIn } from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
 import { sinksOf } from './plan-steps.js'
+import type { TimeOwner } from './time-rows.js'
 import { numbered, type PipelineRow, sinkFileRow } from './rows.js'
 import type { RunSource, RunTask } from './run-tasks.js'
 
@@ -62,10 +63,28 @@ export function rowsOf(parts: readonly BarrierPart[], times: EventTimes): Barrie
   const stateChanges = rows.length
   for (const { result } of parts) if (result.parked) for (const row of rowsIn(result.parked)) rows.push(row)
   const changes = rows.length
-  for (const { task, result } of parts) for (const row of times.take(task.owner, result.watermarks)) rows.push(row)
+  for (const [owner, watermarks] of timesOf(parts)) for (const row of times.take(owner, watermarks)) rows.push(row)
   // Only what steps do with processing time must not see it go back.
   if (stateChanges > 0) for (const row of times.takeNow(now)) rows.push(row)
   return { rows, changes, stateChanges }
+}
+
+/** How far event time is in each shard and each keyed stage. */
+function timesOf(parts: readonly BarrierPart[]): readonly (readonly [TimeOwner, readonly NodeWatermark[]])[] {
+  const stages = new Map<number, { readonly owner: TimeOwner; readonly tasks: (readonly NodeWatermark[])[] }>()
+  const times: (readonly [TimeOwner, readonly NodeWatermark[]])[] = []
+  for (const { task, result } of parts) {
+    const { owner, stage } = task
+    if (owner.kind === 'shard') {
+      times.push([owner, result.watermarks])
+      continue
+    }
+    const known = stages.get(stage)
+    if (known) known.tasks.push(result.watermarks)
+    else stages.set(stage, { owner, tasks: [result.watermarks] })
+  }
+  for (const { owner, tasks } of stages.values()) times.push([owner, lowestWatermarks(tasks)])
+  return times
 }
 
 export interface SinkParts {

@@ -12,6 +12,10 @@ const commitsMost = 65_536
 const stretchMax = 4
 /** Of the largest effect set, what such a commit may have. */
 const stretchedShare = 1 / 4
+/** Of the largest effect set, what the timers of one epoch may make of it; the rows that are read meanwhile make the rest. */
+const firedShare = 1 / 2
+/** The same of what an epoch of few records may have. */
+const narrowFiredShare = 1 / 32
 /** What a changed row of state takes in the memory of a worker, which may not drop it before the commit, bytes. */
 const changeBytes = 512
 
@@ -63,14 +67,21 @@ export class EpochSize {
     return recordsAtOnce[this.#narrowness]
   }
 
+  /** About how much timers may make between two barriers, bytes. */
+  get firedBytesMax(): number {
+    const share = this.recordsMax === undefined ? firedShare : narrowFiredShare
+    return this.#bounds.effectSetBytesMax * share * this.share
+  }
+
   /** The limits of a run, which follow it. */
   within<Limits extends Pick<EpochBounds, 'epochBytesMax' | 'backlogBarrierMs'>>(
     limits: Limits,
-  ): Limits & { readonly recordsMax?: number | undefined } {
+  ): Limits & { readonly recordsMax?: number | undefined; readonly firedBytesMax?: number | undefined } {
     return Object.defineProperties(
       { ...limits },
       {
         recordsMax: { enumerable: true, get: () => this.recordsMax },
+        firedBytesMax: { get: () => this.firedBytesMax },
         epochBytesMax: { enumerable: true, get: () => this.bytes },
         backlogBarrierMs: { enumerable: true, get: () => limits.backlogBarrierMs * this.#stretch },
       },

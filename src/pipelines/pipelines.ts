@@ -361,7 +361,7 @@ export class Pipelines {
       await commitRedeploy(older.row, row, newer, outboxes, { ...this.#options, targets: this.#targets, isUsed })
       killPoint('pipeline:redeployed')
       await older.stop()
-      const pipeline = this.#reopen(row)
+      const pipeline = this.#reopen(row, older)
       if (!this.#uses(older.row.module)) this.#modules.drop(older.row.module)
       return pipeline.view()
     } catch (error) {
@@ -387,7 +387,7 @@ export class Pipelines {
           const run = { older, shadow, others, request, targets: this.#targets }
           const { row, gone } = await swapPipelines(run, this.#options)
           this.#pipelines.delete(shadow.row.plan.name)
-          const pipeline = this.#reopen(row)
+          const pipeline = this.#reopen(row, shadow)
           this.#forgetLater(gone)
           return pipeline.view()
         } catch (error) {
@@ -400,7 +400,7 @@ export class Pipelines {
 
   /** Has a pipeline that was to be changed be as it was before. */
   #goOn(pipeline: Pipeline): void {
-    if (pipeline.state === 'stopped') return void this.#reopen(pipeline.row)
+    if (pipeline.state === 'stopped') return void this.#reopen(pipeline.row, pipeline)
     if (pipeline.row.state === 'running') pipeline.resumeQuietly()
     pipeline.forgetDropped()
   }
@@ -414,9 +414,10 @@ export class Pipelines {
     })
   }
 
-  /** A pipeline anew, as its row says. */
-  #reopen(row: PipelineRow): Pipeline {
+  /** A pipeline anew, as its row says. What waited in it as it was waits on. */
+  #reopen(row: PipelineRow, { parked }: Pipeline): Pipeline {
     const pipeline = this.#make(row)
+    pipeline.parked.index = parked.index
     this.#pipelines.set(row.plan.name, pipeline)
     if (!this.#isClosed) pipeline.start()
     pipeline.forgetDropped()

@@ -223,9 +223,26 @@ export class RunTasks {
       exits,
       stateBytesMax: limits.stateBytesMax,
       timersMax,
+      effectBytesMax: limits.effectSetBytesMax,
+      firing: {
+        bytesMax: (limits.firedBytesMax ?? Number.POSITIVE_INFINITY) / this.#firingTasks(),
+        isAlone: limits.recordsMax === 1,
+      },
       creditRows: this.#creditRows(),
       parking: parking.ofTask(stage, range),
     }
+  }
+
+  /** How many tasks have steps with timers, about: what these make goes into one commit. */
+  #firingTasks(): number {
+    const { row, stages, workers, sources } = this.#options
+    let tasks = 0
+    for (const stage of stages.stages) {
+      if (!stage.nodes.some((id) => row.plan.nodes[id]?.kind === 'keyed')) continue
+      const shards = sources.reduce((sum, { group }) => sum + group.readable().length, 0)
+      tasks += stage.kind === 'keyed' ? workers.size : shards
+    }
+    return Math.max(1, tasks)
   }
 
   /** Few rows a channel where many sources send to each task: what waits for a barrier is bounded by it. */

@@ -51,6 +51,10 @@ export interface RunLimits {
   readonly epochBytesMax: number
   /** Records of each shard between two barriers; 1: of all shards. It may change too. Absent: they are not counted. */
   readonly recordsMax?: number | undefined
+  /** About how much timers may make between two barriers; it may change too. Absent: all that they do. */
+  readonly firedBytesMax?: number | undefined
+  /** What one commit may hold. */
+  readonly effectSetBytesMax: number
   readonly stateBytesMax: number
 }
 
@@ -161,6 +165,10 @@ export class PipelineRun {
   #only: OnlyRecord | undefined
   /** Timers have fired since the last barrier. */
   #hasTicked = false
+  /** Some wait for the next one. */
+  #hasHeld = false
+  /** Tasks where event time waits for timers: nothing is read before they have fired. */
+  readonly #behind = new Set<RunTask>()
   #isNew: boolean
   /** Reads nothing more, and stops after the last barrier. */
   #isFinishing = false
@@ -220,6 +228,7 @@ export class PipelineRun {
       this.#isFinishing ||
       this.hasFullOutbox ||
       parking.isFull ||
+      this.#behind.size > 0 ||
       (parking.careful && this.barrierInFlight)
     )
       return false
@@ -256,7 +265,8 @@ export class PipelineRun {
     this.#tasks.follow()
     const { onFinished, onDrained } = this.#options
     const isEnding = this.#until !== undefined
-    if (isEnding ? this.#tasks.isFinished : this.#tasks.isDrained) {
+    const isThrough = isEnding ? this.#tasks.isFinished : this.#tasks.isDrained
+    if (isThrough && this.#behind.size === 0) {
       this.stop()
       return isEnding ? onFinished() : onDrained()
     }
@@ -281,6 +291,12 @@ export class PipelineRun {
         this.#passed(task(), number, result)
       },
       ticked: () => {
+        this.#hasTicked = true
+        this.#schedule()
+      },
+      held: (isBehind) => {
+        if (isBehind) this.#behind.add(task())
+        this.#hasHeld = true
         this.#hasTicked = true
         this.#schedule()
       },
@@ -372,7 +388,7 @@ export class PipelineRun {
    */
   get #pauseMs(): number {
     const { limits, parking } = this.#options
-    if (this.#epochBytes >= limits.epochBytesMax || limits.recordsMax !== undefined) return 0
+    if (this.#hasHeld || this.#epochBytes >= limits.epochBytesMax || limits.recordsMax !== undefined) return 0
     if (parking.careful) return limits.barrierMs
     return this.#tasks.keepsUp ? Math.min(limits.barrierMs, this.#barrierTookMs / 2) : limits.backlogBarrierMs
   }
@@ -431,6 +447,7 @@ export class PipelineRun {
     this.#barrier = { number, began: performance.now(), waiting, parts: new Map(), timer }
     this.#epochBytes = 0
     this.#hasTicked = false
+    this.#hasHeld = false
     for (const { source, handle } of waiting)
       if (source) source.task.sendBarrier(number)
       else handle.barrier(number, false)
@@ -440,7 +457,14 @@ export class PipelineRun {
   #passed(task: RunTask, number: number, result: PackedBarrier): void {
     const barrier = this.#barrier
     if (barrier?.number !== number || !barrier.waiting.delete(task)) return
-    barrier.parts.set(task, { task, result, position: task.source?.task.barrierPosition(number) })
+    const { isBehind } = result
+    barrier.parts.set(task, { task, result, position: task.source?.task.barrierPosition(number, isBehind) })
+    if (isBehind) {
+      this.#behind.add(task)
+      // It goes on with them at once.
+      this.#hasHeld = true
+      this.#hasTicked = true
+    } else this.#behind.delete(task)
     if (barrier.waiting.size > 0) return
     barrier.timer.cancel()
     this.#barrier = undefined

@@ -288,9 +288,13 @@ export class SourceTask {
     this.handle?.barrier(number, this.#isEnded)
   }
 
-  barrierPosition(number: number): Position {
-    const position = this.#barriers.get(number) as Position
+  /** `isBehind`: timers of its own wait for the next barrier, so that this one was not the last though all has been read. */
+  barrierPosition(number: number, isBehind: boolean): Position {
+    const sent = this.#barriers.get(number) as Position
     this.#barriers.delete(number)
+    if (!isBehind || !sent.ended) return sent
+    const position = { ...sent, ended: false }
+    if (this.#sent === sent) this.#sent = position
     return position
   }
 

@@ -45,6 +45,8 @@ export class MemoryRun {
   #number = 0
   #barrier: Barrier | undefined
   #wantsBarrier = false
+  /** Timers that had to wait have fired since the last barrier began. */
+  #hasFiredOn = false
   /** Shards that have fallen silent, and whose tasks have not been told. */
   readonly #silent = new Set<SourceMemoryTask>()
   /** What user code or the engine threw: nothing more can be done. */
@@ -190,7 +192,11 @@ export class MemoryRun {
     }
     for (const channel of this.#waiting) actions.push(() => this.#deliver(channel))
     const now = this.#settings.now()
-    for (const { task } of this.#tasks) if (task.nextTick <= now) actions.push(async () => task.tick())
+    for (const { task } of this.#tasks) {
+      if (task.nextTick <= now) actions.push(async () => task.tick())
+      if (task.isHeld) this.wantBarrier()
+      else if (task.isBehind) actions.push(() => this.#fireOn(task))
+    }
     if (this.#wantsBarrier && !barrier) actions.push(async () => this.#beginBarrier())
     if (barrier?.parts.size === this.#tasks.length) actions.push(() => this.#commit())
     return actions
@@ -211,6 +217,11 @@ export class MemoryRun {
     structuredClone(chunk.buffer, { transfer: [chunk.buffer as ArrayBuffer] })
   }
 
+  async #fireOn(task: MemoryTask['task']): Promise<void> {
+    this.#hasFiredOn = true
+    await task.goOn()
+  }
+
   async #deliver(channel: MemoryChannel): Promise<void> {
     const message = channel.messages.shift()
     if (channel.messages.length === 0) this.#waiting.delete(channel)
@@ -223,6 +234,7 @@ export class MemoryRun {
 
   #beginBarrier(): void {
     this.#wantsBarrier = false
+    this.#hasFiredOn = false
     this.#barrier = { number: ++this.#number, parts: new Map() }
   }
 
@@ -234,7 +246,9 @@ export class MemoryRun {
   }
 
   #passed(task: MemoryTask, number: number, part: Omit<MemoryPart, 'position' | 'events'>): void {
-    const position = task.kind === 'source' ? task.barrier?.position : undefined
+    const sent = task.kind === 'source' ? task.barrier?.position : undefined
+    // What waits to fire keeps its shard from ending.
+    const position = sent && part.result.isBehind ? { ...sent, isEnded: false } : sent
     if (this.#barrier?.number === number)
       this.#barrier.parts.set(task, { ...part, position, events: task.task.counters().events })
   }
@@ -272,7 +286,15 @@ export class MemoryRun {
       await this.settle()
       this.wantBarrier()
       await this.settle()
-    } while (!this.#isBroken && [...this.#sources.values()].some((source) => !this.#isCommitted(source)))
+    } while (!this.#isBroken && this.#hasMore())
+  }
+
+  #hasMore(): boolean {
+    return (
+      this.#hasFiredOn ||
+      this.#tasks.some(({ task }) => task.isBehind || task.isHeld) ||
+      [...this.#sources.values()].some((source) => !this.#isCommitted(source))
+    )
   }
 
   /** Children whose parents' end a barrier committed want another one. */

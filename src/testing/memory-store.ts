@@ -3,6 +3,7 @@ import {
   type CellKey,
   type CellName,
   groupsOfTask,
+  lowestWatermarks,
   type NodeWatermark,
   type ParkedChange,
   type ParkedQueue,
@@ -86,6 +87,7 @@ export class MemoryStore {
 
   commit(parts: readonly MemoryPart[]): void {
     this.commits++
+    const ofStages = new Map<StageId, NodeWatermark[][]>()
     for (const { stage, shard, position, result, events } of parts) {
       for (const { node, event, by } of events) this.#count(node, event, by)
       for (const change of result.cells) {
@@ -103,7 +105,11 @@ export class MemoryStore {
       }
       for (const change of result.parked) this.#park(stage, change)
       const marks = { watermarks: result.watermarks, now: result.now }
-      if (shard === undefined) this.stageMarks.set(stage, marks)
+      if (shard === undefined) {
+        const ofStage = [...(ofStages.get(stage) ?? []), [...result.watermarks]]
+        ofStages.set(stage, ofStage)
+        this.stageMarks.set(stage, { ...marks, watermarks: lowestWatermarks(ofStage) })
+      }
       else this.shardMarks.set(shard, marks)
       if (shard !== undefined && position) this.positions.set(shard, position)
     }

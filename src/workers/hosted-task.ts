@@ -103,6 +103,10 @@ export class HostedTask {
   readonly #inlets = new Map<ChannelId, Inlet>()
   #task: SourceStageTask | KeyedStageTask | undefined
   #request = 0
+  /** What it said of timers that wait since the last barrier. */
+  #said: { readonly isBehind: boolean } | undefined
+  /** There is a job that fires more of them. */
+  #goesOn = false
   /** The barrier that the main thread has told of: what comes by channels is held before one that it has not. */
   #announced = 0
   #channelsOpen = 0
@@ -149,6 +153,8 @@ export class HostedTask {
       holdsTime,
       isNew,
       timersMax,
+      effectBytesMax,
+      firing,
       creditRows,
       parking,
     } = this.options
@@ -172,6 +178,8 @@ export class HostedTask {
         stateBytesMax: () => this.#stateBytesMax(),
         timersMax,
         messageRowsMax: Math.min(messageRowsMax, creditRows),
+        effectBytesMax,
+        firing,
       },
       host: this.#host(),
       parking,
@@ -264,12 +272,30 @@ export class HostedTask {
 
   #done(): void {
     this.#count()
+    this.#fireOn()
     this.isQueued = false
     if (this.isClosed) return
     this.#planTick()
     if (this.#jobs.length === 0) return
     this.isQueued = true
     this.#thread.ready(this)
+  }
+
+  /** Timers that wait: for a barrier, which is asked for, or since one has passed for their turn behind the jobs that there are. */
+  #fireOn(): void {
+    const task = this.#task
+    if (!task || this.isClosed) return
+    const { isHeld, isBehind } = task
+    if (isHeld && (this.#said === undefined || this.#said.isBehind !== isBehind)) {
+      this.#said = { isBehind }
+      this.#thread.say({ kind: 'held', task: this.number, isBehind })
+    }
+    if (isHeld || !isBehind || this.#goesOn) return
+    this.#goesOn = true
+    this.do(() => {
+      this.#goesOn = false
+      return task.isBehind && !task.isHeld ? task.goOn() : undefined
+    })
   }
 
   #count(): void {
@@ -489,6 +515,7 @@ export class HostedTask {
   }
 
   #passed(number: number, result: StageBarrier): void {
+    this.#said = undefined
     const packed = this.#rows.barrier(result)
     const message = { kind: 'barrier', task: this.number, number, result: packed, ...this.work() } as const
     const { rows, parked } = packed

@@ -69,6 +69,8 @@ export interface TaskListener {
   barrier(number: number, result: PackedBarrier, work: TaskWork): void
   /** Timers of processing time have fired: there is something to commit. */
   ticked(): void
+  /** Timers wait for a barrier; `isBehind`: also some of event time, up to which nothing more is to be read. */
+  held(isBehind: boolean): void
   /** Asks for rows of cells, in the order of their keys. */
   fetchCells(keys: readonly Buffer[]): Promise<readonly (Buffer | undefined)[]>
   fetchTimers(wanted: TimerRequest): Promise<TimerPage>
@@ -381,6 +383,8 @@ export class WorkerPool {
         return listener.barrier(message.number, message.result, message)
       case 'ticked':
         return listener.ticked()
+      case 'held':
+        return listener.held(message.isBehind)
       // Where these fail the listener has failed its run, or its store is gone.
       case 'fetchCells':
         listener.fetchCells(Array.from(rowsIn(message.keys), ({ key }) => key)).then(

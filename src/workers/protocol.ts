@@ -3,6 +3,7 @@ import type { Shape } from '../log/bodies.js'
 import type { PlanDescription, StateQuestion } from '../operators/index.js'
 import type {
   ChannelId,
+  FiringBounds,
   NodeId,
   ParkedQueue,
   ParkingOptions,
@@ -68,6 +69,9 @@ export interface OpenTaskOptions {
   readonly exits: readonly Exit[]
   readonly stateBytesMax: number
   readonly timersMax: number
+  /** What one commit may hold, bytes, and how much of it the task's timers may fill. */
+  readonly effectBytesMax: number
+  readonly firing: FiringBounds
   /** Rows on their way over one channel. */
   readonly creditRows: number
   /** undefined: nothing waits, and the first error ends the run. */
@@ -193,6 +197,8 @@ export type FromWorker =
     } & TaskWork)
   /** Timers of processing time have fired: there is something to commit. */
   | { readonly kind: 'ticked'; readonly task: number }
+  /** Timers wait for a barrier; `isBehind`: also some of event time. */
+  | { readonly kind: 'held'; readonly task: number; readonly isBehind: boolean }
   | { readonly kind: 'fetchCells'; readonly task: number; readonly request: number; readonly keys: PackedRows }
   | { readonly kind: 'fetchTimers'; readonly task: number; readonly request: number; readonly wanted: TimerRequest }
   | { readonly kind: 'askState'; readonly request: number; readonly question: StateQuestion }

@@ -88,7 +88,11 @@ describe('what is parked', () => {
     // Nobody would try it again.
     await expect(deploy(module('', 'total'))).rejects.toThrow(/2 records are parked at sum/)
     expect(await show('mended')).toMatchObject({ state: 'paused', revision: 1, parked: { records: 2 } })
-    expect(await deploy(module('void 0'))).toMatchObject({ state: 'paused', revision: 2 })
+    expect(await deploy(module('void 0'))).toMatchObject({
+      state: 'paused',
+      revision: 2,
+      parked: { records: 2, keys: 1 },
+    })
     await killed()
     await act('mended', 'resume')
     await waiting('mended', 3)

@@ -132,3 +132,41 @@ it('is parked with the bound that it meets, over a keyBy too, and is done once t
   }
   await expect.poll(() => countsOf('out')).toEqual({ a: { ...once, 20: 1 }, b: once, bad: { 1: 40, 2: 1 } })
 }, 60_000)
+
+it('fires windows that end together over several commits, exactly once over a kill, and to the end of a bounded run', async () => {
+  await daemon.stop()
+  await start(192 * 1024)
+  for (const name of ['ticks', 'windows', 'bounded-windows'])
+    await daemon.v1('POST', 'streams', { name, shards: 1 })
+  const bundleOf = async (name: string, out: string) => {
+    const path = join(folder, `${name}.ts`)
+    writeFileSync(
+      path,
+      `import { pipeline, stream, tumbling } from 'millrace'
+      export default pipeline('${name}').from(stream<number>('ticks')).keyBy((record) => record.key)
+        .window(tumbling('10s')).count('n')
+        .to(stream('${out}', ({ start, value }, key) => ({ key, value: { n: start / 1000, count: value } })))`,
+    )
+    return bundleModule(path)
+  }
+  const keys = 1500
+  for (const time of [1000, 25_000])
+    for (let from = 0; from < keys; from += 250)
+      await daemon.v1('POST', 'streams/ticks/records', {
+        records: Array.from({ length: 250 }, (_, i) => ({ key: `k${from + i}`, value: 1, time })),
+      })
+  await daemon.v1('POST', 'pipelines', { bundle: await bundleOf('ending', 'windows') })
+  const ended = async () => Object.keys(await countsOf('windows')).length
+  await expect.poll(ended, { timeout: 20_000 }).toBeGreaterThan(0)
+  await daemon.kill()
+  await start(192 * 1024)
+  await expect.poll(ended, { timeout: 20_000 }).toBe(keys)
+  expect(Object.values(await countsOf('windows')).every((counts) => JSON.stringify(counts) === '{"0":1}')).toBe(true)
+  expect(await show('ending')).toMatchObject({ state: 'running', attempts: 0, parked: { records: 0 } })
+
+  await daemon.v1('POST', 'pipeline-runs', { bundle: await bundleOf('bounded', 'bounded-windows') })
+  await expect.poll(async () => (await show('bounded.run')).state, { timeout: 20_000 }).toBe('finished')
+  const counts = Object.values(await countsOf('bounded-windows'))
+  expect(counts).toHaveLength(keys)
+  expect(counts.every((ofKey) => JSON.stringify(ofKey) === '{"0":1,"20":1}')).toBe(true)
+}, 60_000)

@@ -1,3 +1,4 @@
+import { MillraceError } from '../../runtime/errors.js'
 import { type NodeDescription, nodeLabel, type PlanDescription, type SinkDescription } from './description.js'
 import { invalid } from './invalid.js'
 import { checkKeptKeys } from './kept-keys.js'
@@ -14,6 +15,8 @@ export type StateFate =
   | 'dropped'
   /** The step is new and begins with none. */
   | 'new'
+  /** The newer version is not deployed: it would take the state for something else, or not find it. */
+  | 'refused'
 
 /** One difference of two versions of a pipeline. */
 export interface PlanChange {
@@ -41,7 +44,7 @@ export function diffPlans(older: PlanDescription, newer: PlanDescription): PlanC
     const label = nodeLabel(node)
     if (!before) return { change: 'added', step, label, ...(node.kind === 'keyed' ? { state: 'new' } : {}) }
     const detail = differenceOf(before, node)
-    const state = before.kind === 'keyed' && node.kind === 'keyed' ? fateOf(before, node) : undefined
+    const state = before.kind === 'keyed' && node.kind === 'keyed' ? fateOf(older, newer, before, step) : undefined
     return {
       change: detail === '' ? 'same' : 'changed',
       step,
@@ -128,8 +131,15 @@ function differenceOf(before: NodeDescription, after: NodeDescription): string {
   return parts.join('; ')
 }
 
-function fateOf(before: Keyed, after: Keyed): StateFate {
-  if (before.operator !== after.operator) return 'dropped'
+function fateOf(older: PlanDescription, newer: PlanDescription, before: Keyed, step: number): StateFate {
+  const after = newer.nodes[step] as Keyed
+  try {
+    checkState(newer.name, step, before, after)
+    checkKeptKeys(older, newer, after.name)
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'PIPELINE_INVALID') return 'refused'
+    throw error
+  }
   return before.state.version === after.state.version ? 'kept' : 'migrated'
 }
 
@@ -193,7 +203,7 @@ export function differenceText(changes: readonly PlanChange[]): string {
   const marks = { added: '+', removed: '-', changed: '~', same: ' ' } as const
   return changes
     .map(({ change, step, label, state, detail }) => {
-      const fate = state === undefined ? '' : `  [state ${state}]`
+      const fate = state === undefined ? '' : state === 'refused' ? '  [refused]' : `  [state ${state}]`
       return `${marks[change]} ${step} ${label}${detail === undefined ? '' : `  (${detail})`}${fate}`
     })
     .join('\n')

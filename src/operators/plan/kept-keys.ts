@@ -13,13 +13,14 @@ interface Origin {
 
 /**
  * Throws PIPELINE_INVALID where a step would find its older state under other keys, or go on with what a source gave that
- * is there no more. What the function of a keyBy does is not compared: only its place is known.
+ * is there no more. What the function of a keyBy does is not compared: only its place is known. `only` names one state that
+ * is looked at; without it all are.
  */
-export function checkKeptKeys(older: PlanDescription, newer: PlanDescription): void {
+export function checkKeptKeys(older: PlanDescription, newer: PlanDescription, only?: string): void {
   const before = originsOf(older)
   for (const [name, { id, operator, keys, sources }] of originsOf(newer)) {
     const old = before.get(name)
-    if (!old) continue
+    if (!old || (only !== undefined && only !== name)) continue
     const where = `Step ${id} of ${newer.name} (${operator} ${name})`
     if (old.keys !== keys)
       throw invalid(

@@ -120,6 +120,12 @@ export class KeyTimers {
     return undefined
   }
 
+  /** All of them, in no order. */
+  *all(): IterableIterator<Timer> {
+    if (this.#few) yield* this.#few
+    for (const timers of this.#byTime?.values() ?? []) yield* timers
+  }
+
   add(timer: Timer): void {
     this.size++
     if (this.#byTime) return this.#file(timer)

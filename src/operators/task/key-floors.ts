@@ -47,6 +47,25 @@ export class KeyFloors {
   }
 }
 
+/**
+ * Where the tasks of a keyed stage are: at each node the lowest, and idle only where all are. They differ where the timers of
+ * some wait for the next commit.
+ */
+export function lowestWatermarks(tasks: readonly (readonly NodeWatermark[])[]): readonly NodeWatermark[] {
+  const lowest = new Map<number, NodeWatermark>()
+  for (const each of tasks.flat()) {
+    const other = lowest.get(each.node)
+    if (!other) lowest.set(each.node, each)
+    else
+      lowest.set(each.node, {
+        node: each.node,
+        watermark: Math.min(each.watermark, other.watermark),
+        isIdle: each.isIdle && other.isIdle,
+      })
+  }
+  return [...lowest.values()]
+}
+
 /** A shard that a child comes from: what its last barrier said, and its range where it is known. */
 export interface ParentTimes {
   readonly watermarks: readonly NodeWatermark[]

@@ -44,6 +44,8 @@ export class StepContext implements KeyedContext {
   /** Something that was given on waits, and what was given on since waits behind it. */
   #pending: Promise<void> | undefined
   #isDue = false
+  /** Values that were given on so far. */
+  emitted = 0
 
   constructor(options: StepContextOptions) {
     this.#options = options
@@ -158,6 +160,7 @@ export class StepContext implements KeyedContext {
   }
 
   #push(push: Push, value: unknown, time: number): Promise<void> | undefined {
+    this.emitted++
     const out = this.#out
     out.time = time
     out.stamp = this.#reached

@@ -48,6 +48,10 @@ export class KeyedStep {
   readonly #operator: KeyedOperator
   readonly #context: StepContext
   #waiting: WaitingRow[] = []
+  /** Timers of event time are due that wait for the next commit; those of a key fire before its next row. */
+  #isBehind = false
+  /** Of the values that timers gave on, what was counted. */
+  #counted = 0
   /** The row or timer under way, as it would be parked. */
   readonly #parkAt: At = newAt()
 
@@ -65,6 +69,11 @@ export class KeyedStep {
 
   get isIdle(): boolean {
     return this.#waiting.length === 0
+  }
+
+  /** Whether it has not reached the event time that it was told: timers up to that wait for the next commit. */
+  get isBehind(): boolean {
+    return this.#isBehind
   }
 
   /** The step as those before it see it. */
@@ -88,7 +97,8 @@ export class KeyedStep {
       // Late by what has fired of its key in a shard before.
       if (floors.all.length > 0) row = { ...row, stamp: Math.max(row.stamp, floors.of(entry)) }
       const names = operator.cellsOf?.(row, input)
-      if (this.#waiting.length === 0 && state.hasAll(entry, slot, names)) return this.#run(row, input, entry)
+      if (this.#waiting.length === 0 && !this.#isBehind && state.hasAll(entry, slot, names))
+        return this.#run(row, input, entry)
       this.#waiting.push({ row, input, entry, names })
       return this.#waiting.length >= waitingRowsMax ? this.flush() : undefined
     }
@@ -114,6 +124,8 @@ export class KeyedStep {
   async #careful(parking: Parking, at: At, item: ParkItem, call: () => unknown): Promise<void> {
     const { host } = this.#options.runtime
     const context = this.#context
+    // The object that says where is used again for what fires meanwhile.
+    const entry = at.entry as KeyEntry
     const journal = new Journal(host)
     context.marked = at
     const done = await parking.attempt({
@@ -131,30 +143,42 @@ export class KeyedStep {
     context.marked = context.at
     if (!done) return
     journal.apply()
-    await this.#settle()
+    await this.#settle(entry)
   }
 
   #runAtOnce(row: Row, input: number, entry: KeyEntry): Promise<void> | undefined {
     const context = this.#context
     context.begin(entry, row.time, row.sequence)
     const result = this.#operator.onRow(row, input, context)
-    if (isThenable(result)) return this.#finish(result)
-    return context.isQuiet ? undefined : this.#settle()
+    if (isThenable(result)) return this.#finish(result, entry)
+    return context.isQuiet ? undefined : this.#settle(entry)
   }
 
-  async #finish(promise: PromiseLike<unknown>): Promise<void> {
+  async #finish(promise: PromiseLike<unknown>, entry: KeyEntry): Promise<void> {
     const { runtime, id } = this.#options
     const pending = runtime.later(promise, id, this.#context.at, () => undefined)
     await pending
-    await this.#settle()
+    await this.#settle(entry)
   }
 
   /** What the operator gave on is through, and timers that it set for a time that is past have fired. */
-  async #settle(): Promise<void> {
+  async #settle(entry: KeyEntry): Promise<void> {
     await this.#context.given()
     if (!this.#context.takeDue()) return
-    await this.fire('event')
+    await this.#fireKey(entry)
     await this.fire('processing')
+  }
+
+  /** Fires the timers of event time of a key that are due, however many others wait. */
+  async #fireKey(entry: KeyEntry): Promise<void> {
+    const { runtime, eventTimers } = this.#options
+    const until = this.#context.fired
+    while (eventTimers.lacks(until)) await runtime.fromHost(eventTimers.load())
+    for (let timer = eventTimers.takeOf(entry, until); timer; timer = eventTimers.takeOf(entry, until)) {
+      await this.#fireOne(timer, eventTimers, until)
+      const turn = runtime.host.turn()
+      if (turn) await turn
+    }
   }
 
   /** Runs the rows that wait, with cells fetched in one go. */
@@ -164,6 +188,7 @@ export class KeyedStep {
       this.#waiting = []
       await this.#bring(waiting.flatMap(({ entry, names }) => wanted(entry, this.slot, names)))
       for (const { row, input, entry } of waiting) {
+        if (this.#isBehind) await this.#fireKey(entry)
         const pending = this.#run(row, input, entry)
         if (pending) await pending
         const turn = this.#options.runtime.host.turn()
@@ -179,24 +204,30 @@ export class KeyedStep {
 
   /** No row at or before this time follows: fires timers up to it. What they give on comes before it. */
   advance(watermark: number): Promise<void> | undefined {
-    if (watermark <= this.#context.fired) return undefined
-    this.#context.fired = watermark
-    this.#context.floors.advance(watermark)
+    const context = this.#context
+    if (watermark <= context.fired && !this.#isBehind) return undefined
+    context.fired = Math.max(context.fired, watermark)
+    context.floors.advance(context.fired)
     const pending = this.fire('event')
-    if (pending) return pending.then(() => this.#context.reached())
-    this.#context.reached()
+    if (pending) return pending.then(() => this.#reached())
+    this.#reached()
     return undefined
+  }
+
+  #reached(): void {
+    if (!this.#isBehind) this.#context.reached()
   }
 
   /** When timers of processing time are due. */
   get nextTick(): number {
+    if (this.#options.runtime.firing.isSpent('processing')) return Number.POSITIVE_INFINITY
     return this.#operator.onTimer ? this.#options.processingTimers.next : Number.POSITIVE_INFINITY
   }
 
   /** Fetches the first timers of processing time, so that `nextTick` is known. */
   prime(): Promise<void> | undefined {
     const { runtime, processingTimers } = this.#options
-    if (this.nextTick !== Number.NEGATIVE_INFINITY) return undefined
+    if (!this.#operator.onTimer || processingTimers.next !== Number.NEGATIVE_INFINITY) return undefined
     return runtime.fromHost(processingTimers.load())
   }
 
@@ -212,8 +243,9 @@ export class KeyedStep {
     this.#context.reached()
   }
 
-  /** Fires the timers of a domain that are due. */
+  /** Fires the timers of a domain that are due, as many as there is room for in the next commit. */
   fire(domain: TimeDomain): Promise<void> | undefined {
+    this.#counted = this.#context.emitted
     for (;;) {
       const pending = this.#fireNext(domain)
       if (pending === false) return undefined
@@ -232,11 +264,23 @@ export class KeyedStep {
   /** Fires one timer, or fetches some. False: none is due. */
   #fireNext(domain: TimeDomain): Promise<void> | undefined | false {
     const { runtime, eventTimers, processingTimers } = this.#options
+    const { firing } = runtime
     const timers = domain === 'event' ? eventTimers : processingTimers
     const until = domain === 'event' ? this.#context.fired : runtime.now
+    firing.gave(this.#context.emitted - this.#counted)
+    this.#counted = this.#context.emitted
+    if (firing.isSpent(domain) && timers.isDue(until)) {
+      if (domain === 'event') this.#isBehind = true
+      firing.hold()
+      return false
+    }
     const timer = timers.take(until)
-    if (timer === undefined) return false
+    if (timer === undefined) {
+      if (domain === 'event') this.#isBehind = false
+      return false
+    }
     if (timer === 'load') return runtime.fromHost(timers.load())
+    firing.fired(timer)
     return this.#fireOne(timer, timers, until) ?? runtime.host.turn()
   }
 

@@ -186,6 +186,18 @@ class GroupTask implements KeyedStageTask {
     return this.#core.nextTick
   }
 
+  get isBehind(): boolean {
+    return this.#core.isBehind
+  }
+
+  get isHeld(): boolean {
+    return this.#core.isHeld
+  }
+
+  goOn(): Promise<void> | undefined {
+    return this.#guarded(() => this.#core.goOn())
+  }
+
   committed(barrier: number): void {
     this.#core.committed(barrier)
   }

@@ -118,7 +118,7 @@ class ShardTask implements SourceStageTask {
   }
 
   barrier(number: number, isLast: boolean): void {
-    if (isLast) this.#isEnded = true
+    if (isLast && !this.#core.isBehind) this.#isEnded = true
     const result = this.#core.barrier(number, [this.#root])
     this.#core.sendBarrier(number)
     this.#core.options.host.passed(number, result)
@@ -126,6 +126,18 @@ class ShardTask implements SourceStageTask {
 
   tick(): Promise<void> | undefined {
     return this.nextTick === Number.POSITIVE_INFINITY ? undefined : this.#guarded(() => this.#core.tick())
+  }
+
+  get isBehind(): boolean {
+    return this.#core.isBehind
+  }
+
+  get isHeld(): boolean {
+    return this.#core.isHeld
+  }
+
+  goOn(): Promise<void> | undefined {
+    return this.#guarded(() => this.#core.goOn())
   }
 
   get nextTick(): number {

@@ -1,5 +1,6 @@
 import { Outputs } from '../outputs.js'
 import type { NodeId, PlanNode } from '../plan/nodes.js'
+import { FiringShare } from './firing-share.js'
 import { KeyDirectory, type KeySpace } from './key-directory.js'
 import type { KeyEntry } from './key-entry.js'
 import { KeyedState } from './keyed-state.js'
@@ -49,10 +50,12 @@ export class StageCore {
       pack: host.pack,
       unpack: host.unpack,
     })
+    const outputs = new Outputs(sinkKeys, bounds.effectBytesMax)
     this.runtime = new StageRuntime({
       host,
       nodes: stages.nodes.length,
-      outputs: new Outputs(sinkKeys),
+      outputs,
+      firing: new FiringShare(bounds.firing, outputs),
       directory,
       state: this.#state,
       keepsPartitions:
@@ -198,11 +201,12 @@ export class StageCore {
   #advanceFrom(index: number): Promise<void> | undefined {
     for (let i = index; i < this.nodes.length; i++) {
       const id = this.nodes[i] as NodeId
+      const before = this.mark(id)
       this.#combine(id)
       const exit = this.steps.exits.get(id)
       const pending = exit
         ? exit.flush(this.#idles[id] ? Number.POSITIVE_INFINITY : this.mark(id))
-        : this.#advanceStep(i, id)
+        : this.#advanceStep(i, id, before)
       if (pending) {
         return pending.then(() => {
           exit?.advance(this.mark(id), this.#idles[id] as boolean)
@@ -214,9 +218,23 @@ export class StageCore {
     return undefined
   }
 
-  #advanceStep(index: number, id: NodeId): Promise<void> | undefined {
-    const pending = this.#keyed[index]?.advance(this.mark(id))
-    return pending ? pending.then(() => this.#flushSteps()) : this.#flushSteps()
+  #advanceStep(index: number, id: NodeId, before: number): Promise<void> | undefined {
+    const step = this.#keyed[index]
+    const pending = step?.advance(this.mark(id))
+    if (pending)
+      return pending.then(() => {
+        this.#holdBack(step, id, before)
+        return this.#flushSteps()
+      })
+    this.#holdBack(step, id, before)
+    return this.#flushSteps()
+  }
+
+  /** Behind a step whose timers wait, event time stands where it was: the steps behind it, and who begins again, know no later one. */
+  #holdBack(step: KeyedStep | undefined, id: NodeId, before: number): void {
+    if (!step?.isBehind) return
+    this.#marks[id] = before
+    this.#idles[id] = false
   }
 
   /** Behind a node: the lowest of its inputs that are not idle; the highest when all are. */
@@ -263,6 +281,7 @@ export class StageCore {
   barrier(number: number, entries: readonly NodeId[]): StageBarrier {
     const timers: TimerChange[] = []
     for (const each of this.#timers) each.barrier(number, timers)
+    this.runtime.firing.barrier()
     return {
       cells: this.#state.barrier(number),
       timers,
@@ -270,7 +289,26 @@ export class StageCore {
       watermarks: this.usesTime ? this.#watermarks(entries) : [],
       now: this.runtime.now,
       parked: this.parking?.barrier() ?? [],
+      isBehind: this.isBehind,
     }
+  }
+
+  /** Whether timers that are due wait for the next commit. */
+  get isBehind(): boolean {
+    for (const step of this.steps.keyed.values()) if (step.isBehind) return true
+    return false
+  }
+
+  /** Whether they, or timers of processing time, wait for the next barrier. */
+  get isHeld(): boolean {
+    return this.runtime.firing.isHeld
+  }
+
+  /** Fires some more of those that wait. */
+  goOn(): Promise<void> | undefined {
+    this.begin()
+    this.runtime.firing.goOn()
+    return this.advance()
   }
 
   #watermarks(entries: readonly NodeId[]): NodeWatermark[] {

@@ -4,6 +4,7 @@ import type { NodeId } from '../plan/nodes.js'
 import type { SinkPlan } from '../plan/sink-plan.js'
 import { type PartitionKey, partitionKeys } from '../records.js'
 import { StepError } from '../step-error.js'
+import type { FiringShare } from './firing-share.js'
 import type { KeyDirectory } from './key-directory.js'
 import type { KeyedState } from './keyed-state.js'
 import type { TaskHost } from './stage-task.js'
@@ -13,6 +14,8 @@ const nowhere = -1
 
 /** What sinks gather until the next barrier. */
 export interface SinkOutputs {
+  /** Characters since the last barrier. */
+  readonly text: number
   take(sink: { readonly kind: SinkPlan['kind'] }, node: NodeId, result: unknown, key: unknown): void
   barrier(): SinkOutput[]
 }
@@ -23,6 +26,7 @@ export interface StageRuntimeOptions {
   readonly outputs: SinkOutputs
   readonly directory: KeyDirectory
   readonly state: KeyedState
+  readonly firing: FiringShare
   /** Whether keyByPartition keeps its rows where they are in this stage. */
   readonly keepsPartitions: boolean
   /** Whether any step asks for the partition key. */
@@ -36,6 +40,7 @@ export class StageRuntime {
   readonly host: TaskHost
   readonly outputs: SinkOutputs
   readonly state: KeyedState
+  readonly firing: FiringShare
   /** Rows that entered each node since they were taken last. */
   readonly rowsIn: number[]
   readonly events: Map<string, number>[]
@@ -52,6 +57,7 @@ export class StageRuntime {
     this.host = options.host
     this.outputs = options.outputs
     this.state = options.state
+    this.firing = options.firing
     this.rowsIn = new Array<number>(options.nodes).fill(0)
     this.events = Array.from({ length: options.nodes }, () => new Map())
     this.#partitionKey = partitionKeys(options.hashKeyName)

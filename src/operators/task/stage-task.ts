@@ -2,6 +2,7 @@ import type { BodyReader } from '../../log/bodies.js'
 import type { TableKeys } from '../../tables/indexes/item-check.js'
 import type { SinkOutput } from '../outputs.js'
 import type { NodeId, PipelinePlan } from '../plan/nodes.js'
+import type { FiringBounds } from './firing-share.js'
 import type { KeyRange } from './key-floors.js'
 import type { CellName, Row, TimeDomain } from './keyed-operator.js'
 import type { ParkedChange, ParkedQueue, ParkingOptions } from './parked.js'
@@ -95,6 +96,8 @@ export interface StageBarrier {
   readonly now: number
   /** Rows that wait from now on, and rows that wait no more. */
   readonly parked: readonly ParkedChange[]
+  /** Timers are due that have not fired: more of them would be too much for one commit. Their step has not reached its time. */
+  readonly isBehind: boolean
 }
 
 /** What a task counted since it was asked last. */
@@ -142,6 +145,10 @@ export interface TaskBounds {
   readonly timersMax: number
   /** Rows of one channel message. */
   readonly messageRowsMax: number
+  /** What one commit may hold, bytes; absent: as by default. */
+  readonly effectBytesMax?: number | undefined
+  /** How much timers may make between two barriers; absent: all that they do. */
+  readonly firing?: FiringBounds | undefined
 }
 
 export interface StageTaskOptions {
@@ -189,6 +196,11 @@ export interface StageTask {
   retry(queues: readonly ParkedQueue[]): Promise<void>
   /** Fires the timers of processing time that are due by the host's clock. */
   tick(): Promise<void> | undefined
+  /** Timers wait for a barrier, since more of them would be too much for one commit. */
+  readonly isHeld: boolean
+  /** Some of event time are due. When they are not held, because a barrier has passed, `goOn` fires as many as may. */
+  readonly isBehind: boolean
+  goOn(): Promise<void> | undefined
   /** When `tick` has something to do; +Infinity: never. */
   readonly nextTick: number
   /** A barrier has committed. May be called at any time, from between two rows too. */
@@ -207,7 +219,8 @@ export interface SourceStageTask extends StageTask {
   /**
    * Gives what the barrier takes to `passed`, and sends the barrier on. `isLast`: the shard has been read to its end. From
    * then on the task fires nothing, since its timers are its children's; it holds its event time, and is to be closed only
-   * when all children have tasks of their own: one that waits for another parent begins at the lowest of them.
+   * when all children have tasks of their own: one that waits for another parent begins at the lowest of them. Where the
+   * barrier says `isBehind` it was not the last: the timers that wait have to fire before.
    */
   barrier(number: number, isLast: boolean): void
 }

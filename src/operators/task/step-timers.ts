@@ -142,6 +142,31 @@ export class StepTimers {
     return first
   }
 
+  /** Whether one is due at a time, or may be. */
+  isDue(until: number): boolean {
+    const { next } = this
+    return next <= until && next < Number.POSITIVE_INFINITY
+  }
+
+  /** Whether some that are due at a time may lie in the store alone. */
+  lacks(until: number): boolean {
+    return this.#from <= until && this.#from < Number.POSITIVE_INFINITY
+  }
+
+  /** Takes out the earliest timer of a key up to a time, of those in memory. */
+  takeOf(entry: KeyEntry, until: number): Timer | undefined {
+    const { slot, domain } = this.#options
+    let first: Timer | undefined
+    for (const timer of entry.timers?.all() ?? []) {
+      if (timer.slot !== slot || timer.domain !== domain || timer.isGone || timer.time > until) continue
+      if (first === undefined || compareTimers(timer, first) < 0) first = timer
+    }
+    if (first === undefined) return undefined
+    this.#gone(first)
+    this.#heap.lost()
+    return first
+  }
+
   /** Timers in memory that are due soon, for the cells that they will want. */
   due(until: number): readonly Timer[] {
     return this.#heap.due(until, pageTimersMax)

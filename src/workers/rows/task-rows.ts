@@ -55,13 +55,13 @@ export class TaskRows {
     this.#places = places
   }
 
-  barrier({ cells, timers, outputs, watermarks, now, parked }: StageBarrier): PackedBarrier {
+  barrier({ cells, timers, outputs, watermarks, now, parked, isBehind }: StageBarrier): PackedBarrier {
     const buffer = this.#buffer
     for (const change of cells) this.#addCell(change)
     for (const change of timers) this.#addTimer(change)
     const rows = buffer.take()
     const changes = cells.length + timers.length
-    return { rows, changes, outputs, watermarks, now, parked: this.#parked(parked) }
+    return { rows, changes, outputs, watermarks, now, parked: this.#parked(parked), isBehind }
   }
 
   #addCell(change: CellChange): void {

@@ -188,8 +188,9 @@ describe('the keys of state that is kept', () => {
       /kept its state by keyBy/,
     ],
     ['another source', sunk(byUser(record('t')).count('n') as never), /stream s gave, which it reads no more/],
-  ])('%s is refused, with what to do', (_what, newer, says) => {
+  ])('%s is refused, with what to do, and said to be in the difference', (_what, newer, says) => {
     expect(() => checkRedeploy(counts, newer)).toThrow(says)
+    expect(differenceText(diffPlans(counts, newer))).toMatch(/ count n .*\[refused\]$/m)
   })
 
   it('the partition key of two sources is another key than that of one', () => {

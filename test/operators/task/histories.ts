@@ -41,6 +41,9 @@ export const histories = fc.record({
   shards: fc.integer({ min: 1, max: 4 }),
   tasks: fc.integer({ min: 1, max: 5 }),
   stateBytes: fc.constantFrom(0, 2000, 1 << 20),
+  /** Of what timers make: one fires between two barriers, a few, or all. */
+  firedBytes: fc.constantFrom(1, 700, Number.POSITIVE_INFINITY),
+  firesAlone: fc.boolean(),
 })
 export type History = typeof histories extends fc.Arbitrary<infer Each> ? Each : never
 
@@ -48,8 +51,9 @@ export const pushed = ({ events }: History): Extract<Event, { kind: 'push' }>[] 
   (events as Event[]).filter((event) => event.kind === 'push')
 
 export async function live(plan: PipelinePlan, roots: readonly NodeId[], history: History): Promise<MemoryPipeline> {
-  const { seed, shards, tasks, stateBytes } = history
-  const bounds = { stateBytesMax: () => stateBytes, timersMax: 4, messageRowsMax: 3 }
+  const { seed, shards, tasks, stateBytes, firedBytes, firesAlone } = history
+  const firing = { bytesMax: firedBytes, isAlone: firesAlone }
+  const bounds = { stateBytesMax: () => stateBytes, timersMax: 4, messageRowsMax: 3, firing }
   const pipeline = pipelineOf(plan, { seed, shards, tasks, bounds })
   await pipeline.open()
   for (const event of history.events as Event[]) {

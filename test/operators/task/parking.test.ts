@@ -111,8 +111,9 @@ async function play(history: History, list: readonly Fault[], isInPlace: boolean
     throw new Error(`${step} of ${value}`)
   }
   const { builder, source, sink } = planOf(isInPlace, fail)
-  const bounds = { stateBytesMax: () => history.stateBytes, timersMax: 4, messageRowsMax: 3 }
-  const { seed, shards, tasks } = history
+  const { seed, shards, tasks, firedBytes, firesAlone } = history
+  const firing = { bytesMax: firedBytes, isAlone: firesAlone }
+  const bounds = { stateBytesMax: () => history.stateBytes, timersMax: 4, messageRowsMax: 3, firing }
   const pipeline = pipelineOf(builder.plan, { seed, shards, tasks, bounds, parking: parkingOf('aside') })
   await pipeline.open()
   let crashes = 0
@@ -155,6 +156,8 @@ const timerBehindMerge: [History, Fault[]] = [
     shards: 2,
     tasks: 1,
     stateBytes: 0,
+    firedBytes: Number.POSITIVE_INFINITY,
+    firesAlone: false,
   },
   [
     { step: 'timer', value: 5 },

@@ -109,7 +109,7 @@ class Bench {
     const timers: StageBarrier['timers'] = []
     const number = ++this.#number
     this.#timers.barrier(number, timers as (StoredTimer & { isSet: boolean })[])
-    const result = { cells: [], timers, outputs: [], watermarks: [], parked: [], now: 0 }
+    const result = { cells: [], timers, outputs: [], watermarks: [], parked: [], now: 0, isBehind: false }
     this.#inFlight = { number, result, model: new Set(this.#model) }
   }
 
