@@ -21,11 +21,16 @@ export class PackedObject {
   constructor(readonly entries: readonly (readonly [unknown, unknown])[]) {}
 }
 
+/** The number -0, which MessagePack would write as the integer 0. */
+export class PackedNegativeZero {}
+const negativeZero = new PackedNegativeZero()
+
 /**
  * A state as it can be packed: itself, or a copy in which is marked what MessagePack would change. Throws TypeError for what
  * would come back from the store as something else than what it is in memory.
  */
 export function packable(value: unknown, depth = 0): unknown {
+  if (typeof value === 'number') return value === 0 && Object.is(value, -0) ? negativeZero : value
   if (typeof value === 'string') return isWellFormed(value) ? value : new PackedText(value)
   if (typeof value === 'function' || typeof value === 'symbol')
     throw new TypeError(`A value to be stored holds a ${typeof value}, which cannot be stored.`)

@@ -8,9 +8,9 @@ import type { TableKeys } from '../tables/index.js'
 import { type PackedBarrier, type RowsOfPipeline, rowsIn } from '../workers/index.js'
 import type { EventTimes } from './event-times.js'
 import { sinksOf } from './plan-steps.js'
-import type { TimeOwner } from './time-rows.js'
 import { numbered, type PipelineRow, sinkFileRow } from './rows.js'
 import type { RunSource, RunTask } from './run-tasks.js'
+import type { TimeOwner } from './time-rows.js'
 
 /** What a task gave for a barrier; a source's also where it stands. */
 export interface BarrierPart {

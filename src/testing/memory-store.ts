@@ -109,8 +109,7 @@ export class MemoryStore {
         const ofStage = [...(ofStages.get(stage) ?? []), [...result.watermarks]]
         ofStages.set(stage, ofStage)
         this.stageMarks.set(stage, { ...marks, watermarks: lowestWatermarks(ofStage) })
-      }
-      else this.shardMarks.set(shard, marks)
+      } else this.shardMarks.set(shard, marks)
       if (shard !== undefined && position) this.positions.set(shard, position)
     }
   }

@@ -55,6 +55,8 @@ export interface TaskThread {
   readonly leave: () => void
   readonly mark: (task: HostedTask, node: NodeId, sequence: number) => void
   readonly pause: (task: HostedTask, node: NodeId, sequence: number) => void
+  /** What fails outside of the call that it comes from is known as that call's. */
+  readonly traced: <Result>(task: HostedTask, node: NodeId, sequence: number, run: () => Result) => Result
   /** There is something to do for it. */
   readonly ready: (task: HostedTask) => void
   /** Resolves when no source of the task's pipeline is behind a sequence number any more; undefined where none is. */
@@ -217,6 +219,7 @@ export class HostedTask {
         if (this.isClosed) throw new Error('The task is closed.')
         this.#thread.mark(this, node, sequence)
       },
+      traced: (node, sequence, run) => this.#thread.traced(this, node, sequence, run),
       pause: (node, sequence) => this.#thread.pause(this, node, sequence),
       align: (sequence) => this.#align(sequence),
       turn: () => this.#turn(),

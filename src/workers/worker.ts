@@ -1,4 +1,5 @@
 /** The entry of a worker thread: one long-running call, which serves its port until it is told to stop. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { getHeapStatistics } from 'node:v8'
@@ -35,6 +36,13 @@ export function serve({ port, trace, number }: ServeOptions): Promise<void> {
   })
 }
 
+/** A call of user code. */
+interface Call {
+  readonly task: HostedTask
+  readonly node: NodeId
+  readonly sequence: number
+}
+
 class WorkerSide {
   readonly #port: MessagePort
   readonly #trace: Trace
@@ -51,6 +59,8 @@ class WorkerSide {
   readonly #alignment = new Alignment(() => this.#tasks.values())
   /** Tasks at a promise of user code, with the node and the record. */
   readonly #awaiting = new Map<number, { readonly node: NodeId; readonly sequence: number }>()
+  /** The calls of careful runs, as promises and timers that they leave behind know them. */
+  readonly #calls = new AsyncLocalStorage<Call>()
   /** Whose code runs, for what it prints. */
   #label = 'module'
 
@@ -85,6 +95,7 @@ class WorkerSide {
         this.#awaiting.set(number, { node, sequence })
         this.#leave()
       },
+      traced: (task, node, sequence, run) => this.#calls.run({ task, node, sequence }, run),
       ready: (task) => {
         this.#ready.push(task)
         if (!this.#isRunning) this.#run()
@@ -253,8 +264,13 @@ class WorkerSide {
     for (const [number, { node, sequence }] of this.#awaiting) this.#trace.await(number, node, sequence)
   }
 
-  /** Fails the tasks of the module that the stack names; an error without one, those of the pipeline that ran last. */
+  /**
+   * Fails the task whose call left the promise or timer behind, where that is known; else the tasks of the module that the stack
+   * names; an error without one, those of the pipeline that ran last.
+   */
   #thrown(error: unknown): void {
+    const call = this.#calls.getStore()
+    if (call) return this.#thrownBy(call, error)
     const stack = stackOf(error) ?? ''
     const isOurs = ownFiles.some((file) => stack.includes(file))
     const tasks = [...this.#tasks.values()]
@@ -269,6 +285,14 @@ class WorkerSide {
       // What a task waits for is the likeliest to have thrown it.
       this.#fail(task, { ...wire, message }, waits && new StepError(waits.node, waits.sequence, error))
     }
+  }
+
+  #thrownBy({ task, node, sequence }: Call, error: unknown): void {
+    const wire = wireError(error)
+    const message = `From a timer or a promise that nobody awaited: ${wire.message}`
+    // The run of its call is over, by another failure or since what it did has committed.
+    if (task.isClosed) this.#say({ kind: 'log', label: task.options.label, level: 'error', text: message })
+    else this.#fail(task, { ...wire, message }, new StepError(node, sequence, error))
   }
 
   /** Nothing of a task that failed may go on: the main thread discards it and begins again from the last commit. */

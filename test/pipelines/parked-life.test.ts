@@ -130,6 +130,34 @@ describe('what is parked', () => {
     await expect.poll(() => sent().sort((a, b) => a.n - b.n)).toEqual(expected)
   })
 
+  it('is a record whose step left a promise or a timer behind that failed outside of any step', async () => {
+    for (const name of ['forgetful', 'remembered']) await stream(name)
+    await deploy(`
+      const later = async (n: number) => { await null; throw new Error('nobody awaited ' + n) }
+      export default pipeline('forgetful').from(stream<number>('forgetful'))
+        .map(({ value }) => {
+          if (value === 2) void Promise.reject(new Error('nobody awaited 2'))
+          return value
+        })
+        .keyBy((value) => value)
+        .peek((value) => { if (value === 5) void later(value) })
+        .to(stream('remembered', (value) => ({ key: 'k', value })))`)
+    await daemon.v1('POST', 'streams/forgetful/records', {
+      records: [1, 2, 3, 4, 5, 6, 7].map((value) => ({ key: `k${value}`, value })),
+    })
+    await waiting('forgetful', 2)
+    const { parked } = await daemon.v1<{ parked: { step: string; key: string; error: { message: string } }[] }>(
+      'GET',
+      'parked?pipeline=forgetful',
+    )
+    expect(parked.map(({ key, error }) => [key, error.message]).sort()).toEqual([
+      ['5', expect.stringContaining('nobody awaited 5')],
+      ['k2', expect.stringContaining('nobody awaited 2')],
+    ])
+    expect(await show('forgetful')).toMatchObject({ state: 'running' })
+    await expect.poll(async () => (await valuesOf('remembered')).sort()).toEqual([1, 3, 4, 6, 7])
+  })
+
   it('is left by a bounded run, which ends without it and is not run again before somebody has looked', async () => {
     for (const name of ['bounded', 'bounded-out']) await stream(name)
     await append('bounded', [1, 2, 3])

@@ -136,8 +136,7 @@ it('is parked with the bound that it meets, over a keyBy too, and is done once t
 it('fires windows that end together over several commits, exactly once over a kill, and to the end of a bounded run', async () => {
   await daemon.stop()
   await start(192 * 1024)
-  for (const name of ['ticks', 'windows', 'bounded-windows'])
-    await daemon.v1('POST', 'streams', { name, shards: 1 })
+  for (const name of ['ticks', 'windows', 'bounded-windows']) await daemon.v1('POST', 'streams', { name, shards: 1 })
   const bundleOf = async (name: string, out: string) => {
     const path = join(folder, `${name}.ts`)
     writeFileSync(

@@ -138,11 +138,16 @@ export class Parking {
 
   async #call<Result>({ node, at, call, finish }: CallOptions<Result>): Promise<Result> {
     this.#runtime.mark(node, at)
-    const result = call()
-    if (!isThenable(result)) return finish(result)
+    const result = this.#traced(node, at, call)
+    if (!isThenable(result)) return this.#traced(node, at, () => finish(result))
     const given = await this.#settled(result, node, at)
     this.#runtime.mark(node, at)
-    return finish(given)
+    return this.#traced(node, at, () => finish(given))
+  }
+
+  #traced<Result>(node: NodeId, { sequence }: At, run: () => Result): Result {
+    const { traced } = this.#runtime.host
+    return traced ? traced(node, sequence, run) : run()
   }
 
   /** A call that never ends may still do something with its context, so the task is over with it. */

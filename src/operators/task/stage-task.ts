@@ -124,6 +124,8 @@ export interface TaskHost {
   readonly passed: (barrier: number, result: StageBarrier) => void
   /** Called before user code runs on a row, so that a loop or an exit can be traced to it. */
   readonly mark: (node: NodeId, sequence: number) => void
+  /** In careful mode: runs user code so that what it leaves behind, such as a promise that nobody awaits, is known as its own. */
+  readonly traced?: <Result>(node: NodeId, sequence: number, run: () => Result) => Result
   /** Called before a promise of user code is awaited: what takes long then does not hold the thread. */
   readonly pause: (node: NodeId, sequence: number) => void
   /** A source has come to a sequence number: lets others of the pipeline that are far behind go first; undefined where none is. */

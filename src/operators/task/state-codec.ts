@@ -1,5 +1,5 @@
 import { addExtension, Packr } from 'msgpackr'
-import { PackedMap, PackedObject, PackedText } from '../state-value.js'
+import { PackedMap, PackedNegativeZero, PackedObject, PackedText } from '../state-value.js'
 
 const packr = new Packr({ useRecords: false, moreTypes: true, structuredClone: false })
 /** A Map is extension 77; MessagePack's own maps are plain objects. */
@@ -23,6 +23,8 @@ addExtension({
   write: ({ entries }: PackedObject) => entries,
   read: (entries: [string, unknown][]) => Object.fromEntries(entries),
 })
+/** -0 is extension 80, with nothing in it. */
+addExtension({ Class: PackedNegativeZero, type: 80, write: () => null, read: () => -0 })
 
 /** A state that `packable` let pass, as MessagePack. */
 export const packState = (value: unknown): Buffer => packr.pack(value)

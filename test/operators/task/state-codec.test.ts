@@ -14,6 +14,7 @@ const { value: states } = fc.letrec((tie) => ({
     texts,
     fc.integer(),
     fc.double(),
+    fc.constant(-0),
     fc.bigInt(),
     fc.constantFrom(null, true, false),
     fc.date({ noInvalidDate: true }),
@@ -25,17 +26,9 @@ const { value: states } = fc.letrec((tie) => ({
   ),
 }))
 
-/** -0 comes back as 0, as it does from JSON. */
-const withoutNegativeZero = (value: unknown): boolean => !JSON.stringify(value, shown)?.includes('negative zero')
-function shown(_name: string, value: unknown): unknown {
-  if (Object.is(value, -0)) return 'negative zero'
-  if (typeof value === 'bigint') return String(value)
-  return value instanceof Map ? [...value] : value
-}
-
 it('gives a state back as it was, whatever texts and names are in it', () => {
   fc.assert(
-    fc.property(states.filter(withoutNegativeZero), (state) => {
+    fc.property(states, (state) => {
       expect(unpackState(packState(packable(state)))).toEqual(state)
       // Between threads the names of members are written once a message.
       const rows = new Packr({ useRecords: true, moreTypes: true, structuredClone: false })
