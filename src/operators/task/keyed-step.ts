@@ -173,12 +173,32 @@ export class KeyedStep {
   async #fireKey(entry: KeyEntry): Promise<void> {
     const { runtime, eventTimers } = this.#options
     const until = this.#context.fired
-    while (eventTimers.lacks(until)) await runtime.fromHost(eventTimers.load())
+    await this.#loadDue()
     for (let timer = eventTimers.takeOf(entry, until); timer; timer = eventTimers.takeOf(entry, until)) {
-      await this.#fireOne(timer, eventTimers, until)
+      const names = this.#operator.cellsOfTimer?.(timer)
+      if (!runtime.state.hasAll(entry, this.slot, names)) await this.#bring(wanted(entry, this.slot, names))
+      await this.#call(timer)
       const turn = runtime.host.turn()
       if (turn) await turn
     }
+  }
+
+  /** Brings all timers of event time that are due into memory: a row may be of any key. */
+  async #loadDue(): Promise<void> {
+    const { runtime, eventTimers } = this.#options
+    while (eventTimers.lacks(this.#context.fired)) await runtime.fromHost(eventTimers.load())
+  }
+
+  /** The cells of the timers that fire before rows. */
+  async #dueCells(rows: readonly WaitingRow[]): Promise<WantedCell[]> {
+    if (!this.#isBehind) return []
+    await this.#loadDue()
+    const { eventTimers } = this.#options
+    return rows.flatMap(({ entry }) =>
+      eventTimers
+        .dueOf(entry, this.#context.fired)
+        .flatMap((timer) => wanted(entry, this.slot, this.#operator.cellsOfTimer?.(timer))),
+    )
   }
 
   /** Runs the rows that wait, with cells fetched in one go. */
@@ -186,7 +206,8 @@ export class KeyedStep {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting
       this.#waiting = []
-      await this.#bring(waiting.flatMap(({ entry, names }) => wanted(entry, this.slot, names)))
+      const due = await this.#dueCells(waiting)
+      await this.#bring([...due, ...waiting.flatMap(({ entry, names }) => wanted(entry, this.slot, names))])
       for (const { row, input, entry } of waiting) {
         if (this.#isBehind) await this.#fireKey(entry)
         const pending = this.#run(row, input, entry)

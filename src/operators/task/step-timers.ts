@@ -19,8 +19,9 @@ export interface StepTimersOptions {
   readonly released: (entry: KeyEntry) => void
 }
 
-/** Timers that are fetched at once. */
+/** Timers that are fetched at once: at first, and when page follows page, since each looks into every key group. */
 const pageTimersMax = 1024
+const laterPageTimersMax = 16_384
 
 /**
  * The timers of one step and one kind of time, for all keys of a task. In memory are those that the store does not have
@@ -40,8 +41,9 @@ export class StepTimers {
   #sweptAt = 0
   /** Every timer before this time is in memory. */
   #from: number
-  /** Where the next page goes on. */
+  /** Where the next page goes on, and how much it has. */
   #after: unknown
+  #pageTimers = pageTimersMax
 
   constructor(options: StepTimersOptions) {
     this.#options = options
@@ -153,14 +155,17 @@ export class StepTimers {
     return this.#from <= until && this.#from < Number.POSITIVE_INFINITY
   }
 
+  /** The timers of a key up to a time, of those in memory. */
+  dueOf(entry: KeyEntry, until: number): Timer[] {
+    const { slot, domain } = this.#options
+    const isDue = (timer: Timer): boolean =>
+      timer.slot === slot && timer.domain === domain && !timer.isGone && timer.time <= until
+    return entry.timers ? [...entry.timers.all()].filter(isDue) : []
+  }
+
   /** Takes out the earliest timer of a key up to a time, of those in memory. */
   takeOf(entry: KeyEntry, until: number): Timer | undefined {
-    const { slot, domain } = this.#options
-    let first: Timer | undefined
-    for (const timer of entry.timers?.all() ?? []) {
-      if (timer.slot !== slot || timer.domain !== domain || timer.isGone || timer.time > until) continue
-      if (first === undefined || compareTimers(timer, first) < 0) first = timer
-    }
+    const [first] = this.dueOf(entry, until).sort(compareTimers)
     if (first === undefined) return undefined
     this.#gone(first)
     this.#heap.lost()
@@ -175,7 +180,8 @@ export class StepTimers {
   /** Fetches the timers behind the point up to which memory has all. */
   async load(): Promise<void> {
     const { node, domain, slot, directory, fetch, most } = this.#options
-    const limit = Math.min(pageTimersMax, most)
+    const limit = Math.min(this.#pageTimers, most)
+    this.#pageTimers = Math.min(laterPageTimersMax, 2 * this.#pageTimers)
     const page = await fetch({ node, domain, from: this.#from, after: this.#after, limit })
     for (const { key, hashHi, hashLo, time, tag } of page.timers) {
       const entry = directory.ofStored(key, hashHi, hashLo)
@@ -183,7 +189,9 @@ export class StepTimers {
       this.#from = time
     }
     this.#after = page.next
-    if (page.next === undefined) this.#from = Number.POSITIVE_INFINITY
+    if (page.next !== undefined) return
+    this.#from = Number.POSITIVE_INFINITY
+    this.#pageTimers = pageTimersMax
   }
 
   /** Takes what changed since the last barrier. */
