@@ -3,7 +3,7 @@ import { type Commit, effectSetBytes } from '../commit/index.js'
 import type { Position } from '../groups/index.js'
 import type { Sequence, ShardedLog, ShardId } from '../log/index.js'
 import type { NodeId } from '../operators/index.js'
-import type { StageId, Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
+import type { Stages, TimerPage, TimerRequest } from '../operators/task/index.js'
 import { asMillraceError, type Clock, killPoint, MillraceError, type Timer } from '../runtime/index.js'
 import { barrierEffects, type FileSink, type Outbox, type SinkSurroundings } from '../sinks/index.js'
 import type { Storage } from '../storage/index.js'
@@ -29,6 +29,7 @@ import {
 import type { EpochCommit } from './epoch-size.js'
 import { EventTimes, type OwnedTimes } from './event-times.js'
 import type { Feeder, FeedProgress } from './feeds/index.js'
+import { type OnlyCause, onlyCauseOf } from './only-cause.js'
 import type { PipelineRow } from './rows.js'
 import type { RunParking } from './run-parking.js'
 import { type OnlyRecord, type RunSource, type RunTask, RunTasks } from './run-tasks.js'
@@ -72,13 +73,6 @@ export interface RunFailure {
   readonly isOfMemory?: boolean
   /** What makes too much for a commit by itself: nothing else was run since the last one. */
   readonly only?: OnlyCause | undefined
-}
-
-/** What is parked since its effects alone are too large for a commit. */
-export interface OnlyCause {
-  readonly place: Place
-  readonly stage: StageId
-  readonly shard: ShardId | undefined
 }
 
 /** What the last commit left behind. */
@@ -547,27 +541,11 @@ export class PipelineRun {
 
   #fail(failure: RunFailure): void {
     if (this.#isOver) return
-    const only = failure.error.code === 'EFFECT_TOO_LARGE' ? this.#onlyCause(failure.error) : undefined
+    const { limits, parking } = this.#options
+    const isAlone = failure.error.code === 'EFFECT_TOO_LARGE' && limits.recordsMax === 1
+    const only = isAlone ? onlyCauseOf(failure.error, parking.retried, this.#only) : undefined
     this.stop()
     this.#options.onFailure({ ...failure, only })
-  }
-
-  /** What is too large for a commit by itself: the one record that was read since the last one, or the one that was tried again. */
-  #onlyCause({ code, message }: MillraceError): OnlyCause | undefined {
-    const { limits, parking } = this.#options
-    if (limits.recordsMax !== 1) return undefined
-    const error = {
-      code,
-      message: `What is made of it does not fit into one commit. ${message} Raise that bound, then try it again; or have its steps make less.`,
-    }
-    const { retried } = parking
-    if (retried) {
-      const { stage, node, sequence, place } = retried
-      return { stage, place: { node, sequence, parkAt: { place, error } }, shard: undefined }
-    }
-    if (!this.#only) return undefined
-    const { stage, node, sequence, shard } = this.#only
-    return { stage, place: { node, sequence, parkAt: { place: undefined, error } }, shard }
   }
 
   /** Discards everything that has not been committed. */
