@@ -108,13 +108,13 @@ it('is parked with the bound that it meets, over a keyBy too, and is done once t
   const once = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [n, 1]))
   for (const name of ['plain', 'spread']) {
     await expect.poll(() => show(name), { timeout: 20_000 }).toMatchObject({ parked: { records: 2, keys: 1 } })
-    expect(await show(name)).toMatchObject({ state: 'running', attempts: 0 })
+    await expect.poll(() => show(name)).toMatchObject({ state: 'running', attempts: 0 })
     const [record] = await parked(name)
     expect(record).toMatchObject({ key: 'bad', behind: 1, error: { code: 'EFFECT_TOO_LARGE' } })
     expect(record?.error?.message).toMatch(/commit\.effectSetBytesMax \(196608\)/)
     expect(record?.sequence).toBeGreaterThan(0)
   }
-  expect(await countsOf('out')).toEqual({ a: once, b: once })
+  await expect.poll(() => countsOf('out')).toEqual({ a: once, b: once })
 
   // Tried again under the same bound it is parked again, and what comes meanwhile is not held up.
   const { attempts } = (await parked('plain'))[0] as Parked
@@ -122,11 +122,12 @@ it('is parked with the bound that it meets, over a keyBy too, and is done once t
   await append([['a', 20, 1]])
   await expect.poll(async () => (await parked('plain'))[0]?.attempts, { timeout: 20_000 }).toBeGreaterThan(attempts)
   await expect.poll(async () => (await countsOf('out')).a, { timeout: 20_000 }).toEqual({ ...once, 20: 1 })
-  expect(await show('plain')).toMatchObject({ state: 'running', parked: { records: 2, keys: 1 } })
+  await expect.poll(() => show('plain')).toMatchObject({ state: 'running', parked: { records: 2, keys: 1 } })
 
   await daemon.kill()
   await start(4 * 1024 * 1024)
   for (const name of ['plain', 'spread']) {
+    await expect.poll(async () => (await show(name)).state, { timeout: 20_000 }).toBe('running')
     await retry(name)
     await expect.poll(async () => (await show(name)).parked.records, { timeout: 20_000 }).toBe(0)
   }
@@ -161,7 +162,7 @@ it('fires windows that end together over several commits, exactly once over a ki
   await start(192 * 1024)
   await expect.poll(ended, { timeout: 20_000 }).toBe(keys)
   expect(Object.values(await countsOf('windows')).every((counts) => JSON.stringify(counts) === '{"0":1}')).toBe(true)
-  expect(await show('ending')).toMatchObject({ state: 'running', attempts: 0, parked: { records: 0 } })
+  await expect.poll(() => show('ending')).toMatchObject({ state: 'running', attempts: 0, parked: { records: 0 } })
 
   await daemon.v1('POST', 'pipeline-runs', { bundle: await bundleOf('bounded', 'bounded-windows') })
   await expect.poll(async () => (await show('bounded.run')).state, { timeout: 20_000 }).toBe('finished')
