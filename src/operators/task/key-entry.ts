@@ -34,7 +34,8 @@ export interface Timer {
   isGone: boolean
   /** Another one with the same time and tag has taken its place. */
   isReplaced: boolean
-  isDirty: boolean
+  /** Its place among those that changed since the last barrier; -1: it did not. */
+  dirtyAt: number
   /** The store may have one like it that memory does not know of: then its removal is written in any case. */
   isUnsure: boolean
   /** Whether it is in the store when every barrier so far has committed. */
@@ -43,6 +44,8 @@ export interface Timer {
   wasStored: boolean
   /** The barrier that took its last change. */
   barrier: number
+  /** Another one of the key, while these are few. */
+  nextOfKey: Timer | undefined
 }
 
 /** What a task knows of one key: found by one look into a map, it has the cells and timers of all steps. */
@@ -104,37 +107,50 @@ export class KeyEntry {
 /** Timers of a key above which they are looked up by their time. */
 const scannedTimersMax = 16
 
-/** The timers of one key, so that each is there once. */
+/** The timers of one key, so that each is there once. A few are a chain, so that a key with one timer has no list. */
 export class KeyTimers {
-  #few: Timer[] | undefined
+  #first: Timer | undefined
   #byTime: Map<number, Timer[]> | undefined
   size = 0
 
   find(slot: Slot, domain: TimeDomain, time: number, tag: CellName | undefined): Timer | undefined {
-    const timers = this.#byTime ? this.#byTime.get(time) : this.#few
-    if (timers === undefined) return undefined
-    for (let i = 0; i < timers.length; i++) {
-      const timer = timers[i] as Timer
-      if (timer.time === time && timer.slot === slot && timer.tag === tag && timer.domain === domain) return timer
+    if (this.#byTime === undefined) {
+      for (let timer = this.#first; timer !== undefined; timer = timer.nextOfKey)
+        if (timer.time === time && timer.slot === slot && timer.tag === tag && timer.domain === domain) return timer
+      return undefined
     }
-    return undefined
+    return this.#byTime.get(time)?.find((timer) => timer.slot === slot && timer.tag === tag && timer.domain === domain)
+  }
+
+  /** Those of one time, whatever their tags. */
+  at(slot: Slot, domain: TimeDomain, time: number): readonly Timer[] {
+    const all = this.#byTime ? (this.#byTime.get(time) ?? []) : this.#chain()
+    return all.filter((timer) => timer.time === time && timer.slot === slot && timer.domain === domain)
   }
 
   /** All of them, in no order. */
-  *all(): IterableIterator<Timer> {
-    if (this.#few) yield* this.#few
-    for (const timers of this.#byTime?.values() ?? []) yield* timers
+  all(): Timer[] {
+    return this.#byTime ? [...this.#byTime.values()].flat() : this.#chain()
+  }
+
+  #chain(): Timer[] {
+    const timers: Timer[] = []
+    for (let timer = this.#first; timer !== undefined; timer = timer.nextOfKey) timers.push(timer)
+    return timers
   }
 
   add(timer: Timer): void {
     this.size++
     if (this.#byTime) return this.#file(timer)
-    this.#few ??= []
-    this.#few.push(timer)
-    if (this.#few.length <= scannedTimersMax) return
+    timer.nextOfKey = this.#first
+    this.#first = timer
+    if (this.size <= scannedTimersMax) return
     this.#byTime = new Map()
-    for (const each of this.#few) this.#file(each)
-    this.#few = undefined
+    for (const each of this.#chain()) {
+      each.nextOfKey = undefined
+      this.#file(each)
+    }
+    this.#first = undefined
   }
 
   #file(timer: Timer): void {
@@ -143,16 +159,28 @@ export class KeyTimers {
     else this.#byTime?.set(timer.time, [timer])
   }
 
+  /** Nothing happens where it is not there any more. */
   remove(timer: Timer): void {
-    const timers = this.#byTime ? this.#byTime.get(timer.time) : this.#few
+    if (this.#byTime) return this.#removeFiled(timer, this.#byTime)
+    if (this.#first === timer) this.#first = timer.nextOfKey
+    else {
+      let before = this.#first
+      while (before !== undefined && before.nextOfKey !== timer) before = before.nextOfKey
+      if (before === undefined) return
+      before.nextOfKey = timer.nextOfKey
+    }
+    timer.nextOfKey = undefined
+    this.size--
+  }
+
+  #removeFiled(timer: Timer, byTime: Map<number, Timer[]>): void {
+    const timers = byTime.get(timer.time)
     const at = timers?.indexOf(timer) ?? -1
     if (!timers || at < 0) return
     timers[at] = timers[timers.length - 1] as Timer
     timers.pop()
     this.size--
-    if (timers.length > 0) return
-    if (this.#byTime) this.#byTime.delete(timer.time)
-    else this.#few = undefined
+    if (timers.length === 0) byTime.delete(timer.time)
     if (this.size === 0) this.#byTime = undefined
   }
 }

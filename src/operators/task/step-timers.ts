@@ -3,7 +3,7 @@ import type { KeyDirectory } from './key-directory.js'
 import { type KeyEntry, KeyTimers, type Slot, type Timer } from './key-entry.js'
 import type { CellName, TimeDomain } from './keyed-operator.js'
 import type { TimerChange, TimerPage, TimerRequest } from './stage-task.js'
-import { compareTimers, TimerHeap } from './timer-heap.js'
+import { compareTimers, TimerQueue } from './timer-queue.js'
 
 export interface StepTimersOptions {
   readonly node: NodeId
@@ -29,7 +29,8 @@ const laterPageTimersMax = 16_384
  */
 export class StepTimers {
   readonly #options: StepTimersOptions
-  readonly #heap = new TimerHeap()
+  readonly #queue = new TimerQueue()
+  /** Those that a barrier has to look at, in no order. */
   #dirty: Timer[] = []
   /** Gone, but perhaps not from the store yet: what a page brings of them is passed over. */
   #leaving: Timer[] = []
@@ -58,7 +59,7 @@ export class StepTimers {
     const found = entry.timers?.find(slot, domain, time, tag)
     if (found && !found.isGone) return
     if (found) {
-      // Its removal has not committed. The heap may still have it, so a new one takes its place.
+      // Its removal has not committed. The queue may still have it, so a new one takes its place.
       entry.timers?.remove(found)
       found.isReplaced = true
     }
@@ -73,7 +74,7 @@ export class StepTimers {
     if (found?.isGone) return
     if (found) {
       this.#gone(found)
-      this.#heap.lost()
+      this.#queue.lost()
       return
     }
     // Where it may lie in the store alone, its removal is written without a look.
@@ -86,7 +87,7 @@ export class StepTimers {
   #add(entry: KeyEntry, time: number, tag: CellName | undefined, isStored: boolean, wasStored: boolean): Timer {
     const timer = this.#make(entry, time, tag, isStored, wasStored)
     addTo(entry, timer)
-    this.#heap.add(timer)
+    this.#queue.add(timer)
     return timer
   }
 
@@ -101,37 +102,48 @@ export class StepTimers {
       order: this.#order++,
       isGone: false,
       isReplaced: false,
-      isDirty: false,
+      dirtyAt: -1,
       isUnsure: time >= this.#from,
       isStored,
       wasStored,
       barrier: 0,
+      nextOfKey: undefined,
     }
   }
 
   #touch(timer: Timer): void {
-    if (timer.isDirty) return
-    timer.isDirty = true
+    if (timer.dirtyAt >= 0) return
+    timer.dirtyAt = this.#dirty.length
     this.#dirty.push(timer)
+  }
+
+  /** What was set and went between two barriers is nothing to the next one, and need not live until then. */
+  #untouch(timer: Timer): void {
+    const { dirtyAt } = timer
+    if (dirtyAt < 0) return
+    const last = this.#dirty.pop() as Timer
+    timer.dirtyAt = -1
+    if (last === timer) return
+    this.#dirty[dirtyAt] = last
+    last.dirtyAt = dirtyAt
   }
 
   #gone(timer: Timer): void {
     timer.isGone = true
     if (timer.wasStored || timer.isStored || timer.isUnsure) return this.#touch(timer)
-    const { entry } = timer
-    entry.timers?.remove(timer)
-    if (entry.timers?.size === 0) this.#emptied.push(entry)
+    this.#untouch(timer)
+    this.#forget(timer)
   }
 
   /** When something is due: the time of the earliest timer, or the point behind which the store has to be asked. */
   get next(): number {
-    const first = this.#heap.first()
+    const first = this.#queue.first()
     return first === undefined || first.time > this.#from ? this.#from : first.time
   }
 
   /** Takes out the earliest timer up to a time, `load` where one may lie in the store, undefined when none is due. */
   take(until: number): Timer | 'load' | undefined {
-    const first = this.#heap.first()
+    const first = this.#queue.first()
     if (
       this.#from <= until &&
       this.#from < Number.POSITIVE_INFINITY &&
@@ -139,7 +151,7 @@ export class StepTimers {
     )
       return 'load'
     if (first === undefined || first.time > until) return undefined
-    this.#heap.shift()
+    this.#queue.shift(first)
     this.#gone(first)
     return first
   }
@@ -160,7 +172,7 @@ export class StepTimers {
     const { slot, domain } = this.#options
     const isDue = (timer: Timer): boolean =>
       timer.slot === slot && timer.domain === domain && !timer.isGone && timer.time <= until
-    return entry.timers ? [...entry.timers.all()].filter(isDue) : []
+    return entry.timers ? entry.timers.all().filter(isDue) : []
   }
 
   /** Takes out the earliest timer of a key up to a time, of those in memory. */
@@ -168,13 +180,13 @@ export class StepTimers {
     const [first] = this.dueOf(entry, until).sort(compareTimers)
     if (first === undefined) return undefined
     this.#gone(first)
-    this.#heap.lost()
+    this.#queue.lost()
     return first
   }
 
   /** Timers in memory that are due soon, for the cells that they will want. */
   due(until: number): readonly Timer[] {
-    return this.#heap.due(until, pageTimersMax)
+    return this.#queue.due(until, pageTimersMax)
   }
 
   /** Fetches the timers behind the point up to which memory has all. */
@@ -198,7 +210,7 @@ export class StepTimers {
   barrier(number: number, changes: TimerChange[]): void {
     this.#barrier = number
     for (const timer of this.#dirty) {
-      timer.isDirty = false
+      timer.dirtyAt = -1
       if (timer.isReplaced) continue
       timer.barrier = number
       if (timer.isGone) this.#leaving.push(timer)
@@ -231,7 +243,7 @@ export class StepTimers {
         this.#forget(timer)
         return false
       })
-      if (this.#heap.size > this.#options.most) this.#spill()
+      if (this.#queue.size > this.#options.most) this.#spill()
     }
     for (const entry of this.#emptied) this.#options.released(entry)
     if (this.#emptied.length > 0) this.#emptied = []
@@ -245,25 +257,25 @@ export class StepTimers {
 
   /** Leaves later timers to the store, which has them. */
   #spill(): void {
-    const timers = this.#heap.alive().sort(compareTimers)
+    const timers = this.#queue.alive().sort(compareTimers)
     const left = timers.slice(0, this.#options.most / 2)
     let first = Number.POSITIVE_INFINITY
     for (const timer of timers.slice(left.length)) {
-      if (timer.isDirty || !timer.isStored || timer.barrier > this.#committed) {
+      if (timer.dirtyAt >= 0 || !timer.isStored || timer.barrier > this.#committed) {
         left.push(timer)
         continue
       }
       if (timer.time < first) first = timer.time
       this.#forget(timer)
     }
-    this.#heap.replace(left)
+    this.#queue.replace(left)
     if (first > this.#from) return
     this.#from = first
     this.#after = undefined
   }
 
   get size(): number {
-    return this.#heap.size
+    return this.#queue.size
   }
 }
 

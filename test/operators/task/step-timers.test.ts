@@ -138,6 +138,48 @@ describe('the timers of a step', () => {
 })
 
 describe('a stored key', () => {
+  it('fire in order of times, those of one key and time in order of their tags, whenever they are set and cleared', () =>
+    fc.assert(
+      fc.property(fc.array(ops, { maxLength: 60 }), (list) => {
+        const directory = new KeyDirectory({ kind: 'given' }, 1)
+        const fetch = () => Promise.reject(new Error('nothing is asked of a store that has nothing'))
+        const timers = new StepTimers({
+          ...{ node: 0, slot: 0, domain: 'event', directory, isNew: true, most: 1000, fetch, released: () => {} },
+        })
+        const model = new Map<string, { readonly time: number; readonly key: number; readonly tag: number }>()
+        const name = ({ time, key, tag }: { time: number; key: number; tag: number }) => `${time} ${key} ${tag}`
+        for (const op of list) {
+          if (op.kind === 'set') {
+            timers.set(directory.ofKey(op.key), op.time, op.tag)
+            model.set(name(op), op)
+          } else if (op.kind === 'clear') {
+            timers.clear(directory.ofKey(op.key), op.time, op.tag)
+            model.delete(name(op))
+          } else if (op.kind === 'fire') {
+            const fired: { time: number; key: number; tag: number }[] = []
+            for (let timer = timers.take(op.until); timer && timer !== 'load'; timer = timers.take(op.until))
+              fired.push({ time: timer.time, key: timer.entry.shown as number, tag: timer.tag as number })
+            const due = [...model.values()].filter(({ time }) => time <= op.until)
+            const sorted = (all: typeof fired) => all.sort((a, b) => a.time - b.time || a.key - b.key || a.tag - b.tag)
+            expect(fired.map(({ time }) => time)).toEqual(sorted([...fired]).map(({ time }) => time))
+            for (let key = 0; key <= 3; key++) {
+              const ofKey = fired.filter((timer) => timer.key === key)
+              expect(ofKey).toEqual(
+                sorted(due.filter((timer) => timer.key === key).map(({ time, tag }) => ({ time, key, tag }))),
+              )
+            }
+            for (const timer of due) model.delete(name(timer))
+          } else if (op.kind === 'barrier') {
+            const changes: { time: number; tag: unknown; isSet: boolean }[] = []
+            timers.barrier(1, changes as never)
+            timers.committed(1)
+          } else timers.sweep()
+          expect(timers.size).toBe(model.size)
+        }
+      }),
+      { numRuns: 500 },
+    ))
+
   it('is the same when another thread gave its bytes', () => {
     const directory = new KeyDirectory({ kind: 'partition', hashKeyName: 'id' }, 1)
     const bytes = encodeKeyValue({ S: 'ann' })
