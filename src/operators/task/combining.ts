@@ -8,27 +8,19 @@ import { type At, isThenable } from './step.js'
 /** Parts that are held back at a time; one more sends all of them. */
 const partsMax = 16_384
 
-/** Rows of one key that were put together. */
-export interface Part {
+/** Rows of one key that were put together: the row that they are sent as, whose value is the accumulator. */
+export interface Part extends Row {
   readonly key: unknown
   readonly of: number
-  accumulator: unknown
+  value: unknown
   /** Of the last row. */
   time: number
   stamp: number
   sequence: number
-  rows: number
+  parts: number
   /** Another one of the key. */
-  readonly next: Part | undefined
+  next: Part | undefined
 }
-
-export const rowOfPart = ({ accumulator: value, time, stamp, sequence, rows: parts }: Part): Row => ({
-  value,
-  time,
-  stamp,
-  sequence,
-  parts,
-})
 
 /**
  * Rows that wait before a keyBy, put together by key as the step behind it would do it anyway. They are held back until event
@@ -71,7 +63,7 @@ export class Combining {
     rowsIn[this.#node] = (rowsIn[this.#node] as number) + 1
     this.#runtime.mark(this.#node, at)
     const given = this.#keepsValues && typeof value === 'object' ? kept(value) : value
-    const next = this.#combiner.add(part?.accumulator, given, at, key)
+    const next = this.#combiner.add(part?.value, given, at, key)
     if (isThenable(next)) {
       return this.#runtime.later(next, this.#node, at, (accumulator) => {
         this.#put(part, key, of, accumulator, at)
@@ -92,11 +84,11 @@ export class Combining {
 
   #put(found: Part | undefined, key: unknown, of: number, accumulator: unknown, at: At): void {
     const part = found ?? this.#add(key, of)
-    part.accumulator = accumulator
+    part.value = accumulator
     part.time = at.time
     part.stamp = at.stamp
     part.sequence = at.sequence
-    part.rows++
+    part.parts++
     this.#last = part
   }
 
@@ -106,11 +98,11 @@ export class Combining {
     const part: Part = {
       key,
       of,
-      accumulator: undefined,
+      value: undefined,
       time: 0,
       stamp: Number.NEGATIVE_INFINITY,
       sequence: 0,
-      rows: 0,
+      parts: 0,
       next,
     }
     this.#parts.set(key, part)
@@ -125,7 +117,13 @@ export class Combining {
     const drained: Part[] = []
     for (const newest of this.#parts.values()) {
       const begin = drained.length
-      for (let part: Part | undefined = newest; part !== undefined; part = part.next) drained.push(part)
+      for (let part: Part | undefined = newest; part !== undefined; ) {
+        drained.push(part)
+        const { next }: Part = part
+        // What is sent keeps no other one.
+        part.next = undefined
+        part = next
+      }
       if (drained.length - begin > 1) drained.push(...drained.splice(begin).reverse())
     }
     this.#parts.clear()

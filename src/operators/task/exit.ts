@@ -1,7 +1,7 @@
 import { kept } from '../kept.js'
 import type { NodeId, UserFunction } from '../plan/nodes.js'
 import { packable } from '../state-value.js'
-import { type Combining, type Part, rowOfPart } from './combining.js'
+import type { Combining, Part } from './combining.js'
 import { checkKey, hashOfKey } from './key-codec.js'
 import { taskOfGroup } from './key-groups.js'
 import type { Row } from './keyed-operator.js'
@@ -98,7 +98,7 @@ export class Exit {
   #sendPartsFrom(parts: readonly Part[], from: number): Promise<void> | undefined {
     for (let i = from; i < parts.length; i++) {
       const part = parts[i] as Part
-      const pending = this.#add(part.key, rowOfPart(part))
+      const pending = this.#add(part.key, part)
       if (pending) return pending.then(() => this.#sendPartsFrom(parts, i + 1))
     }
     return undefined
@@ -142,7 +142,7 @@ export class Exit {
   /** What is held back goes before it. It is sent at once, whether there is credit or not: its bound is its own. */
   barrier(number: number): void {
     const parts = this.#combining?.drain() ?? []
-    for (const part of parts) void this.#add(part.key, rowOfPart(part))
+    for (const part of parts) void this.#add(part.key, part)
     if (parts.length > 0)
       for (let task = 0; task < this.#rows.length; task++)
         if ((this.#rows[task] as Row[]).length > 0) void this.#send(task)

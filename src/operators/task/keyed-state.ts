@@ -83,7 +83,8 @@ export class KeyedState {
   }
 
   put(cell: Cell, value: unknown, sequence: number): void {
-    cell.value = typeof value === 'object' ? kept(value) : value
+    // What was changed in place has been kept before.
+    if (cell.value !== value) cell.value = typeof value === 'object' ? kept(value) : value
     cell.sequence = sequence
     if (cell.isDirty) return
     cell.isDirty = true

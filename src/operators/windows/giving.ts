@@ -1,5 +1,5 @@
+import { isThenable } from '../keyed/thenable.js'
 import type { KeyedContext, Row } from '../task/keyed-operator.js'
-import { after } from './after.js'
 import type { WindowAggregate } from './aggregates/aggregate.js'
 import type { OpenResult, ResultKind } from './result.js'
 
@@ -32,22 +32,35 @@ export function give(
   context: KeyedContext,
 ): void | Promise<void> {
   const result: OpenResult = { key: context.key, start, end, value: undefined, kind }
-  return after(aggregate.result(accumulator, result, isKept), (value) => {
-    result.value = value
-    context.emit(result, time)
-  })
+  const value = aggregate.result(accumulator, result, isKept)
+  if (isThenable(value)) return Promise.resolve(value).then((given) => emit(result, given, time, context))
+  emit(result, value, time, context)
+}
+
+function emit(result: OpenResult, value: unknown, time: number, context: KeyedContext): void {
+  result.value = value
+  context.emit(result, time)
 }
 
 /** One accumulator of several, in their order; a promise only where the aggregate gives one. None of them is changed. */
 export function mergedOf(aggregate: WindowAggregate, values: readonly unknown[], context: KeyedContext): unknown {
   const merge = aggregate.merge as NonNullable<WindowAggregate['merge']>
-  const mergeFrom = (merged: unknown, i: number): unknown =>
-    i === values.length ? merged : after(merge(merged, values[i], context), (next) => mergeFrom(next, i + 1))
-  // Recursion only where there are promises: the stack would not bear ten thousand panes.
   let merged: unknown
   for (let i = 0; i < values.length; i++) {
     merged = merge(merged, values[i], context)
-    if (merged instanceof Promise) return merged.then((next) => mergeFrom(next, i + 1))
+    if (isThenable(merged)) return mergedFrom(i + 1, merged, values, merge, context)
   }
+  return merged
+}
+
+async function mergedFrom(
+  from: number,
+  first: unknown,
+  values: readonly unknown[],
+  merge: NonNullable<WindowAggregate['merge']>,
+  context: KeyedContext,
+): Promise<unknown> {
+  let merged = await first
+  for (let i = from; i < values.length; i++) merged = await merge(merged, values[i], context)
   return merged
 }

@@ -32,6 +32,9 @@ export interface PaneCell {
 
 export const noPanes = (): OpenPanes => ({ starts: [], values: [], own: [] })
 
+/** What a list holds from the start needs no room for more, of which most keys have none. */
+export const onePane = (pane: number, value: unknown): OpenPanes => ({ starts: [pane], values: [value], own: [] })
+
 export const panesIn = (context: KeyedContext): OpenPanes | undefined => context.get() as OpenPanes | undefined
 
 /** Index of a start, or -1. Rows are mostly of the last pane. */
@@ -107,10 +110,8 @@ export function dropPanesBefore(panes: OpenPanes, start: number, context: KeyedC
   const inMain = countBefore(starts, start)
   const inOwn = countBefore(own, start)
   if (inMain === 0 && inOwn === 0 && parts === undefined && starts.length + own.length > 0) return
-  if (inMain > 0) {
-    starts.splice(0, inMain)
-    values.splice(0, inMain)
-  }
+  removeFirst(starts, inMain)
+  removeFirst(values, inMain)
   if (inOwn > 0) for (const pane of own.splice(0, inOwn)) context.put(undefined, pane)
   if (parts) {
     const left = parts.filter((part) => part.pane >= start)
@@ -118,6 +119,11 @@ export function dropPanesBefore(panes: OpenPanes, start: number, context: KeyedC
     else delete panes.parts
   }
   context.put(isEmpty(panes) ? undefined : panes)
+}
+
+/** There are few, so that moving the others costs less than a list of those that go. */
+function removeFirst(list: unknown[], count: number): void {
+  for (let i = 0; i < count; i++) list.shift()
 }
 
 export const isEmpty = ({ starts, own, parts }: OpenPanes): boolean =>

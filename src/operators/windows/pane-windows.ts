@@ -10,8 +10,10 @@ import {
   dropPanesBefore,
   firstPaneFrom,
   indexOfStart,
+  isEmpty,
   noPanes,
   type OpenPanes,
+  onePane,
   panesIn,
   panesInMainCellMax,
   setPane,
@@ -84,12 +86,17 @@ export class PaneWindows implements KeyedOperator {
     const moment = clock.momentOf(timer)
     if (timer.tag === overTag) return this.#drop(moment - latenessMs + 1 - sizeMs + stepMs, panes, context)
     const start = moment + 1 - sizeMs
-    return after(this.#give(start, 'onTime', panes, context), () => {
-      const next = start + stepMs
-      const done = latenessMs === 0 ? this.#drop(next, panes, context) : undefined
-      if (firstPaneFrom(panes, next) < next + sizeMs) clock.set(context, next + sizeMs - 1)
-      return done
-    })
+    const given = this.#give(start, 'onTime', panes, context)
+    if (given) return given.then(() => this.#goOn(start + stepMs, panes, context))
+    return this.#goOn(start + stepMs, panes, context)
+  }
+
+  /** A window was given: what is before the next one goes, and that one's timer is set if there is anything for it. */
+  #goOn(next: number, panes: OpenPanes, context: KeyedContext): void | Promise<void> {
+    const { clock, sizeMs, latenessMs } = this.#shape
+    const done = latenessMs === 0 ? this.#drop(next, panes, context) : undefined
+    if (firstPaneFrom(panes, next) < next + sizeMs) clock.set(context, next + sizeMs - 1)
+    return done
   }
 
   #paneOf(time: number): number {
@@ -118,10 +125,16 @@ export class PaneWindows implements KeyedOperator {
   }
 
   #create(pane: number, time: number, panes: OpenPanes, row: Row, context: KeyedContext): void | Promise<void> {
-    return after(this.#aggregate.add(undefined, row, context), (next) => {
-      this.#arm(time, context)
-      addPane(panes, pane, next, context, this.#inMainMax)
-    })
+    const value = this.#aggregate.add(undefined, row, context)
+    if (isThenable(value))
+      return Promise.resolve(value).then((given) => this.#created(pane, time, given, panes, context))
+    this.#created(pane, time, value, panes, context)
+  }
+
+  #created(pane: number, time: number, value: unknown, panes: OpenPanes, context: KeyedContext): void {
+    this.#arm(time, context)
+    if (this.#inMainMax > 0 && isEmpty(panes)) context.put(onePane(pane, value))
+    else addPane(panes, pane, value, context, this.#inMainMax)
   }
 
   /** Sets the timers of a pane of which there is nothing yet. */
@@ -145,7 +158,7 @@ export class PaneWindows implements KeyedOperator {
     const added = isPart
       ? this.#addPart(from, time, panes, row, context)
       : this.#add(this.#paneOf(time), time, panes, row, context)
-    return after(added, () => this.#correct(from, last, panes, context))
+    return after(added, () => this.#correct(from, last, panesIn(context) ?? panes, context))
   }
 
   #addPart(from: number, time: number, panes: OpenPanes, row: Row, context: KeyedContext): void | Promise<void> {
@@ -172,7 +185,7 @@ export class PaneWindows implements KeyedOperator {
 
   #give(start: number, kind: ResultKind, panes: OpenPanes, context: KeyedContext): void | Promise<void> {
     const end = start + this.#shape.sizeMs
-    if (panes.own.length === 0 && !panes.parts) return this.#put(start, kind, valuesWithin(panes, start, end), context)
+    if (panes.own.length === 0 && !panes.parts) return this.#giveMain(start, end, kind, panes, context)
     const own = startsWithin(panes.own, start, end)
     return after(own.length > 0 ? context.bring(own) : undefined, () => {
       const parts = panes.parts?.filter(({ pane, from }) => pane >= start && pane < end && from <= start) ?? []
@@ -192,21 +205,48 @@ export class PaneWindows implements KeyedOperator {
     })
   }
 
+  /** Where all panes lie in the main cell. Most windows of a key have one, of which no list is made. */
+  #giveMain(
+    start: number,
+    end: number,
+    kind: ResultKind,
+    panes: OpenPanes,
+    context: KeyedContext,
+  ): void | Promise<void> {
+    const { starts, values } = panes
+    let i = 0
+    while (i < starts.length && (starts[i] as number) < start) i++
+    if (i === starts.length || (starts[i] as number) >= end) return
+    const isAlone = i + 1 === starts.length || (starts[i + 1] as number) >= end
+    if (isAlone) return this.#putOne(start, kind, values[i], true, context)
+    return this.#put(start, kind, valuesWithin(panes, start, end), context)
+  }
+
   #put(start: number, kind: ResultKind, values: readonly unknown[], context: KeyedContext): void | Promise<void> {
-    const { sizeMs, stepMs, latenessMs } = this.#shape
     if (values.length === 0) return
-    const isAlone = values.length === 1
-    const accumulator = isAlone ? values[0] : mergedOf(this.#aggregate, values, context)
+    if (values.length === 1) return this.#putOne(start, kind, values[0], true, context)
+    const merged = mergedOf(this.#aggregate, values, context)
+    if (isThenable(merged))
+      return Promise.resolve(merged).then((accumulator) => this.#putOne(start, kind, accumulator, false, context))
+    return this.#putOne(start, kind, merged, false, context)
+  }
+
+  #putOne(
+    start: number,
+    kind: ResultKind,
+    accumulator: unknown,
+    isPane: boolean,
+    context: KeyedContext,
+  ): void | Promise<void> {
+    const { sizeMs, stepMs, latenessMs } = this.#shape
     // A single pane of a hopping window may be part of the next window too.
-    const isKept = isAlone && (latenessMs > 0 || stepMs < sizeMs)
+    const isKept = isPane && (latenessMs > 0 || stepMs < sizeMs)
     const end = start + sizeMs
-    return after(accumulator, (merged) =>
-      give(this.#aggregate, merged, { start, end, kind, time: end - 1, isKept }, context),
-    )
+    return give(this.#aggregate, accumulator, { start, end, kind, time: end - 1, isKept }, context)
   }
 
   #drop(before: number, panes: OpenPanes, context: KeyedContext): void | Promise<void> {
-    const own = startsWithin(panes.own, Number.NEGATIVE_INFINITY, before)
+    const own = panes.own.length === 0 ? panes.own : startsWithin(panes.own, Number.NEGATIVE_INFINITY, before)
     if (own.length === 0) return dropPanesBefore(panes, before, context)
     return after(context.bring(own), () => dropPanesBefore(panes, before, context))
   }
