@@ -387,7 +387,7 @@ export class WorkerPool {
         return listener.held(message.isBehind)
       // Where these fail the listener has failed its run, or its store is gone.
       case 'fetchCells':
-        listener.fetchCells(Array.from(rowsIn(message.keys), ({ key }) => key)).then(
+        listener.fetchCells(rowsIn(message.keys).map(({ key }) => key)).then(
           (values) => thread.say({ kind: 'cells', task: message.task, request: message.request, values }),
           () => {},
         )

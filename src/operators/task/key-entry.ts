@@ -61,7 +61,7 @@ export class KeyEntry {
   /** Cells without a name, by slot. */
   readonly main: (Cell | undefined)[]
   /** Cells with a name, by slot. */
-  named: (Map<CellName, Cell> | undefined)[] | undefined
+  named: (NamedCells | undefined)[] | undefined
   /** Most keys have none. */
   timers: KeyTimers | undefined
   cellCount = 0
@@ -86,21 +86,68 @@ export class KeyEntry {
       this.main[cell.slot] = cell
       return
     }
-    this.named ??= new Array<Map<CellName, Cell> | undefined>(this.main.length).fill(undefined)
+    this.named ??= new Array<NamedCells | undefined>(this.main.length).fill(undefined)
     const named = this.named[cell.slot]
-    if (named) named.set(cell.name, cell)
-    else this.named[cell.slot] = new Map([[cell.name, cell]])
+    if (named) named.add(cell)
+    else this.named[cell.slot] = new NamedCells(cell)
   }
 
   drop(cell: Cell): void {
     this.cellCount--
     if (cell.name === undefined) this.main[cell.slot] = undefined
-    else this.named?.[cell.slot]?.delete(cell.name)
+    else this.named?.[cell.slot]?.drop(cell)
   }
 
   *cells(): IterableIterator<Cell> {
     for (const cell of this.main) if (cell) yield cell
-    for (const named of this.named ?? []) if (named) yield* named.values()
+    for (const named of this.named ?? []) if (named) yield* named.all()
+  }
+}
+
+/** Cells of a key and step above which they are looked up by their name. */
+const scannedCellsMax = 8
+
+/** The cells of one key and step that have names. Most keys have few, for which a map would be the largest part of them. */
+class NamedCells {
+  #few: Cell[]
+  #byName: Map<CellName, Cell> | undefined
+
+  constructor(first: Cell) {
+    this.#few = [first]
+  }
+
+  get(name: CellName): Cell | undefined {
+    if (this.#byName) return this.#byName.get(name)
+    const few = this.#few
+    for (let i = 0; i < few.length; i++) if ((few[i] as Cell).name === name) return few[i]
+    return undefined
+  }
+
+  /** A cell of a name that none has. */
+  add(cell: Cell): void {
+    if (this.#byName) {
+      this.#byName.set(cell.name as CellName, cell)
+      return
+    }
+    this.#few.push(cell)
+    if (this.#few.length <= scannedCellsMax) return
+    this.#byName = new Map(this.#few.map((each) => [each.name as CellName, each]))
+    this.#few = []
+  }
+
+  drop(cell: Cell): void {
+    if (this.#byName) {
+      this.#byName.delete(cell.name as CellName)
+      if (this.#byName.size === 0) this.#byName = undefined
+      return
+    }
+    const at = this.#few.indexOf(cell)
+    if (at >= 0) this.#few.splice(at, 1)
+  }
+
+  /** As they are now: one may be dropped on the way. */
+  all(): readonly Cell[] {
+    return this.#byName ? [...this.#byName.values()] : this.#few.slice()
   }
 }
 

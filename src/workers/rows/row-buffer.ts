@@ -3,8 +3,10 @@
  * that of its value and 1 u32le (0 for a row that goes), key, value. Of keys alone each has no value.
  */
 export class RowBuffer {
-  #bytes = Buffer.allocUnsafeSlow(leastBytes)
+  #bytes = nothing
   #length = 0
+  /** Of what was taken last: the next will be about as long, and growing to it would copy it over and over. */
+  #lastLength = 0
 
   add(key: Uint8Array, value: Uint8Array | undefined): void {
     const at = this.begin(key.length, value?.length)
@@ -29,16 +31,18 @@ export class RowBuffer {
   }
 
   #grow(end: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(end, 2 * this.#bytes.length))
+    const expected = this.#bytes.length === 0 ? Math.ceil(this.#lastLength * 1.125) : 2 * this.#bytes.length
+    const larger = Buffer.allocUnsafeSlow(Math.max(leastBytes, end, expected))
     this.#bytes.copy(larger, 0, 0, this.#length)
     this.#bytes = larger
   }
 
   /** What was added, to be transferred: the buffer is begun anew. */
   take(): PackedRows {
-    const { buffer } = this.#bytes
     const length = this.#length
-    this.#bytes = Buffer.allocUnsafeSlow(leastBytes)
+    const { buffer } = length === 0 ? Buffer.allocUnsafeSlow(0) : this.#bytes
+    this.#lastLength = length
+    this.#bytes = nothing
     this.#length = 0
     return { buffer, length }
   }
@@ -58,23 +62,29 @@ export interface PackedRows {
   readonly length: number
 }
 
+/** A row in such a buffer; without a value it goes. */
+export interface PackedRow {
+  readonly key: Buffer
+  readonly value: Buffer | undefined
+}
+
+const nothing = Buffer.alloc(0)
 const leastBytes = 4096
 const headBytes = 8
 
 /** The rows in a buffer, as views of it. */
-export function* rowsIn({
-  buffer,
-  length,
-}: PackedRows): Generator<{ readonly key: Buffer; readonly value: Buffer | undefined }> {
+export function rowsIn({ buffer, length }: PackedRows): PackedRow[] {
   const bytes = Buffer.from(buffer, 0, length)
+  const rows: PackedRow[] = []
   for (let at = 0; at < length; ) {
-    const keyEnd = at + headBytes + bytes.readUInt32LE(at)
+    const keyAt = at + headBytes
+    const keyEnd = keyAt + bytes.readUInt32LE(at)
     const valueBytes = bytes.readUInt32LE(at + 4)
-    const end = valueBytes === 0 ? keyEnd : keyEnd + valueBytes - 1
-    yield {
-      key: bytes.subarray(at + headBytes, keyEnd),
-      value: valueBytes === 0 ? undefined : bytes.subarray(keyEnd, end),
-    }
-    at = end
+    at = valueBytes === 0 ? keyEnd : keyEnd + valueBytes - 1
+    rows.push({
+      key: Buffer.from(buffer, keyAt, keyEnd - keyAt),
+      value: valueBytes === 0 ? undefined : Buffer.from(buffer, keyEnd, at - keyEnd),
+    })
   }
+  return rows
 }
