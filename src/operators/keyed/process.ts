@@ -75,6 +75,7 @@ export interface UntypedProcess {
 export class Process implements KeyedOperator {
   readonly #definition: UntypedProcess
   readonly #cells: readonly string[]
+  /** Rows and timers come one after the other, so one context serves all; between them it serves nobody. */
   readonly #context: OperatorContext
 
   constructor(name: string, definition: UntypedProcess) {
@@ -92,28 +93,34 @@ export class Process implements KeyedOperator {
   }
 
   onRow(row: Row, _input: number, context: KeyedContext): void | Promise<void> {
-    return this.#call(row.time, context, 'row', () => this.#definition.onRow(row.value, this.#context))
+    const own = this.#context
+    own.enter(context, row.time, 'row')
+    let result: unknown
+    try {
+      result = this.#definition.onRow(row.value, own)
+    } catch (error) {
+      own.leave()
+      throw error
+    }
+    if (isThenable(result)) return this.#awaited(result)
+    own.leave()
   }
 
   onTimer(timer: DueTimer, context: KeyedContext): void | Promise<void> {
     const { onTimer } = this.#definition
     if (!onTimer || isReservedTag(timer.tag)) return
     const { time, tag, domain } = timer
-    return this.#call(time, context, 'timer', () => onTimer({ time, tag, domain }, this.#context))
-  }
-
-  /** Rows and timers come one after the other, so one context serves all; between them it serves nobody. */
-  #call(time: number, context: KeyedContext, occasion: 'row' | 'timer', run: () => unknown): void | Promise<void> {
-    this.#context.enter(context, time, occasion)
+    const own = this.#context
+    own.enter(context, time, 'timer')
     let result: unknown
     try {
-      result = run()
+      result = onTimer({ time, tag, domain }, own)
     } catch (error) {
-      this.#context.leave()
+      own.leave()
       throw error
     }
     if (isThenable(result)) return this.#awaited(result)
-    this.#context.leave()
+    own.leave()
   }
 
   async #awaited(result: PromiseLike<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
+import { isThenable } from '../keyed/thenable.js'
 import type { KeyedContext, Row, RowCombiner } from '../task/keyed-operator.js'
-import { after } from './after.js'
 import type { WindowAggregate } from './aggregates/aggregate.js'
 
 /** The aggregate, which also takes rows that were put together before: their accumulators. */
@@ -50,16 +50,21 @@ export function sessionCombiner(gapMs: number, aggregate: WindowAggregate): RowC
     partOf: ({ time, stamp }) => (time > stamp ? Math.floor(time / stretchMs) : undefined),
     add: (before, value, row, key) => {
       const part = before as Mutable<SessionPart> | undefined
-      return after(add(part?.accumulator, value, row, key), (accumulator) => {
-        if (!part) return { start: row.time, last: row.time, accumulator }
-        part.accumulator = accumulator
-        if (row.time < part.start) part.start = row.time
-        if (row.time > part.last) part.last = row.time
-        return part
-      })
+      const { time } = row
+      const accumulator = add(part?.accumulator, value, row, key)
+      if (isThenable(accumulator)) return Promise.resolve(accumulator).then((given) => longer(part, time, given))
+      return longer(part, time, accumulator)
     },
     heldUntil: (stretch) => stretch * stretchMs,
   }
+}
+
+function longer(part: Mutable<SessionPart> | undefined, time: number, accumulator: unknown): SessionPart {
+  if (!part) return { start: time, last: time, accumulator }
+  part.accumulator = accumulator
+  if (time < part.start) part.start = time
+  if (time > part.last) part.last = time
+  return part
 }
 
 type Mutable<Of> = { -readonly [Name in keyof Of]: Of[Name] }

@@ -1,3 +1,4 @@
+import { isThenable } from '../keyed/thenable.js'
 import type { DueTimer, KeyedContext, KeyedOperator, Row, RowCombiner } from '../task/keyed-operator.js'
 import { after, inOrder } from './after.js'
 import type { WindowAggregate } from './aggregates/aggregate.js'
@@ -101,37 +102,48 @@ export class SessionWindows implements KeyedOperator {
   }
 
   #begin(at: number, stretch: Stretch, row: Row, sessions: Session[], context: KeyedContext): void | Promise<void> {
-    return after(this.#added(undefined, row, context), (accumulator) => {
-      const session: Session = {
-        start: stretch.start,
-        last: stretch.last,
-        accumulator,
-        timer: undefined,
-        isGiven: false,
-        rows: 0,
-        earlyAt: 0,
-      }
-      const isFull = sessions.length >= sessionsMax
-      return after(isFull ? this.#evict(sessions, context) : undefined, () => {
-        sessions.splice(isFull && at > 0 ? at - 1 : at, 0, session)
-        return this.#afterAdd(session, sessions, context)
-      })
-    })
+    const accumulator = this.#added(undefined, row, context)
+    if (isThenable(accumulator))
+      return Promise.resolve(accumulator).then((given) => this.#insert(at, stretch, given, sessions, context))
+    return this.#insert(at, stretch, accumulator, sessions, context)
   }
 
-  #add(
-    session: Session,
+  #insert(
+    at: number,
     { start, last }: Stretch,
-    row: Row,
+    accumulator: unknown,
     sessions: Session[],
     context: KeyedContext,
   ): void | Promise<void> {
-    return after(this.#added(session.accumulator, row, context), (accumulator) => {
-      session.accumulator = accumulator
-      if (start < session.start) session.start = start
-      if (last > session.last) session.last = last
+    const session: Session = { start, last, accumulator, timer: undefined, isGiven: false, rows: 0, earlyAt: 0 }
+    if (sessions.length < sessionsMax) {
+      sessions.splice(at, 0, session)
+      return this.#afterAdd(session, sessions, context)
+    }
+    return after(this.#evict(sessions, context), () => {
+      sessions.splice(at > 0 ? at - 1 : at, 0, session)
       return this.#afterAdd(session, sessions, context)
     })
+  }
+
+  #add(session: Session, stretch: Stretch, row: Row, sessions: Session[], context: KeyedContext): void | Promise<void> {
+    const accumulator = this.#added(session.accumulator, row, context)
+    if (isThenable(accumulator))
+      return Promise.resolve(accumulator).then((given) => this.#prolong(session, stretch, given, sessions, context))
+    return this.#prolong(session, stretch, accumulator, sessions, context)
+  }
+
+  #prolong(
+    session: Session,
+    { start, last }: Stretch,
+    accumulator: unknown,
+    sessions: Session[],
+    context: KeyedContext,
+  ): void | Promise<void> {
+    session.accumulator = accumulator
+    if (start < session.start) session.start = start
+    if (last > session.last) session.last = last
+    return this.#afterAdd(session, sessions, context)
   }
 
   /**
