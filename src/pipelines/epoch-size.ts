@@ -12,8 +12,11 @@ const commitsMost = 65_536
 const stretchMax = 4
 /** Of the largest effect set, what such a commit may have. */
 const stretchedShare = 1 / 4
-/** Of the largest effect set, what the timers of one epoch may make of it; the rows that are read meanwhile make the rest. */
-const firedShare = 1 / 2
+/**
+ * Of the largest effect set, what the timers of one epoch may make of it, about: all of it, so that as many as can fire together do. What
+ * the rows that were read meanwhile make comes on top; where that is too much, the epoch is cut, and this with it.
+ */
+const firedShare = 1
 /** The same of what an epoch of few records may have. */
 const narrowFiredShare = 1 / 32
 /** What a changed row of state takes in the memory of a worker, which may not drop it before the commit, bytes. */

@@ -233,16 +233,13 @@ export class RunTasks {
     }
   }
 
-  /** How many tasks have steps with timers, about: what these make goes into one commit. */
+  /** How many tasks of one stage have steps with timers, at most: what they fire together goes into one commit. */
   #firingTasks(): number {
     const { row, stages, workers, sources } = this.#options
-    let tasks = 0
-    for (const stage of stages.stages) {
-      if (!stage.nodes.some((id) => row.plan.nodes[id]?.kind === 'keyed')) continue
-      const shards = sources.reduce((sum, { group }) => sum + group.readable().length, 0)
-      tasks += stage.kind === 'keyed' ? workers.size : shards
-    }
-    return Math.max(1, tasks)
+    const shards = sources.reduce((sum, { group }) => sum + group.readable().length, 0)
+    const hasTimers = ({ nodes }: Stages['stages'][number]) => nodes.some((id) => row.plan.nodes[id]?.kind === 'keyed')
+    const tasks = stages.stages.filter(hasTimers).map(({ kind }) => (kind === 'keyed' ? workers.size : shards))
+    return Math.max(1, ...tasks)
   }
 
   /** Few rows a channel where many sources send to each task: what waits for a barrier is bounded by it. */

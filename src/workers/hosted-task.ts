@@ -107,6 +107,11 @@ export class HostedTask {
   #request = 0
   /** What it said of timers that wait since the last barrier. */
   #said: { readonly isBehind: boolean } | undefined
+  /**
+   * Of a run that goes on where timers waited: a task that its sources' event time reaches again may fire them with nothing read, so
+   * that nobody else would ask for the barrier that commits what they make.
+   */
+  #asksForFirst = true
   /** There is a job that fires more of them. */
   #goesOn = false
   /** The barrier that the main thread has told of: what comes by channels is held before one that it has not. */
@@ -289,6 +294,10 @@ export class HostedTask {
     const task = this.#task
     if (!task || this.isClosed) return
     const { isHeld, isBehind } = task
+    if (this.#asksForFirst && task.hasFired) {
+      this.#asksForFirst = false
+      this.#thread.say({ kind: 'ticked', task: this.number })
+    }
     if (isHeld && (this.#said === undefined || this.#said.isBehind !== isBehind)) {
       this.#said = { isBehind }
       this.#thread.say({ kind: 'held', task: this.number, isBehind })
@@ -519,6 +528,7 @@ export class HostedTask {
 
   #passed(number: number, result: StageBarrier): void {
     this.#said = undefined
+    this.#asksForFirst = false
     const packed = this.#rows.barrier(result)
     const message = { kind: 'barrier', task: this.number, number, result: packed, ...this.work() } as const
     const { rows, parked } = packed

@@ -1,10 +1,8 @@
 import type { Timer } from './key-entry.js'
 import type { TimeDomain } from './keyed-operator.js'
 
-/** What a timer that the store has costs a commit at least: its own removal, and a row of state. */
-const storedTimerBytes = 320
-/** What a value that a timer gives on costs, wherever it goes. */
-const valueBytes = 64
+/** What a timer that the store has costs a commit at least: its own removal, and a row of state. What it gives on may end in one number. */
+const storedTimerBytes = 160
 
 export interface FiringBounds {
   /** About how much timers may make between two barriers, bytes. At least one fires. */
@@ -42,11 +40,6 @@ export class FiringShare {
     this.#made += isStored || wasStored ? storedTimerBytes : 1
   }
 
-  /** Timers gave so many values on. */
-  gave(values: number): void {
-    this.#made += values * valueBytes
-  }
-
   /** A timer that is due waits. */
   hold(): void {
     this.#isHeld = true
@@ -54,6 +47,11 @@ export class FiringShare {
 
   get isHeld(): boolean {
     return this.#isHeld
+  }
+
+  /** Whether any timer has fired since the last barrier. */
+  get hasFired(): boolean {
+    return this.#made > 0
   }
 
   goOn(): void {

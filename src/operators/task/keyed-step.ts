@@ -50,8 +50,6 @@ export class KeyedStep {
   #waiting: WaitingRow[] = []
   /** Timers of event time are due that wait for the next commit; those of a key fire before its next row. */
   #isBehind = false
-  /** Of the values that timers gave on, what was counted. */
-  #counted = 0
   /** The row or timer under way, as it would be parked. */
   readonly #parkAt: At = newAt()
 
@@ -266,7 +264,6 @@ export class KeyedStep {
 
   /** Fires the timers of a domain that are due, as many as there is room for in the next commit. */
   fire(domain: TimeDomain): Promise<void> | undefined {
-    this.#counted = this.#context.emitted
     for (;;) {
       const pending = this.#fireNext(domain)
       if (pending === false) return undefined
@@ -288,8 +285,6 @@ export class KeyedStep {
     const { firing } = runtime
     const timers = domain === 'event' ? eventTimers : processingTimers
     const until = domain === 'event' ? this.#context.fired : runtime.now
-    firing.gave(this.#context.emitted - this.#counted)
-    this.#counted = this.#context.emitted
     if (firing.isSpent(domain) && timers.isDue(until)) {
       if (domain === 'event') this.#isBehind = true
       firing.hold()

@@ -194,6 +194,10 @@ class GroupTask implements KeyedStageTask {
     return this.#core.isHeld
   }
 
+  get hasFired(): boolean {
+    return this.#core.hasFired
+  }
+
   goOn(): Promise<void> | undefined {
     return this.#guarded(() => this.#core.goOn())
   }

@@ -136,6 +136,10 @@ class ShardTask implements SourceStageTask {
     return this.#core.isHeld
   }
 
+  get hasFired(): boolean {
+    return this.#core.hasFired
+  }
+
   goOn(): Promise<void> | undefined {
     return this.#guarded(() => this.#core.goOn())
   }

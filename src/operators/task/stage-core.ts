@@ -304,6 +304,11 @@ export class StageCore {
     return this.runtime.firing.isHeld
   }
 
+  /** Whether any timer has fired since the last barrier. */
+  get hasFired(): boolean {
+    return this.runtime.firing.hasFired
+  }
+
   /** Fires some more of those that wait. */
   goOn(): Promise<void> | undefined {
     this.begin()

@@ -200,6 +200,8 @@ export interface StageTask {
   tick(): Promise<void> | undefined
   /** Timers wait for a barrier, since more of them would be too much for one commit. */
   readonly isHeld: boolean
+  /** Any timer has fired since the last barrier. */
+  readonly hasFired: boolean
   /** Some of event time are due. When they are not held, because a barrier has passed, `goOn` fires as many as may. */
   readonly isBehind: boolean
   goOn(): Promise<void> | undefined

@@ -66,7 +66,7 @@ describe('timers that are due and too many for one commit', () => {
   for (const isInPlace of [false, true])
     for (const isAlone of [false, true])
       it(`fire over as many commits as it takes, once each over crashes${isInPlace ? ', in place' : ''}${isAlone ? ', alone' : ''}`, async () => {
-        const { pipeline, source, sink, totals, late } = windows(isInPlace, { bytesMax: 1000, isAlone })
+        const { pipeline, source, sink, totals, late } = windows(isInPlace, { bytesMax: 500, isAlone })
         await pipeline.open()
         fill(pipeline, source)
         // What is in the store before has rows of its own to be removed.
@@ -94,7 +94,7 @@ describe('timers that are due and too many for one commit', () => {
       })
 
   it('keep a shard from ending: its children begin when all have fired', async () => {
-    const { pipeline, source, sink, totals, late } = windows(true, { bytesMax: 1000, isAlone: false })
+    const { pipeline, source, sink, totals, late } = windows(true, { bytesMax: 500, isAlone: false })
     await pipeline.open()
     fill(pipeline, source)
     await pipeline.commitAll()
