@@ -256,8 +256,11 @@ export class Parking {
 
   /** Runs the rows of a queue, up to one that fails again. */
   async retry(queue: ParkedQueue, run: (row: ParkedRow, find: () => KeyEntry) => Promise<void>): Promise<void> {
-    const { place, key, hashHi, hashLo, rows, next, hasMore } = queue
+    const { place, key, hashHi, hashLo, rows } = queue
     const text = latin1(key)
+    // Timers that were due when the run began may have joined it meanwhile.
+    const next = Math.max(queue.next, this.#queuesAt(place).get(text)?.next ?? 0)
+    const hasMore = queue.hasMore || next > queue.next
     // Looked up anew each time: between two rows it may have been forgotten.
     const find = (): KeyEntry => this.#runtime.options.directory.ofStored(Buffer.from(key), hashHi, hashLo)
     this.#queuesAt(place).delete(text)

@@ -165,6 +165,31 @@ const timerBehindMerge: [History, Fault[]] = [
   ],
 ]
 
+/** A timer that waits for the next commit fires before what is parked of its key is tried again, and waits behind that. */
+const timerBeforeRetry: [History, Fault[]] = [
+  {
+    seed: 0,
+    events: [
+      { kind: 'crash' },
+      { kind: 'push', key: 6, value: 2, source: 0, time: 0 },
+      { kind: 'push', key: 6, value: 0, source: 0, time: 0 },
+      { kind: 'steps', steps: 1 },
+      { kind: 'steps', steps: 1 },
+      { kind: 'push', key: 0, value: 0, source: 0, time: 0 },
+      { kind: 'steps', steps: 6 },
+      { kind: 'crash' },
+      { kind: 'crash' },
+      { kind: 'push', key: 6, value: 0, source: 0, time: 0 },
+    ],
+    shards: 1,
+    tasks: 1,
+    stateBytes: 0,
+    firedBytes: 1,
+    firesAlone: false,
+  },
+  [{ step: 'timer', value: 2 }],
+]
+
 describe('whatever fails', () => {
   it.each([
     ['behind a keyBy', false],
@@ -194,7 +219,7 @@ describe('whatever fails', () => {
           places.set(owner, place)
         }
       }),
-      { numRuns: runs, examples: [timerBehindMerge] },
+      { numRuns: runs, examples: [timerBehindMerge, timerBeforeRetry] },
     )
     expect(seen).toBeGreaterThan(runs)
   })
