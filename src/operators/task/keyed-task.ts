@@ -1,8 +1,7 @@
 import type { NodeId } from '../plan/nodes.js'
+import { CoreTask } from './core-task.js'
 import type { Row } from './keyed-operator.js'
-import type { ParkedQueue } from './parked.js'
-import { StageCore } from './stage-core.js'
-import type { ChannelId, ChannelMessage, KeyedStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
+import type { ChannelId, ChannelMessage, KeyedStageTask, StageTaskOptions } from './stage-task.js'
 import { newAt, type Push } from './step.js'
 
 /** Opens a task of a keyed stage. */
@@ -21,21 +20,20 @@ interface Channel {
   held: ChannelMessage[]
 }
 
-class GroupTask implements KeyedStageTask {
-  readonly #core: StageCore
+class GroupTask extends CoreTask implements KeyedStageTask {
   readonly #entries: ReadonlyMap<NodeId, Push>
   readonly #channels = new Map<ChannelId, Channel>()
   readonly #at = newAt()
 
   constructor(options: StageTaskOptions) {
+    super(options, { kind: 'given' })
     const stage = options.stages.stages[options.stage]
     if (stage?.kind !== 'keyed') throw new TypeError(`Stage ${options.stage} is no keyed one.`)
-    this.#core = new StageCore(options, { kind: 'given' })
-    this.#entries = new Map(stage.entries.map((entry) => [entry, this.#core.steps.entry(entry)]))
+    this.#entries = new Map(stage.entries.map((entry) => [entry, this.core.steps.entry(entry)]))
   }
 
   start(): Promise<void> {
-    return this.#guarded(() => this.#core.start())
+    return this.guarded(() => this.core.start())
   }
 
   open(id: ChannelId, entry: NodeId): void {
@@ -47,8 +45,8 @@ class GroupTask implements KeyedStageTask {
   async close(id: ChannelId): Promise<void> {
     const channel = this.#channels.get(id)
     if (!channel || !this.#channels.delete(id)) return
-    await this.#guarded(() => {
-      this.#core.begin()
+    await this.guarded(() => {
+      this.core.begin()
       return this.#advance(channel.entry)
     })
   }
@@ -62,9 +60,9 @@ class GroupTask implements KeyedStageTask {
     }
     try {
       const pending = this.#take(channel, message)
-      return pending && this.#guarded(() => pending)
+      return pending && this.guarded(() => pending)
     } catch (error) {
-      throw this.#core.failure(error)
+      throw this.core.failure(error)
     }
   }
 
@@ -75,11 +73,11 @@ class GroupTask implements KeyedStageTask {
       case 'watermark':
         channel.watermark = Math.max(channel.watermark, message.watermark)
         channel.isIdle = false
-        this.#core.begin()
+        this.core.begin()
         return this.#advance(channel.entry)
       case 'idle':
         channel.isIdle = true
-        this.#core.begin()
+        this.core.begin()
         return this.#advance(channel.entry)
       case 'barrier':
         channel.isHeld = true
@@ -89,7 +87,7 @@ class GroupTask implements KeyedStageTask {
   }
 
   #rows(channel: Channel, message: Extract<ChannelMessage, { kind: 'rows' }>): Promise<void> | undefined {
-    const core = this.#core
+    const core = this.core
     channel.isIdle = false
     core.begin()
     const pending = this.#rowsFrom(0, channel, message)
@@ -104,7 +102,7 @@ class GroupTask implements KeyedStageTask {
     channel: Channel,
     message: Extract<ChannelMessage, { kind: 'rows' }>,
   ): Promise<void> | undefined {
-    const core = this.#core
+    const core = this.core
     const { keys, rows } = message
     const { directory } = core.runtime.options
     const { turn } = core.options.host
@@ -145,8 +143,8 @@ class GroupTask implements KeyedStageTask {
       isIdle = false
       lowest = Math.min(lowest, channel.watermark)
     }
-    if (some) this.#core.setMark(entry, isIdle ? highest : lowest, isIdle)
-    return this.#core.advance()
+    if (some) this.core.setMark(entry, isIdle ? highest : lowest, isIdle)
+    return this.core.advance()
   }
 
   /** All channels have brought the barrier: it passes, and what was held goes on. */
@@ -173,53 +171,9 @@ class GroupTask implements KeyedStageTask {
   }
 
   barrier(number: number): void {
-    const result = this.#core.barrier(number, [...this.#entries.keys()])
-    this.#core.sendBarrier(number)
-    this.#core.options.host.passed(number, result)
-  }
-
-  tick(): Promise<void> | undefined {
-    return this.#core.nextTick === Number.POSITIVE_INFINITY ? undefined : this.#guarded(() => this.#core.tick())
-  }
-
-  get nextTick(): number {
-    return this.#core.nextTick
-  }
-
-  get isBehind(): boolean {
-    return this.#core.isBehind
-  }
-
-  get isHeld(): boolean {
-    return this.#core.isHeld
-  }
-
-  get hasFired(): boolean {
-    return this.#core.hasFired
-  }
-
-  goOn(): Promise<void> | undefined {
-    return this.#guarded(() => this.#core.goOn())
-  }
-
-  committed(barrier: number): void {
-    this.#core.committed(barrier)
-  }
-
-  retry(queues: readonly ParkedQueue[]): Promise<void> {
-    return this.#guarded(() => this.#core.retry(queues))
-  }
-
-  counters(): TaskCounters {
-    return this.#core.counters()
-  }
-
-  async #guarded(run: () => Promise<void> | undefined): Promise<void> {
-    try {
-      await run()
-    } catch (error) {
-      throw this.#core.failure(error)
-    }
+    const result = this.core.barrier(number, [...this.#entries.keys()])
+    this.core.sendBarrier(number)
+    this.core.options.host.passed(number, result)
   }
 }
 

@@ -2,10 +2,9 @@ import { BodyReader } from '../../log/bodies.js'
 import { ChunkCursor } from '../../log/format.js'
 import type { NodeId } from '../plan/nodes.js'
 import { isVisible, type RecordSource, recordSource, recordValue } from '../records.js'
+import { CoreTask } from './core-task.js'
 import { EventTime } from './event-time.js'
-import type { ParkedQueue } from './parked.js'
-import { StageCore } from './stage-core.js'
-import type { SourceStageTask, StageTaskOptions, TaskCounters } from './stage-task.js'
+import type { SourceStageTask, StageTaskOptions } from './stage-task.js'
 import { newAt, type Push } from './step.js'
 
 /** Opens the task that reads one shard of a source stage. */
@@ -13,8 +12,7 @@ export function openSourceTask(options: StageTaskOptions): SourceStageTask {
   return new ShardTask(options)
 }
 
-class ShardTask implements SourceStageTask {
-  readonly #core: StageCore
+class ShardTask extends CoreTask implements SourceStageTask {
   readonly #root: NodeId
   /** A `through` counts what goes into its stream. */
   readonly #isSource: boolean
@@ -30,26 +28,26 @@ class ShardTask implements SourceStageTask {
   #isEnded: boolean
 
   constructor(options: StageTaskOptions) {
+    super(options, { kind: 'partition', hashKeyName: options.hashKeyName })
     const stage = options.stages.stages[options.stage]
     if (stage?.kind !== 'source') throw new TypeError(`Stage ${options.stage} reads no source.`)
     this.#root = stage.root
     this.#bodies = options.bodies ?? new BodyReader()
     this.#until = options.until ?? Number.POSITIVE_INFINITY
     this.#isSource = options.plan.nodes[stage.root]?.kind === 'source'
-    this.#core = new StageCore(options, { kind: 'partition', hashKeyName: options.hashKeyName })
-    this.#push = this.#core.steps.entry(this.#root)
-    this.#eventTime = new EventTime(options.holdsTime ? Number.POSITIVE_INFINITY : 0, this.#core.mark(this.#root))
+    this.#push = this.core.steps.entry(this.#root)
+    this.#eventTime = new EventTime(options.holdsTime ? Number.POSITIVE_INFINITY : 0, this.core.mark(this.#root))
     this.#isEnded = options.isEnded ?? false
     this.#isIdle = options.restored?.watermarks.some(({ node, isIdle }) => node === this.#root && isIdle) ?? false
   }
 
   async start(): Promise<void> {
     this.#markRoot()
-    await this.#guarded(() => (this.#isEnded ? this.#core.advance() : this.#core.start()))
+    await this.guarded(() => (this.#isEnded ? this.core.advance() : this.core.start()))
   }
 
   async process(chunk: Buffer, from: number, to = Number.POSITIVE_INFINITY): Promise<void> {
-    const core = this.#core
+    const core = this.core
     const until = Math.min(to, this.#until)
     core.begin()
     this.#isIdle = false
@@ -75,7 +73,7 @@ class ShardTask implements SourceStageTask {
   }
 
   #record(cursor: ChunkCursor, source: RecordSource): Promise<void> | undefined {
-    const { runtime } = this.#core
+    const { runtime } = this.core
     const at = this.#at
     const { time } = cursor
     at.time = time
@@ -90,20 +88,20 @@ class ShardTask implements SourceStageTask {
 
   #markRoot(): void {
     const watermark = this.#isOver ? Number.POSITIVE_INFINITY : this.#eventTime.watermark
-    this.#core.setMark(this.#root, watermark, this.#isIdle)
+    this.core.setMark(this.#root, watermark, this.#isIdle)
   }
 
   #advance(): Promise<void> | undefined {
     this.#markRoot()
-    return this.#core.advance()
+    return this.core.advance()
   }
 
   async idle(): Promise<void> {
     if (this.#isIdle || this.#isOver || this.#isEnded) return
     this.#isIdle = true
     // A step that idles holds back no more what others have reached: timers may fire.
-    await this.#guarded(() => {
-      this.#core.begin()
+    await this.guarded(() => {
+      this.core.begin()
       return this.#advance()
     })
   }
@@ -111,60 +109,20 @@ class ShardTask implements SourceStageTask {
   end(): Promise<void> {
     this.#isIdle = false
     this.#isOver = true
-    return this.#guarded(() => {
-      this.#core.begin()
+    return this.guarded(() => {
+      this.core.begin()
       return this.#advance()
     })
   }
 
   barrier(number: number, isLast: boolean): void {
-    if (isLast && !this.#core.isBehind) this.#isEnded = true
-    const result = this.#core.barrier(number, [this.#root])
-    this.#core.sendBarrier(number)
-    this.#core.options.host.passed(number, result)
+    if (isLast && !this.core.isBehind) this.#isEnded = true
+    const result = this.core.barrier(number, [this.#root])
+    this.core.sendBarrier(number)
+    this.core.options.host.passed(number, result)
   }
 
-  tick(): Promise<void> | undefined {
-    return this.nextTick === Number.POSITIVE_INFINITY ? undefined : this.#guarded(() => this.#core.tick())
-  }
-
-  get isBehind(): boolean {
-    return this.#core.isBehind
-  }
-
-  get isHeld(): boolean {
-    return this.#core.isHeld
-  }
-
-  get hasFired(): boolean {
-    return this.#core.hasFired
-  }
-
-  goOn(): Promise<void> | undefined {
-    return this.#guarded(() => this.#core.goOn())
-  }
-
-  get nextTick(): number {
-    return this.#isEnded ? Number.POSITIVE_INFINITY : this.#core.nextTick
-  }
-
-  committed(barrier: number): void {
-    this.#core.committed(barrier)
-  }
-
-  retry(queues: readonly ParkedQueue[]): Promise<void> {
-    return this.#guarded(() => this.#core.retry(queues))
-  }
-
-  counters(): TaskCounters {
-    return this.#core.counters()
-  }
-
-  async #guarded(run: () => Promise<void> | undefined): Promise<void> {
-    try {
-      await run()
-    } catch (error) {
-      throw this.#core.failure(error)
-    }
+  override get nextTick(): number {
+    return this.#isEnded ? Number.POSITIVE_INFINITY : super.nextTick
   }
 }
