@@ -11,7 +11,7 @@ const killsMax = 30
 const moreEvery = 0.01
 /** How long one look at the file may hold up this process, and how often it looks before it kills anyway. */
 const lookMsMax = 100
-const looksMax = 30
+const looksMax = 100
 
 export interface KillerOptions {
   readonly daemon: Daemon
@@ -34,6 +34,7 @@ export class Killer {
   #kills = 0
   #busy: Promise<void> | undefined
   #nextAt: number
+  #isLoadOver = false
 
   constructor(options: KillerOptions) {
     this.#options = options
@@ -44,27 +45,36 @@ export class Killer {
     return this.#kills
   }
 
-  /** Call it with each acknowledged write. */
-  written(writes: number): void {
-    if (this.#busy || writes < this.#nextAt || !this.#needsMore()) return
-    this.#busy = this.#kill().finally(() => {
+  /**
+   * Call it with each acknowledged write. What it returns is to be waited for before the next one: the load has come to the
+   * next kill before this one is over, and a load that is through has no commits in flight for the kills that are left.
+   */
+  written(writes: number): Promise<void> | undefined {
+    if (writes < this.#nextAt) return undefined
+    if (this.#busy) return this.#busy
+    if (!this.#needsMore()) return undefined
+    this.#nextAt += this.#options.writes * this.#step()
+    const busy = this.#kill().finally(() => {
       this.#busy = undefined
-      this.#nextAt = Math.max(this.#nextAt, writes) + this.#options.writes * this.#step()
     })
+    this.#busy = busy
     // A daemon that does not come back is noticed by whoever waits for it.
-    this.#busy.catch(() => undefined)
+    busy.catch(() => undefined)
+    return undefined
   }
 
   #needsMore(): boolean {
     return this.#kills < killsMin || (this.#options.commitsMet() === 0 && this.#kills < killsMax)
   }
 
+  /** From the kill that is due to the one after it. */
   #step(): number {
-    return this.#kills < killsMin ? (lastAt - firstAt) / (killsMin - 1) : moreEvery
+    return this.#kills + 1 < killsMin ? (lastAt - firstAt) / (killsMin - 1) : moreEvery
   }
 
   /** The writes are over: waits for the last kill, and does those that a short load had no time for. */
   async finish(): Promise<void> {
+    this.#isLoadOver = true
     await this.#busy
     while (this.#kills < killsMin) await this.#kill()
   }
@@ -72,7 +82,7 @@ export class Killer {
   async #kill(): Promise<void> {
     // One in three at any moment, the others when a commit is in flight.
     const isAnyMoment = this.#kills % 3 === 0
-    for (let look = 0; !isAnyMoment && look < looksMax; look++) {
+    for (let look = 0; !isAnyMoment && !this.#isLoadOver && look < looksMax; look++) {
       if (this.#growsNow()) break
       await sleep(1)
     }

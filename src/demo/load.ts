@@ -64,8 +64,15 @@ export class WriteSchedule {
   }
 }
 
-/** Writes everything. `onWritten` gets the number of writes acknowledged so far. Returns their number. */
-export async function load(aws: Aws, flights: Flights, onWritten: (writes: number) => void): Promise<number> {
+/**
+ * Writes everything. `onWritten` gets the number of writes acknowledged so far; whoever has made them waits for what it
+ * returns. Returns the number of all writes.
+ */
+export async function load(
+  aws: Aws,
+  flights: Flights,
+  onWritten: (writes: number) => Promise<void> | undefined,
+): Promise<number> {
   const schedule = new WriteSchedule(flights.length)
   let writes = 0
   const worker = async (): Promise<void> => {
@@ -76,7 +83,7 @@ export async function load(aws: Aws, flights: Flights, onWritten: (writes: numbe
       }
       await perform(aws, flights, job)
       writes += schedule.acknowledged(job)
-      onWritten(writes)
+      await onWritten(writes)
     }
   }
   await Promise.all(Array.from({ length: requestsInFlight }, worker))

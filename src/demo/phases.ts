@@ -38,7 +38,7 @@ export async function write({ daemon, aws, flights, filePath, withKills }: Write
   await phase.during(async () => {
     await load(aws, flights, (writes) => {
       phase.update(writes)
-      killer?.written(writes)
+      return killer?.written(writes)
     })
   })
   const { count, perSecond } = phase.end()
