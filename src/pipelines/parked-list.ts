@@ -203,7 +203,7 @@ export class ParkedRows {
 }
 
 /** What a queue is known by while the daemon runs. */
-export const nameOf = ({ step, hashHi, hashLo, key }: ParkedQueueInfo): string =>
+export const nameOf = ({ step, hashHi, hashLo, key }: Omit<ParkedQueueInfo, 'rows'>): string =>
   `${step} ${hashHi} ${hashLo} ${key.toString('latin1')}`
 
 const byName = (a: ParkedQueueInfo, b: ParkedQueueInfo): number =>

@@ -8,7 +8,7 @@ import {
   type StageId,
   type Stages,
 } from '../operators/task/index.js'
-import { type ParkedRowKey, rowsIn, type TaskParking } from '../workers/index.js'
+import { decodeParkedKey, type ParkedRowKey, rowsIn, type TaskParking } from '../workers/index.js'
 import type { BarrierPart } from './barrier-commit.js'
 import { placesOf } from './park-places.js'
 import { isFailed, isWithin, type ParkedIndex } from './parked-index.js'
@@ -70,7 +70,9 @@ export class RunParking {
   #retries: readonly RetriedQueue[]
   /** Those that tasks have been given since the last commit: the next one has what became of them. */
   #given: RetriedQueue[] = []
-  /** The last row of those. */
+  /** The names of the queues in which something failed since. */
+  readonly #failed = new Set<string>()
+  /** The last row of those that were given. */
   #retried: RetriedRow | undefined
 
   constructor(options: RunParkingOptions) {
@@ -160,16 +162,23 @@ export class RunParking {
       if (!result.parked) continue
       for (const { key, value } of rowsIn(result.parked)) {
         this.#options.index.take(key, value)
-        if (isFailed(value)) isClean = false
+        if (!isFailed(value)) continue
+        isClean = false
+        const queue = decodeParkedKey(key)
+        this.#failed.add(nameOf({ ...queue, key: Buffer.from(queue.key) }))
       }
     }
     return isClean
   }
 
-  /** The names of the queues that the last commit has the end of: all of their rows are through, or one has failed again. */
+  /**
+   * The names of the queues that the last commit has the end of: all of their rows are through, or one has failed again. What a
+   * timer added behind them when the run began is tried by the next one.
+   */
   takeTried(): readonly string[] {
-    const tried = this.#given.filter((queue) => !queue.hasMore || this.#hasFailed(queue))
+    const tried = this.#given.filter((queue) => this.#isOver(queue))
     this.#given = []
+    this.#failed.clear()
     return tried.map(({ name }) => name)
   }
 
@@ -178,7 +187,8 @@ export class RunParking {
     return this.#retries.map(({ name }) => name)
   }
 
-  #hasFailed({ name, rows }: RetriedQueue): boolean {
+  #isOver({ name, rows }: RetriedQueue): boolean {
+    if (this.#failed.has(name)) return true
     const queue = this.#options.index.queues().find((each) => nameOf(each) === name)
     const last = rows.at(-1)?.number ?? Number.POSITIVE_INFINITY
     return queue === undefined || Math.min(...queue.rows.keys()) <= last

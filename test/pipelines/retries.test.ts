@@ -7,12 +7,26 @@ import { Retries } from '../../src/pipelines/retries.js'
 import { numbered, type PipelineRow } from '../../src/pipelines/rows.js'
 import { type CarefulRun, RunParking } from '../../src/pipelines/run-parking.js'
 import { parkedKey, parkedValue } from '../../src/workers/rows/parked-rows.js'
+import { RowBuffer } from '../../src/workers/rows/row-buffer.js'
 import { PlanBuilder } from '../operators/task/plans.js'
 
 const halves = {
   lower: { low: { hi: 0, lo: 0 }, high: { hi: 2 ** 31 - 1, lo: 2 ** 32 - 1 } },
   upper: { low: { hi: 2 ** 31, lo: 0 }, high: { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } },
 }
+
+const parkedRow = {
+  kind: 'row',
+  value: packState(1),
+  input: 0,
+  isKeyed: false,
+  time: 0,
+  stamp: 0,
+  sequence: 1,
+  marks: [],
+  at: 0,
+  attempts: 2,
+} as const
 
 /** A plan whose map has rows of two keys parked, one in each half of the keys, all of one size. */
 function parked(rowsOfKey: number) {
@@ -24,18 +38,7 @@ function parked(rowsOfKey: number) {
   const stored = new Map<string, Buffer>()
   const keyOf = (key: string, hashHi: number, number: number) =>
     parkedKey(numbered(Family.parked, 1), { step: 0, hashHi, hashLo: 0, key: Buffer.from(key), number })
-  const value = parkedValue({
-    kind: 'row',
-    value: packState(1),
-    input: 0,
-    isKeyed: false,
-    time: 0,
-    stamp: 0,
-    sequence: 1,
-    marks: [],
-    at: 0,
-    attempts: 2,
-  })
+  const value = parkedValue(parkedRow)
   for (const [key, hashHi] of [['low', 1] as const, ['top', 2 ** 31] as const])
     for (let number = 0; number < rowsOfKey; number++) {
       const name = keyOf(key, hashHi, number)
@@ -73,7 +76,29 @@ function parked(rowsOfKey: number) {
       its.map(({ number }) => number),
     ])
   const through = (key: string, hashHi: number, number: number) => index.take(keyOf(key, hashHi, number), undefined)
-  return { index, rows, retries, run, careful, given, through, rowBytes, reached: () => reached }
+  /** A commit in which a row was parked behind those of its key: since it waits for them, or by a failure of its own. */
+  const joined = (parking: RunParking, key: string, hashHi: number, number: number, value: Buffer) => {
+    const name = keyOf(key, hashHi, number)
+    stored.set(name.toString('hex'), value)
+    const parked = new RowBuffer()
+    parked.add(name, value)
+    parking.committed([{ result: { parked: parked.take() } } as never])
+  }
+  const waiting = parkedValue({ ...parkedRow, attempts: 0 })
+  return {
+    index,
+    rows,
+    retries,
+    run,
+    careful,
+    given,
+    through,
+    joined,
+    waiting,
+    failed: value,
+    rowBytes,
+    reached: () => reached,
+  }
 }
 
 describe('what is tried again', () => {
@@ -91,6 +116,25 @@ describe('what is tried again', () => {
     expect(given(second, 'upper')).toEqual([['top', [0, 1]]])
     through('low', 1, 2)
     // The first of the other key failed again.
+    retries.tried(second.takeTried())
+    expect(await retries.next(rows, rowBytes * 100)).toEqual([])
+  })
+
+  it('goes on with what a timer added behind it when the run began, but not behind a failure', async () => {
+    const { rows, retries, run, careful, given, through, joined, waiting, failed, rowBytes } = parked(1)
+    retries.add(rows.choose({}).names)
+    const first = run(await careful(rowBytes * 100))
+    expect(given(first, 'lower')).toEqual([['low', [0]]])
+    expect(given(first, 'upper')).toEqual([['top', [0]]])
+    through('low', 1, 0)
+    through('top', 2 ** 31, 0)
+    joined(first, 'low', 1, 1, waiting)
+    joined(first, 'top', 2 ** 31, 1, failed)
+    retries.tried(first.takeTried())
+    const second = run(await careful(rowBytes * 100))
+    expect(given(second, 'lower')).toEqual([['low', [1]]])
+    expect(given(second, 'upper')).toEqual([])
+    through('low', 1, 1)
     retries.tried(second.takeTried())
     expect(await retries.next(rows, rowBytes * 100)).toEqual([])
   })
