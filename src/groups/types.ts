@@ -25,6 +25,11 @@ export type GroupKind = 'pipeline' | 'bridge' | 'mapping' | 'replica' | 'client'
 export interface Group {
   readonly name: string
   readonly stream: StreamId
+  /**
+   * What it has passed is not through yet: results of it follow in later commits, with no record to be read for them. Its lag is
+   * 1 then at least. Of the process: whoever moves the group says it.
+   */
+  owes?: boolean
   positions(): readonly Position[]
   position(shard: ShardId): Position | undefined
   /**

@@ -491,6 +491,8 @@ export class PipelineRun {
       const set = effectsOf(positions, rows, effects, row)
       submitted = commit.submit(set)
       epoch = { bytes: effectSetBytes(set), changes: rows.changes, isBehind: !this.#tasks.keepsUp }
+      // Before whoever looks sees the new positions.
+      if (parts.some(({ result }) => result.isBehind)) this.#owe(positions.keys(), true)
     } finally {
       effects.release()
     }
@@ -499,6 +501,7 @@ export class PipelineRun {
     this.#only = undefined
     effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
+    this.#owe(positions.keys(), this.#behind.size > 0)
     for (const feeder of this.#options.feeders) feeder.moved()
     const { parking } = this.#options
     const isClean = parking.committed(parts)
@@ -517,6 +520,11 @@ export class PipelineRun {
     if (this.#isFinishing) return
     this.#tasks.awaitIdleness()
     this.#follow()
+  }
+
+  /** Whether windows of what was read fire in commits that follow. */
+  #owe(sources: Iterable<RunSource>, owes: boolean): void {
+    for (const { group } of sources) group.owes = owes
   }
 
   #rowsOf(parts: readonly BarrierPart[]): BarrierRows {

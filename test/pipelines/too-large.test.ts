@@ -139,15 +139,15 @@ it('fires windows that end together over several commits, exactly once over a ki
   await daemon.stop()
   await start(192 * 1024)
   for (const name of ['ticks', 'windows', 'bounded-windows']) await daemon.v1('POST', 'streams', { name, shards: 1 })
-  const bundleOf = async (name: string, out: string) => {
+  const bundleOf = async (name: string, out: string, { from = 'ticks', padBytes = 0 } = {}) => {
     const path = join(folder, `${name}.ts`)
     writeFileSync(
       path,
       `import { pipeline, stream, tumbling } from 'millrace'
-      export default pipeline('${name}').from(stream<number>('ticks')).eventTime(({ time }) => time, { idleAfter: '1h' }).keyBy((record) => record.key)
+      export default pipeline('${name}').from(stream<number>('${from}')).eventTime(({ time }) => time, { idleAfter: '1h' }).keyBy((record) => record.key)
         .window(tumbling('10s')).count('m').keyBy((_, key) => key)
         .window(tumbling('10s')).sum('n', ({ value }) => value)
-        .to(stream('${out}', ({ start, value }, key) => ({ key, value: { n: start / 1000, count: value } })))`,
+        .to(stream('${out}', ({ start, value }, key) => ({ key, value: { n: start / 1000, count: value, pad: 'x'.repeat(${padBytes}) } })))`,
     )
     return bundleModule(path)
   }
@@ -177,6 +177,27 @@ it('fires windows that end together over several commits, exactly once over a ki
   await start(192 * 1024)
   expect(Object.values(await countsOf('windows')).every((counts) => JSON.stringify(counts) === '{"0":1}')).toBe(true)
   await expect.poll(() => show('ending')).toMatchObject({ state: 'running', attempts: 0, parked: { records: 0 } })
+
+  // Whoever waits until nothing is left to be done sees all that the last record ends.
+  for (const name of ['last-ends-all', 'awaited']) await daemon.v1('POST', 'streams', { name, shards: 1 })
+  for (let from = 0; from < keys; from += 250)
+    await daemon.v1('POST', 'streams/last-ends-all/records', {
+      records: Array.from({ length: 250 }, (_, i) => ({ key: `k${from + i}`, value: 1, time: 1000 })),
+    })
+  await daemon.v1('POST', 'streams/last-ends-all/records', { records: [{ key: 'last', value: 1, time: 25_000 }] })
+  await daemon.v1('POST', 'pipelines', {
+    bundle: await bundleOf('awaited', 'awaited', { from: 'last-ends-all', padBytes: 2000 }),
+  })
+  await expect
+    .poll(async () => (await daemon.v1<{ lag: number }>('GET', 'groups/pipeline:awaited')).lag, { interval: 0 })
+    .toBe(0)
+  const newest = async () =>
+    (await daemon.v1<{ shards: { newestSequence: number }[] }>('GET', 'streams/awaited/shards')).shards[0]
+      ?.newestSequence
+  const last = await newest()
+  expect(Object.keys(await countsOf('awaited'))).toHaveLength(keys)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(await newest()).toBe(last)
 
   await daemon.v1('POST', 'pipeline-runs', { bundle: await bundleOf('bounded', 'bounded-windows') })
   await expect.poll(async () => (await show('bounded.run')).state).toBe('finished')
