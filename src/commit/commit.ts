@@ -79,6 +79,8 @@ class Gathering {
   rows: readonly RowEffect[] = []
   /** Effect sets whose guard refused them, with its error. */
   readonly refused = new Map<EffectSet, MillraceError>()
+  /** What its effect sets leave under the rows' names, of those that are kept by key. */
+  readonly values = new Map<string, Buffer | undefined>()
   changesLayout = false
   readonly receipt: Promise<Receipt>
   resolve!: (receipt: Receipt) => void
@@ -122,8 +124,6 @@ export class Commit implements CommitPath {
   readonly #options: CommitOptions
   readonly #latches: Latches
   readonly #cache: RowCache
-  /** Queued and in-flight values of rows. A row stays here until its commit has returned. */
-  readonly #overlay = new Map<string, Pending>()
   readonly #queue: Gathering[] = []
   #packer: Packer | undefined
   #observer: CommitObserver | undefined
@@ -214,9 +214,20 @@ export class Commit implements CommitPath {
     this.#latches.giveBack(name)
   }
 
+  /** The newest value of a row in the commits that have not returned. Each has its own map, which is garbage with it. */
+  #pending(name: string): Pending | undefined {
+    for (let i = this.#queue.length - 1; i >= 0; i--) {
+      const gathering = this.#queue[i] as Gathering
+      if (gathering.values.has(name)) return { commit: gathering.commit, value: gathering.values.get(name) }
+    }
+    const inFlight = this.#inFlight
+    if (!inFlight?.values.has(name)) return undefined
+    return { commit: inFlight.commit, value: inFlight.values.get(name) }
+  }
+
   read(key: Buffer): Decided | Promise<Decided> {
     const name = rowName(key)
-    const pending = this.#overlay.get(name)
+    const pending = this.#pending(name)
     if (pending) return { value: pending.value, seen: pending.commit }
     const value = this.#cache.get(name, key)
     if (value instanceof Promise) return value.then(asDurable)
@@ -224,7 +235,7 @@ export class Commit implements CommitPath {
   }
 
   async readMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
-    const pending = keys.map((key) => this.#overlay.get(rowName(key)))
+    const pending = keys.map((key) => this.#pending(rowName(key)))
     const durable = await this.#cache.getMany(keys.filter((_, i) => pending[i] === undefined))
     let next = 0
     return pending.map((queued) => (queued ? queued.value : durable[next++]))
@@ -250,7 +261,7 @@ export class Commit implements CommitPath {
     gathering.bytes += bytes
     this.#queuedBytes += bytes
     for (const row of effects.rows ?? []) {
-      if (isKeptByKey(row.key)) this.#overlay.set(rowName(row.key), { commit: gathering.commit, value: row.value })
+      if (isKeptByKey(row.key)) gathering.values.set(rowName(row.key), row.value)
     }
     if (!this.#inFlight && !this.#scheduled) {
       // What else this turn of the event loop brings joins the same commit.
@@ -415,10 +426,7 @@ export class Commit implements CommitPath {
     this.#durableNextSequence = this.#nextSequence
     for (const row of gathering.rows) {
       if (!isKeptByKey(row.key)) continue
-      const name = rowName(row.key)
-      // A newer commit may have queued the row again: then the overlay keeps that one.
-      if (this.#overlay.get(name)?.commit === gathering.commit) this.#overlay.delete(name)
-      this.#cache.returned(name, row.value)
+      this.#cache.returned(rowName(row.key), row.value)
     }
     this.#queuedBytes -= gathering.bytes
     // Still in flight for its listeners: if one throws, those who wait for this commit are told with all the others.
@@ -451,7 +459,6 @@ export class Commit implements CommitPath {
       outcome: 'unknown',
     })
     this.#failed = error
-    this.#overlay.clear()
     const lost = this.#inFlight ? [this.#inFlight, ...this.#queue] : this.#queue
     this.#inFlight = undefined
     for (const gathering of lost.slice()) gathering.reject(error)

@@ -13,10 +13,10 @@ const growthPercentStep = 25
 /**
  * How far V8 may let the heap grow before its next full collection, in percent of what is live; 0 leaves it to V8.
  *
- * @param oldBytes what lies in the heap outside of its young generation
+ * @param liveBytes what a full collection left in the heap outside of its young generation
  */
-export function growthPercentFor(oldBytes: number): number {
-  const percent = (100 * headroomBytes) / Math.max(1, oldBytes)
+export function growthPercentFor(liveBytes: number): number {
+  const percent = (100 * headroomBytes) / Math.max(1, liveBytes)
   if (percent < growthPercentMin) return 0
   // In steps, so that it is not another one with every look.
   return Math.min(Math.floor(percent / growthPercentStep) * growthPercentStep, growthPercentMax)
@@ -32,11 +32,16 @@ export function growthPercentFor(oldBytes: number): number {
  */
 export function keepHeapHeadroom(clock: Clock): void {
   let percent = 0
+  let last = 0
+  let live = 0
   const look = (): void => {
     let oldBytes = 0
     for (const { space_name: name, space_used_size: bytes } of getHeapSpaceStatistics())
       if (!name.startsWith('new_')) oldBytes += bytes
-    const wanted = growthPercentFor(oldBytes)
+    // It falls by a collection alone; what was added since then is not known to be live.
+    if (last === 0 || oldBytes < last) live = oldBytes
+    last = oldBytes
+    const wanted = growthPercentFor(live)
     if (wanted !== percent) setFlagsFromString(`--heap-growing-percent=${wanted}`)
     percent = wanted
     clock.setTimeout(look, lookMs)
