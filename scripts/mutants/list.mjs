@@ -50,8 +50,8 @@ export const others = [
   {
     name: 'a row stays in the overlay until its newest commit has returned',
     file: 'src/commit/commit.ts',
-    guard: 'if (this.#overlay.get(name)?.commit === gathering.commit) ',
-    without: '',
+    guard: 'if (!inFlight?.values.has(name)) return undefined',
+    without: 'if (!inFlight || inFlight.commit > 0) return undefined',
     by: simulation,
   },
   {

@@ -35,7 +35,7 @@ class HeldKeys {
   }
 
   /** Gives a key that is there its waiters. */
-  await(key: string, waiters: Wake[]): void {
+  setWaiters(key: string, waiters: Wake[]): void {
     const map = this.#newer.has(key) ? this.#newer : this.#older
     map.set(key, waiters)
   }
@@ -95,7 +95,7 @@ export class Latches {
           details: { limit: 'commit.rowWaitersMax' },
         })
       }
-      this.#held.await(key, waiters)
+      this.#held.setWaiters(key, waiters)
       // The latch is handed over: who is woken holds it, so that nobody can take it in between.
       await new Promise<void>((resolve) => waiters.push(resolve))
     }
