@@ -78,29 +78,35 @@ const config = isLong ? join(root, 'scripts', 'vitest.long.config.mjs') : join(r
 const others = given.filter((argument) => argument !== '--long')
 const deadline = testMsMax && performance.now() + testMsMax
 
-/** What one run of vitest said; `totals` is undefined when it ended without a report. */
+/**
+ * What one run of vitest said; `totals` is undefined when it ended without a report, and `isOfTests` says whether all that
+ * failed is a test's.
+ */
 async function runTests(further) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-tests-'))
-  const report = join(folder, 'report.json')
+  const [report, errors] = [join(folder, 'report.json'), join(folder, 'errors')]
   // All temporary files of the tests and of what they start: nothing of a run that was ended stays.
   const temporary = join(folder, 'tmp')
   mkdirSync(temporary)
   const run = await runWhole(
     [
       ...[vitest, 'run', '--root', root, '--config', config],
-      ...['default', 'json'].map((name) => `--reporter=${name}`),
+      ...['default', 'json', join(root, 'scripts', 'failure-reporter.mjs')].map((name) => `--reporter=${name}`),
       ...[`--outputFile.json=${report}`, ...further],
     ],
     {
       ...process.env,
       TMPDIR: temporary,
+      MILLRACE_TEST_ERRORS_FILE: errors,
       ...(isLong ? { MILLRACE_LONG: '1' } : given.length === 0 ? { MILLRACE_TEST_SHORT: '1' } : {}),
     },
     folder,
   )
   let totals
+  let isOfTests = false
   try {
     totals = JSON.parse(readFileSync(report, 'utf8'))
+    isOfTests = readFileSync(errors, 'utf8') === '0'
   } catch {
     const how = run.isTimedOut ? `was ended after ${testMsMax / 60_000} minutes` : 'ended'
     console.error(`vitest ${how} without a report`)
@@ -109,7 +115,7 @@ async function runTests(further) {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   list(run.leftRunning, 'The tests left running (all of it is ended):')
   list(leftBehind, 'The tests left behind in the folder of temporary files (all of it is removed):')
-  return { status: run.status, totals }
+  return { status: run.status, totals, isOfTests }
 }
 
 /** Runs Node in a process group of its own, which ends as a whole: daemons and brokers of a run that is broken off, too. */
@@ -127,12 +133,13 @@ async function runWhole(args, env, folder) {
       // Nothing of it is left.
     }
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.once(signal, () => {
-      end()
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
-      process.exit(1)
-    })
+  const brokenOff = () => {
+    end()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+    process.exit(1)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.once(signal, brokenOff)
   let isTimedOut = false
   const timer =
     deadline &&
@@ -145,6 +152,7 @@ async function runWhole(args, env, folder) {
     )
   const status = await new Promise((resolve) => child.once('close', resolve))
   clearTimeout(timer)
+  for (const signal of signals) process.removeListener(signal, brokenOff)
   // What it has told to end may take a moment.
   let leftRunning = commandsOf(child.pid)
   for (let i = 0; i < 50 && leftRunning.length > 0; i++) {
@@ -172,19 +180,22 @@ function commandsOf(group) {
   })
 }
 
-/** The files of tests that failed, with the messages of each. */
-function failuresOf(totals) {
-  const failures = []
-  for (const { name, status, message, assertionResults } of totals.testResults) {
-    const tests = assertionResults.filter((test) => test.status === 'failed')
+/** All tests of a run. A file that could not even be loaded has none, and stands for itself. */
+function testsOf(totals) {
+  return totals.testResults.flatMap(({ name, status, message, assertionResults }) => {
     const file = relative(root, name)
-    // A file that could not even be loaded has no tests to count.
-    if (status === 'failed' && tests.length === 0) failures.push({ file, title: file, text: message ?? '' })
-    for (const test of tests)
-      failures.push({ file, title: `${file}: ${test.fullName}`, text: test.failureMessages.join('\n') })
-  }
-  return failures
+    if (status === 'failed' && assertionResults.every((test) => test.status !== 'failed'))
+      return [{ file, title: file, status, text: message ?? '' }]
+    return assertionResults.map((test) => ({
+      file,
+      title: `${file}: ${test.fullName}`,
+      status: test.status,
+      text: (test.failureMessages ?? []).join('\n'),
+    }))
+  })
 }
+
+const isFailed = ({ status }) => status === 'failed'
 
 /** So many files that fail are no accident. */
 const againFilesMax = 3
@@ -192,54 +203,48 @@ const againFilesMax = 3
 /**
  * A run of everything starts hundreds of daemons, brokers and browsers on few cores, where a test of them may wait for something
  * that does not come in time. What passes alone, on an idle machine, is named at the end for whoever mends it, and does not
- * fail the run. A counterexample of a random test is none of that: with another seed it would only be missed.
+ * fail the run. What random tests find is none of that: with another seed it would only be missed.
  */
 function worthAnotherTry(failures) {
-  const files = new Set(failures.map(({ file }) => file))
-  const isRandom = ({ title, text }) => /\bseed\b/i.test(title) || /\bseed\b|Counterexample/i.test(text)
-  return !isLong && given.length === 0 && files.size <= againFilesMax && !failures.some(isRandom)
+  const files = [...new Set(failures.map(({ file }) => file))]
+  const isRandom = (file) => readFileSync(join(root, file), 'utf8').includes('fast-check')
+  const saysSeed = ({ title, text }) => /\bseed\b/i.test(title) || /\bseed\b|Counterexample/i.test(text)
+  if (isLong || given.length > 0 || files.length > againFilesMax) return false
+  return !failures.some(saysSeed) && !files.some(isRandom)
 }
 
-let { status, totals } = await runTests(others)
+let { status, totals, isOfTests } = await runTests(others)
 if (totals === undefined) {
   console.log('0 passed, 1 failed')
   process.exit(1)
 }
-let passed = totals.numPassedTests
-let failures = failuresOf(totals)
+let tests = testsOf(totals)
 let unsteady = []
-if (failures.length > 0 && worthAnotherTry(failures)) {
+const failures = tests.filter(isFailed)
+if (failures.length > 0 && isOfTests && worthAnotherTry(failures)) {
   list(
     failures.map(({ title }) => title),
     'These failed beside the others, and are tried once more, alone:',
   )
-  const files = [...new Set(failures.map(({ file }) => file))]
+  const files = new Set(failures.map(({ file }) => file))
   const again = await runTests(['--no-file-parallelism', ...files])
-  if (again.totals !== undefined) {
-    const failedAgain = failuresOf(again.totals)
-    // Of a file that is tried again all tests count, so one that fails only now is not forgotten.
-    unsteady = failures.filter(({ title }) => failedAgain.every((failure) => failure.title !== title))
-    passed +=
-      unsteady.length - failedAgain.filter(({ title }) => failures.every((first) => first.title !== title)).length
-    failures = failedAgain
+  const tried = again.totals === undefined ? [] : testsOf(again.totals)
+  if ([...files].every((file) => tried.some((test) => test.file === file))) {
+    tests = [...tests.filter(({ file }) => !files.has(file)), ...tried]
+    unsteady = tried.every((test) => !isFailed(test)) ? failures : []
     status = again.status
   }
 }
-const leftOut = totals.testResults.flatMap(({ name, assertionResults }) =>
-  assertionResults
-    .filter((test) => test.status !== 'failed' && test.status !== 'passed')
-    .map((test) => `${relative(root, name)}: ${test.fullName}`),
-)
+const titlesOf = (wanted) => wanted.map(({ title }) => title)
+const failed = titlesOf(tests.filter(isFailed))
+const leftOut = titlesOf(tests.filter((test) => test.status !== 'failed' && test.status !== 'passed'))
 list(leftOut, 'These tests were left out:')
 sayMissing()
 list(
-  unsteady.map(({ title }) => title),
+  titlesOf(unsteady),
   'These failed beside the others and passed alone (a fault of the test, or a race of what it tests: mend it):',
 )
-list(
-  failures.map(({ title }) => title),
-  'These failed:',
-)
+list(failed, 'These failed:')
 if (isCi && leftOut.length > 0) console.error('In CI nothing may be left out.')
-console.log(`${passed} passed, ${failures.length} failed`)
-if (status !== 0 || failures.length > 0 || (isCi && leftOut.length > 0)) process.exit(1)
+console.log(`${tests.filter((test) => test.status === 'passed').length} passed, ${failed.length} failed`)
+if (status !== 0 || failed.length > 0 || (isCi && leftOut.length > 0)) process.exit(1)

@@ -5,6 +5,8 @@ type Wake = () => void
 
 /** Keys that a map of held ones takes before the next one is begun. */
 const mapKeysMax = 512
+/** Held for so long that they go over into the next but one. */
+const carriedMax = 64
 
 /**
  * The held keys, each with those who wait for it, in maps that are soon garbage. One map for all time would lie in V8's old
@@ -25,9 +27,10 @@ class HeldKeys {
 
   /** A key that is not there. */
   add(key: string): void {
-    if (this.#added >= mapKeysMax && this.#older.size === 0) {
+    if (this.#added >= mapKeysMax && this.#older.size <= carriedMax) {
+      const carried = this.#older
       this.#older = this.#newer
-      this.#newer = new Map()
+      this.#newer = new Map(carried)
       this.#added = 0
     }
     this.#added++

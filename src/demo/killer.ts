@@ -12,6 +12,7 @@ const moreEvery = 0.01
 /** How long one look at the file may hold up this process, and how often it looks before it kills anyway. */
 const lookMsMax = 100
 const looksMax = 100
+const awaitedLooksMax = 20
 
 export interface KillerOptions {
   readonly daemon: Daemon
@@ -35,6 +36,8 @@ export class Killer {
   #busy: Promise<void> | undefined
   #nextAt: number
   #isLoadOver = false
+  /** The load waits for the kill under way, so that soon nothing is left to be committed. */
+  #isAwaited = false
 
   constructor(options: KillerOptions) {
     this.#options = options
@@ -51,7 +54,10 @@ export class Killer {
    */
   written(writes: number): Promise<void> | undefined {
     if (writes < this.#nextAt) return undefined
-    if (this.#busy) return this.#busy
+    if (this.#busy) {
+      this.#isAwaited = true
+      return this.#busy
+    }
     if (!this.#needsMore()) return undefined
     this.#nextAt += this.#options.writes * this.#step()
     const busy = this.#kill().finally(() => {
@@ -82,8 +88,10 @@ export class Killer {
   async #kill(): Promise<void> {
     // One in three at any moment, the others when a commit is in flight.
     const isAnyMoment = this.#kills % 3 === 0
+    this.#isAwaited = false
+    let awaited = 0
     for (let look = 0; !isAnyMoment && !this.#isLoadOver && look < looksMax; look++) {
-      if (this.#growsNow()) break
+      if (this.#growsNow() || (this.#isAwaited && ++awaited > awaitedLooksMax)) break
       await sleep(1)
     }
     const { restarted } = this.#options.daemon.kill()

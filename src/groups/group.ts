@@ -16,7 +16,7 @@ export class DurableGroup implements Group {
   /** Number of its newest start or seek, set when that is packed; 0 for none since the opening. */
   started = 0
   #shownStart = 0
-  owes = false
+  hasDueTimers = false
   readonly #log: ReadLayout
   #durable = new Map<ShardId, LeasedPosition>()
   #packed = new Map<ShardId, LeasedPosition>()

@@ -5,9 +5,12 @@ type ReadLog = Pick<Log, 'shards' | 'read'> & { lastSequence(shard: ShardId): Se
 
 /**
  * How many sequence numbers the group is behind: an upper bound of its records. Numbers are of one row over all shards, so
- * what several shards span together counts once. 0: everything is read, and its effects are committed.
+ * what several shards span together counts once. 0: everything is read, and its effects are committed, those of due timers too.
  */
-export function lagRecords(log: ReadLog, group: Pick<Group, 'stream' | 'positions' | 'owes'>): number {
+export function lagRecords(
+  log: ReadLog,
+  group: Pick<Group, 'stream' | 'positions'> & Partial<Pick<Group, 'hasDueTimers'>>,
+): number {
   const positions = new Map(group.positions().map((position) => [position.shard, position]))
   const spans: { readonly from: number; readonly last: number }[] = []
   for (const { id, firstSequence } of log.shards(group.stream)) {
@@ -22,7 +25,7 @@ export function lagRecords(log: ReadLog, group: Pick<Group, 'stream' | 'position
     lag += Math.max(0, last - Math.max(from - 1, counted))
     counted = Math.max(counted, last)
   }
-  return lag === 0 && group.owes ? 1 : lag
+  return lag === 0 && group.hasDueTimers ? 1 : lag
 }
 
 /** Shards that are looked into; the others of a group that lags in more are taken to be no older. */

@@ -26,10 +26,10 @@ export interface Group {
   readonly name: string
   readonly stream: StreamId
   /**
-   * What it has passed is not through yet: results of it follow in later commits, with no record to be read for them. Its lag is
-   * 1 then at least. Of the process: whoever moves the group says it.
+   * Timers of what it has passed are due and fire in commits that follow, with no record to be read for them. Its lag is 1 then at
+   * least. Kept by this process alone: whoever moves the group says it.
    */
-  owes?: boolean
+  hasDueTimers: boolean
   positions(): readonly Position[]
   position(shard: ShardId): Position | undefined
   /**

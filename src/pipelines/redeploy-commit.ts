@@ -59,4 +59,9 @@ export async function commitRedeploy(
     await closeFeeds(log, newSources)
     throw error
   }
+  // Those that were due may have gone with their step: the next run says whether any are left.
+  for (const { group } of newer.sources) {
+    const known = groups.group(group)
+    if (known) known.hasDueTimers = false
+  }
 }

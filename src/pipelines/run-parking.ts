@@ -176,7 +176,13 @@ export class RunParking {
    * timer added behind them when the run began is tried by the next one.
    */
   takeTried(): readonly string[] {
-    const tried = this.#given.filter((queue) => this.#isOver(queue))
+    if (this.#given.length === 0) return []
+    const left = new Map(this.#options.index.queues().map((queue) => [nameOf(queue), queue.rows]))
+    const tried = this.#given.filter(({ name, rows }) => {
+      const rest = left.get(name)
+      const last = rows.at(-1)?.number ?? Number.POSITIVE_INFINITY
+      return rest === undefined || this.#failed.has(name) || [...rest.keys()].some((number) => number <= last)
+    })
     this.#given = []
     this.#failed.clear()
     return tried.map(({ name }) => name)
@@ -185,12 +191,5 @@ export class RunParking {
   /** The names of those that no task has been there for. */
   get untried(): readonly string[] {
     return this.#retries.map(({ name }) => name)
-  }
-
-  #isOver({ name, rows }: RetriedQueue): boolean {
-    if (this.#failed.has(name)) return true
-    const queue = this.#options.index.queues().find((each) => nameOf(each) === name)
-    const last = rows.at(-1)?.number ?? Number.POSITIVE_INFINITY
-    return queue === undefined || Math.min(...queue.rows.keys()) <= last
   }
 }

@@ -492,7 +492,7 @@ export class PipelineRun {
       submitted = commit.submit(set)
       epoch = { bytes: effectSetBytes(set), changes: rows.changes, isBehind: !this.#tasks.keepsUp }
       // Before whoever looks sees the new positions.
-      if (parts.some(({ result }) => result.isBehind)) this.#owe(positions.keys(), true)
+      if (parts.some(({ result }) => result.isBehind)) this.#tellDueTimers(true)
     } finally {
       effects.release()
     }
@@ -501,7 +501,7 @@ export class PipelineRun {
     this.#only = undefined
     effects.committed()
     for (const [{ group }, ofSource] of positions) group.moved(ofSource)
-    this.#owe(positions.keys(), this.#behind.size > 0)
+    this.#tellDueTimers(this.#behind.size > 0)
     for (const feeder of this.#options.feeders) feeder.moved()
     const { parking } = this.#options
     const isClean = parking.committed(parts)
@@ -523,8 +523,8 @@ export class PipelineRun {
   }
 
   /** Whether windows of what was read fire in commits that follow. */
-  #owe(sources: Iterable<RunSource>, owes: boolean): void {
-    for (const { group } of sources) group.owes = owes
+  #tellDueTimers(hasDueTimers: boolean): void {
+    for (const { group } of this.#options.sources) group.hasDueTimers = hasDueTimers
   }
 
   #rowsOf(parts: readonly BarrierPart[]): BarrierRows {

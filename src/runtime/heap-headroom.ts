@@ -31,20 +31,33 @@ export function growthPercentFor(liveBytes: number): number {
  * It looks at the heap once a second: the limit is computed at the end of a collection, with what is set by then.
  */
 export function keepHeapHeadroom(clock: Clock): void {
+  const headroom = new HeapHeadroom()
   let percent = 0
-  let last = 0
-  let live = 0
   const look = (): void => {
     let oldBytes = 0
     for (const { space_name: name, space_used_size: bytes } of getHeapSpaceStatistics())
       if (!name.startsWith('new_')) oldBytes += bytes
-    // It falls by a collection alone; what was added since then is not known to be live.
-    if (last === 0 || oldBytes < last) live = oldBytes
-    last = oldBytes
-    const wanted = growthPercentFor(live)
+    const wanted = headroom.percentAt(oldBytes)
     if (wanted !== percent) setFlagsFromString(`--heap-growing-percent=${wanted}`)
     percent = wanted
     clock.setTimeout(look, lookMs)
   }
   look()
+}
+
+/** Knows what of a heap is live by what is seen of it from time to time. */
+export class HeapHeadroom {
+  #last = Number.POSITIVE_INFINITY
+  #live = 0
+  #percent = 0
+
+  /** @param oldBytes what lies in the heap outside of its young generation, garbage too */
+  percentAt(oldBytes: number): number {
+    // It falls by a collection alone, and gets so far only where one has come meanwhile; what else was added may be garbage.
+    const most = Math.max(this.#live * (1 + this.#percent / 100), this.#live + headroomBytes)
+    if (oldBytes < this.#last || oldBytes > most) this.#live = oldBytes
+    this.#last = oldBytes
+    this.#percent = growthPercentFor(this.#live)
+    return this.#percent
+  }
 }

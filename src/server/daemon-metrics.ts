@@ -166,7 +166,7 @@ function watchLog(read: ReadRooms): void {
   read(
     'group_lag_records',
     'gauge',
-    'Sequence numbers of its shards that are not behind the group yet: an upper bound of records.',
+    'Sequence numbers of its shards that are not behind the group yet: an upper bound of records. 1 while due timers of what a pipeline has read fire.',
     ['group'],
     ({ log, groups }) =>
       groups.list().map((group) => ({ labels: { group: group.name }, value: lagRecords(log, group) })),

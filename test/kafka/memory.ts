@@ -234,6 +234,7 @@ export class MemoryLog implements Log {
 
 /** The group's contract in memory; what it would have written lies in `rows` until the commit took it. */
 export class MemoryGroup implements Group {
+  hasDueTimers = false
   readonly name = 'bridge:test'
   readonly stream = 1 as StreamId
   readonly #log: MemoryLog

@@ -8,7 +8,7 @@ import { type Answer, type Call, created, objectOf, ok, only, type Route, stream
 export const groupNamePattern = /^[A-Za-z0-9_.-]{1,255}$/
 
 const shape =
-  '{name, stream, kind: "pipeline", "bridge", "mapping" or "client", hold, state: "active", or "trimmed" when records that it had not read are gone and it must seek, oldest?: the oldest position there is then, lag: records at most; 1 while windows of what a pipeline has read still fire, positions: [{shard, next, ended, lease}], members?: [{member, shards}], of a client group}'
+  '{name, stream, kind: "pipeline", "bridge", "mapping" or "client", hold, state: "active", or "trimmed" when records that it had not read are gone and it must seek, oldest?: the oldest position there is then, lag: records at most; 1 while due timers of what a pipeline has read fire, positions: [{shard, next, ended, lease}], members?: [{member, shards}], of a client group}'
 export const startShape = '"oldest", "newest", {sequence} or {timeMs}'
 
 export const groupRoutes: readonly Route[] = [
