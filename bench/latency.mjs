@@ -75,7 +75,9 @@ async function visible(user, times) {
   }
 }
 
-const rate = flags.rate === undefined ? (await most()) / 2 : Number(flags.rate)
+// Also where a rate is given: a daemon that was just started compiles what it runs.
+const found = await most()
+const rate = flags.rate === undefined ? found / 2 : Number(flags.rate)
 const { barrier } = await daemon.call('GET', '/v1/pipelines/counts')
 const pending = new Set()
 const cpu = processorTime(daemon.pid)
