@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
 import { Family } from '../../src/commit/index.js'
-import { packState } from '../../src/operators/task/index.js'
 import { Pipeline } from '../../src/pipelines/pipeline.js'
 import { numbered } from '../../src/pipelines/rows.js'
 import { parkedKey, parkedValue } from '../../src/workers/rows/parked-rows.js'
 import { ManualClock } from '../manual-clock.js'
 import { PlanBuilder } from '../operators/task/plans.js'
+import { failedRow } from './parked-value.js'
 
 /** Every promise that can settle without the clock has. */
 async function settled(): Promise<void> {
@@ -24,18 +24,7 @@ function failing() {
     key: Buffer.from('k'),
     number: 0,
   })
-  const value = parkedValue({
-    kind: 'row',
-    value: packState(1),
-    input: 0,
-    isKeyed: false,
-    time: 0,
-    stamp: 0,
-    sequence: 1,
-    marks: [],
-    at: 0,
-    attempts: 2,
-  })
+  const value = parkedValue(failedRow)
   let begun = 0
   let drop = (): void => {}
   const dropped = new Promise<void>((resolve) => {

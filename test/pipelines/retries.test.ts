@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Family } from '../../src/commit/index.js'
-import { packState, stagesOf } from '../../src/operators/task/index.js'
+import { stagesOf } from '../../src/operators/task/index.js'
 import { ParkedIndex } from '../../src/pipelines/parked-index.js'
 import { ParkedRows } from '../../src/pipelines/parked-list.js'
 import { Retries } from '../../src/pipelines/retries.js'
@@ -9,24 +9,12 @@ import { type CarefulRun, RunParking } from '../../src/pipelines/run-parking.js'
 import { parkedKey, parkedValue } from '../../src/workers/rows/parked-rows.js'
 import { RowBuffer } from '../../src/workers/rows/row-buffer.js'
 import { PlanBuilder } from '../operators/task/plans.js'
+import { failedRow } from './parked-value.js'
 
 const halves = {
   lower: { low: { hi: 0, lo: 0 }, high: { hi: 2 ** 31 - 1, lo: 2 ** 32 - 1 } },
   upper: { low: { hi: 2 ** 31, lo: 0 }, high: { hi: 2 ** 32 - 1, lo: 2 ** 32 - 1 } },
 }
-
-const parkedRow = {
-  kind: 'row',
-  value: packState(1),
-  input: 0,
-  isKeyed: false,
-  time: 0,
-  stamp: 0,
-  sequence: 1,
-  marks: [],
-  at: 0,
-  attempts: 2,
-} as const
 
 /** A plan whose map has rows of two keys parked, one in each half of the keys, all of one size. */
 function parked(rowsOfKey: number) {
@@ -38,7 +26,7 @@ function parked(rowsOfKey: number) {
   const stored = new Map<string, Buffer>()
   const keyOf = (key: string, hashHi: number, number: number) =>
     parkedKey(numbered(Family.parked, 1), { step: 0, hashHi, hashLo: 0, key: Buffer.from(key), number })
-  const value = parkedValue(parkedRow)
+  const value = parkedValue(failedRow)
   for (const [key, hashHi] of [['low', 1] as const, ['top', 2 ** 31] as const])
     for (let number = 0; number < rowsOfKey; number++) {
       const name = keyOf(key, hashHi, number)
@@ -84,7 +72,7 @@ function parked(rowsOfKey: number) {
     parked.add(name, value)
     parking.committed([{ result: { parked: parked.take() } } as never])
   }
-  const waiting = parkedValue({ ...parkedRow, attempts: 0 })
+  const waiting = parkedValue({ ...failedRow, attempts: 0 })
   return {
     index,
     rows,
