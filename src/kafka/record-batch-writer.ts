@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { gzip as gzipWithCallback } from 'node:zlib'
-import { crc32c } from './crc32c.js'
+import { crc32c } from '../runtime/index.js'
 import { type BatchMessage, putRecord, putVarint, recordBytes, varintBytes } from './record-writer.js'
 
 const gzip = promisify(gzipWithCallback)

@@ -1,5 +1,4 @@
-import { MillraceError } from '../runtime/index.js'
-import { crc32c } from './crc32c.js'
+import { crc32c, MillraceError } from '../runtime/index.js'
 import { decompressed } from './decompress.js'
 import type { ConsumedRecord } from './types.js'
 

@@ -1,5 +1,6 @@
 export * from './clock.js'
 export * from './crc32.js'
+export * from './crc32c.js'
 export * from './errors.js'
 export * from './folders.js'
 export * from './hash.js'

@@ -4,6 +4,7 @@ import type { Binding, Database, Done, NativeBatch } from './binding.js'
 import { loadNative } from './native.js'
 import { RangeReader } from './range-reader.js'
 import { type Action, storageError } from './storage-error.js'
+import { openWithWholeTables } from './table-ends.js'
 import type { OpenStorage, Page, RangeOptions, Storage, StorageBatch } from './types.js'
 
 /** A native batch that grew past this is given back to the system instead of being used for the next write. */
@@ -30,20 +31,27 @@ export const openStorage: OpenStorage = async (options) => {
   const { binding } = loadNative(nativeCachePath)
   if (createIfMissing) makeFolder(path)
   const database = binding.db_init()
-  await promised<void>('open', path, (done) =>
-    binding.db_open(
-      database,
-      path,
-      {
-        createIfMissing,
-        errorIfExists: false,
-        compression,
-        writeBufferSize: writeBufferBytes,
-        cacheSize: blockCacheBytes,
-      },
-      done,
-    ),
-  )
+  const nativeOptions = {
+    createIfMissing,
+    errorIfExists: false,
+    compression,
+    writeBufferSize: writeBufferBytes,
+    cacheSize: blockCacheBytes,
+  }
+  await openWithWholeTables(path, {
+    checkLock: async () => {
+      // RocksDB takes the lock first, and then refuses since a store is there, or none.
+      const refused = { ...nativeOptions, createIfMissing: false, errorIfExists: true }
+      await promised<void>('open', path, (done) => binding.db_open(binding.db_init(), path, refused, done)).catch(
+        (error: MillraceError) => {
+          if (error.code === 'DATA_DIR_LOCKED') throw error
+        },
+      )
+    },
+    open: () => promised('open', path, (done) => binding.db_open(database, path, nativeOptions, done)),
+    property: (name) => binding.db_get_property(database, name),
+    close: () => promised('open', path, (done) => binding.db_close(database, done)),
+  })
   return new RocksdbStorage(binding, database, path)
 }
 

@@ -12,7 +12,9 @@ const missing = /No such file or directory|file size mismatch/i
 export function storageError(action: Action, path: string, error: Error): MillraceError {
   const text = error.message
   const name = storedFile.exec(text)?.[1]
-  const options = (file = name): ErrorOptions => ({
+  // RocksDB looks for a table that it cannot open under its name of LevelDB too, which no file of ours has, and names that.
+  const named = name?.replace('.ldb', '.sst')
+  const options = (file = named): ErrorOptions => ({
     cause: error,
     outcome: action === 'write' ? 'unknown' : 'notApplied',
     details: { path, ...(file ? { file: join(path, file) } : {}) },
@@ -21,7 +23,7 @@ export function storageError(action: Action, path: string, error: Error): Millra
     return new MillraceError('DATA_DIR_LOCKED', `The store in ${path} is in use: ${text}`, options())
   }
   if (/^Corruption|checksum mismatch/i.test(text) || (name && missing.test(text))) {
-    const file = name ?? (action === 'open' ? currentManifest(path) : undefined)
+    const file = named ?? (action === 'open' ? currentManifest(path) : undefined)
     const where = file && file !== name ? ` (reading ${join(path, file)})` : ''
     return new MillraceError('STORE_CORRUPT', `The store in ${path} is damaged: ${text}${where}`, options(file))
   }

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { crc32c, crc32cByTables } from '../../src/kafka/crc32c.js'
 import { createEncoder, createPassing, type EncoderOptions } from '../../src/kafka/encoder.js'
 import { Outbox, type OutgoingRequest } from '../../src/kafka/outbox.js'
 import { PackedMessages, type PackedPartition } from '../../src/kafka/packed-messages.js'
 import { RecordBatch, type WritableBatch } from '../../src/kafka/record-batch-writer.js'
 import { decodeBatches } from '../../src/kafka/record-batches.js'
 import { BodyReader, Codec, type NewRecord, RecordKind, type Shard } from '../../src/log/index.js'
+import { crc32c, crc32cByTables } from '../../src/runtime/crc32c.js'
 import { hashKey, systemClock } from '../../src/runtime/index.js'
 import { MemoryLog, origin } from './memory.js'
 

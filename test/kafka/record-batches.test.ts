@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { crc32c } from '../../src/kafka/crc32c.js'
 import { fetchedPartitions } from '../../src/kafka/fetched-partitions.js'
 import { decodeBatches } from '../../src/kafka/record-batches.js'
+import { crc32c } from '../../src/runtime/crc32c.js'
 
 const varint = (value: number): Buffer => {
   let rest = BigInt(value) * 2n ** 1n

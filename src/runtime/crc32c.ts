@@ -1,7 +1,7 @@
-import { nativeChecksums } from '../runtime/index.js'
+import { nativeChecksums } from './crc32.js'
 
 /*
- * CRC-32C (Castagnoli), the checksum of Kafka's record batches. zlib has the other polynomial only. Processors have an instruction for it:
+ * CRC-32C (Castagnoli), the checksum of Kafka's record batches and of RocksDB's blocks. zlib has the other polynomial only. Processors have an instruction for it:
  * a prebuilt module that uses it is installed where there is one for the platform, and makes many GB/s of a core;
  * what is here makes about 700 MB/s, eight bytes a step.
  */
