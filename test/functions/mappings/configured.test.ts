@@ -62,6 +62,16 @@ describe('triggers of the configuration', () => {
     expect(shown()).toEqual([])
   })
 
+  it('say at once what is refused, though their table is not there', async () => {
+    await open()
+    const refused = triggers({ table: 'todo', filterCriteria: { filters: [{ pattern: '{"a":[]}' }] } })
+    await refused.look()
+    await world.table()
+    await refused.look()
+    expect(warned).toEqual(['Invalid filter pattern definition.'])
+    expect(shown()).toEqual([])
+  })
+
   it('follow a table that is made again', async () => {
     await open()
     const kept = triggers({ table: 'todo' })
