@@ -31,6 +31,10 @@ export async function collectCode(path: string, limits: CodeLimits): Promise<Col
 
 async function collectFolder(folder: string, reader: CodeReader): Promise<CollectedCode> {
   await reader.readFolder(folder, '', [])
+  if (reader.files.length === 0)
+    throw new MillraceError('FUNCTION_INVALID', `The folder ${folder} has no files.`, {
+      remedy: 'Name the folder that holds the code.',
+    })
   return { files: withType(reader.files, folder), entry: undefined, origin: folder }
 }
 
