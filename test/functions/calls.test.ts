@@ -120,7 +120,8 @@ describe('styles of handlers', () => {
 
   test('of a file: files that it needs and modules beside it', async () => {
     const folder = folderOf({
-      'functions/count.js': 'exports.handler = async () => [require("beside").name, require("../lib/more").more]',
+      'functions/count.js':
+        'exports.handler = async (event) => event.local ? require("./local") : [require("beside").name, require("../lib/more").more]',
       'functions/other.js': 'exports.unused = 1',
       'lib/more.js': 'exports.more = "more"',
       'node_modules/beside/index.js': 'exports.name = "beside"',

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import type { Plugin } from 'esbuild'
 import { asMillraceError, MillraceError } from '../../runtime/index.js'
 import type { CodeFile, CodeLimits, CollectedCode } from './types.js'
 
@@ -67,12 +68,26 @@ async function reachedFrom(file: string): Promise<string[]> {
       target: 'node20',
       loader: { '.node': 'copy' },
       logLevel: 'silent',
+      plugins: [missingLeftOut],
     })
     const found = Object.keys(metafile.inputs).map((name) => resolve(dirname(file), name))
     return [...new Set([file, ...found.filter((path) => existsSync(path))])].sort()
   } catch {
     return [file]
   }
+}
+
+/** A file that is named and not there is met when it is asked for, perhaps never: the others come along all the same. */
+const missingLeftOut: Plugin = {
+  name: 'missing-left-out',
+  setup(build) {
+    const asked = {}
+    build.onResolve({ filter: /^\.{1,2}(\/|$)/ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
+      if (pluginData === asked) return undefined
+      const found = await build.resolve(path, { importer, kind, resolveDir, pluginData: asked })
+      return found.errors.length > 0 ? { path, external: true } : found
+    })
+  },
 }
 
 function commonFolder(paths: readonly string[]): string {
