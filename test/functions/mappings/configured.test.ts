@@ -90,6 +90,25 @@ describe('triggers of the configuration', () => {
     await kept.close()
   })
 
+  it('go on where they stand when the region is called otherwise since', async () => {
+    await open()
+    await world.table()
+    await triggers({ table: 'todo' }).look()
+    await world.put('before')
+    await world.pass(1000, 50)
+    world.region = 'there-1'
+    await world.kill()
+    await triggers({ table: 'todo' }).look()
+    await world.put('after')
+    await world.pass(1000, 50)
+    expect(world.calls).toEqual([['before'], ['after']])
+    expect(shown()).toEqual([['todo', 100, 'Enabled']])
+    const [made] = world.mappings.all()
+    const arn = world.tables.latestStream('todo')?.arn
+    expect([made?.row.source.arn, world.invoker.events[1]?.Records[0]?.eventSourceARN]).toEqual([arn, arn])
+    expect(arn).toContain(':there-1:')
+  })
+
   it('may be changed and deleted in the configuration alone', async () => {
     await open()
     await world.table()
