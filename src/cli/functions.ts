@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { type Command, InvalidArgumentError } from 'commander'
 import { MillraceError } from '../runtime/index.js'
@@ -10,6 +10,8 @@ import { wholeNumber } from './whole-number.js'
 
 interface FunctionView {
   readonly name: string
+  readonly path?: string
+  readonly code: { readonly origin: string; readonly entry?: string }
   readonly handler: string
   readonly settings: { readonly timeoutMs: number; readonly memoryMb: number; readonly concurrency: number }
   readonly counts: { readonly invocations: number; readonly errors: number }
@@ -65,8 +67,10 @@ export function registerFunctions(program: Command): void {
   withSettings(
     functions.command('update <name>').description('change a function, or (without options) read its code again'),
   ).action(async (name: string, options: Settings, command: Command) => {
-    const answer = await new Client(globals(command)).call('PATCH', pathOf(name), await bodyOf(options))
-    printOne(answer, globals(command).json)
+    const client = new Client(globals(command))
+    const isAgain = Object.keys(options).length === 0
+    const body = isAgain ? await codeAgain(await client.call('GET', pathOf(name))) : await bodyOf(options)
+    printOne(await client.call('PATCH', pathOf(name), body), globals(command).json)
   })
   functions
     .command('delete <name>')
@@ -128,6 +132,10 @@ async function bodyOf({ path, there, env, timeout, memory, failOnSdkError, ...re
   const sent = files.map((file) => ({ path: file.path, content: file.content.toString('base64') }))
   return { ...settings, files: sent, entry, origin }
 }
+
+/** The code of a function as it is now: what was sent is read here, where it came from, the rest by the daemon. */
+const codeAgain = ({ path, code }: FunctionView): Promise<object> =>
+  bodyOf(path === undefined ? { path: join(code.origin, code.entry ?? '') } : {})
 
 /** What fits into the largest body that a daemon takes by default, in base64. */
 const sentBytesMax = 11 * 1024 * 1024

@@ -33,6 +33,8 @@ interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
   /** Of a map: what each of its entries is. Of an object with known names it is false. */
   readonly additionalProperties?: JsonSchema | boolean
+  /** Of a list. */
+  readonly items?: JsonSchema
   default?: unknown
   readonly description?: string
   readonly enum?: readonly string[]
@@ -58,6 +60,13 @@ const jsonSchema = (): JsonSchema => z.toJSONSchema(configSchema, { io: 'input' 
 
 /** Every setting, in the order of the schema. */
 export const leaves: readonly Leaf[] = [...walk(jsonSchema(), '')].map(({ path, at }) => leafOf(path, at))
+
+/** The names that may stand at a place, also within entries of maps and lists. */
+export function namesAt(path: readonly string[]): readonly string[] {
+  let at: JsonSchema | undefined = jsonSchema()
+  for (const name of path) at = at && (at.properties?.[name] ?? entryOf(at) ?? at.items)
+  return Object.keys(at?.properties ?? {})
+}
 
 /** The parts with a name of their own, in the order of the schema. */
 export const sections: readonly Section[] = Object.entries(jsonSchema().properties ?? {})

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import type { z } from 'zod'
 import { asMillraceError, MillraceError } from '../runtime/index.js'
 import { credentialsOf, isAuthConfigured } from './credentials.js'
 import { takeEnvironment } from './environment.js'
 import { takeFile } from './file.js'
-import { leaves } from './leaves.js'
+import { leaves, namesAt } from './leaves.js'
+import { nearest } from './nearest.js'
 import { type Config, configSchema } from './schema.js'
 import { Settings, type Source } from './settings.js'
 
@@ -38,10 +40,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const checked = configSchema.safeParse(settings.values)
   const faults = [...settings.faults]
   if (checked.success) faults.push(...checkTogether(checked.data))
-  else {
-    for (const issue of checked.error.issues)
-      faults.push(`${issue.path.join('.')}: ${issue.message}${placeOf(issue.path.map(String), settings)}`)
-  }
+  else for (const issue of checked.error.issues) faults.push(...faultsOf(issue, settings))
   if (!checked.success || faults.length > 0) {
     throw new MillraceError('CONFIG_INVALID', `The configuration is not valid: ${faults.join('; ')}.`, {
       details: { faults, file },
@@ -57,6 +56,25 @@ function placePaths(config: Config, file: string | undefined): void {
   const folder = file === undefined ? '.' : dirname(file)
   for (const each of Object.values(config.functions)) each.path = resolve(folder, each.path)
 }
+
+type Issue = z.core.$ZodIssue
+
+function* faultsOf(issue: Issue, settings: Settings): Generator<string> {
+  const path = issue.path.map(String)
+  const place = placeOf(path, settings)
+  // Those of sections were found in the file; these are in entries of maps and lists.
+  if (issue.code === 'unrecognized_keys' && !isOwnText(issue))
+    for (const name of issue.keys) {
+      const near = nearest(name, namesAt(path))
+      yield `${[...path, name].join('.')}: unknown${near === undefined ? '' : `; is ${near} meant?`}${place}`
+    }
+  else if (issue.code === 'invalid_key')
+    yield `${path.join('.')}: ${issue.issues.map(({ message }) => message).join(', ')}${place}`
+  else yield `${path.join('.')}: ${issue.message}${place}`
+}
+
+/** Whether the schema says in its own words what is unknown. */
+const isOwnText = ({ message }: Issue): boolean => !message.startsWith('Unrecognized key')
 
 /** Where a wrong value stands, when it is not in the file. */
 function placeOf(path: readonly string[], { sources }: Settings): string {

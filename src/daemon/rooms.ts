@@ -261,7 +261,7 @@ async function buildRooms(
   const { host, port, enabled } = config.replication.listen
   const links = !enabled
     ? undefined
-    : await Listener.open({ host, port, ...(tls ? { tls } : {}), answer: replication.answer, logger })
+    : await Listener.open({ region, host, port, ...(tls ? { tls } : {}), answer: replication.answer, logger })
   if (links) logger.info({ host, port: links.port }, 'Links of other regions come in here.')
   killPoint('open:loaded')
   producers.start()

@@ -10,7 +10,14 @@ export interface FunctionView {
   readonly path: string | undefined
   readonly isConfigured: boolean
   readonly settings: FunctionSettings
-  readonly code: { readonly hash: string; readonly bytes: number }
+  readonly code: {
+    readonly hash: string
+    readonly bytes: number
+    /** The folder that it came from. Where it was sent, that is one of the machine of whoever sent it. */
+    readonly origin: string
+    /** The file in it that was named; undefined when the folder was. */
+    readonly entry: string | undefined
+  }
   readonly createdAt: number
   readonly modifiedAt: number
   readonly revision: number
@@ -24,6 +31,7 @@ export function functionView(
   life: Pick<FunctionView, 'arn' | 'counts' | 'waitingCalls'>,
 ): FunctionView {
   const { name, handler, path, isConfigured = false, settings, createdAt, modifiedAt, revision } = definition
+  const { codeHash: hash, codeBytes: bytes, origin, entry } = definition
   return {
     name,
     arn: life.arn,
@@ -31,7 +39,7 @@ export function functionView(
     path,
     isConfigured,
     settings,
-    code: { hash: definition.codeHash, bytes: definition.codeBytes },
+    code: { hash, bytes, origin, entry },
     createdAt,
     modifiedAt,
     revision,

@@ -16,7 +16,10 @@ export interface RegionAddress {
 }
 
 export const callPath = '/replicate/v1/'
+/** Who asks. */
 export const regionHeader = 'x-millrace-region'
+/** Who is meant to be asked. */
+export const targetHeader = 'x-millrace-target'
 /** An answer that has not come by then is not waited for: the call is made again in another session. */
 const callMsMax = 30_000
 const answerBytesMax = 16 * 1024 * 1024
@@ -71,6 +74,7 @@ export class HttpTransport implements Transport {
           'content-type': 'application/octet-stream',
           'content-length': frame.length,
           [regionHeader]: this.#home,
+          [targetHeader]: region,
         },
         ...(serverName === undefined ? {} : { servername: serverName }),
       })

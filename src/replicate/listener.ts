@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { asMillraceError, type Logger, MillraceError } from '../runtime/index.js'
 import { type CertificateFiles, Certificates } from './certificates.js'
-import { callPath, regionHeader } from './http-transport.js'
+import { callPath, regionHeader, targetHeader } from './http-transport.js'
 import { type Answering, type CallName, callNames } from './types.js'
 import { decodeFrame, encodeFrame } from './wire.js'
 
 export interface ListenerOptions {
+  /** Whose daemon this is. */
+  readonly region: string
   readonly host: string
   readonly port: number
   /** Without it connections are plain, and nobody is authenticated. */
@@ -33,9 +35,9 @@ export class Listener {
   }
 
   /** Throws PORT_IN_USE, CONFIG_INVALID. */
-  static async open({ host, port, tls, answer, logger }: ListenerOptions): Promise<Listener> {
+  static async open({ region, host, port, tls, answer, logger }: ListenerOptions): Promise<Listener> {
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-      respond(request, response, answer, tls !== undefined).catch((error: unknown) => {
+      respond(request, response, region, answer, tls !== undefined).catch((error: unknown) => {
         logger.debug(`A link's call ended: ${String(error)}`)
         response.destroy()
       })
@@ -93,6 +95,7 @@ function secureServer(
 async function respond(
   request: IncomingMessage,
   response: ServerResponse,
+  region: string,
   answer: Answering,
   isSecure: boolean,
 ): Promise<void> {
@@ -100,6 +103,7 @@ async function respond(
     const name = nameOf(request)
     const from = request.headers[regionHeader]
     if (typeof from !== 'string') throw new MillraceError('BAD_REQUEST', `The header ${regionHeader} is missing.`)
+    checkTarget(request.headers[targetHeader], region)
     if (isSecure) checkRegion((request.socket as TLSSocket).getPeerCertificate(), from)
     const { head, body } = decodeFrame(await readBody(request))
     const answered = encodeFrame(await answer(from, name, head as never, body), undefined)
@@ -111,6 +115,17 @@ async function respond(
     response.writeHead(failure.status, { 'content-type': 'application/json' })
     response.end(JSON.stringify(failure))
   }
+}
+
+/**
+ * An address that is that of another region would have the changes of one region taken for those of the other, and a replica
+ * told of where there is none. Daemons of before say nobody. Throws REPLICA_REFUSED.
+ */
+function checkTarget(target: string | readonly string[] | undefined, region: string): void {
+  if (target === undefined || target === region) return
+  throw new MillraceError('REPLICA_REFUSED', `The daemon at its address is that of ${region}.`, {
+    remedy: `Correct the url of ${String(target)} under regions.`,
+  })
 }
 
 /** A region is named by the common name of its certificate, or by a DNS name in it. Throws FORBIDDEN. */

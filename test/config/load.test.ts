@@ -135,6 +135,16 @@ describe('what is wrong is named', () => {
     ['log: {tailCacheBytes: 1}', 'log.tailCacheBytes: unknown; is log.tailCacheBytesMax meant?'],
     ['zzzzzzzzzz: 1', 'zzzzzzzzzz: unknown'],
     ['listen: 8000', 'listen: holds settings, not a value'],
+    ['functions: {f: {path: f.js, timeout: 3}}', 'functions.f.timeout: unknown; is timeoutMs meant?'],
+    [
+      'functions: {f: {path: f.js, triggers: [{table: tab, batchsize: 5}]}}',
+      'functions.f.triggers.0.batchsize: unknown; is batchSize meant?',
+    ],
+    ['functions: {f: {path: f.js, zzzzzzzzzz: 1}}', 'functions.f.zzzzzzzzzz: unknown'],
+    [
+      'search: {indexes: {"a b": {table: tab, fields: [x]}}}',
+      'search.indexes.a b: is no name: letters, digits, dot, underscore and dash, 128 at most',
+    ],
   ])('%s', (text, fault) => {
     expect(faultsOf({ file: fileOf(text) })).toEqual([fault])
   })

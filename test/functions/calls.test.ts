@@ -78,7 +78,6 @@ describe('styles of handlers', () => {
        exports.succeed = (event, context) => { context.succeed(event.a) }
        exports.done = (event, context) => { context.done(null, event.a) }
        exports.nothing = () => {}
-       exports.neverSettles = () => new Promise(() => {})
        exports.undefined = async () => undefined`,
     )
     await serving.daemon.rooms.functions.create('styles', { path, timeoutMs: 60_000 })
@@ -91,7 +90,6 @@ describe('styles of handlers', () => {
     ['succeed', 2],
     ['done', 2],
     ['nothing', null],
-    ['neverSettles', null],
     ['undefined', null],
   ])('%s', async (run, value) => {
     const answer = await call(serving, 'styles', { run, a: 2 })
@@ -122,7 +120,8 @@ describe('styles of handlers', () => {
 
   test('of a file: files that it needs and modules beside it', async () => {
     const folder = folderOf({
-      'functions/count.js': 'exports.handler = async () => [require("beside").name, require("../lib/more").more]',
+      'functions/count.js':
+        'exports.handler = async (event) => event.local ? require("./local") : [require("beside").name, require("../lib/more").more]',
       'functions/other.js': 'exports.unused = 1',
       'lib/more.js': 'exports.more = "more"',
       'node_modules/beside/index.js': 'exports.name = "beside"',
@@ -166,6 +165,8 @@ describe('handlers that fail', () => {
   const text = `${chosen}
     exports.throws = () => { throw new TypeError('bad') }
     exports.rejects = async () => { throw new RangeError('far') }
+    exports.rejectsNothing = () => Promise.reject()
+    exports.neverSettles = async () => { await new Promise(() => {}) }
     exports.callsBack = (event, context, callback) => callback('words')
     exports.loops = () => { console.log('about to hang'); for (;;); }
     exports.hangs = (event, context, callback) => { setInterval(() => {}, 1000); callback(null, 1) }
@@ -192,6 +193,8 @@ describe('handlers that fail', () => {
   test.each([
     ['throws', 'TypeError', 'bad'],
     ['rejects', 'RangeError', 'far'],
+    ['rejectsNothing', 'string', 'handled'],
+    ['neverSettles', 'Runtime.NodeJsExit', expect.stringContaining('a Promise that was never settled')],
     ['callsBack', 'string', 'words'],
     ['loops', 'Sandbox.Timedout', task],
     ['hangs', 'Sandbox.Timedout', task],

@@ -98,6 +98,7 @@ test('files that are sent, and what is no function', async () => {
   expect((await create({ files: [one], unknown: 1 })).text).toContain('unknown')
   expect((await create({ files: [one], name: 'a b' })).code).toBe('FUNCTION_INVALID')
   expect((await create({ path: '/nowhere/at.js' })).code).toBe('FUNCTION_INVALID')
+  expect((await create({ path: temporaryFolder() })).text).toContain('has no files')
   expect((await create({})).code).toBe('FUNCTION_INVALID')
   expect((await create({ files: [one], entry: 'a.js' })).json).toMatchObject({ handler: 'a.handler' })
   expect(await answerOf(serving, 'f')).toBe('sent')

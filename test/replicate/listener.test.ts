@@ -28,6 +28,7 @@ test('a daemon speaks for the region alone that its certificate names, as common
     return {}
   }) as unknown as Answering
   const listener = await Listener.open({
+    region: 'us-east-1',
     host: '127.0.0.1',
     port: 0,
     tls: {
@@ -83,7 +84,14 @@ test('certificates that are renewed are met by every new connection, on both sid
   }
   issue(authority)
   const answer = (async () => ({})) as unknown as Answering
-  const listener = await Listener.open({ host: '127.0.0.1', port: 0, tls: files, answer, logger: silentLogger })
+  const listener = await Listener.open({
+    region: 'us-east-1',
+    host: '127.0.0.1',
+    port: 0,
+    tls: files,
+    answer,
+    logger: silentLogger,
+  })
   onTestFinished(() => listener.close())
   const url = `https://127.0.0.1:${listener.port}`
   const transport = new HttpTransport('eu-west-1', new Map([['us-east-1', { url, tls: files }]]))
@@ -108,4 +116,32 @@ test('certificates that are renewed are met by every new connection, on both sid
   await call(again())
   transport.close()
   await call(transport)
+})
+
+test('an address that is that of another region is refused, and nothing is asked there', async () => {
+  const asked: string[] = []
+  const answer = (async (from: string) => {
+    asked.push(from)
+    return {}
+  }) as unknown as Answering
+  const listener = await Listener.open({
+    region: 'ap-south-1',
+    host: '127.0.0.1',
+    port: 0,
+    answer,
+    logger: silentLogger,
+  })
+  onTestFinished(() => listener.close())
+  const url = `http://127.0.0.1:${listener.port}`
+  const transport = new HttpTransport('us-east-1', new Map(['eu-west-1', 'ap-south-1'].map((name) => [name, { url }])))
+  onTestFinished(() => transport.close())
+  const call = (region: string) => transport.call(region, 'check', {} as never, undefined, new AbortController().signal)
+  await expect(call('eu-west-1')).rejects.toMatchObject({
+    code: 'REPLICA_REFUSED',
+    message: 'The daemon at its address is that of ap-south-1.',
+    remedy: 'Correct the url of eu-west-1 under regions.',
+  })
+  expect(asked).toEqual([])
+  await call('ap-south-1')
+  expect(asked).toEqual(['us-east-1'])
 })

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import type { Plugin } from 'esbuild'
 import { asMillraceError, MillraceError } from '../../runtime/index.js'
 import type { CodeFile, CodeLimits, CollectedCode } from './types.js'
 
@@ -31,6 +32,10 @@ export async function collectCode(path: string, limits: CodeLimits): Promise<Col
 
 async function collectFolder(folder: string, reader: CodeReader): Promise<CollectedCode> {
   await reader.readFolder(folder, '', [])
+  if (reader.files.length === 0)
+    throw new MillraceError('FUNCTION_INVALID', `The folder ${folder} has no files.`, {
+      remedy: 'Name the folder that holds the code.',
+    })
   return { files: withType(reader.files, folder), entry: undefined, origin: folder }
 }
 
@@ -63,12 +68,26 @@ async function reachedFrom(file: string): Promise<string[]> {
       target: 'node20',
       loader: { '.node': 'copy' },
       logLevel: 'silent',
+      plugins: [missingLeftOut],
     })
     const found = Object.keys(metafile.inputs).map((name) => resolve(dirname(file), name))
     return [...new Set([file, ...found.filter((path) => existsSync(path))])].sort()
   } catch {
     return [file]
   }
+}
+
+/** A file that is named and not there is met when it is asked for, perhaps never: the others come along all the same. */
+const missingLeftOut: Plugin = {
+  name: 'missing-left-out',
+  setup(build) {
+    const asked = {}
+    build.onResolve({ filter: /^\.{1,2}(\/|$)/ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
+      if (pluginData === asked) return undefined
+      const found = await build.resolve(path, { importer, kind, resolveDir, pluginData: asked })
+      return found.errors.length > 0 ? { path, external: true } : found
+    })
+  },
 }
 
 function commonFolder(paths: readonly string[]): string {

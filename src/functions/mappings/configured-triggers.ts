@@ -3,6 +3,7 @@ import { asMillraceError, type Clock, type Logger, type Timer } from '../../runt
 import type { Tables } from '../../tables/index.js'
 import type { Mapping } from './mapping.js'
 import { MappingFault } from './mapping-fault.js'
+import { readRequest } from './mapping-request.js'
 import type { Mappings } from './mappings.js'
 import { type NativeMapping, requestOf } from './native-mapping.js'
 
@@ -86,13 +87,15 @@ export class ConfiguredTriggers {
   /** Returns what keeps a trigger from being there. */
   async #keep(name: string, trigger: ConfiguredTrigger): Promise<string | undefined> {
     const { tables, mappings } = this.#options
+    const { table: _, ...wanted } = trigger
+    // What is refused of it is said at once, and not only when there is a stream.
+    readRequest(requestOf({ ...wanted, function: name } as NativeMapping))
     const stream = tables.latestStream(trigger.table)
     if (!stream) {
       const why = `The table ${trigger.table} has no stream that is on: its trigger waits for it.`
       this.#say(`${name} ${trigger.table}`, why, name, trigger)
       return why
     }
-    const { table: _, ...wanted } = trigger
     const input = requestOf({ ...wanted, function: name, eventSourceArn: stream.arn } as NativeMapping)
     const found = this.#configured().find(({ row }) => row.functionName === name && row.source.arn === stream.arn)
     if (!found) await mappings.create(input, true)

@@ -79,5 +79,14 @@ export function decodeMapping(value: Buffer): MappingRow {
   return { ...row, qualifier, settings: { ...settings, filters: settings.filters, onFailure: settings.onFailure } }
 }
 
+/**
+ * The row with its stream under the names of this region and account. Those are the configuration's, which may have changed since
+ * it was written, and a mapping whose stream has another name than its table's is one that nobody finds.
+ */
+export function atHome(row: MappingRow, home: { readonly region: string; readonly accountId: string }): MappingRow {
+  const arn = row.source.arn.replace(/^(arn:aws:dynamodb):[^:]*:[^:]*:/, `$1:${home.region}:${home.accountId}:`)
+  return { ...row, source: { ...row.source, arn } }
+}
+
 /** The group that holds the positions of a mapping. */
 export const mappingGroupName = (id: string): string => `mapping:${id}`

@@ -24,6 +24,7 @@ import { functionArnOf, Mapping, type MappingSurroundings } from './mapping.js'
 import { invalidParameter, MappingFault, mappingInUse, mappingNotFound, noSuchFunction } from './mapping-fault.js'
 import { defaultSettings, type MappingRequest, readRequest } from './mapping-request.js'
 import {
+  atHome,
   decodeMapping,
   type MappingRow,
   type MappingSource,
@@ -88,7 +89,7 @@ export class Mappings {
     const mappings = new Mappings(options)
     const windows = await storedWindows(options.storage)
     for (const value of await valuesOfFamily(options.storage, Family.mapping)) {
-      const stored = decodeMapping(value)
+      const stored = atHome(decodeMapping(value), options)
       const group = options.groups.group(mappingGroupName(stored.id))
       const row = group || stored.isOver ? stored : { ...stored, enabled: false, isOver: true, reason: streamEnded }
       // It has no position any more. That is no reason for the daemon not to come up.

@@ -1,5 +1,5 @@
 import type { ErrorDocument, ThreadStart } from '../host/protocol.js'
-import { errorDocument } from './error-document.js'
+import { errorDocument, runtimeError } from './error-document.js'
 import type { Handler } from './load-handler.js'
 
 /** What the handler gave, or why it failed. */
@@ -29,6 +29,8 @@ export interface InvocationOptions {
 export class Invocation {
   readonly #options: InvocationOptions
   readonly #context: Record<string, unknown>
+  /** The handler gave a promise. */
+  #isPromised = false
   isSettled = false
 
   constructor(options: InvocationOptions) {
@@ -44,9 +46,10 @@ export class Invocation {
       return this.fail(thrown)
     }
     if (!isThenable(given)) return
+    this.#isPromised = true
     given.then(
       (value) => this.#settle({ kind: 'result', value }, 'requests'),
-      (thrown: unknown) => this.fail(thrown),
+      (thrown: unknown) => this.fail(thrown ?? handled),
     )
   }
 
@@ -54,9 +57,13 @@ export class Invocation {
     this.#settle({ kind: 'error', document: errorDocument(thrown) }, 'requests')
   }
 
-  /** Nothing is under way and no answer was given: there is none. */
+  /**
+   * Nothing is under way and no answer was given: there is none. What was promised did not happen, and can happen no more: as
+   * an answer it would be a success that a trigger takes for records that are done.
+   */
   endWithout(): void {
-    this.#settle({ kind: 'result', value: null }, 'nothing')
+    if (this.#isPromised) this.#settle({ kind: 'error', document: neverSettled() }, 'nothing')
+    else this.#settle({ kind: 'result', value: null }, 'nothing')
   }
 
   #called(error: unknown, result: unknown): void {
@@ -92,10 +99,19 @@ export class Invocation {
       getRemainingTimeInMillis: () => deadline - Date.now(),
       done: (error: unknown, result: unknown) => this.#done(error, result),
       succeed: (result: unknown) => this.#done(null, result),
-      fail: (error: unknown) => this.fail(error ?? 'handled'),
+      fail: (error: unknown) => this.fail(error ?? handled),
     }
   }
 }
+
+/** AWS's word for an error that is none. */
+const handled = 'handled'
+
+const neverSettled = (): ErrorDocument =>
+  runtimeError(
+    'Runtime.NodeJsExit',
+    'The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was never settled. For more information, see https://nodejs.org/docs/latest/api/process.html#process_exit_codes',
+  )
 
 function isThenable(given: unknown): given is PromiseLike<unknown> {
   return typeof (given as { then?: unknown } | null | undefined)?.then === 'function'

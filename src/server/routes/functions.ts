@@ -4,7 +4,7 @@ import { faultOfJson } from '../event-json.js'
 import { created, ok, type Route } from './route.js'
 
 const shape =
-  '{name, arn, handler, path?, isConfigured, settings: {description, timeoutMs, memoryMb, concurrency, environment, failOnUnhandledSdkError}, code: {hash, bytes}, createdAt, modifiedAt, revision, counts: {invocations, errors, throttles, unhandledSdkErrors, failedSdkRequests, retries, dropped, durationSeconds}, waitingCalls}'
+  '{name, arn, handler, path?, isConfigured, settings: {description, timeoutMs, memoryMb, concurrency, environment, failOnUnhandledSdkError}, code: {hash, bytes, origin, entry?}, createdAt, modifiedAt, revision, counts: {invocations, errors, throttles, unhandledSdkErrors, failedSdkRequests, retries, dropped, durationSeconds}, waitingCalls}'
 
 const settingsShape =
   'path: a file or folder on the machine of the daemon, or files: [{path, content: base64}] with origin: the absolute path of their folder, and entry?: the one that is meant; description?, handler?, timeoutMs?, memoryMb?, concurrency?, environment?: {NAME: text}, failOnUnhandledSdkError?'

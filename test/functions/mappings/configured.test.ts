@@ -62,6 +62,16 @@ describe('triggers of the configuration', () => {
     expect(shown()).toEqual([])
   })
 
+  it('say at once what is refused, though their table is not there', async () => {
+    await open()
+    const refused = triggers({ table: 'todo', filterCriteria: { filters: [{ pattern: '{"a":[]}' }] } })
+    await refused.look()
+    await world.table()
+    await refused.look()
+    expect(warned).toEqual(['Invalid filter pattern definition.'])
+    expect(shown()).toEqual([])
+  })
+
   it('follow a table that is made again', async () => {
     await open()
     const kept = triggers({ table: 'todo' })
@@ -78,6 +88,25 @@ describe('triggers of the configuration', () => {
     expect(world.calls).toEqual([['before'], ['after']])
     expect(shown()).toEqual([['todo', 100, 'Enabled']])
     await kept.close()
+  })
+
+  it('go on where they stand when the region is called otherwise since', async () => {
+    await open()
+    await world.table()
+    await triggers({ table: 'todo' }).look()
+    await world.put('before')
+    await world.pass(1000, 50)
+    world.region = 'there-1'
+    await world.kill()
+    await triggers({ table: 'todo' }).look()
+    await world.put('after')
+    await world.pass(1000, 50)
+    expect(world.calls).toEqual([['before'], ['after']])
+    expect(shown()).toEqual([['todo', 100, 'Enabled']])
+    const [made] = world.mappings.all()
+    const arn = world.tables.latestStream('todo')?.arn
+    expect([made?.row.source.arn, world.invoker.events[1]?.Records[0]?.eventSourceARN]).toEqual([arn, arn])
+    expect(arn).toContain(':there-1:')
   })
 
   it('may be changed and deleted in the configuration alone', async () => {

@@ -109,6 +109,8 @@ describe('event patterns', () => {
     '{"a":[{"exists":"yes"}]}',
     '{"a":[{"anything-but":["a",1]}]}',
     '{"a":[{"anything-but":[]}]}',
+    '{"a":[{"anything-but":{"prefix":""}}]}',
+    '{"a":[{"anything-but":{"suffix":["x",""]}}]}',
     '{"a":[{"numeric":["=","1"]}]}',
     '{"a":[{"numeric":[">",5,"<",5]}]}',
     '{"a":[{"numeric":["<",5,">",1]}]}',

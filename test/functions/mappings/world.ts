@@ -94,6 +94,8 @@ export class World {
   readonly clock = new ManualClock()
   readonly invoker = new TestInvoker()
   readonly sent: { topic: string; value: string }[] = []
+  /** What the configuration calls this region, from the next start on. */
+  region = 'here-1'
   /** Whether Kafka is away. */
   refuses = (): boolean => false
   options: Partial<MappingsOptions> = {}
@@ -127,7 +129,7 @@ export class World {
     const log = await ShardedLog.open({ storage, commit, counters, limits: logLimits })
     const groups = await DurableGroups.open({ storage, commit, counters, log, groupsMax: 100 })
     const names = {
-      region: 'here-1',
+      region: this.region,
       accountId: account,
       eventIdPrefix: () => 'e'.repeat(16),
       streamRetentionMs: 86_400_000,

@@ -140,6 +140,8 @@ function readAnythingBut(operand: unknown): Test {
     const [name, inner] = entry
     const list = Array.isArray(inner) ? inner : [inner]
     if (list.length === 0) throw new PatternError('Empty lists are not allowed.')
+    // It would take nothing at all.
+    if ((name === 'prefix' || name === 'suffix') && list.includes('')) throw new PatternError(`${name} has no text.`)
     const tests = list.map((each) => readText(name, each))
     return { kind: 'not', holds: (text) => tests.some((test) => test(text)) }
   }
