@@ -48,17 +48,23 @@ export function connect({ endpoint, region = 'us-east-1' }) {
 export async function createTables(documents, names = tableNames) {
   for (const TableName of names) {
     const attributes = keys[TableName]
-    await documents.send(
-      new CreateTableCommand({
-        TableName,
-        AttributeDefinitions: attributes,
-        KeySchema: attributes.map(({ AttributeName }, i) => ({ AttributeName, KeyType: i === 0 ? 'HASH' : 'RANGE' })),
-        BillingMode: 'PAY_PER_REQUEST',
-        ...(globalTables.includes(TableName)
-          ? { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } }
-          : {}),
-      }),
-    )
+    try {
+      await documents.send(
+        new CreateTableCommand({
+          TableName,
+          AttributeDefinitions: attributes,
+          KeySchema: attributes.map(({ AttributeName }, i) => ({ AttributeName, KeyType: i === 0 ? 'HASH' : 'RANGE' })),
+          BillingMode: 'PAY_PER_REQUEST',
+          ...(globalTables.includes(TableName)
+            ? { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } }
+            : {}),
+        }),
+      )
+    } catch (error) {
+      // It is there, of another guide on the same daemon.
+      if (error.name !== 'ResourceInUseException') throw error
+      continue
+    }
     await waitUntilTableExists({ client: documents, minDelay: 1, maxDelay: 1, maxWaitTime: 60 }, { TableName })
     const AttributeName = timesToLive[TableName]
     if (AttributeName === undefined) continue

@@ -20,8 +20,8 @@ interface TriggerOptions {
   readonly parallel?: number
   readonly retries?: number
   readonly maxAge?: number
-  readonly bisect?: true
-  readonly reportFailures?: true
+  readonly bisect?: boolean
+  readonly reportFailures?: boolean
   readonly tumbling?: number
   readonly filter?: readonly string[]
   readonly onFailure?: string
@@ -49,10 +49,13 @@ export function registerMappings(functions: Command): void {
   })
   withSettings(
     functions.command('change-trigger <id>').description('change what calls a function; it goes on where it stands'),
-  ).action(async (id: string, options: TriggerOptions, command: Command) => {
-    const answer = await new Client(globals(command)).call('PATCH', pathOf(id), settingsOf(options))
-    printOne(answer, globals(command).json)
-  })
+  )
+    .option('--no-bisect', 'retry a batch that fails as a whole')
+    .option('--no-report-failures', 'what the function returns says nothing of single records')
+    .action(async (id: string, options: TriggerOptions, command: Command) => {
+      const answer = await new Client(globals(command)).call('PATCH', pathOf(id), settingsOf(options))
+      printOne(answer, globals(command).json)
+    })
   functions
     .command('mappings [name]')
     .description('what calls functions, or one of them')
@@ -116,7 +119,7 @@ function settingsOf(options: TriggerOptions): object {
     maximumRetryAttempts: retries,
     maximumRecordAgeInSeconds: maxAge,
     bisectBatchOnFunctionError: bisect,
-    functionResponseTypes: reportFailures && ['ReportBatchItemFailures'],
+    functionResponseTypes: reportFailures === undefined ? undefined : reportFailures ? ['ReportBatchItemFailures'] : [],
     tumblingWindowInSeconds: tumbling,
     filterCriteria: filter && { filters: filter.map((pattern) => ({ pattern })) },
     onFailure,
