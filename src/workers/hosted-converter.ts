@@ -186,13 +186,15 @@ function headersOf(made: Readonly<Record<string, string>>): Readonly<Record<stri
 
 /** Throws SCHEMA_MISMATCH with the place in the value. */
 async function checkOf(schema: object, member: string | undefined): Promise<Check> {
-  const { z } = await import('zod')
-  const type = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])
+  const { schemaCheck } = await import('./json-schema.js')
+  const faultsOf = schemaCheck(schema)
   return (bytes) => {
     const value = jsonOf(bytes)
-    const checked = type.safeParse(member === undefined ? value : (value as Record<string, unknown> | null)?.[member])
-    if (checked.success) return
-    const faults = checked.error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
+    const faults =
+      value instanceof Uint8Array
+        ? ['it is no JSON']
+        : faultsOf(member === undefined ? value : (value as Record<string, unknown> | null)?.[member])
+    if (faults.length === 0) return
     throw new MillraceError('SCHEMA_MISMATCH', `The value is not as its schema says. ${faults.join('; ')}.`)
   }
 }

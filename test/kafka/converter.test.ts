@@ -243,8 +243,11 @@ describe('a schema', () => {
     await opened()
     for (const [wrong, why] of [
       [{ ...schema, $id: undefined }, '$id'],
-      [{ ...schema, if: {}, else: {} }, 'if/then/else'],
-      [{ ...schema, $ref: 'https://example.com/other' }, 'External'],
+      [{ ...schema, type: 'objekt' }, 'type'],
+      [{ ...schema, properties: { n: { pattern: '(' } } }, 'regular expression'],
+      [{ ...schema, $schema: 'http://json-schema.org/draft-04/schema#' }, 'draft-04'],
+      [{ ...schema, $async: true }, '$async'],
+      [{ ...schema, $ref: 'https://example.com/other' }, "can't resolve reference"],
       [[], 'no JSON object'],
       [{ ...schema, description: 'x'.repeat(70_000) }, '65536 bytes'],
     ] as const)
