@@ -1,5 +1,3 @@
-import type { Position } from '../groups/index.js'
-import type { Sequence, ShardId } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import {
   type ConvertedMessage,
@@ -9,10 +7,10 @@ import {
   rowPackr,
   type WorkerPool,
 } from '../workers/index.js'
-import { partitionOf } from './murmur2.js'
-import { messageOverheadBytes, type OutgoingRequest, partitionBytesOf } from './outbox.js'
+import type { OutgoingRequest } from './outbox.js'
 import { unpacked } from './packed-messages.js'
 import { type RefusedRecord, sequenceOf, shardOf } from './put-aside.js'
+import { beforeMessage, partsOf } from './request-parts.js'
 import type { KafkaMessage } from './types.js'
 
 /** Threads that one request may lose through the fault of others. */
@@ -38,6 +36,14 @@ class EndedThread extends Error {
 /** The thread ended, and not by this converter's code. */
 class LostThread extends Error {}
 
+/** What became of a request. */
+export interface Converted {
+  /** One or more, in the order in which they are sent. */
+  readonly parts: readonly OutgoingRequest[]
+  /** Records of it that are left out. */
+  readonly refused: readonly RefusedRecord[]
+}
+
 interface Waiting {
   readonly resolve: (messages: readonly ConvertedMessage[]) => void
   readonly reject: (error: Error) => void
@@ -55,18 +61,21 @@ export class Converting {
   }
 
   /**
-   * The request as it is sent. Records that cannot be converted are left out, as its `refused`; or the request ends before the first of
-   * them and has its error as `failure`. Throws MODULE_INVALID, and NOT_READY when the daemon stops.
+   * The request as it is sent, in parts where it has become too much for one. Records that cannot be converted are left out, as
+   * `refused`; or the last part ends before the first of them and has its error as `failure`. Throws MODULE_INVALID, and NOT_READY when
+   * the daemon stops.
+   * @param partitionBytesMax most bytes of a part for one partition
    */
-  async convert(request: OutgoingRequest, partitions: number): Promise<OutgoingRequest> {
+  async convert(request: OutgoingRequest, partitions: number, partitionBytesMax: number): Promise<Converted> {
     const messages = unpacked(request.messages)
     const made = messages.length === 0 ? [] : await this.#made(messages)
     const refused = refusedOf(messages, made)
     const [first] = refused
-    if (!first) return converted(request, made, partitions)
-    if (this.#options.leavesOut) return { ...converted(request, made, partitions), refused }
-    const before = beforeMessage(request, messages.indexOf(first.message))
-    return { ...converted(before, made, partitions), failure: first.failure }
+    const bounds = { partitions, partitionBytesMax }
+    if (!first || this.#options.leavesOut) return { parts: partsOf(request, messages, made, bounds), refused }
+    const before = messages.slice(0, messages.indexOf(first.message))
+    const cut = beforeMessage(request, messages, before.length)
+    return { parts: partsOf(cut, before, made, bounds, first.failure), refused: [] }
   }
 
   /** Loads the module. Throws MODULE_INVALID, CONVERTER_FAILED. */
@@ -178,47 +187,4 @@ function refusedOf(messages: readonly KafkaMessage[], made: readonly ConvertedMe
     refused.push({ shard: shardOf(message), sequence, message, failure })
   })
   return refused
-}
-
-function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], partitions: number): OutgoingRequest {
-  const messages = unpacked(request.messages).flatMap((message, i) => {
-    const each = made[i]
-    if (!each || 'failure' in each) return []
-    const key = Buffer.from(each.key)
-    return {
-      key,
-      value: each.value && Buffer.from(each.value),
-      partition: partitionOf(key, partitions),
-      timestamp: message.timestamp,
-      headers: { ...each.headers, ...message.headers },
-    }
-  })
-  const bytes = messages.reduce(
-    (sum, { key, value }) => sum + key.length + (value?.length ?? 0) + messageOverheadBytes,
-    0,
-  )
-  return { ...request, messages, bytes, partitionBytes: partitionBytesOf(messages) }
-}
-
-/** The part of a request before a message: each shard stands before the first of its records that are not in it. */
-export function beforeMessage(request: OutgoingRequest, index: number): OutgoingRequest {
-  const all = unpacked(request.messages)
-  const messages = all.slice(0, index)
-  const firsts = new Map<ShardId, number>()
-  for (const message of all.slice(index)) {
-    const shard = shardOf(message)
-    if (!firsts.has(shard)) firsts.set(shard, sequenceOf(message))
-  }
-  const positions = request.positions.map((position): Position => {
-    const first = firsts.get(position.shard)
-    return first === undefined ? position : { shard: position.shard, next: first as Sequence, ended: false }
-  })
-  const sequences = new Map<ShardId, Set<number>>()
-  for (const message of messages) {
-    const shard = shardOf(message)
-    sequences.set(shard, (sequences.get(shard) ?? new Set()).add(sequenceOf(message)))
-  }
-  const counts = new Map([...sequences].map(([shard, numbers]) => [shard, numbers.size]))
-  const records = [...counts.values()].reduce((sum, count) => sum + count, 0)
-  return { ...request, messages, positions, counts, records }
 }

@@ -251,7 +251,9 @@ export class BridgeRun {
 
   async #deliverAll(outbox: Outbox): Promise<void> {
     const orLost = orOver(this.#delivery.lost)
-    let next = this.#next(outbox)
+    // Of what converters have made, what is still to be sent.
+    const parts: OutgoingRequest[] = []
+    let next = this.#next(outbox, parts)
     next.catch(() => {})
     for (;;) {
       const request = await orLost(next)
@@ -259,7 +261,7 @@ export class BridgeRun {
       this.#inFlight ??= request
       const delivered = this.#delivery.deliver(request)
       // The next request is put together while this one is with the broker.
-      if (!request.failure) next = this.#next(outbox, delivered)
+      if (!request.failure) next = this.#next(outbox, parts, delivered)
       next.catch(() => {})
       await this.#orStopped(delivered)
       outbox.sent(request)
@@ -267,15 +269,19 @@ export class BridgeRun {
     }
   }
 
-  async #next(outbox: Outbox, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
+  async #next(outbox: Outbox, parts: OutgoingRequest[], before?: Promise<void>): Promise<OutgoingRequest | undefined> {
+    const part = parts.shift()
+    if (part) return part
     const request = await outbox.next(before)
     const { converting, putAside } = this.#options
     if (!request || !converting) return request
     try {
-      const converted = await converting.convert(request, (this.#topic as TopicDescription).partitions)
+      const { partitions } = this.#topic as TopicDescription
+      const { parts: made, refused } = await converting.convert(request, partitions, outbox.bytesMax)
       // Before anything moves past them.
-      if (converted.refused) await putAside?.put(converted.refused, this.#stop.signal)
-      return converted
+      if (refused.length > 0) await putAside?.put(refused, this.#stop.signal)
+      parts.push(...made)
+      return parts.shift()
     } catch (error) {
       // A stop does not wait for user code.
       if (this.#stop.signal.aborted) return undefined

@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { partitionOf } from '../../src/kafka/index.js'
+import { guarantees, partitionOf } from '../../src/kafka/index.js'
 import type { Sequence } from '../../src/log/index.js'
 import { bundleModule, WorkerPool } from '../../src/workers/index.js'
 import { ensureBuilt } from '../built.js'
+import { tooLarge } from './fake-cluster.js'
 import { StoreWorld } from './store-world.js'
 
 const logger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} }
@@ -133,6 +134,29 @@ describe('a converter', () => {
     expect(letters.find(({ value }) => value === '13')).toMatchObject({ error: expect.stringContaining('no 13') })
     expect(letters.find(({ value }) => value === '28')).toMatchObject({ error: expect.stringContaining('schema') })
     expect((await world.shown()).statistics).toMatchObject({ deadLetters: 6, lagRecords: 0 })
+  })
+
+  test.each(guarantees)('that makes much of little sends it in several requests, %s', async (guarantee) => {
+    await opened()
+    await world.append(60)
+    const limit = 1_000_000
+    world.cluster.onSend = (messages) => {
+      const bytes = new Map<number, number>()
+      for (const { partition, value } of messages)
+        bytes.set(partition, (bytes.get(partition) ?? 0) + (value?.length ?? 0))
+      return Math.max(0, ...bytes.values()) > limit ? { error: tooLarge(), stored: 0 } : undefined
+    }
+    const converter = await bundle(`
+      export const key = () => 'one'
+      export const value = ({ value }) => value % 7 === 3 ? undefined : value + 'x'.repeat(value === 37 ? ${limit} : 90_000)`)
+    await world.create({ format: 'image', guarantee, refused: 'dead-letter', converter })
+    await world.caughtUp()
+    const expected = Array.from({ length: 60 }, (_, i) => i).filter((i) => i % 7 !== 3 && i !== 37)
+    expect(sent().map(([, value]) => Number.parseInt(value as string, 10))).toEqual(expected)
+    expect((await world.bodies('test.dead-letters')).map(({ value }) => Number.parseInt(String(value), 10))).toEqual([
+      37,
+    ])
+    expect((await world.shown()).statistics).toMatchObject({ records: 60, deadLetters: 1, lagRecords: 0 })
   })
 
   test('or the record is passed over by a seek', async () => {
