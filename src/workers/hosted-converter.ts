@@ -172,13 +172,18 @@ function jsonOf(value: Uint8Array | null): unknown {
 function bytesOf(made: Converted, what: string): Uint8Array {
   if (typeof made === 'string') return Buffer.from(made)
   if (made instanceof Uint8Array) return made
-  if (made instanceof Promise) throw new TypeError(`The ${what} is a promise; a converter gives its result at once.`)
+  if (made instanceof Promise) throw isPromise(`The ${what} is`)
   const text = made === undefined || made === null ? undefined : (JSON.stringify(made) as string | undefined)
   if (text === undefined) throw new TypeError(`The ${what} is ${String(made)}.`)
   return Buffer.from(text)
 }
 
+const isPromise = (what: string): TypeError => new TypeError(`${what} a promise; a converter gives its result at once.`)
+
 function headersOf(made: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (made instanceof Promise) throw isPromise('The headers are')
+  if (typeof made !== 'object' || made === null || Array.isArray(made))
+    throw new TypeError('The headers are no object of texts.')
   for (const [name, value] of Object.entries(made))
     if (typeof value !== 'string') throw new TypeError(`The header ${name} is no text.`)
   return made

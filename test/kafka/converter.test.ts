@@ -216,9 +216,18 @@ describe('a converter', () => {
   test('gives its results at once, as text, bytes or JSON', async () => {
     await opened()
     await world.append(1)
-    const converter = await bundle('export const value = async () => 1')
-    await world.create({ converter })
+    await world.create({ converter: await bundle('export const value = async () => 1') })
     expect(await world.state('failed')).toMatchObject({ message: expect.stringContaining('a promise') })
+    for (const [source, why] of [
+      ["async () => ({ kind: 'change' })", 'headers are a promise'],
+      ["() => 'kind'", 'no object'],
+      ["() => ['kind']", 'no object'],
+      ['() => {}', 'no object'],
+      ['() => ({ kind: 1 })', 'kind is no text'],
+    ] as const) {
+      await world.bridges.convert('test', { converter: await bundle(`export const headers = ${source}`) })
+      expect(await world.state('failed')).toMatchObject({ message: expect.stringContaining(why) })
+    }
   })
 })
 
