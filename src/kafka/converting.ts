@@ -10,7 +10,7 @@ import {
 import type { OutgoingRequest } from './outbox.js'
 import { unpacked } from './packed-messages.js'
 import { type RefusedRecord, sequenceOf, shardOf } from './put-aside.js'
-import { beforeMessage, partsOf } from './request-parts.js'
+import { beforeMessage, behindMessage, partsOf } from './request-parts.js'
 import type { KafkaMessage } from './types.js'
 
 /** Threads that one request may lose through the fault of others. */
@@ -40,8 +40,10 @@ class LostThread extends Error {}
 export interface Converted {
   /** One or more, in the order in which they are sent. */
   readonly parts: readonly OutgoingRequest[]
-  /** Records of it that are left out. */
+  /** Records of these parts that are left out. */
   readonly refused: readonly RefusedRecord[]
+  /** What is to be converted behind them, when they are sent. */
+  readonly rest: OutgoingRequest | undefined
 }
 
 interface Waiting {
@@ -69,13 +71,18 @@ export class Converting {
   async convert(request: OutgoingRequest, partitions: number, partitionBytesMax: number): Promise<Converted> {
     const messages = unpacked(request.messages)
     const made = messages.length === 0 ? [] : await this.#made(messages)
-    const refused = refusedOf(messages, made)
+    const done = messages.slice(0, made.length)
+    const refused = refusedOf(done, made)
     const [first] = refused
     const bounds = { partitions, partitionBytesMax }
-    if (!first || this.#options.leavesOut) return { parts: partsOf(request, messages, made, bounds), refused }
-    const before = messages.slice(0, messages.indexOf(first.message))
-    const cut = beforeMessage(request, messages, before.length)
-    return { parts: partsOf(cut, before, made, bounds, first.failure), refused: [] }
+    if (first && !this.#options.leavesOut) {
+      const before = done.slice(0, done.indexOf(first.message))
+      const cut = beforeMessage(request, messages, before.length)
+      return { parts: partsOf(cut, before, made, bounds, first.failure), refused: [], rest: undefined }
+    }
+    const rest = behindMessage(request, messages, done.length)
+    const head = { ...beforeMessage(request, messages, done.length), isFull: request.isFull || rest !== undefined }
+    return { parts: partsOf(head, done, made, bounds), refused, rest }
   }
 
   /** Loads the module. Throws MODULE_INVALID, CONVERTER_FAILED. */
@@ -83,16 +90,13 @@ export class Converting {
     await this.#attempts([])
   }
 
-  /** One for each message; where a record has ended the thread and nothing is left out, those before it. */
+  /** One for each of the first messages: up to the bound of what is made at once, or to a record that has ended the thread. */
   async #made(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
     const failed = new Map<number, ConvertedMessage>()
     let left = messages
     for (;;) {
       try {
-        const made = (await this.#attempts(left))[Symbol.iterator]()
-        return messages.map(
-          (message) => failed.get(sequenceOf(message)) ?? ((made.next().value ?? null) as ConvertedMessage),
-        )
+        return withFailed(messages, await this.#attempts(left), failed)
       } catch (error) {
         if (!(error instanceof EndedThread)) throw error
         const { sequence, message: why } = error
@@ -154,6 +158,23 @@ export class Converting {
     this.#handle = undefined
     this.#end(new MillraceError('NOT_READY', 'The bridge is stopping.'))
   }
+}
+
+/** The first of all messages, with those that have failed in their places. */
+function withFailed(
+  messages: readonly KafkaMessage[],
+  made: readonly ConvertedMessage[],
+  failed: ReadonlyMap<number, ConvertedMessage>,
+): readonly ConvertedMessage[] {
+  if (failed.size === 0) return made
+  const all: ConvertedMessage[] = []
+  let at = 0
+  for (const message of messages) {
+    const each = failed.get(sequenceOf(message)) ?? made[at++]
+    if (each === undefined) break
+    all.push(each)
+  }
+  return all
 }
 
 function toConvert(message: KafkaMessage): MessageToConvert {

@@ -132,11 +132,16 @@ export class Filling {
   }
 
   /** False when the messages of a record do not fit: then they are made again for the next request, once a request. */
-  take(made: readonly KafkaMessage[], commitTime: number, partitionBytesMax: number): boolean {
+  take(
+    made: readonly KafkaMessage[],
+    commitTime: number,
+    partitionBytesMax: number,
+    bytesMax = requestBytesMax,
+  ): boolean {
     let size = 0
     for (const message of made) size += messageBytes(message)
     // The messages of one record are of one key, and so of one partition.
-    if (!this.#count(made[0]?.partition ?? 0, size, commitTime, partitionBytesMax)) return false
+    if (!this.#count(made[0]?.partition ?? 0, size, commitTime, partitionBytesMax, bytesMax)) return false
     for (const message of made) this.#messages.push(message)
     return true
   }
@@ -146,15 +151,15 @@ export class Filling {
     const { chunk, keyStart, bodyStart, bodyEnd } = cursor
     const partition = partitionOf(chunk, this.#partitions.length, keyStart, bodyStart)
     const size = bodyEnd - keyStart + messageOverheadBytes
-    if (!this.#count(partition, size, cursor.commitTime, partitionBytesMax)) return false
+    if (!this.#count(partition, size, cursor.commitTime, partitionBytesMax, requestBytesMax)) return false
     passing.write(cursor, shard, (this.#messages as PackedMessages).next(partition))
     return true
   }
 
-  #count(partition: number, size: number, commitTime: number, partitionBytesMax: number): boolean {
+  #count(partition: number, size: number, commitTime: number, partitionBytesMax: number, bytesMax: number): boolean {
     const inPartition = (this.#partitions[partition] as number) + size
     if (this.records > 0) {
-      if (inPartition > partitionBytesMax || this.#bytes + size > requestBytesMax) return false
+      if (inPartition > partitionBytesMax || this.#bytes + size > bytesMax) return false
       // One that is too large for any request goes alone: if the broker refuses it, nothing else is refused with it.
       if (this.#partitionBytes > partitionBytesMax) return false
     }

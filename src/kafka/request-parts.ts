@@ -1,7 +1,7 @@
 import type { Position } from '../groups/index.js'
 import type { ShardId } from '../log/index.js'
 import type { MillraceError } from '../runtime/index.js'
-import type { ConvertedMessage } from '../workers/index.js'
+import { type ConvertedMessage, convertedBytesMax } from '../workers/index.js'
 import { byRecord } from './delivery.js'
 import { partitionOf } from './murmur2.js'
 import { Filling, type OutgoingRequest } from './outbox.js'
@@ -35,7 +35,7 @@ export function partsOf(
   for (const record of byRecord(messages)) {
     const [first] = record as [KafkaMessage]
     const sent = record.flatMap((message, i) => convertedMessage(message, made[at + i], partitions))
-    if (!filling.take(sent, first.timestamp, partitionBytesMax)) {
+    if (!filling.take(sent, first.timestamp, partitionBytesMax, convertedBytesMax)) {
       filling = new Filling(partitions, [])
       fillings.push({ filling, from: at })
       filling.take(sent, first.timestamp, partitionBytesMax)
@@ -53,7 +53,9 @@ export function partsOf(
   return fillings.map(({ filling: each }, i) => {
     const isLast = i === fillings.length - 1
     const { messages: sent, bytes, partitionBytes, oldestCommitTime } = each.finished(!isLast)
-    const counts = isLast ? without(request.counts, fillings.slice(0, i)) : each.counts
+    const counts = isLast
+      ? without(request.counts, ...fillings.slice(0, i).map((part) => part.filling.counts))
+      : each.counts
     const records = [...counts.values()].reduce((sum, count) => sum + count, 0)
     return {
       messages: sent,
@@ -71,11 +73,10 @@ export function partsOf(
 
 function without(
   counts: ReadonlyMap<ShardId, number>,
-  parts: readonly { readonly filling: Filling }[],
+  ...parts: readonly ReadonlyMap<ShardId, number>[]
 ): ReadonlyMap<ShardId, number> {
   const left = new Map(counts)
-  for (const { filling } of parts)
-    for (const [shard, count] of filling.counts) left.set(shard, (left.get(shard) ?? 0) - count)
+  for (const part of parts) for (const [shard, count] of part) left.set(shard, (left.get(shard) ?? 0) - count)
   return left
 }
 
@@ -123,6 +124,7 @@ export function beforeMessage(
   messages: readonly KafkaMessage[],
   index: number,
 ): OutgoingRequest {
+  if (index === messages.length) return { ...request, messages }
   const counts = new Map<ShardId, number>()
   const records = byRecord(messages.slice(0, index))
   for (const [message] of records) {
@@ -131,4 +133,22 @@ export function beforeMessage(
   }
   const [positions] = positionsAt(request, messages, [index]) as [readonly Position[]]
   return { ...request, messages: messages.slice(0, index), positions, counts, records: records.length }
+}
+
+/** What a part of a request leaves of it; undefined: nothing. */
+export function behindMessage(
+  request: OutgoingRequest,
+  messages: readonly KafkaMessage[],
+  index: number,
+): OutgoingRequest | undefined {
+  if (index === messages.length) return undefined
+  const before = beforeMessage(request, messages, index)
+  const left = messages.slice(index)
+  return {
+    ...request,
+    messages: left,
+    counts: without(request.counts, before.counts),
+    records: request.records - before.records,
+    oldestCommitTime: left[0]?.timestamp,
+  }
 }

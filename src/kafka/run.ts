@@ -62,6 +62,12 @@ export interface RunOptions {
   readonly onStanding: (positions: readonly Position[]) => Promise<void>
 }
 
+/** Of what was taken out of the outbox, what converters have made and is to be sent, and what they are to convert behind that. */
+interface Ahead {
+  readonly parts: OutgoingRequest[]
+  rest: OutgoingRequest | undefined
+}
+
 export type RunEnd =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'sourceDeleted' }
@@ -251,9 +257,8 @@ export class BridgeRun {
 
   async #deliverAll(outbox: Outbox): Promise<void> {
     const orLost = orOver(this.#delivery.lost)
-    // Of what converters have made, what is still to be sent.
-    const parts: OutgoingRequest[] = []
-    let next = this.#next(outbox, parts)
+    const ahead: Ahead = { parts: [], rest: undefined }
+    let next = this.#next(outbox, ahead)
     next.catch(() => {})
     for (;;) {
       const request = await orLost(next)
@@ -261,7 +266,7 @@ export class BridgeRun {
       this.#inFlight ??= request
       const delivered = this.#delivery.deliver(request)
       // The next request is put together while this one is with the broker.
-      if (!request.failure) next = this.#next(outbox, parts, delivered)
+      if (!request.failure) next = this.#next(outbox, ahead, delivered)
       next.catch(() => {})
       await this.#orStopped(delivered)
       outbox.sent(request)
@@ -269,19 +274,20 @@ export class BridgeRun {
     }
   }
 
-  async #next(outbox: Outbox, parts: OutgoingRequest[], before?: Promise<void>): Promise<OutgoingRequest | undefined> {
-    const part = parts.shift()
+  async #next(outbox: Outbox, ahead: Ahead, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
+    const part = ahead.parts.shift()
     if (part) return part
-    const request = await outbox.next(before)
+    const request = ahead.rest ?? (await outbox.next(before))
     const { converting, putAside } = this.#options
     if (!request || !converting) return request
     try {
       const { partitions } = this.#topic as TopicDescription
-      const { parts: made, refused } = await converting.convert(request, partitions, outbox.bytesMax)
+      const { parts, refused, rest } = await converting.convert(request, partitions, outbox.bytesMax)
       // Before anything moves past them.
       if (refused.length > 0) await putAside?.put(refused, this.#stop.signal)
-      parts.push(...made)
-      return parts.shift()
+      ahead.parts.push(...parts)
+      ahead.rest = rest
+      return ahead.parts.shift()
     } catch (error) {
       // A stop does not wait for user code.
       if (this.#stop.signal.aborted) return undefined

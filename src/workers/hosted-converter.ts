@@ -47,6 +47,9 @@ export interface ConverterThread {
   readonly leave: (converter: HostedConverter) => void
 }
 
+/** Behind so many bytes a converter stops for now, whatever is left to convert: what it made is in memory, twice on its way to the bridge. */
+export const convertedBytesMax = 4 * 1024 * 1024
+
 /** How long a module may wait at its top level. */
 const loadMsMax = 30_000
 
@@ -68,21 +71,28 @@ export class HostedConverter {
     this.#thread = thread
   }
 
-  /** @param packed MessageToConvert[]; resolves with ConvertedMessage[]. Rejects with why the module cannot be loaded. */
+  /**
+   * @param packed MessageToConvert[]; resolves with ConvertedMessage[], of the first of them where they become more than
+   * `convertedBytesMax`. Rejects with why the module cannot be loaded.
+   */
   async convert(packed: Uint8Array): Promise<Uint8Array> {
     this.#opened ??= this.#open()
     const { functions, check } = await this.#opened
     const messages = rowPackr.unpack(packed) as readonly MessageToConvert[]
     const converted: ConvertedMessage[] = []
+    let bytes = 0
     // The tombstone behind a delete is for the same key, also where the key is made of what the delete says.
     let before: { readonly sequence: number; readonly made: ConvertedMessage } | undefined
     this.#thread.enter(this)
     try {
       for (const message of messages) {
         const { sequence } = message
+        const isTombstone = before?.sequence === sequence
+        if (bytes >= convertedBytesMax && !isTombstone) break
         this.#thread.mark(this, sequence)
-        const made = before?.sequence === sequence ? tombstoneOf(before.made) : attempt(functions, check, message)
+        const made = before && isTombstone ? tombstoneOf(before.made) : attempt(functions, check, message)
         converted.push(made)
+        bytes += bytesIn(made)
         before = { sequence, made }
       }
     } finally {
@@ -131,6 +141,9 @@ export function converterOf(module: unknown): BridgeConverter {
     )
   return found as BridgeConverter
 }
+
+const bytesIn = (made: ConvertedMessage): number =>
+  made === null || 'failure' in made ? 0 : made.key.length + (made.value?.length ?? 0)
 
 const tombstoneOf = (made: ConvertedMessage): ConvertedMessage =>
   made === null || 'failure' in made ? made : { ...made, value: null }

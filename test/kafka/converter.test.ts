@@ -136,27 +136,50 @@ describe('a converter', () => {
     expect((await world.shown()).statistics).toMatchObject({ deadLetters: 6, lagRecords: 0 })
   })
 
-  test.each(guarantees)('that makes much of little sends it in several requests, %s', async (guarantee) => {
-    await opened()
-    await world.append(60)
-    const limit = 1_000_000
-    world.cluster.onSend = (messages) => {
-      const bytes = new Map<number, number>()
-      for (const { partition, value } of messages)
-        bytes.set(partition, (bytes.get(partition) ?? 0) + (value?.length ?? 0))
-      return Math.max(0, ...bytes.values()) > limit ? { error: tooLarge(), stored: 0 } : undefined
-    }
-    const converter = await bundle(`
+  test.each(guarantees)(
+    'that makes much of little is asked in pieces, and sends them in several requests, %s',
+    async (guarantee) => {
+      await opened()
+      await world.append(150)
+      const limit = 1_000_000
+      world.cluster.onSend = (messages) => {
+        const bytes = new Map<number, number>()
+        for (const { partition, value } of messages)
+          bytes.set(partition, (bytes.get(partition) ?? 0) + (value?.length ?? 0))
+        return Math.max(0, ...bytes.values()) > limit ? { error: tooLarge(), stored: 0 } : undefined
+      }
+      const source = `
       export const key = () => 'one'
-      export const value = ({ value }) => value % 7 === 3 ? undefined : value + 'x'.repeat(value === 37 ? ${limit} : 90_000)`)
-    await world.create({ format: 'image', guarantee, refused: 'dead-letter', converter })
+      export const value = ({ value }) => {
+        if (value === 100) throw new Error('no 100')
+        return value % 7 === 3 ? undefined : value + 'x'.repeat(value === 37 ? ${limit} : 90_000)
+      }`
+      await world.create({ format: 'image', guarantee, refused: 'dead-letter', converter: await bundle(source) })
+      await world.caughtUp()
+      const expected = Array.from({ length: 150 }, (_, i) => i).filter((i) => i % 7 !== 3 && i !== 37 && i !== 100)
+      const numbers = () => sent().map(([, value]) => Number.parseInt(value as string, 10))
+      expect(numbers()).toEqual(expected)
+      const letters = await world.bodies('test.dead-letters')
+      expect(letters.map(({ value }) => Number.parseInt(String(value), 10)).sort((a, b) => a - b)).toEqual([37, 100])
+      expect((await world.shown()).statistics).toMatchObject({ records: 150, deadLetters: 2, lagRecords: 0 })
+    },
+  )
+
+  test('that makes much of little and throws has everything before that record delivered', async () => {
+    await opened()
+    await world.append(150)
+    const converter = (not: number) =>
+      bundle(
+        `export const value = ({ value }) => { if (value === ${not}) throw new Error(); return value + 'x'.repeat(90_000) }`,
+      )
+    await world.create({ format: 'image', converter: await converter(100) })
+    expect(await world.state('failed')).toMatchObject({ code: 'CONVERTER_FAILED' })
+    const numbers = () => sent().map(([, value]) => Number.parseInt(value as string, 10))
+    expect(numbers()).toEqual(Array.from({ length: 100 }, (_, i) => i))
+    expect((await world.shown()).statistics.lagRecords).toBe(50)
+    await world.bridges.convert('test', { converter: await converter(-1) })
     await world.caughtUp()
-    const expected = Array.from({ length: 60 }, (_, i) => i).filter((i) => i % 7 !== 3 && i !== 37)
-    expect(sent().map(([, value]) => Number.parseInt(value as string, 10))).toEqual(expected)
-    expect((await world.bodies('test.dead-letters')).map(({ value }) => Number.parseInt(String(value), 10))).toEqual([
-      37,
-    ])
-    expect((await world.shown()).statistics).toMatchObject({ records: 60, deadLetters: 1, lagRecords: 0 })
+    expect(numbers()).toEqual(Array.from({ length: 150 }, (_, i) => i))
   })
 
   test('or the record is passed over by a seek', async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Position } from '../../src/groups/index.js'
 import type { OutgoingRequest } from '../../src/kafka/outbox.js'
-import { partsOf } from '../../src/kafka/request-parts.js'
+import { unpacked } from '../../src/kafka/packed-messages.js'
+import { beforeMessage, behindMessage, partsOf } from '../../src/kafka/request-parts.js'
 import type { KafkaMessage } from '../../src/kafka/types.js'
 import type { Sequence, ShardId } from '../../src/log/index.js'
 import type { ConvertedMessage } from '../../src/workers/index.js'
@@ -57,5 +58,27 @@ test('parts lose nothing, keep records whole and stand before what comes later',
           if (shardIn(message) === shard) expect(sequenceIn(message)).toBeGreaterThanOrEqual(next)
       }
     })
+  }
+})
+
+test('a request that is cut in two is whole', () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const random = new Random(seed)
+    const request = requestOf(random)
+    const { messages } = request
+    // Before the first message of a record.
+    let index = random.below(messages.length + 1)
+    while (index > 0 && messages[index] && sequenceIn(messages[index]!) === sequenceIn(messages[index - 1]!)) index--
+    const before = beforeMessage(request, messages, index)
+    const behind = behindMessage(request, messages, index)
+    expect([...unpacked(before.messages), ...unpacked(behind?.messages ?? [])]).toEqual(messages)
+    expect(before.records + (behind?.records ?? 0)).toBe(request.records)
+    for (const [shard, count] of request.counts)
+      expect((before.counts.get(shard) ?? 0) + (behind?.counts.get(shard) ?? 0)).toBe(count)
+    expect((behind ?? before).positions).toEqual(request.positions)
+    for (const { shard, next } of before.positions) {
+      const later = messages.slice(index).find((message) => shardIn(message) === shard)
+      expect(next).toBe(later ? sequenceIn(later) : request.positions.find((each) => each.shard === shard)?.next)
+    }
   }
 })
