@@ -1,5 +1,3 @@
-import type { Position } from '../groups/index.js'
-import type { Sequence, ShardId } from '../log/index.js'
 import { MillraceError } from '../runtime/index.js'
 import {
   type ConvertedMessage,
@@ -9,10 +7,10 @@ import {
   rowPackr,
   type WorkerPool,
 } from '../workers/index.js'
-import { partitionOf } from './murmur2.js'
-import { messageOverheadBytes, type OutgoingRequest, partitionBytesOf } from './outbox.js'
+import type { OutgoingRequest } from './outbox.js'
 import { unpacked } from './packed-messages.js'
 import { type RefusedRecord, sequenceOf, shardOf } from './put-aside.js'
+import { beforeMessage, behindMessage, partsOf } from './request-parts.js'
 import type { KafkaMessage } from './types.js'
 
 /** Threads that one request may lose through the fault of others. */
@@ -38,6 +36,16 @@ class EndedThread extends Error {
 /** The thread ended, and not by this converter's code. */
 class LostThread extends Error {}
 
+/** What became of a request. */
+export interface Converted {
+  /** One or more, in the order in which they are sent. */
+  readonly parts: readonly OutgoingRequest[]
+  /** Records of these parts that are left out. */
+  readonly refused: readonly RefusedRecord[]
+  /** What is to be converted behind them, when they are sent. */
+  readonly rest: OutgoingRequest | undefined
+}
+
 interface Waiting {
   readonly resolve: (messages: readonly ConvertedMessage[]) => void
   readonly reject: (error: Error) => void
@@ -55,18 +63,26 @@ export class Converting {
   }
 
   /**
-   * The request as it is sent. Records that cannot be converted are left out, as its `refused`; or the request ends before the first of
-   * them and has its error as `failure`. Throws MODULE_INVALID, and NOT_READY when the daemon stops.
+   * The request as it is sent, in parts where it has become too much for one. Records that cannot be converted are left out, as
+   * `refused`; or the last part ends before the first of them and has its error as `failure`. Throws MODULE_INVALID, and NOT_READY when
+   * the daemon stops.
+   * @param partitionBytesMax most bytes of a part for one partition
    */
-  async convert(request: OutgoingRequest, partitions: number): Promise<OutgoingRequest> {
+  async convert(request: OutgoingRequest, partitions: number, partitionBytesMax: number): Promise<Converted> {
     const messages = unpacked(request.messages)
     const made = messages.length === 0 ? [] : await this.#made(messages)
-    const refused = refusedOf(messages, made)
+    const done = messages.slice(0, made.length)
+    const refused = refusedOf(done, made)
     const [first] = refused
-    if (!first) return converted(request, made, partitions)
-    if (this.#options.leavesOut) return { ...converted(request, made, partitions), refused }
-    const before = beforeMessage(request, messages.indexOf(first.message))
-    return { ...converted(before, made, partitions), failure: first.failure }
+    const bounds = { partitions, partitionBytesMax }
+    if (first && !this.#options.leavesOut) {
+      const before = done.slice(0, done.indexOf(first.message))
+      const cut = beforeMessage(request, messages, before.length)
+      return { parts: partsOf(cut, before, made, bounds, first.failure), refused: [], rest: undefined }
+    }
+    const rest = behindMessage(request, messages, done.length)
+    const head = { ...beforeMessage(request, messages, done.length), isFull: request.isFull || rest !== undefined }
+    return { parts: partsOf(head, done, made, bounds), refused, rest }
   }
 
   /** Loads the module. Throws MODULE_INVALID, CONVERTER_FAILED. */
@@ -74,16 +90,13 @@ export class Converting {
     await this.#attempts([])
   }
 
-  /** One for each message; where a record has ended the thread and nothing is left out, those before it. */
+  /** One for each of the first messages: up to the bound of what is made at once, or to a record that has ended the thread. */
   async #made(messages: readonly KafkaMessage[]): Promise<readonly ConvertedMessage[]> {
     const failed = new Map<number, ConvertedMessage>()
     let left = messages
     for (;;) {
       try {
-        const made = (await this.#attempts(left))[Symbol.iterator]()
-        return messages.map(
-          (message) => failed.get(sequenceOf(message)) ?? ((made.next().value ?? null) as ConvertedMessage),
-        )
+        return withFailed(messages, await this.#attempts(left), failed)
       } catch (error) {
         if (!(error instanceof EndedThread)) throw error
         const { sequence, message: why } = error
@@ -147,6 +160,23 @@ export class Converting {
   }
 }
 
+/** The first of all messages, with those that have failed in their places. */
+function withFailed(
+  messages: readonly KafkaMessage[],
+  made: readonly ConvertedMessage[],
+  failed: ReadonlyMap<number, ConvertedMessage>,
+): readonly ConvertedMessage[] {
+  if (failed.size === 0) return made
+  const all: ConvertedMessage[] = []
+  let at = 0
+  for (const message of messages) {
+    const each = failed.get(sequenceOf(message)) ?? made[at++]
+    if (each === undefined) break
+    all.push(each)
+  }
+  return all
+}
+
 function toConvert(message: KafkaMessage): MessageToConvert {
   const { key, value, headers, timestamp: time } = message
   const op = headers['millrace-op'] as MessageToConvert['op']
@@ -178,47 +208,4 @@ function refusedOf(messages: readonly KafkaMessage[], made: readonly ConvertedMe
     refused.push({ shard: shardOf(message), sequence, message, failure })
   })
   return refused
-}
-
-function converted(request: OutgoingRequest, made: readonly ConvertedMessage[], partitions: number): OutgoingRequest {
-  const messages = unpacked(request.messages).flatMap((message, i) => {
-    const each = made[i]
-    if (!each || 'failure' in each) return []
-    const key = Buffer.from(each.key)
-    return {
-      key,
-      value: each.value && Buffer.from(each.value),
-      partition: partitionOf(key, partitions),
-      timestamp: message.timestamp,
-      headers: { ...each.headers, ...message.headers },
-    }
-  })
-  const bytes = messages.reduce(
-    (sum, { key, value }) => sum + key.length + (value?.length ?? 0) + messageOverheadBytes,
-    0,
-  )
-  return { ...request, messages, bytes, partitionBytes: partitionBytesOf(messages) }
-}
-
-/** The part of a request before a message: each shard stands before the first of its records that are not in it. */
-export function beforeMessage(request: OutgoingRequest, index: number): OutgoingRequest {
-  const all = unpacked(request.messages)
-  const messages = all.slice(0, index)
-  const firsts = new Map<ShardId, number>()
-  for (const message of all.slice(index)) {
-    const shard = shardOf(message)
-    if (!firsts.has(shard)) firsts.set(shard, sequenceOf(message))
-  }
-  const positions = request.positions.map((position): Position => {
-    const first = firsts.get(position.shard)
-    return first === undefined ? position : { shard: position.shard, next: first as Sequence, ended: false }
-  })
-  const sequences = new Map<ShardId, Set<number>>()
-  for (const message of messages) {
-    const shard = shardOf(message)
-    sequences.set(shard, (sequences.get(shard) ?? new Set()).add(sequenceOf(message)))
-  }
-  const counts = new Map([...sequences].map(([shard, numbers]) => [shard, numbers.size]))
-  const records = [...counts.values()].reduce((sum, count) => sum + count, 0)
-  return { ...request, messages, positions, counts, records }
 }

@@ -27,8 +27,10 @@ export interface Change {
   readonly newImage?: Buffer | undefined
   /** The item before the change; undefined when there was none, or when the log does not keep it. */
   readonly oldImage?: Buffer | undefined
-  /** Bytes of keys and images as DynamoDB counts them. */
-  readonly sizeBytes?: number | undefined
+  /** Bytes of each as DynamoDB counts them; 0 of an image that is not there. */
+  readonly keysSize: number
+  readonly newSize: number
+  readonly oldSize: number
 }
 
 export type DecodeChange = (body: Buffer) => Change
@@ -275,6 +277,7 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
   'dynamodb-streams': ({ origin, isSnapshot }) => {
     const region = JSON.stringify(origin.region)
     return ({ record, shard, op, eventId, before, after, change }) => {
+      const { keys, keysSize, newSize, oldSize } = change as Change
       const service =
         record.flags & RecordFlag.service
           ? ',"userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"}'
@@ -282,11 +285,11 @@ const formats: Readonly<Record<MessageFormat, (options: EncoderOptions) => Forma
       return json([
         `{"eventID":"${eventId}","eventName":"${eventNames[op]}","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":${region}${service},` +
           `"dynamodb":{"ApproximateCreationDateTime":${Math.floor(record.commitTime / 1000)},"Keys":`,
-        (change as Change).keys,
+        keys,
         ...(after ? [',"NewImage":', after] : []),
         ...(before ? [',"OldImage":', before] : []),
-        `,"SequenceNumber":"1${String(record.sequence).padStart(20, '0')}"` +
-          `${change?.sizeBytes === undefined ? '' : `,"SizeBytes":${change.sizeBytes}`},"StreamViewType":"${isSnapshot ? 'NEW_AND_OLD_IMAGES' : viewType(shard)}"}}`,
+        `,"SequenceNumber":"1${String(record.sequence).padStart(20, '0')}","SizeBytes":${keysSize + newSize + oldSize}` +
+          `,"StreamViewType":"${isSnapshot ? 'NEW_AND_OLD_IMAGES' : viewType(shard)}"}}`,
       ])
     }
   },

@@ -37,6 +37,12 @@ const refusals: Readonly<Record<string, string>> = {
   SECURITY_DISABLED: grant,
 }
 
+/** Error types of a broker that is there and cannot do it yet, with what it may want for. */
+const awaited: Readonly<Record<string, string>> = {
+  COORDINATOR_NOT_AVAILABLE:
+    'If it lasts: the cluster needs as many brokers as transaction.state.log.replication.factor says (for groups: offsets.topic.replication.factor), or a bridge out that is made with guarantee at-least-once, which has no transactions. It is tried again by itself.',
+}
+
 const credentials =
   'Correct user name, password or token of the cluster (kafka.clusters of the configuration, or the files that it names); it is tried again by itself.'
 
@@ -74,6 +80,7 @@ function remedyOfTls(code: string): string | undefined {
 
 const names: Readonly<Record<string, string>> = {
   KafkaJSServerDoesNotSupportApiKey: 'UNSUPPORTED_VERSION',
+  KafkaJSGroupCoordinatorNotFound: 'COORDINATOR_NOT_AVAILABLE',
 }
 
 /** The same for one who says which offset to read, and takes no other. */
@@ -145,6 +152,8 @@ function verdictOn(
   if (tls !== undefined) return { code: 'KAFKA_UNAUTHORIZED', remedy: remedyOfTls(tls) as string }
   if (type === undefined) return { code: 'KAFKA_UNAVAILABLE' }
   if (unauthorized[type]) return { code: 'KAFKA_UNAUTHORIZED', remedy: unauthorized[type] }
+  const waiting = awaited[type]
+  if (waiting !== undefined) return { code: 'KAFKA_UNAVAILABLE', remedy: waiting }
   const remedy = more[type] ?? refusals[type]
   return remedy === undefined ? { code: 'KAFKA_UNAVAILABLE' } : { code: 'KAFKA_REFUSED', remedy }
 }

@@ -299,7 +299,9 @@ class KafkajsAdmin implements KafkaAdmin {
           },
         ],
       })
-    } catch (error) {
+    } catch (thrown) {
+      // One for each topic, in an error that says nothing.
+      const [error = thrown] = (thrown as { readonly errors?: readonly unknown[] }).errors ?? []
       throw kafkaError(error, `creating the topic ${topic}`)
     }
   }

@@ -4,6 +4,16 @@ import { type ProduceArguments, ProduceBody, putText, textBytes } from './produc
 /** The version of kafkajs whose insides are known here. */
 const knownVersion = '2.2.4'
 
+interface LibraryCreateTopics {
+  readonly parse: (answer: { readonly topicErrors: readonly TopicFault[] }) => Promise<unknown>
+}
+
+interface TopicFault {
+  readonly topic: string
+  /** What the broker says of it. */
+  readonly errorMessage: string | null
+}
+
 interface LibraryMessage {
   readonly key?: unknown
   /** Of packed messages all of them: the library takes them for one until they are taken apart. */
@@ -70,6 +80,7 @@ const compressions = ['none', 'gzip'] as const
  * each header; and what puts a head before a request, which copies it twice. Packed messages go through it as the value of one message. Everything else of a send stays the library's: metadata,
  * sequence numbers, transactions, retries. Messages that are not as ours are, are still encoded by it, and so is
  * everything with another version of the library. Before the library is loaded, since its parts keep what they import.
+ * A fourth one reads the answer to a topic's creation, of which the library drops what the broker says is wrong.
  *
  * Returns whether it did, so that messages may come packed: not when somebody else in the process has loaded the library.
  */
@@ -91,7 +102,21 @@ export function replaceProduceEncoding(require: NodeJS.Require): boolean {
     (library) => async (frame) =>
       frame.request.produce ? encodeProduceFrame(frame, frame.request.produce) : library(frame),
   )
+  replace<LibraryCreateTopics>(require, 'kafkajs/src/protocol/requests/createTopics/v3/response.js', (library) => ({
+    ...library,
+    parse: (answer) => library.parse(answer).catch((error) => withWords(error, answer)),
+  }))
   return true
+}
+
+/** The error of each topic, in the broker's words. */
+function withWords(
+  thrown: { readonly errors?: readonly { readonly topic: string; message: string }[] },
+  { topicErrors }: { readonly topicErrors: readonly TopicFault[] },
+): never {
+  const words = new Map(topicErrors.map(({ topic, errorMessage }) => [topic, errorMessage]))
+  for (const error of thrown.errors ?? []) error.message = words.get(error.topic) || error.message
+  throw thrown
 }
 
 function replace<T>(require: NodeJS.Require, path: string, by: (library: T) => T): void {

@@ -13,7 +13,6 @@ import type { Encode } from './encoder.js'
 import { partitionOf } from './murmur2.js'
 import { type Messages, PackedMessages } from './packed-messages.js'
 import type { Passing } from './passing.js'
-import type { RefusedRecord } from './put-aside.js'
 import { Signal } from './signal.js'
 import type { KafkaMessage } from './types.js'
 
@@ -26,8 +25,10 @@ export const lingerMs = 5
 export const requestBytesMax = 2 * 1024 * 1024
 /** Most bytes of one request for one partition, below Kafka's default `max.message.bytes` of 1 MiB. */
 export const partitionBytesMax = 900_000
-/** What a message takes beside its key and value: four headers, lengths, timestamp. */
-export const messageOverheadBytes = 200
+/** What a message takes beside its key and value: the four headers that each has, lengths, timestamp. */
+const messageOverheadBytes = 200
+/** The same without the headers. */
+const messageFrameBytes = 80
 /** Memory of a request that was sent is written again, unless it has grown to more: one partition may have got all, then another one. */
 const keptBytesMax = 2 * requestBytesMax
 
@@ -65,8 +66,6 @@ export interface OutgoingRequest {
   readonly isFull: boolean
   /** Why the record behind it cannot be sent. */
   readonly failure?: MillraceError
-  /** Records of it that are put aside: it has no messages of theirs. */
-  readonly refused?: readonly RefusedRecord[]
 }
 
 /** One that the broker has: what was sent is not kept. */
@@ -110,19 +109,14 @@ class PageWalk {
   }
 }
 
-/** Bytes of the messages of the partition that gets most. */
-export function partitionBytesOf(messages: readonly KafkaMessage[]): number {
-  const bytes = new Map<number, number>()
-  for (const message of messages)
-    bytes.set(message.partition, (bytes.get(message.partition) ?? 0) + messageBytes(message))
-  return Math.max(0, ...bytes.values())
+function messageBytes({ key, value, headers }: KafkaMessage): number {
+  let headerBytes = messageFrameBytes
+  for (const name in headers) headerBytes += name.length + (headers[name] as string).length
+  return key.length + (value === null ? 0 : value.length) + Math.max(messageOverheadBytes, headerBytes)
 }
 
-const messageBytes = ({ key, value }: KafkaMessage): number =>
-  key.length + (value === null ? 0 : value.length) + messageOverheadBytes
-
 /** A request that is put together. */
-class Filling {
+export class Filling {
   readonly positions = new Map<ShardId, Position>()
   readonly counts = new Map<ShardId, number>()
   records = 0
@@ -138,11 +132,16 @@ class Filling {
   }
 
   /** False when the messages of a record do not fit: then they are made again for the next request, once a request. */
-  take(made: readonly KafkaMessage[], commitTime: number, partitionBytesMax: number): boolean {
+  take(
+    made: readonly KafkaMessage[],
+    commitTime: number,
+    partitionBytesMax: number,
+    bytesMax = requestBytesMax,
+  ): boolean {
     let size = 0
     for (const message of made) size += messageBytes(message)
     // The messages of one record are of one key, and so of one partition.
-    if (!this.#count(made[0]?.partition ?? 0, size, commitTime, partitionBytesMax)) return false
+    if (!this.#count(made[0]?.partition ?? 0, size, commitTime, partitionBytesMax, bytesMax)) return false
     for (const message of made) this.#messages.push(message)
     return true
   }
@@ -152,15 +151,15 @@ class Filling {
     const { chunk, keyStart, bodyStart, bodyEnd } = cursor
     const partition = partitionOf(chunk, this.#partitions.length, keyStart, bodyStart)
     const size = bodyEnd - keyStart + messageOverheadBytes
-    if (!this.#count(partition, size, cursor.commitTime, partitionBytesMax)) return false
+    if (!this.#count(partition, size, cursor.commitTime, partitionBytesMax, requestBytesMax)) return false
     passing.write(cursor, shard, (this.#messages as PackedMessages).next(partition))
     return true
   }
 
-  #count(partition: number, size: number, commitTime: number, partitionBytesMax: number): boolean {
+  #count(partition: number, size: number, commitTime: number, partitionBytesMax: number, bytesMax: number): boolean {
     const inPartition = (this.#partitions[partition] as number) + size
     if (this.records > 0) {
-      if (inPartition > partitionBytesMax || this.#bytes + size > requestBytesMax) return false
+      if (inPartition > partitionBytesMax || this.#bytes + size > bytesMax) return false
       // One that is too large for any request goes alone: if the broker refuses it, nothing else is refused with it.
       if (this.#partitionBytes > partitionBytesMax) return false
     }

@@ -62,6 +62,12 @@ export interface RunOptions {
   readonly onStanding: (positions: readonly Position[]) => Promise<void>
 }
 
+/** Of what was taken out of the outbox, what converters have made and is to be sent, and what they are to convert behind that. */
+interface Ahead {
+  readonly parts: OutgoingRequest[]
+  rest: OutgoingRequest | undefined
+}
+
 export type RunEnd =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'sourceDeleted' }
@@ -251,7 +257,8 @@ export class BridgeRun {
 
   async #deliverAll(outbox: Outbox): Promise<void> {
     const orLost = orOver(this.#delivery.lost)
-    let next = this.#next(outbox)
+    const ahead: Ahead = { parts: [], rest: undefined }
+    let next = this.#next(outbox, ahead)
     next.catch(() => {})
     for (;;) {
       const request = await orLost(next)
@@ -259,7 +266,7 @@ export class BridgeRun {
       this.#inFlight ??= request
       const delivered = this.#delivery.deliver(request)
       // The next request is put together while this one is with the broker.
-      if (!request.failure) next = this.#next(outbox, delivered)
+      if (!request.failure) next = this.#next(outbox, ahead, delivered)
       next.catch(() => {})
       await this.#orStopped(delivered)
       outbox.sent(request)
@@ -267,15 +274,20 @@ export class BridgeRun {
     }
   }
 
-  async #next(outbox: Outbox, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
-    const request = await outbox.next(before)
+  async #next(outbox: Outbox, ahead: Ahead, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
+    const part = ahead.parts.shift()
+    if (part) return part
+    const request = ahead.rest ?? (await outbox.next(before))
     const { converting, putAside } = this.#options
     if (!request || !converting) return request
     try {
-      const converted = await converting.convert(request, (this.#topic as TopicDescription).partitions)
+      const { partitions } = this.#topic as TopicDescription
+      const { parts, refused, rest } = await converting.convert(request, partitions, outbox.bytesMax)
       // Before anything moves past them.
-      if (converted.refused) await putAside?.put(converted.refused, this.#stop.signal)
-      return converted
+      if (refused.length > 0) await putAside?.put(refused, this.#stop.signal)
+      ahead.parts.push(...parts)
+      ahead.rest = rest
+      return ahead.parts.shift()
     } catch (error) {
       // A stop does not wait for user code.
       if (this.#stop.signal.aborted) return undefined

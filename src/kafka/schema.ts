@@ -1,5 +1,5 @@
-import { z } from 'zod'
 import { MillraceError } from '../runtime/index.js'
+import { schemaCheck } from '../workers/index.js'
 
 /** A JSON Schema in JSON may be so large; it is stored with its bridge. */
 const schemaBytesMax = 64 * 1024
@@ -14,8 +14,7 @@ export interface ValueSchema {
 export function checkSchema(schema: unknown): ValueSchema {
   const fault = (why: string) =>
     new MillraceError('BAD_REQUEST', `The schema cannot be used: ${why}.`, {
-      remedy:
-        'Give a JSON Schema (draft 2020-12 or 07) with a $id, without if, not, unevaluated... and remote references.',
+      remedy: 'Give a JSON Schema (draft 2020-12 or 07) with a $id, without references to other documents.',
     })
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) throw fault('it is no JSON object')
   const { $id } = schema as { readonly $id?: unknown }
@@ -23,7 +22,7 @@ export function checkSchema(schema: unknown): ValueSchema {
   if (Buffer.byteLength(JSON.stringify(schema)) > schemaBytesMax)
     throw fault(`it has more than ${schemaBytesMax} bytes`)
   try {
-    z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])
+    schemaCheck(schema)
   } catch (error) {
     throw fault((error as Error).message)
   }

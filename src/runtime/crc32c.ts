@@ -34,7 +34,7 @@ function makeTables(): Uint32Array[] {
   return made
 }
 
-type Checksum = (bytes: Buffer, start: number, end: number) => number
+type Checksum = (bytes: Uint8Array, start: number, end: number) => number
 
 function loadNative(): Checksum | undefined {
   const sums = nativeChecksums()
@@ -44,13 +44,13 @@ function loadNative(): Checksum | undefined {
 let checksum: Checksum | undefined
 
 /** The checksum of the bytes from `start` up to `end`, unsigned. */
-export function crc32c(bytes: Buffer, start = 0, end = bytes.length): number {
+export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
   checksum ??= loadNative() ?? crc32cByTables
   return checksum(bytes, start, end)
 }
 
 /** The same without the module. */
-export function crc32cByTables(bytes: Buffer, start = 0, end = bytes.length): number {
+export function crc32cByTables(bytes: Uint8Array, start = 0, end = bytes.length): number {
   let crc = 0xffffffff
   let at = start
   for (const whole = end - 7; at < whole; at += 8) {

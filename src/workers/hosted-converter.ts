@@ -47,6 +47,9 @@ export interface ConverterThread {
   readonly leave: (converter: HostedConverter) => void
 }
 
+/** Behind so many bytes a converter stops for now, whatever is left to convert: what it made is in memory, twice on its way to the bridge. */
+export const convertedBytesMax = 4 * 1024 * 1024
+
 /** How long a module may wait at its top level. */
 const loadMsMax = 30_000
 
@@ -68,21 +71,28 @@ export class HostedConverter {
     this.#thread = thread
   }
 
-  /** @param packed MessageToConvert[]; resolves with ConvertedMessage[]. Rejects with why the module cannot be loaded. */
+  /**
+   * @param packed MessageToConvert[]; resolves with ConvertedMessage[], of the first of them where they become more than
+   * `convertedBytesMax`. Rejects with why the module cannot be loaded.
+   */
   async convert(packed: Uint8Array): Promise<Uint8Array> {
     this.#opened ??= this.#open()
     const { functions, check } = await this.#opened
     const messages = rowPackr.unpack(packed) as readonly MessageToConvert[]
     const converted: ConvertedMessage[] = []
+    let bytes = 0
     // The tombstone behind a delete is for the same key, also where the key is made of what the delete says.
     let before: { readonly sequence: number; readonly made: ConvertedMessage } | undefined
     this.#thread.enter(this)
     try {
       for (const message of messages) {
         const { sequence } = message
+        const isTombstone = before?.sequence === sequence
+        if (bytes >= convertedBytesMax && !isTombstone) break
         this.#thread.mark(this, sequence)
-        const made = before?.sequence === sequence ? tombstoneOf(before.made) : attempt(functions, check, message)
+        const made = before && isTombstone ? tombstoneOf(before.made) : attempt(functions, check, message)
         converted.push(made)
+        bytes += bytesIn(made)
         before = { sequence, made }
       }
     } finally {
@@ -132,6 +142,9 @@ export function converterOf(module: unknown): BridgeConverter {
   return found as BridgeConverter
 }
 
+const bytesIn = (made: ConvertedMessage): number =>
+  made === null || 'failure' in made ? 0 : made.key.length + (made.value?.length ?? 0)
+
 const tombstoneOf = (made: ConvertedMessage): ConvertedMessage =>
   made === null || 'failure' in made ? made : { ...made, value: null }
 
@@ -172,13 +185,18 @@ function jsonOf(value: Uint8Array | null): unknown {
 function bytesOf(made: Converted, what: string): Uint8Array {
   if (typeof made === 'string') return Buffer.from(made)
   if (made instanceof Uint8Array) return made
-  if (made instanceof Promise) throw new TypeError(`The ${what} is a promise; a converter gives its result at once.`)
+  if (made instanceof Promise) throw isPromise(`The ${what} is`)
   const text = made === undefined || made === null ? undefined : (JSON.stringify(made) as string | undefined)
   if (text === undefined) throw new TypeError(`The ${what} is ${String(made)}.`)
   return Buffer.from(text)
 }
 
+const isPromise = (what: string): TypeError => new TypeError(`${what} a promise; a converter gives its result at once.`)
+
 function headersOf(made: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (made instanceof Promise) throw isPromise('The headers are')
+  if (typeof made !== 'object' || made === null || Array.isArray(made))
+    throw new TypeError('The headers are no object of texts.')
   for (const [name, value] of Object.entries(made))
     if (typeof value !== 'string') throw new TypeError(`The header ${name} is no text.`)
   return made
@@ -186,13 +204,15 @@ function headersOf(made: Readonly<Record<string, string>>): Readonly<Record<stri
 
 /** Throws SCHEMA_MISMATCH with the place in the value. */
 async function checkOf(schema: object, member: string | undefined): Promise<Check> {
-  const { z } = await import('zod')
-  const type = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])
+  const { schemaCheck } = await import('./json-schema.js')
+  const faultsOf = schemaCheck(schema)
   return (bytes) => {
     const value = jsonOf(bytes)
-    const checked = type.safeParse(member === undefined ? value : (value as Record<string, unknown> | null)?.[member])
-    if (checked.success) return
-    const faults = checked.error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
+    const faults =
+      value instanceof Uint8Array
+        ? ['it is no JSON']
+        : faultsOf(member === undefined ? value : (value as Record<string, unknown> | null)?.[member])
+    if (faults.length === 0) return
     throw new MillraceError('SCHEMA_MISMATCH', `The value is not as its schema says. ${faults.join('; ')}.`)
   }
 }

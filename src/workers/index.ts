@@ -1,6 +1,7 @@
 export { bundleModule } from './bundle.js'
 export { describeModule } from './describe-module.js'
-export type { ConvertedMessage, MessageToConvert } from './hosted-converter.js'
+export { type ConvertedMessage, convertedBytesMax, type MessageToConvert } from './hosted-converter.js'
+export { type SchemaCheck, schemaCheck } from './json-schema.js'
 export { rowPackr } from './packing.js'
 export {
   type ConverterHandle,

@@ -7,8 +7,10 @@ import { type KafkaMessage, messageFormats } from '../../src/kafka/index.js'
 import { BodyReader, RecordKind, type Sequence, type Shard, type Stream } from '../../src/log/index.js'
 import type { BridgeMessage, Change } from '../../src/operators/index.js'
 import { planOf } from '../../src/operators/plan/index.js'
+import { decodeChange, encodeChange } from '../../src/tables/index.js'
+import { checkItem } from '../../src/tables/values/check.js'
 import { bundleModule } from '../../src/workers/bundle.js'
-import { changeBody, decodeBody, MemoryLog, newRecord } from '../kafka/memory.js'
+import { MemoryLog, newRecord } from '../kafka/memory.js'
 import { PlanRunner } from '../operators/plan-runner.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
@@ -24,6 +26,8 @@ const keys = { ListId: { N: '2' }, TaskId: { S: '1_progress' } }
 const before = { ...keys, Done: { BOOL: false } }
 const after = { ...keys, Done: { BOOL: true } }
 
+const bytesOf = (item: object) => ({ json: Buffer.from(JSON.stringify(item)), size: checkItem(item).size })
+
 function message(format: (typeof messageFormats)[number], images: 'dynamodb' | 'plain'): KafkaMessage {
   const log = new MemoryLog('table', 'todoListTask')
   const encode = createEncoder({
@@ -33,12 +37,11 @@ function message(format: (typeof messageFormats)[number], images: 'dynamodb' | '
     images,
     tombstones: true,
     origin: { version: '0.1.0', region: 'us-east-1', epochOf: () => 1, eventIdPrefix: () => '5f0c1d3b8a77e2c4' },
-    // Sizes as DynamoDB counts them are those of the tables' own tests.
-    decodeChange: (body) => ({ ...decodeBody(body), sizeBytes: 67 }),
+    decodeChange,
     bodies: () => new BodyReader(),
   })
   const record = {
-    ...newRecord('k', changeBody(keys, after, before), RecordKind.modify),
+    ...newRecord('k', encodeChange(bytesOf(keys), bytesOf(after), bytesOf(before)), RecordKind.modify),
     time: 1_767_225_600_000,
     sequence: 42 as Sequence,
     commitTime: 1_767_225_600_123,

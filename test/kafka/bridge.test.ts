@@ -5,8 +5,9 @@ import type { BridgeState } from '../../src/kafka/bridge-state.js'
 import { type BridgeRequest, checkBridgeRequest, type KafkaMessage, partitionOf } from '../../src/kafka/index.js'
 import type { ShardId } from '../../src/log/index.js'
 import { MillraceError, systemClock } from '../../src/runtime/index.js'
+import { decodeChange } from '../../src/tables/index.js'
 import { away, FakeCluster, tooLarge } from './fake-cluster.js'
-import { decodeBody, MemoryCommit, MemoryGroup, MemoryLog, newRecord, origin, silent, until } from './memory.js'
+import { MemoryCommit, MemoryGroup, MemoryLog, newRecord, origin, silent, until } from './memory.js'
 
 interface World {
   readonly log: MemoryLog
@@ -43,7 +44,7 @@ function bridgeIn(at: World, request: Partial<BridgeRequest> = {}): Bridge {
     commit,
     origin,
     store: { id: 'store', epoch: 1 },
-    decodeChange: decodeBody,
+    decodeChange,
     openCluster: () => {
       if (at.unknown) throw at.unknown
       return cluster

@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { partitionOf } from '../../src/kafka/index.js'
+import { guarantees, partitionOf } from '../../src/kafka/index.js'
 import type { Sequence } from '../../src/log/index.js'
 import { bundleModule, WorkerPool } from '../../src/workers/index.js'
 import { ensureBuilt } from '../built.js'
+import { tooLarge } from './fake-cluster.js'
 import { StoreWorld } from './store-world.js'
 
 const logger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} }
@@ -135,6 +136,52 @@ describe('a converter', () => {
     expect((await world.shown()).statistics).toMatchObject({ deadLetters: 6, lagRecords: 0 })
   })
 
+  test.each(guarantees)(
+    'that makes much of little is asked in pieces, and sends them in several requests, %s',
+    async (guarantee) => {
+      await opened()
+      await world.append(150)
+      const limit = 1_000_000
+      world.cluster.onSend = (messages) => {
+        const bytes = new Map<number, number>()
+        for (const { partition, value } of messages)
+          bytes.set(partition, (bytes.get(partition) ?? 0) + (value?.length ?? 0))
+        return Math.max(0, ...bytes.values()) > limit ? { error: tooLarge(), stored: 0 } : undefined
+      }
+      const source = `
+      export const key = () => 'one'
+      export const value = ({ value }) => {
+        if (value === 100) throw new Error('no 100')
+        return value % 7 === 3 ? undefined : value + 'x'.repeat(value === 37 ? ${limit} : 90_000)
+      }`
+      await world.create({ format: 'image', guarantee, refused: 'dead-letter', converter: await bundle(source) })
+      await world.caughtUp()
+      const expected = Array.from({ length: 150 }, (_, i) => i).filter((i) => i % 7 !== 3 && i !== 37 && i !== 100)
+      const numbers = () => sent().map(([, value]) => Number.parseInt(value as string, 10))
+      expect(numbers()).toEqual(expected)
+      const letters = await world.bodies('test.dead-letters')
+      expect(letters.map(({ value }) => Number.parseInt(String(value), 10)).sort((a, b) => a - b)).toEqual([37, 100])
+      expect((await world.shown()).statistics).toMatchObject({ records: 150, deadLetters: 2, lagRecords: 0 })
+    },
+  )
+
+  test('that makes much of little and throws has everything before that record delivered', async () => {
+    await opened()
+    await world.append(150)
+    const converter = (not: number) =>
+      bundle(
+        `export const value = ({ value }) => { if (value === ${not}) throw new Error(); return value + 'x'.repeat(90_000) }`,
+      )
+    await world.create({ format: 'image', converter: await converter(100) })
+    expect(await world.state('failed')).toMatchObject({ code: 'CONVERTER_FAILED' })
+    const numbers = () => sent().map(([, value]) => Number.parseInt(value as string, 10))
+    expect(numbers()).toEqual(Array.from({ length: 100 }, (_, i) => i))
+    expect((await world.shown()).statistics.lagRecords).toBe(50)
+    await world.bridges.convert('test', { converter: await converter(-1) })
+    await world.caughtUp()
+    expect(numbers()).toEqual(Array.from({ length: 150 }, (_, i) => i))
+  })
+
   test('or the record is passed over by a seek', async () => {
     await opened()
     await world.append(30)
@@ -192,9 +239,18 @@ describe('a converter', () => {
   test('gives its results at once, as text, bytes or JSON', async () => {
     await opened()
     await world.append(1)
-    const converter = await bundle('export const value = async () => 1')
-    await world.create({ converter })
+    await world.create({ converter: await bundle('export const value = async () => 1') })
     expect(await world.state('failed')).toMatchObject({ message: expect.stringContaining('a promise') })
+    for (const [source, why] of [
+      ["async () => ({ kind: 'change' })", 'headers are a promise'],
+      ["() => 'kind'", 'no object'],
+      ["() => ['kind']", 'no object'],
+      ['() => {}', 'no object'],
+      ['() => ({ kind: 1 })', 'kind is no text'],
+    ] as const) {
+      await world.bridges.convert('test', { converter: await bundle(`export const headers = ${source}`) })
+      expect(await world.state('failed')).toMatchObject({ message: expect.stringContaining(why) })
+    }
   })
 })
 
@@ -243,8 +299,11 @@ describe('a schema', () => {
     await opened()
     for (const [wrong, why] of [
       [{ ...schema, $id: undefined }, '$id'],
-      [{ ...schema, if: {}, else: {} }, 'if/then/else'],
-      [{ ...schema, $ref: 'https://example.com/other' }, 'External'],
+      [{ ...schema, type: 'objekt' }, 'type'],
+      [{ ...schema, properties: { n: { pattern: '(' } } }, 'regular expression'],
+      [{ ...schema, $schema: 'http://json-schema.org/draft-04/schema#' }, 'draft-04'],
+      [{ ...schema, $async: true }, '$async'],
+      [{ ...schema, $ref: 'https://example.com/other' }, "can't resolve reference"],
       [[], 'no JSON object'],
       [{ ...schema, description: 'x'.repeat(70_000) }, '65536 bytes'],
     ] as const)

@@ -5,9 +5,10 @@ import { type BridgeRequest, checkBridgeRequest, type KafkaMessage } from '../..
 import { TransactionalDelivery } from '../../src/kafka/transactional-delivery.js'
 import type { ShardId } from '../../src/log/index.js'
 import { systemClock } from '../../src/runtime/index.js'
+import { decodeChange } from '../../src/tables/index.js'
 import { Random } from '../simulation/random.js'
 import { away, FakeCluster, seenBy, tooLarge } from './fake-cluster.js'
-import { decodeBody, MemoryCommit, MemoryGroup, MemoryLog, newRecord, origin, silent, until } from './memory.js'
+import { MemoryCommit, MemoryGroup, MemoryLog, newRecord, origin, silent, until } from './memory.js'
 
 const topic = 'millrace.clicks'
 const checkpoints = `${topic}.checkpoints`
@@ -50,7 +51,7 @@ class World {
       },
       origin,
       store: { id: store, epoch },
-      decodeChange: decodeBody,
+      decodeChange,
       openCluster: () => seenBy(this.cluster, life),
       logger: silent,
       clock: systemClock,

@@ -1,6 +1,6 @@
 import type { EffectSet } from '../../src/commit/types.js'
 import type { Group, Position } from '../../src/groups/index.js'
-import type { BridgeLogger, Change, Origin } from '../../src/kafka/index.js'
+import type { BridgeLogger, Origin } from '../../src/kafka/index.js'
 import {
   batchBytes,
   Codec,
@@ -308,18 +308,6 @@ export async function until(holds: () => boolean, what: () => unknown = () => ho
     if (Date.now() > end) throw new Error(`not within three minutes: ${JSON.stringify(what())}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-}
-
-/** Reads what `changeBody` wrote. */
-export function decodeBody(body: Buffer): Change {
-  const part = (i: number): Buffer | undefined => {
-    let at = 24
-    for (let before = 0; before < i; before++) at += body.readUInt32LE(before * 4)
-    const length = body.readUInt32LE(i * 4)
-    return length === 0 ? undefined : body.subarray(at, at + length)
-  }
-  const sizeBytes = body.readUInt32LE(12) + body.readUInt32LE(16) + body.readUInt32LE(20)
-  return { keys: part(0) as Buffer, newImage: part(1), oldImage: part(2), sizeBytes }
 }
 
 export const origin: Origin = {

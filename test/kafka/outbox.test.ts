@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Outbox, requestRecordsMax } from '../../src/kafka/outbox.js'
+import { Outbox, type OutgoingRequest, requestBytesMax, requestRecordsMax } from '../../src/kafka/outbox.js'
 import { unpacked } from '../../src/kafka/packed-messages.js'
 import type { LogRecord, Shard } from '../../src/log/index.js'
 import { MillraceError, systemClock } from '../../src/runtime/index.js'
@@ -60,6 +60,16 @@ test('a record that is larger than the bound goes alone', async () => {
   const sizes = []
   while (outbox.records > 0) sizes.push((await outbox.next())?.records)
   expect(sizes).toEqual([1, 1, 1])
+})
+
+test('headers count', async () => {
+  const headers = Object.fromEntries(Array.from({ length: 32 }, (_, i) => [`h${i}`, 'x'.repeat(1_000)]))
+  const { outbox, pushAll } = filled(500, String, (record) => message(record).map((each) => ({ ...each, headers })))
+  await pushAll()
+  while (outbox.records > 0) {
+    const { messages } = (await outbox.next()) as OutgoingRequest
+    expect(messages.length).toBeLessThanOrEqual(requestBytesMax / 32_000)
+  }
 })
 
 test('the end of a shard comes behind its last record, also when it has none', async () => {
