@@ -26,6 +26,7 @@ import {
   type BridgeRequest,
   checkBridgeRequest,
   checkDeadLetters,
+  checkRoomForCheckpoints,
   deadLettersOf,
   topicOf,
 } from './options.js'
@@ -178,7 +179,7 @@ export class Bridges {
       const streamId = await resolveSource(options.source)
       const stream = log.stream(streamId)
       if (!stream) throw new MillraceError('NOT_FOUND', `There is no source ${options.source}.`)
-      topicOf(options, sourceNameOf(stream))
+      checkRoomForCheckpoints(topicOf(options, sourceNameOf(stream)), options)
       // What comes behind a snapshot is logged from now on.
       const asked = options.snapshot ? { ...options, start: 'newest' as const } : options
       if (stream.kind === 'table') checkImages(asked, log.shards(streamId))

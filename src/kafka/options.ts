@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MillraceError } from '../runtime/index.js'
+import { checkpointTopicOf } from './checkpoint.js'
 import { checkSchema, type ValueSchema } from './schema.js'
 import { kafkaDrivers } from './types.js'
 
@@ -30,6 +31,8 @@ const topicName = z
 const address = z.string().regex(/^[^\s:,/]+:\d{1,5}$/, 'is HOST:PORT')
 
 export const bridgeOptions = z.strictObject({
+  /** That of a bridge in is `in`; what `show` says may be given back. */
+  direction: z.literal('out').optional(),
   name: z
     .string()
     .regex(
@@ -84,7 +87,7 @@ export const bridgeOptions = z.strictObject({
 /** What a user gives to create a bridge. */
 export type BridgeRequest = z.input<typeof bridgeOptions>
 /** The same with every default filled in. */
-export type BridgeOptions = z.output<typeof bridgeOptions>
+export type BridgeOptions = Omit<z.output<typeof bridgeOptions>, 'direction'>
 
 /** Throws BAD_REQUEST that names every fault; unknown keys are faults. */
 export function checkBridgeRequest(request: unknown): BridgeOptions {
@@ -99,7 +102,7 @@ export function checkBridgeRequest(request: unknown): BridgeOptions {
       details: { faults },
     })
   }
-  const { data } = checked
+  const { direction: _isOut, ...data } = checked.data
   if ((data.brokers === undefined) === (data.cluster === undefined)) {
     throw new MillraceError(
       'BAD_REQUEST',
@@ -148,4 +151,12 @@ export function topicOf(options: BridgeOptions, sourceName: string): string {
     'BAD_REQUEST',
     `${JSON.stringify(topic)} is no name for a topic; give one with the option topic.`,
   )
+}
+
+/** Throws BAD_REQUEST when the topic of checkpoints beside it could have no name. */
+export function checkRoomForCheckpoints(topic: string, { guarantee }: Pick<BridgeOptions, 'guarantee'>): void {
+  if (guarantee !== 'exactly-once' || topicName.safeParse(checkpointTopicOf(topic)).success) return
+  throw new MillraceError('BAD_REQUEST', `${checkpointTopicOf(topic)} is too long for the topic of its checkpoints.`, {
+    remedy: 'Give a shorter topic with the option topic, or choose guarantee: at-least-once.',
+  })
 }

@@ -317,6 +317,8 @@ describe('a bridge in', () => {
     const intake = at.open({ unreadable: 'stop' })
     expect(await failed(intake)).toMatchObject({ code: 'KAFKA_REFUSED', details: { topic, partition: 0, offset: 1 } })
     expect(at.store.values()).toEqual(['1'])
+    // What it has stored is told, so that who watches the group sees one message that waits, and not two.
+    expect(at.kafka.groups.get('millrace.store.test')!.get(0)).toMatchObject({ offset: 1 })
     await intake.resume()
     await failed(intake)
     expect(at.store.values()).toEqual(['1'])
@@ -357,6 +359,21 @@ describe('a bridge in', () => {
     expect(intake.state.kind).toBe('stopped')
     answer()
     await until(() => at.kafka.open === 0)
+  })
+
+  test('is behind for as long as it has seen messages and stored none', async () => {
+    const at = world(1)
+    at.kafka.partitions(topic, 1)[0]!.append('a', '1')
+    let open = (): void => {}
+    at.store.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const intake = at.open()
+    await until(() => intake.statistics.lagSeconds > 0)
+    expect(intake.statistics.lagRecords).toBe(1)
+    open()
+    await until(() => intake.statistics.lagRecords === 0)
+    expect(intake.statistics.lagSeconds).toBe(0)
   })
 
   test('leaves in Kafka what the store does not take', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { checkBridgeRequest } from '../../src/kafka/index.js'
-import { topicOf } from '../../src/kafka/options.js'
+import { checkRoomForCheckpoints, topicOf } from '../../src/kafka/options.js'
 
 const least = { name: 'orders', source: 'table:orders', brokers: 'one:9092, two:9093' }
 const fault = (change: object): string => {
@@ -45,8 +45,23 @@ describe('the options of a bridge', () => {
     })
   })
 
+  test('may say the direction, as they are shown', () => {
+    expect(checkBridgeRequest({ ...least, direction: 'out' })).toEqual(checkBridgeRequest(least))
+    expect(fault({ direction: 'up' })).toContain('direction')
+  })
+
+  test('leave room for the name of the checkpoints', () => {
+    const room = (topic: string, guarantee: 'exactly-once' | 'at-least-once') => () =>
+      checkRoomForCheckpoints(topic, { guarantee })
+    expect(room('t'.repeat(237), 'exactly-once')).not.toThrow()
+    expect(room('t'.repeat(238), 'exactly-once')).toThrow('too long for the topic of its checkpoints')
+    expect(room('t'.repeat(249), 'at-least-once')).not.toThrow()
+  })
+
   test('that are not known are named', () => {
-    expect(fault({ topik: 'x' })).toMatch(/unknown: topik \(known: name, source, brokers, cluster, driver, topic,/)
+    expect(fault({ topik: 'x' })).toMatch(
+      /unknown: topik \(known: direction, name, source, brokers, cluster, driver, topic,/,
+    )
   })
 
   test.each([

@@ -58,6 +58,7 @@ export class Intake {
   #messages = 0
   #bytes = 0
   #refused = 0
+  #behindSince: number | undefined
 
   /** @param save makes what is to be remembered durable, with rows in the same commit */
   constructor(
@@ -92,12 +93,13 @@ export class Intake {
   get statistics(): BridgeStatistics & { readonly deadLetters: number } {
     const { errors, lastError } = this.#condition
     const lagRecords = this.#lagRecords()
-    const isBehind = lagRecords > 0 && this.#newest !== undefined
+    // Before anything was stored, no message says how old they are: it is at least as long as there are some.
+    const since = lagRecords > 0 ? (this.#newest ?? this.#behindSince) : undefined
     return {
       records: this.#messages,
       bytes: this.#bytes,
       lagRecords,
-      lagSeconds: isBehind ? Math.max(0, this.#around.clock.now() - (this.#newest as number)) / 1000 : 0,
+      lagSeconds: since === undefined ? 0 : Math.max(0, this.#around.clock.now() - since) / 1000,
       errors,
       lastError,
       deadLetters: this.#refused,
@@ -145,6 +147,8 @@ export class Intake {
       onStored: (stored) => this.#stored(stored),
       onEnds: (ends) => {
         this.#ends = ends
+        if (this.#lagRecords() > 0) this.#behindSince ??= this.#around.clock.now()
+        else this.#behindSince = undefined
       },
     })
     this.#run = run
