@@ -203,6 +203,22 @@ describe('testPipeline', () => {
     expect(test.lateness).toEqual({})
   })
 
+  it('comes to its end however likely crashes are and however many tasks have to commit', async () => {
+    const flow = pipeline('p')
+      .from(stream<number>('s'))
+      .keyBy((record) => record.value % 7)
+      .count('a')
+      .keyBy((count) => count)
+      .count('b')
+      .keyBy(() => 'all')
+      .count('c')
+      .to(file('out'))
+    const test = await testPipeline(flow, { tasks: 4, faults: { crash: 1 } })
+    const values = Array.from({ length: 20 }, (_, value) => value)
+    await test.push('s', ...values.map((value) => ({ key: String(value), value })))
+    expect(test.results()).toEqual(values.map((value) => value + 1))
+  })
+
   it('says what it does not know', async () => {
     await expect(testPipeline(counts)).rejects.toMatchObject({ message: 'The key of the table tasks is not known.' })
     await expect(testPipeline({})).rejects.toMatchObject({ code: 'PIPELINE_INVALID' })
