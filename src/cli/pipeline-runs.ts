@@ -85,7 +85,8 @@ async function moduleOf(module: string): Promise<{ bundle: string } | { pipeline
 export function placeOf(text: string | undefined, name: 'from' | 'until'): Record<string, number> {
   if (text === undefined) return {}
   if (/^\d+$/.test(text)) return { [name]: Number(text) }
-  const time = Date.parse(text)
+  // `Date.parse` takes 1.5 and -5 for days.
+  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(time))
     throw new MillraceError('USAGE', `${text} is neither a sequence number nor a time.`, {
       remedy: 'Give a time like 2026-01-31T12:00:00Z.',

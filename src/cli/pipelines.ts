@@ -203,8 +203,8 @@ export function registerPipelines(program: Command): void {
     .option('--step <step>', 'one step only')
     .action(async (name: string, key: string, { step }: { step?: string }, command: Command) => {
       const { json } = globals(command)
-      // An empty part of a path is none: the empty text is given as JSON.
-      const asked = key === '' ? '""' : key
+      // These are no part of a path, however they are encoded: they are given as JSON.
+      const asked = ['', '.', '..'].includes(key) ? JSON.stringify(key) : key
       const path = [name, 'state', ...(step === undefined ? [] : [step]), asked].map(encodeURIComponent).join('/')
       const { steps } = await new Client(globals(command)).call<{ steps: readonly ShownState[] }>(
         'GET',

@@ -88,10 +88,13 @@ function valuesOf(text: string): unknown[] {
   return json === undefined ? [text] : [text, json]
 }
 
+/** Texts that can be no part of a path by themselves: they are asked for as JSON, also where a key is given by its text alone. */
+const isPathless = (value: unknown): boolean => value === '' || value === '.' || value === '..'
+
 /** The stored forms of keys at a step. */
 function keysOf({ row, stages }: StateQuery, node: NodeId, values: readonly unknown[]): KeyBytes[] {
   const stage = stages.stages.find(({ nodes }) => nodes.includes(node))
-  if (stage?.kind === 'source') return partitionKeys(row, stage.root, partitionOf(values[0]))
+  if (stage?.kind === 'source') return partitionKeys(row, stage.root, partitionOf(values.find(isPathless) ?? values[0]))
   const names = new Set(row.sources.map(({ hashKeyName = 'key' }) => hashKeyName))
   // Where partition keys meet others, they are sent as people see them: `{ListId: 1}`.
   const isPartition = (stage?.entries ?? []).some((entry) => row.plan.nodes[entry]?.kind === 'keyByPartition')

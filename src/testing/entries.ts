@@ -24,7 +24,8 @@ export function entriesOf({ batch, shapes }: SinkBatch): readonly string[] {
   return recordsOfBatch(Buffer.from(batch)).map((record) => {
     const time = record.time === timeless ? null : record.time
     // Bytes have no JSON: they are shown as elsewhere.
-    const value = bodies.shown(record as StoredBody, Number.POSITIVE_INFINITY) ?? record.body.toString('base64')
+    const shown = bodies.shown(record as StoredBody, Number.POSITIVE_INFINITY)
+    const value = shown === undefined ? record.body.toString('base64') : shown
     return `${JSON.stringify([record.key.toString(), time])}\n${JSON.stringify(value)}`
   })
 }

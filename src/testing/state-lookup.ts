@@ -22,7 +22,8 @@ export class StateLookup {
 
   cells(step: string, key: unknown): TestCell[] {
     const node = this.#stepNamed(step)
-    return this.#store.cellsOf(node, this.#bytesOf(node, key)).map(({ name, cell }) => {
+    const cells = this.#keysOf(node, key).flatMap((bytes) => this.#store.cellsOf(node, bytes))
+    return cells.map(({ name, cell }) => {
       const content = unpackState(cell.value)
       const envelope = opened(content)
       return { name, value: envelope ? envelope.value : content }
@@ -38,14 +39,37 @@ export class StateLookup {
     })
   }
 
-  /** Behind keyByPartition, state lies under the bytes of the partition key. */
-  #bytesOf(node: NodeId, key: unknown): Buffer {
+  /** The stored forms of a key at a step. A partition key may be given by its value alone. */
+  #keysOf(node: NodeId, key: unknown): Buffer[] {
     const stage = this.#stages.stages.find(({ nodes }) => nodes.includes(node))
-    if (stage?.kind !== 'source') return encodeKey(key)
-    const value = (typeof key === 'object' && key !== null ? Object.values(key)[0] : key) as ItemValue
-    const root = this.#plan.nodes[stage.root]
-    const isTable = root?.kind === 'source' && root.source.kind === 'table' && this.#schemas.has(root.source.name)
-    if (!isTable) return Buffer.from(String(value))
+    if (stage?.kind === 'source') return [this.#partitionKey(stage.root, key)]
+    const isPartition = (stage?.entries ?? []).some((entry) => this.#plan.nodes[entry]?.kind === 'keyByPartition')
+    if (!isPartition || isWhole(key)) return [encodeKey(key)]
+    // Where partition keys meet others, they are sent as people see them: `{ListId: 1}`.
+    return [...this.#partitionNames()].map((name) => encodeKey({ [name]: key }))
+  }
+
+  /** Behind keyByPartition in place, state lies under the bytes of the partition key. */
+  #partitionKey(root: NodeId, key: unknown): Buffer {
+    const value = (isWhole(key) ? Object.values(key)[0] : key) as ItemValue
+    if (this.#hashKeyName(root) === undefined) return Buffer.from(String(value))
     return encodeKeyValue((attributesOf({ key: value }) as { key: AttributeValue }).key)
   }
+
+  #partitionNames(): ReadonlySet<string> {
+    return new Set(
+      this.#plan.nodes.flatMap(({ kind }, id) => (kind === 'source' ? [this.#hashKeyName(id) ?? 'key'] : [])),
+    )
+  }
+
+  /** The partition key of a source that is a table. */
+  #hashKeyName(source: NodeId): string | undefined {
+    const node = this.#plan.nodes[source]
+    return node?.kind === 'source' && node.source.kind === 'table'
+      ? this.#schemas.get(node.source.name)?.hash.name
+      : undefined
+  }
 }
+
+/** Whether a partition key is given as functions see it, `{ListId: 1}`. */
+const isWhole = (key: unknown): key is object => typeof key === 'object' && key !== null && !(key instanceof Uint8Array)

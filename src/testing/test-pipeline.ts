@@ -22,6 +22,8 @@ import type { PushedInput, TestCell, TestChange, TestInput, TestOptions, TestRec
 
 /** Open shards of a source above which chance splits none. */
 const chanceShardsMax = 8
+/** Crashes by chance in a row; then it waits for a commit, to which a pipeline of many tasks would never come. */
+const chanceCrashesMax = 10
 
 /**
  * Opens a pipeline in memory, in virtual time: the value that a module exports, run by the code that runs it in the daemon,
@@ -176,11 +178,13 @@ export class TestPipeline {
   /** Runs to the end with all that chance brings, and commits. */
   async #run(): Promise<void> {
     const { crash = 0, split = 0, merge = 0 } = this.#options.faults ?? {}
-    const { random } = this.#memory
+    const { random, store } = this.#memory
+    let [crashes, commits] = [0, store.commits]
     await this.#guarded(async () => {
       for (let isBusy = true; isBusy; ) {
+        if (store.commits > commits) [crashes, commits] = [0, store.commits]
         if (random.next() < 0.1) this.#memory.wantBarrier()
-        if (random.next() < crash) await this.#memory.crash()
+        if (random.next() < crash && crashes++ < chanceCrashesMax) await this.#memory.crash()
         if (random.next() < split) this.#splitOne()
         if (random.next() < merge) this.#memory.merge(random.pick(this.#rootsFor(undefined)))
         isBusy = await this.#memory.step()

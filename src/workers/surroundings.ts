@@ -31,7 +31,11 @@ export function surround({ onText, onThrown }: SurroundingsOptions): void {
   }
   process.on('uncaughtException', onThrown)
   process.on('unhandledRejection', onThrown)
-  // Packages that are bundled from CommonJS ask for Node's own modules with it.
+  giveRequire()
+}
+
+/** Packages that are bundled from CommonJS ask for Node's own modules with `require`, which ES modules have not. */
+export function giveRequire(): void {
   const require = createRequire(import.meta.url)
   Object.assign(globalThis, {
     require: (name: string): unknown => {

@@ -240,6 +240,8 @@ describe('wrong usage', () => {
     { args: ['bridges', 'converter', 'b'], says: 'what is to be removed' },
     { args: ['bridges', 'seek', 'b', '--to', 'yesterday'], says: 'oldest, newest' },
     { args: ['bridges', 'create', 'b', '--source', 's', '--brokers', 'a:1', '--header', 'x'], says: 'NAME=VALUE' },
+    { args: ['pipelines', 'run', 'totals', '--from', '1.5'], says: '1.5 is neither a sequence number nor a time' },
+    { args: ['pipelines', 'run', 'totals', '--to', '-5'], says: '-5 is neither a sequence number nor a time' },
     { args: ['status', '--url', 'nowhere'], says: 'URL' },
   ])('$args', async ({ args, says }) => {
     const { code, stdout, stderr } = await inProcess(args)

@@ -49,6 +49,12 @@ test('check draws a pipeline without a daemon, whatever its module prints', asyn
   expect(JSON.parse(json.stdout)).toMatchObject({ version: 2, name: 'p', nodes: { length: 4 } })
 })
 
+test('check loads a package that asks for the modules of Node with require, as a deploy does', async () => {
+  writeFileSync(join(folder, 'common.cjs'), "module.exports = { join: require('path').join }")
+  const file = moduleOf(".map((r) => join('a', r.key)).to(file('f'))", "import { join } from './common.cjs'")
+  expect(await millrace(['pipelines', 'check', file])).toMatchObject({ code: 0, stderr: '' })
+})
+
 test.each([
   ['without a sink', '.map((r) => r)', '', 'PIPELINE_INVALID', 'p has no sink'],
   ['that throws', ".to(file('f'))", "throw new Error('at once')", 'MODULE_INVALID', 'at once'],

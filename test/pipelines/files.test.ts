@@ -145,6 +145,24 @@ describe('files as a source', () => {
     },
   )
 
+  it('takes files whose names end with .csv as CSV, unless another format is named', async () => {
+    write('named.csv', 'id,n\na,1\n')
+    write('NAMED.CSV', 'id,n\nb,2\n')
+    write('lines.csv', '{"id":"c","n":"3"}\n')
+    const sink = (name: string) => `.to(file('${name}.ndjson', ({ key, value }) => [key, value.n]))`
+    await run(`export default pipeline('named')
+      .from(files<{ n: string }>(['in/named.csv', 'in/NAMED.CSV'], { key: 'id' }))${sink('named')}`)
+    await stateOf('named.run', 'finished')
+    expect(output('named.ndjson')).toEqual([
+      ['a', '1'],
+      ['b', '2'],
+    ])
+    await run(`export default pipeline('named2')
+      .from(files<{ n: string }>('in/lines.csv', { key: 'id', format: 'ndjson' }))${sink('named2')}`)
+    await stateOf('named2.run', 'finished')
+    expect(output('named2.ndjson')).toEqual([['c', '3']])
+  })
+
   it('stops at a malformed line, names it, and goes on behind the lines before when it is mended', async () => {
     write('bad.ndjson', '{"n":1}\n{"n":2}\n{"n":\n{"n":4}\n')
     const source = `export default pipeline('bad').from(files<{ n: number }>('in/bad.ndjson'))
@@ -168,6 +186,13 @@ describe('files as a source', () => {
     ['a quote that is not closed', 'id,n\na,"1\nb,2\n', /^Line 2 of .* a quote is not closed/],
     ['a column twice', 'id,id\n', /^Line 1 of .* names a column twice/],
     ['bytes that are no text', Buffer.from([0x69, 0x0a, 0xff, 0x0a]), /^Line 2 of .* it is not UTF-8/],
+    ['lines that end with a carriage return alone', 'id,n\ra,1\rb,2\r', /^Line 1 of .* lines end with a line feed/],
+    // Longer than a piece of 4 MiB, and within the next one, which is twice that.
+    [
+      'a line above 4 MiB',
+      `id,n\na,1\nb,${'2'.repeat(4.5 * 1024 * 1024)}\nc,3\n`,
+      /^Line 3 of .* is longer than 4194304/,
+    ],
   ])('refuses %s', async (_what, content, message, options = {}) => {
     const name = `refused-${number}`
     write(`${name}.csv`, content)

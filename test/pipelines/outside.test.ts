@@ -176,6 +176,10 @@ describe('an HTTP sink', () => {
     ).toEqual(values.filter((value) => value.startsWith('good')))
     expect(server.accepted.every(({ contentType }) => contentType === 'application/x-ndjson')).toBe(true)
     expect(await outbox('refusals')).toMatchObject({ deadLetters: 3, breaker: 'closed' })
+    // Whoever ends a bounded run keeps it where there are some, also when the daemon was killed meanwhile.
+    await daemon.kill()
+    await start()
+    await expect.poll(async () => (await show('refusals')).outboxes?.[0]?.deadLetters).toBe(3)
     const { shards } = await daemon.v1<{ shards: { id: number }[] }>('GET', 'streams/dead:refusals:hook/shards')
     const { records } = await daemon.v1<{ records: { value: { id: string; why: string; value: string } }[] }>(
       'GET',

@@ -113,6 +113,47 @@ describe('pipelines over rows', () => {
     }
   })
 
+  it('a whole row is a key, and is compared with others, as its plain object is', async () => {
+    const dataDir = join(temporaryFolder(), 'data')
+    const serving = await serve({ dataDir, pipelines: { attemptsMax: 1, onError: 'stop' } })
+    const client = connect({ url: serving.url, producer: { codec: 'row' } })
+    onTestFinished(() => client.close())
+    await client.createStream('places')
+    const values = [0, 1, 0, 2, 1, 0].map((n) => ({ n, at: { x: n, tags: ['a', n] } }))
+    await client.append(
+      'places',
+      values.map((value, i) => ({ key: 'k', value, time: i })),
+    )
+    const name = await deploy(
+      serving,
+      `import { file, pipeline, stream } from 'millrace'
+      const places = pipeline('places').from(stream<any>('places'))
+      export default [
+        places.keyBy((record) => record.value).count('perPlace').to(file('keys.ndjson', (n, key) => [key, n])),
+        places.keyByPartition().deduplicate('once', { by: (record) => record.value, ttl: '1d' })
+          .to(file('once.ndjson', (record) => record.value.n)),
+      ]`,
+    )
+    const lines = (file: string) =>
+      readFileSync(join(dataDir, 'files', file), 'utf8')
+        .split('\n')
+        .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown]))
+    await until(() => isDone(serving, name))
+    expect((await serving.v1('GET', `pipelines/${name}`)).json).toMatchObject({ state: 'running' })
+    await until(async () => lines('keys.ndjson').length === values.length)
+    // Between two keys there is no order.
+    const counted = lines('keys.ndjson') as readonly (readonly [(typeof values)[number], number])[]
+    expect(counted.map(([{ n, at }, count]) => [n, at.x, at.tags[1], count]).sort()).toEqual([
+      [0, 0, 0, 1],
+      [0, 0, 0, 2],
+      [0, 0, 0, 3],
+      [1, 1, 1, 1],
+      [1, 1, 1, 2],
+      [2, 2, 2, 1],
+    ])
+    expect(lines('once.ndjson')).toEqual([0, 1, 2])
+  })
+
   it('a row that is kept beyond its record fails the step with a sentence that says what to do', async () => {
     const serving = await serve({ pipelines: { attemptsMax: 1, onError: 'stop' } })
     const client = connect({ url: serving.url, producer: { codec: 'row' } })

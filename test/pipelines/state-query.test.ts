@@ -98,6 +98,25 @@ it('what steps keep for a key is shown, of every kind of key and cell', async ()
   expect(ofEmptyText).toMatchObject({ code: 0, stderr: 'no state\n' })
 })
 
+it('keys that are no part of a path are found, also those of a partition', async () => {
+  await daemon.v1('POST', 'streams', { name: 'dots', shards: 1 })
+  const from = "pipeline('dots').from(stream('dots'))"
+  await deploy(
+    'dots',
+    `export default [
+      ${from}.keyByPartition().count('inPlace').to(file('dots')),
+      ${from}.keyBy((record) => record.key).count('sent').to(file('dots2')),
+    ]`,
+  )
+  const keys = ['', '.', '..']
+  await daemon.v1('POST', 'streams/dots/records', { records: keys.map((key) => ({ key, value: null })) })
+  await caughtUp('pipeline:dots')
+  for (const key of keys) {
+    const { stdout } = await millrace(['pipelines', 'state', 'dots', key, '--json', '--url', daemon.url])
+    expect(JSON.parse(stdout).state.map(({ step }: { step: string }) => step)).toEqual(['inPlace', 'sent'])
+  }
+})
+
 it('partition keys of a table are found by their text and by their number', async () => {
   await daemon.aws('CreateTable', {
     TableName: 'lists',

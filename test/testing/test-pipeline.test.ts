@@ -36,6 +36,31 @@ describe('testPipeline', () => {
     expect(test.state('tasks', 'y')).toBeUndefined()
   })
 
+  it('finds the state of a partition key by its value also where partition keys of several sources meet', async () => {
+    const from = pipeline('p')
+    const both = from
+      .from(table('tasks'))
+      .map(() => 1)
+      .merge(from.from(stream('more')).map(() => 1))
+      .keyByPartition()
+      .count('both')
+      .to(file('out'))
+    const test = await testPipeline(both, { tables })
+    await test.push('tasks', { type: 'insert', new: { ListId: 'x', TaskId: '1' } })
+    await test.push('more', { key: 'y', value: null }, { key: 'y', value: null })
+    expect([test.state('both', 'x'), test.state('both', 'y')]).toEqual([1, 2])
+    expect([test.state('both', { ListId: 'x' }), test.state('both', { key: 'y' })]).toEqual([1, 2])
+    expect(test.state('both', 'z')).toBeUndefined()
+  })
+
+  it('finds the state of a partition key that is binary', async () => {
+    const id = new Uint8Array([7, 8])
+    const flow = pipeline('p').from(table('t')).keyByPartition().count('changes').to(file('out'))
+    const test = await testPipeline(flow, { tables: { t: { hash: { name: 'id', type: 'B' } } } })
+    await test.push('t', { type: 'insert', new: { id } })
+    expect([test.state('changes', id), test.state('changes', { id })]).toEqual([1, 1])
+  })
+
   it('gives what sinks outside and files of any kind would get', async () => {
     const numbers = stream<number>('numbers')
     const flow = pipeline('outside')
@@ -176,6 +201,22 @@ describe('testPipeline', () => {
     await test.end()
     expect(test.results()).toEqual([3, 4])
     expect(test.lateness).toEqual({})
+  })
+
+  it('comes to its end however likely crashes are and however many tasks have to commit', async () => {
+    const flow = pipeline('p')
+      .from(stream<number>('s'))
+      .keyBy((record) => record.value % 7)
+      .count('a')
+      .keyBy((count) => count)
+      .count('b')
+      .keyBy(() => 'all')
+      .count('c')
+      .to(file('out'))
+    const test = await testPipeline(flow, { tasks: 4, faults: { crash: 1 } })
+    const values = Array.from({ length: 20 }, (_, value) => value)
+    await test.push('s', ...values.map((value) => ({ key: String(value), value })))
+    expect(test.results()).toEqual(values.map((value) => value + 1))
   })
 
   it('says what it does not know', async () => {

@@ -121,6 +121,11 @@ describe('sinks', () => {
     expect((await given(flow, at(0))).results()).toEqual([{ key: 'k', value: 'AQI=' }])
   })
 
+  it.each([null, undefined])('a record that a stream is given with %s has null', async (value) => {
+    const flow = numbers().to(stream('out', () => ({ key: 'k', value })))
+    expect((await given(flow, at(0))).results()).toEqual([{ key: 'k', value: null }])
+  })
+
   it('no two have one name, whatever they were called', () => {
     const own = (name: string) => sink({ name, write() {} })
     const plan = planOf(numbers().to(own('x'), 'a#2').to(own('y'), 'a').to(own('z'), 'a'))

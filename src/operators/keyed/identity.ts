@@ -1,3 +1,5 @@
+import { kept } from '../kept.js'
+
 /** Levels of nesting that a value may have which is compared by what it holds. */
 const nestingMax = 20
 
@@ -33,10 +35,14 @@ function identityOfObject(value: object, depth: number): string {
   if (value instanceof Date) return `d${value.getTime()}`
   if (Array.isArray(value)) return `[${value.map((each) => identityOf(each, depth + 1)).join()}]`
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null)
+  if (prototype !== Object.prototype && prototype !== null) {
+    // A row of a record holds what its plain object does.
+    const plain = kept(value)
+    if (plain !== value) return identityOf(plain, depth)
     throw new TypeError(
       `An object of the class ${value.constructor?.name ?? '?'} cannot be compared by what it holds: take a member of it.`,
     )
+  }
   const members = Object.keys(value)
     .sort()
     .map((name) => `${JSON.stringify(name)}:${identityOf((value as Record<string, unknown>)[name], depth + 1)}`)

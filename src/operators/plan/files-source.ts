@@ -14,7 +14,7 @@ export interface FileRecord<Value = unknown> {
 }
 
 export interface FilesOptions {
-  /** `ndjson` by default. */
+  /** By default `csv` where all paths end with .csv, else `ndjson`. */
   readonly format?: FileFormat
   /** The member of each document, or the column, whose text is the record's key: text, a number or a boolean. */
   readonly key?: string
@@ -30,10 +30,10 @@ export function files<Value = unknown>(
   paths: string | readonly string[],
   options: FilesOptions = {},
 ): Source<FileRecord<Value>, { readonly key: string }> {
-  const { format = 'ndjson', key, time } = options
   const all = typeof paths === 'string' ? [paths] : [...(paths ?? [])]
   if (all.length === 0 || !all.every((path) => typeof path === 'string' && path !== ''))
     throw invalid('A source of files names none.', "Name them: files('in/*.ndjson'), or a list of paths.")
+  const { format = all.every((path) => /\.csv$/i.test(path)) ? 'csv' : 'ndjson', key, time } = options
   const where = `The source of files ${all.join(', ')}`
   if (all.some((path) => /\*.*[\\/]/.test(path)))
     throw invalid(

@@ -43,8 +43,9 @@ export class Exit {
     const runtime = this.#runtime
     runtime.enter(this.id, at)
     const key = this.#run ? this.#run(value as never, at.key as never) : (at.entry ?? runtime.partitionOf(at)).shown
-    if (isThenable(key)) return runtime.later(key, this.id, at, (found) => this.#take(found, value, at))
-    return this.#take(key, value, at)
+    if (isThenable(key)) return runtime.later(key, this.id, at, (found) => this.#take(kept(found), value, at))
+    // A row of a record may be a key as a whole, and goes with its values beyond the record.
+    return this.#take(typeof key === 'object' ? kept(key) : key, value, at)
   }
 
   /** In careful mode: the key of a value, or its promise. */
@@ -54,13 +55,13 @@ export class Exit {
 
   /** In careful mode: throws TypeError for a key or a value that cannot be sent. */
   check(key: unknown, value: unknown): void {
-    checkKey(key)
+    checkKey(kept(key))
     this.#runtime.host.pack(packable(kept(value)))
   }
 
   /** Sends a value to the task of its key. */
   give(key: unknown, value: unknown, at: At): Promise<void> | undefined {
-    return this.#take(key, value, at)
+    return this.#take(kept(key), value, at)
   }
 
   #take(key: unknown, value: unknown, at: At): Promise<void> | undefined {

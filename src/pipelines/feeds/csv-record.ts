@@ -33,6 +33,8 @@ function plainField(record: string, from: number): { text: string; end: number }
   const end = comma < 0 ? record.length : comma
   const text = record.slice(from, end)
   if (text.includes('"')) throw new SyntaxError('a quote stands within a field that does not begin with one')
+  // A file whose lines end with it alone would be one line, the first, and so no record at all.
+  if (text.includes('\r')) throw new SyntaxError('a carriage return stands alone: lines end with a line feed')
   return { text, end }
 }
 

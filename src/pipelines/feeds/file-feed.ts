@@ -123,7 +123,7 @@ export class FileFeed implements Feed<FileCursor> {
     const lines = new Lines(this.#options.plan, opened, cursor)
     while (!lines.take(bytes, recordsMax)) {
       // Not one whole line: more of it, or its end without a line feed.
-      if (bytes.length > lineBytesMax) throw lines.malformed(`it is longer than ${lineBytesMax} bytes`)
+      if (bytes.length > lineBytesMax) throw lines.tooLong()
       const longer = await this.#piece(opened, cursor, bytes.length * 2)
       if (longer.length === bytes.length) {
         lines.takeLast(bytes)
@@ -193,6 +193,8 @@ class Lines {
   }
 
   #take(line: Buffer, endBytes: number): void {
+    // Pieces double, so one may hold a line that is nearly twice as long.
+    if (line.length > lineBytesMax) throw this.tooLong()
     const isFirst = this.#offset === 0
     const from = isFirst && line.subarray(0, 3).equals(byteOrderMark) ? 3 : 0
     const text = line.subarray(from, line.at(-1) === 0x0d ? -1 : line.length)
@@ -208,6 +210,10 @@ class Lines {
     this.#offset += line.length + endBytes
     this.#line += endBytes
     for (let at = line.indexOf(lineFeed); at >= 0; at = line.indexOf(lineFeed, at + 1)) this.#line++
+  }
+
+  tooLong(): MillraceError {
+    return this.malformed(`it is longer than ${lineBytesMax} bytes`)
   }
 
   malformed(why: string): MillraceError {

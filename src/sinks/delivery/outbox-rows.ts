@@ -15,6 +15,8 @@ export interface ShardDelivered extends OutboxTotals {
    * sends the same records under the same key. undefined while no batch is cut.
    */
   readonly batchEnd: Sequence | undefined
+  /** How many of the records were refused for good. Rows of earlier versions do not say it. */
+  readonly dead?: number
 }
 
 /** What the store says of an outbox. */

@@ -42,10 +42,10 @@ export interface OutboxView {
   readonly breaker: BreakerState
   /** Since the outbox was made. */
   readonly delivered: number
+  readonly deadLetters: number
   /** Since the start of the daemon. */
   readonly attempts: number
   readonly failures: number
-  readonly deadLetters: number
   /** Why the last attempt failed, while none has succeeded since. */
   readonly error?: string
 }
@@ -77,7 +77,6 @@ export class Outbox {
   #stopListening = (): void => {}
   attempts = 0
   failures = 0
-  deadLetters = 0
   #error: string | undefined
 
   constructor(options: OutboxOptions) {
@@ -101,6 +100,12 @@ export class Outbox {
       bytes += each.bytes
     }
     return { records, bytes }
+  }
+
+  get deadLetters(): number {
+    let dead = 0
+    for (const each of this.#delivered.values()) dead += each.dead ?? 0
+    return dead
   }
 
   get isFull(): boolean {
@@ -165,7 +170,7 @@ export class Outbox {
         wake,
         stop: this.#stop.signal,
         onAttempt: (failure) => this.#attempted(failure),
-        onDelivered: (shard, delivered, dead) => this.#passed(shard, delivered, dead),
+        onDelivered: (shard, delivered) => this.#passed(shard, delivered),
       })
       this.#deliveries.set(position.shard, this.#run(position.shard, delivery, wake))
     }
@@ -196,10 +201,9 @@ export class Outbox {
     if (before === undefined) logger.warn({ outbox: label }, `a delivery failed: ${failure}`)
   }
 
-  #passed(shard: ShardId, delivered: ShardDelivered, dead: number): void {
+  #passed(shard: ShardId, delivered: ShardDelivered): void {
     const wasFull = this.isFull
     this.#delivered.set(shard, delivered)
-    this.deadLetters += dead
     if (wasFull && !this.isFull) this.#options.onRoom()
   }
 

@@ -30,7 +30,7 @@ export interface ShardDeliveryOptions {
   /** Of one attempt. */
   readonly onAttempt: (failure: string | undefined) => void
   /** Records have left the outbox, some of them as dead letters. */
-  readonly onDelivered: (shard: ShardId, delivered: ShardDelivered, dead: number) => void
+  readonly onDelivered: (shard: ShardId, delivered: ShardDelivered) => void
 }
 
 /**
@@ -157,7 +157,12 @@ export class ShardDelivery {
     await this.#queue.fill(plan)
     const batchEnd = this.#queue.isFull(plan) ? this.#queue.cut(plan) : undefined
     const bytes = records.reduce((sum, { body }) => sum + body.length, this.#delivered.bytes)
-    const delivered = { records: this.#delivered.records + records.length, bytes, batchEnd }
+    const delivered = {
+      records: this.#delivered.records + records.length,
+      bytes,
+      batchEnd,
+      dead: (this.#delivered.dead ?? 0) + dead.length,
+    }
     await this.#commit(delivered, dead, this.#position(this.#queue.isEnded))
     return batchEnd
   }
@@ -179,7 +184,7 @@ export class ShardDelivery {
     if (delivered.batchEnd !== undefined) killPoint('outbox:cut')
     if (position) group.moved(positions)
     this.#delivered = delivered
-    onDelivered(shard, delivered, dead.length)
+    onDelivered(shard, delivered)
   }
 }
 
