@@ -5,7 +5,7 @@ import type { Admin, Kafka, Mechanism, Message, Producer, Transaction } from 'ka
 import { MillraceError } from '../runtime/index.js'
 import { kafkaError } from './kafka-errors.js'
 import { connectKafkajsConsumer } from './kafkajs-consumer.js'
-import { replaceProduceEncoding } from './kafkajs-produce.js'
+import { keepWordsOfBroker, replaceProduceEncoding } from './kafkajs-produce.js'
 import { PackedMessages } from './packed-messages.js'
 import { readCommitted, readCommittedSoFar } from './read-committed.js'
 import type { ClusterSecurity } from './security.js'
@@ -27,7 +27,10 @@ let loaded: typeof import('kafkajs') | undefined
 let takesPacked = false
 export const kafkajs = (): typeof import('kafkajs') => {
   // Before the library is loaded: its parts keep what they import.
-  if (!loaded) takesPacked = replaceProduceEncoding(require)
+  if (!loaded) {
+    takesPacked = replaceProduceEncoding(require)
+    keepWordsOfBroker(require)
+  }
   loaded ??= require('kafkajs') as typeof import('kafkajs')
   return loaded
 }

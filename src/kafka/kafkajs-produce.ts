@@ -80,13 +80,11 @@ const compressions = ['none', 'gzip'] as const
  * each header; and what puts a head before a request, which copies it twice. Packed messages go through it as the value of one message. Everything else of a send stays the library's: metadata,
  * sequence numbers, transactions, retries. Messages that are not as ours are, are still encoded by it, and so is
  * everything with another version of the library. Before the library is loaded, since its parts keep what they import.
- * A fourth one reads the answer to a topic's creation, of which the library drops what the broker says is wrong.
  *
  * Returns whether it did, so that messages may come packed: not when somebody else in the process has loaded the library.
  */
 export function replaceProduceEncoding(require: NodeJS.Require): boolean {
-  const { version } = require('kafkajs/package.json') as { version: string }
-  if (version !== knownVersion || require.cache[require.resolve('kafkajs')]) return false
+  if (!isKnown(require) || require.cache[require.resolve('kafkajs')]) return false
   replace<(given: GroupArguments) => object>(
     require,
     'kafkajs/src/producer/groupMessagesPerPartition.js',
@@ -102,11 +100,24 @@ export function replaceProduceEncoding(require: NodeJS.Require): boolean {
     (library) => async (frame) =>
       frame.request.produce ? encodeProduceFrame(frame, frame.request.produce) : library(frame),
   )
+  return true
+}
+
+/**
+ * Puts the broker's words into the errors of a topic's creation, of which the library keeps the type alone. It asks for what reads the answer
+ * anew each time, so this works also after it is loaded.
+ */
+export function keepWordsOfBroker(require: NodeJS.Require): void {
+  if (!isKnown(require)) return
   replace<LibraryCreateTopics>(require, 'kafkajs/src/protocol/requests/createTopics/v3/response.js', (library) => ({
     ...library,
     parse: (answer) => library.parse(answer).catch((error) => withWords(error, answer)),
   }))
-  return true
+}
+
+function isKnown(require: NodeJS.Require): boolean {
+  const { version } = require('kafkajs/package.json') as { version: string }
+  return version === knownVersion
 }
 
 /** The error of each topic, in the broker's words. */
