@@ -7,8 +7,8 @@ import { readUnits } from '../requests/capacity.js'
 import type { Position } from './next-token.js'
 import type { RowRange } from './read-source.js'
 
-/** A page ends before the item that would take it past this many bytes by AWS's count, before filter and projection. */
-const pageBytesMax = 1024 * 1024
+/** A page ends with the item that takes it to this many bytes by AWS's count, before filter and projection. */
+const pageBytesMin = 1024 * 1024
 /** Rows and bytes that are fetched from the store at once. */
 const fetchRowsMax = 1000
 const fetchBytesMax = 256 * 1024
@@ -58,8 +58,8 @@ export async function readPage(
   for (let range = first; range < options.segments.length; range++) {
     if (range === first + pageRangesMax) return page.end({ range, row: undefined })
     const behind = range === first ? from?.row : undefined
-    const full = await page.readSegment(options.segments[range] as Segment, behind)
-    if (full) return page.end({ range, row: full.behind })
+    const end = await page.readSegment(options.segments[range] as Segment, behind)
+    if (end) return page.end({ range, row: end })
   }
   return page.end(undefined)
 }
@@ -83,11 +83,8 @@ class PageReader {
     return { found: this.found, bytes: this.bytes, fetchedUnits: this.fetchedUnits, next, last: this.last }
   }
 
-  /** Reads on behind a row. When the page is full, gives where it ends: behind a row, or before the first of the segment. */
-  async readSegment(
-    segment: Segment,
-    behind: Buffer | undefined,
-  ): Promise<{ readonly behind: Buffer | undefined } | undefined> {
+  /** Reads on behind a row. When the page is full, gives the row that it ends with. */
+  async readSegment(segment: Segment, behind: Buffer | undefined): Promise<Buffer | undefined> {
     const { isReverse: reverse, limit, fetches } = this.options
     const rowsMax = fetches ? fetchItemsMax : fetchRowsMax
     let row = behind
@@ -99,13 +96,13 @@ class PageReader {
       for (let i = 0; i < page.keys.length; i++) {
         const entry = decodeItem(page.values[i] as Buffer)
         const shown = items ? items[i] : entry
-        if (this.scanned > 0 && this.shownBytes + (shown?.size ?? 0) > pageBytesMax) return { behind: row }
         row = page.keys[i] as Buffer
         // The item went, or moved in the index, after its entry was read: as if it had done so before.
         if (shown) this.add(row, entry, shown, segment.filter)
+        if (this.shownBytes >= pageBytesMin) return row
       }
       // As on AWS, a page that ends with its limit goes on even when nothing follows.
-      if (limit !== undefined && this.scanned >= limit) return { behind: row }
+      if (limit !== undefined && this.scanned >= limit) return row
       if (!page.more) return undefined
     }
   }

@@ -12,8 +12,11 @@ import { type PageCache, type RangePage, rangeName } from './page-cache.js'
 import { type Bounds, continueFrom } from './range-bounds.js'
 import { readItems } from './stored-range.js'
 
-/** A page ends before the item that would take it past this many bytes by AWS's count, before filter and projection. */
-const pageBytesMax = 1024 * 1024
+/**
+ * A page ends with the item that takes it to this many bytes by AWS's count, before filter and projection: a whole page of
+ * small items is charged a little more than 1 MB there, 128.5 units where they are eventually consistent.
+ */
+const pageBytesMin = 1024 * 1024
 /** Bytes of a local index's entries that are fetched from the store at once. */
 const fetchBytesMax = 256 * 1024
 /** Items of local entries that are fetched at once: each may have 400 KB. */
@@ -98,23 +101,23 @@ export class RangeReader {
       for (let i = 0; i < page.keys.length; i++) {
         const entry = decodeItem(page.values[i] as Buffer)
         const stored = fetched[i]
-        const size = stored?.size ?? 0
-        if (scanned > 0 && bytes + size > pageBytesMax) {
-          isFull = true
-          break
-        }
         last = page.keys[i] as Buffer
         // The item went, or moved in the index, after its entry was read: as if it had done so before.
         if (!stored) continue
         scanned++
-        bytes += size
+        bytes += stored.size
         used.entries += entry.size
-        used.fetched += readUnits(size, reading.consistent)
+        used.fetched += readUnits(stored.size, reading.consistent)
         const item = filter || projection ? parseItem(stored) : undefined
-        if (filter && !evaluateCondition(filter, item as Item)) continue
-        count++
-        if (!countOnly)
-          items.push(projection ? Buffer.from(JSON.stringify(project(projection, item as Item))) : stored.json)
+        if (!filter || evaluateCondition(filter, item as Item)) {
+          count++
+          if (!countOnly)
+            items.push(projection ? Buffer.from(JSON.stringify(project(projection, item as Item))) : stored.json)
+        }
+        if (bytes >= pageBytesMin) {
+          isFull = true
+          break
+        }
       }
       isOpen = page.more
       if (limit !== undefined && scanned >= limit) {
@@ -158,7 +161,7 @@ interface Found {
   readonly next: Item | undefined
 }
 
-/** One page as AWS cuts it: at the limit, or before the item that would take it past 1 MB. */
+/** One page as AWS cuts it: at the limit, or behind the item that takes it to 1 MB. */
 async function foundIn(reading: Reading, pages: AsyncIterable<readonly StoredText[]>): Promise<Found> {
   const { target, limit, filter, projection, countOnly } = reading
   let items = ''
@@ -169,19 +172,21 @@ async function foundIn(reading: Reading, pages: AsyncIterable<readonly StoredTex
   let isFull = false
   for await (const page of pages) {
     for (const stored of page) {
-      if (scanned > 0 && bytes + stored.size > pageBytesMax) {
-        isFull = true
-        break
-      }
       scanned++
       bytes += stored.size
       last = stored
       const item = filter || projection ? (JSON.parse(stored.json) as Item) : undefined
-      if (filter && !evaluateCondition(filter, item as Item)) continue
-      count++
-      if (countOnly) continue
-      if (count > 1) items += ','
-      items += projection ? JSON.stringify(project(projection, item as Item)) : stored.json
+      if (!filter || evaluateCondition(filter, item as Item)) {
+        count++
+        if (!countOnly) {
+          if (count > 1) items += ','
+          items += projection ? JSON.stringify(project(projection, item as Item)) : stored.json
+        }
+      }
+      if (bytes >= pageBytesMin) {
+        isFull = true
+        break
+      }
     }
     // As on AWS, a page that ends with its limit names a last key even when nothing follows.
     if (limit !== undefined && scanned >= limit) isFull = true
