@@ -5,6 +5,7 @@ import type { ExportShard } from '../log/index.js'
 import { answeredError, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
 import { LastLine } from './last-line.js'
+import { dateMs } from './places.js'
 import { Progress } from './progress.js'
 import { wholeNumber } from './whole-number.js'
 
@@ -63,8 +64,8 @@ export function registerExport(program: Command): void {
 
 /** Milliseconds since 1970. Throws USAGE. */
 function timeOf(text: string): number {
-  const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (!Number.isSafeInteger(time) || time < 0)
+  const time = /^\d+$/.test(text) ? Number(text) : dateMs(text)
+  if (time === undefined || !Number.isSafeInteger(time) || time < 0)
     throw new MillraceError('USAGE', `${text} is no time.`, { remedy: 'Give one like 2026-01-31T12:00:00Z.' })
   return time
 }

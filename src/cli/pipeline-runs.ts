@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { type ErrorCode, errorKinds, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
 import { printDone } from './output.js'
+import { dateMs } from './places.js'
 import { Progress } from './progress.js'
 
 /** Between two looks at how far a run is. */
@@ -85,9 +86,8 @@ async function moduleOf(module: string): Promise<{ bundle: string } | { pipeline
 export function placeOf(text: string | undefined, name: 'from' | 'until'): Record<string, number> {
   if (text === undefined) return {}
   if (/^\d+$/.test(text)) return { [name]: Number(text) }
-  // `Date.parse` takes 1.5 and -5 for days.
-  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(time))
+  const time = dateMs(text)
+  if (time === undefined)
     throw new MillraceError('USAGE', `${text} is neither a sequence number nor a time.`, {
       remedy: 'Give a time like 2026-01-31T12:00:00Z.',
     })

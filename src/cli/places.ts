@@ -9,9 +9,15 @@ export const places = 'oldest, newest, a sequence number, or a time like 2026-01
 export function placeOf(text: string): Place {
   if (text === 'oldest' || text === 'newest') return text
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return { sequence: Number(text) }
-  const timeMs = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(timeMs)) throw new InvalidArgumentError(`It is not ${places}.`)
+  const timeMs = dateMs(text)
+  if (timeMs === undefined) throw new InvalidArgumentError(`It is not ${places}.`)
   return { timeMs }
+}
+
+/** Milliseconds since 1970 of a date; undefined for what begins with no year: `Date.parse` takes 1.5 and -5 for days. */
+export function dateMs(text: string): number | undefined {
+  const timeMs = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(timeMs) ? undefined : timeMs
 }
 
 /** Where that is, for people. */

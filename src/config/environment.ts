@@ -1,5 +1,5 @@
+import { nearest } from '../runtime/index.js'
 import { type Leaf, leaves } from './leaves.js'
-import { nearest } from './nearest.js'
 import type { Settings } from './settings.js'
 
 /** Variables of the command, the tests and the benchmarks. */

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { MillraceError } from '../runtime/index.js'
+import { MillraceError, nearest } from '../runtime/index.js'
 import { leaves } from './leaves.js'
-import { nearest } from './nearest.js'
 import type { Settings } from './settings.js'
 
 /** Takes the settings of a YAML file. Throws CONFIG_INVALID when it cannot be read; what is wrong in it becomes faults. */

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
-import { asMillraceError, MillraceError } from '../runtime/index.js'
+import { asMillraceError, MillraceError, nearest } from '../runtime/index.js'
 import { credentialsOf, isAuthConfigured } from './credentials.js'
 import { takeEnvironment } from './environment.js'
 import { takeFile } from './file.js'
 import { leaves, namesAt } from './leaves.js'
-import { nearest } from './nearest.js'
 import { type Config, configSchema } from './schema.js'
 import { Settings, type Source } from './settings.js'
 

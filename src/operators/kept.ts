@@ -8,6 +8,9 @@ interface Fleeting {
   readonly [keptMark]: () => unknown
 }
 
+/** Whether a value is valid only while its record is handled. */
+export const isFleeting = (value: object): boolean => keptMark in value
+
 /**
  * A value that outlives its record: itself, or what it decodes to. User code has it as `plain`: a change, a record or a row as
  * a plain object.

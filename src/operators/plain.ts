@@ -17,10 +17,14 @@ function rememberLong(holder: object, place: string | number, text: string): voi
 const isLong = (holder: object, place: string | number, value: unknown): value is string =>
   typeof value === 'string' && longNumbers.get(holder)?.get(place) === value
 
+/** What a user's module has put on Object.prototype comes behind all own members; within `for ... in` the call costs nothing. */
+const hasOwn = Object.prototype.hasOwnProperty
+
 /** DynamoDB JSON as plain JavaScript. */
 export function plainItem(item: Readonly<Record<string, Attribute>>): Record<string, ItemValue> {
   const plain: Record<string, ItemValue> = {}
   for (const name in item) {
+    if (!hasOwn.call(item, name)) break
     const attribute = item[name] as Attribute
     const value = plainValue(attribute)
     setMember(plain, name, value)

@@ -1,3 +1,4 @@
+import { isFleeting } from './kept.js'
 import { isChange } from './records.js'
 
 /** What MessagePack's encoder and decoder take for more than names of an object. */
@@ -44,11 +45,7 @@ export function packable(value: unknown, depth = 0): unknown {
   if (value instanceof Date || ArrayBuffer.isView(value)) return value
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null)
-    throw new TypeError(
-      isChange(value)
-        ? 'A value to be stored holds a change: keep what you need of it, such as change.new or change.keys.'
-        : `A value to be stored holds an object of the class ${nameOf(value)}, whose methods cannot be stored: keep a plain object.`,
-    )
+    throw new TypeError(`A value to be stored holds ${unfit(value)}`)
   return packableObject(value as Readonly<Record<string, unknown>>, depth)
 }
 
@@ -94,5 +91,13 @@ const packedEntries = (object: object, depth: number): PackedObject =>
 
 /** Whether no surrogate stands alone. */
 export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text)
+
+/** What cannot be stored, and what to keep in its place. */
+function unfit(value: object): string {
+  if (isChange(value)) return 'a change: keep what you need of it, such as change.new or change.keys.'
+  return isFleeting(value)
+    ? 'a row or record that is valid only until its record is through: keep what you need of it, or all of it with plain(...).'
+    : `an object of the class ${nameOf(value)}, whose methods cannot be stored: keep a plain object.`
+}
 
 const nameOf = (value: object): string => String((value.constructor as { name?: unknown } | undefined)?.name ?? '?')

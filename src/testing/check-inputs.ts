@@ -1,9 +1,41 @@
+import { checkMembers, type Members } from '../operators/plan/index.js'
 import { MillraceError } from '../runtime/index.js'
-import type { TestChange, TestOptions, TestRecord } from './test-inputs.js'
+import type { KeyAttributeOf, TableKey, TestChange, TestOptions, TestRecord } from './test-inputs.js'
 
 /** Plain JavaScript may give anything. All of these throw BAD_REQUEST. */
 
-export function checkOptions({ seed, shards, tasks, now, faults = {} }: TestOptions): void {
+const optionMembers: Members<TestOptions> = {
+  seed: true,
+  shards: true,
+  tasks: true,
+  now: true,
+  tables: true,
+  faults: true,
+}
+const recordMembers: Members<TestRecord> = { key: true, value: true, time: true }
+type NameOf<Any> = Any extends unknown ? keyof Any : never
+const changeMembers: Readonly<Record<NameOf<TestChange>, true>> = {
+  type: true,
+  new: true,
+  old: true,
+  time: true,
+  service: true,
+}
+
+export function checkOptions(options: TestOptions): void {
+  check(options, optionMembers, 'testPipeline')
+  const { seed, shards, tasks, now, tables = {}, faults = {} } = options
+  for (const [name, key] of Object.entries(tables)) {
+    check<TableKey>(key, { hash: true, range: true }, `The key of the table ${name}`)
+    for (const attribute of [key?.hash, key?.range])
+      if (typeof attribute !== 'string')
+        check<Exclude<KeyAttributeOf, string>>(
+          attribute,
+          { name: true, type: true },
+          `A key attribute of the table ${name}`,
+        )
+  }
+  check<typeof faults>(faults, { crash: true, split: true, merge: true }, 'faults of testPipeline')
   if (seed !== undefined && !Number.isFinite(seed)) throw bad(`The seed is ${String(seed)}.`, 'Give a number.')
   for (const [name, many] of Object.entries({ shards, tasks }))
     if (many !== undefined && !(Number.isSafeInteger(many) && many >= 1))
@@ -16,6 +48,7 @@ export function checkOptions({ seed, shards, tasks, now, faults = {} }: TestOpti
 }
 
 export function checkChange(table: string, change: TestChange): void {
+  check(change, changeMembers, `A change of the table ${table}`)
   const { type, new: image, old, time } = (change ?? {}) as Partial<Record<'type' | 'new' | 'old' | 'time', unknown>>
   if (type !== 'insert' && type !== 'modify' && type !== 'remove')
     throw bad(
@@ -32,6 +65,7 @@ export function checkChange(table: string, change: TestChange): void {
 export function checkRecord(source: string, record: TestRecord): void {
   const isRecord = typeof record === 'object' && record !== null && 'value' in record
   if (!isRecord) throw bad(`${source} was given something that is no record.`, 'Push { key, value, time? }.')
+  check(record, recordMembers, `A record of ${source}`)
   const { key, time } = record as Partial<Record<'key' | 'time', unknown>>
   if (key !== undefined && typeof key !== 'string')
     throw bad(`${source} was given a record whose key is a ${typeof key}.`, 'Keys of streams are texts.')
@@ -46,6 +80,13 @@ export function jsonOfRecord(source: string, value: unknown): string {
     throw bad(`${source} was given a value that has no JSON: ${(error as Error).message}.`, 'Push plain data.')
   }
 }
+
+export function checkComparison(options: object): void {
+  check(options, { sink: true, isOrdered: true }, 'expectSameAs')
+}
+
+const check = <Options>(given: object | undefined, known: Members<Options>, where: string): void =>
+  checkMembers(given, known, where, bad)
 
 function checkTime(source: string, time: unknown): void {
   if (time !== undefined && !isTime(time))

@@ -11,7 +11,7 @@ import {
 import { StepError } from '../operators/task/index.js'
 import { MillraceError } from '../runtime/index.js'
 import type { KeySchema } from '../tables/values/index.js'
-import { checkChange, checkOptions, checkRecord, jsonOfRecord } from './check-inputs.js'
+import { checkChange, checkComparison, checkOptions, checkRecord, jsonOfRecord } from './check-inputs.js'
 import { comparable } from './comparable.js'
 import { streamRecord } from './entries.js'
 import { MemoryPipeline } from './memory-pipeline.js'
@@ -267,8 +267,10 @@ export class TestPipeline {
    */
   expectSameAs(
     reference: (pushed: readonly PushedInput[]) => Iterable<unknown>,
-    { sink, isOrdered = false }: { readonly sink?: string; readonly isOrdered?: boolean } = {},
+    options: { readonly sink?: string; readonly isOrdered?: boolean } = {},
   ): void {
+    checkComparison(options)
+    const { sink, isOrdered = false } = options
     const table = this.#results.tableOf(sink)
     const found = table === undefined ? this.#results.values(sink) : this.#results.items(table)
     const expected = [...reference(this.#pushed)]

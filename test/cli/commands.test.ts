@@ -242,6 +242,8 @@ describe('wrong usage', () => {
     { args: ['bridges', 'create', 'b', '--source', 's', '--brokers', 'a:1', '--header', 'x'], says: 'NAME=VALUE' },
     { args: ['pipelines', 'run', 'totals', '--from', '1.5'], says: '1.5 is neither a sequence number nor a time' },
     { args: ['pipelines', 'run', 'totals', '--to', '-5'], says: '-5 is neither a sequence number nor a time' },
+    { args: ['export', 's', '--from-time', '1.5'], says: '1.5 is no time' },
+    { args: ['export', 's', '--until-time', '-5'], says: '-5 is no time' },
     { args: ['status', '--url', 'nowhere'], says: 'URL' },
   ])('$args', async ({ args, says }) => {
     const { code, stdout, stderr } = await inProcess(args)

@@ -48,6 +48,9 @@ const namesMax = 8192
 const msgpackBody: WrittenBody = { codec: Codec.msgpack, shape: undefined }
 const jsonBody: WrittenBody = { codec: Codec.json, shape: undefined }
 
+/** What a user's module has put on Object.prototype comes behind all own members; within `for ... in` the call costs nothing. */
+const hasOwn = Object.prototype.hasOwnProperty
+
 /** Writes the values of one stream as rows, and finds their shapes on the way. */
 export class RowEncoder {
   readonly #root = new Names()
@@ -91,6 +94,7 @@ export class RowEncoder {
   #layoutOf(value: object): Layout | undefined {
     let node = this.#root
     for (const name in value) {
+      if (!hasOwn.call(value, name)) break
       let next = node.lastName === name ? node.last : node.next.get(name)
       if (!next) {
         if (++this.#names > namesMax) return undefined
@@ -139,7 +143,7 @@ function isPlainObject(value: unknown): value is object {
 
 function fieldsOf(value: object): Field[] {
   const fields: Field[] = []
-  for (const name in value) fields.push([name, typeOf((value as Record<string, unknown>)[name])])
+  for (const name of Object.keys(value)) fields.push([name, typeOf((value as Record<string, unknown>)[name])])
   return fields
 }
 

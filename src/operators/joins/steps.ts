@@ -1,6 +1,7 @@
 import { type Duration, durationMs, durationText } from '../plan/duration.js'
 import { atLeast, functionOf, invalid } from '../plan/invalid.js'
 import type { KeyedStep } from '../plan/keyed-step.js'
+import { checkMembers, type Members } from '../plan/members.js'
 import { AsOfJoin } from './as-of-join.js'
 import { IntervalJoin } from './interval-join.js'
 import { LatestJoin } from './latest-join.js'
@@ -26,12 +27,35 @@ export interface JoinParts {
   readonly combine: (left: never, right: never, key: never) => unknown
 }
 
+type TableOptions = TableJoinOptions<TableJoinType> & { readonly row?: RowOf<never, never, unknown> }
+type TablesOptions = TablesJoinOptions<JoinType> & {
+  readonly row?: RowOf<never, never, unknown>
+  readonly otherRow?: RowOf<never, never, unknown>
+}
+
+const intervalMembers: Members<IntervalJoinOptions<JoinType>> = {
+  within: true,
+  type: true,
+  max: true,
+  allowedLateness: true,
+  ttl: true,
+}
+const tableMembers: Members<AsOfJoinOptions<TableJoinType> & TableOptions> = {
+  mode: true,
+  type: true,
+  row: true,
+  keep: true,
+  max: true,
+  ttl: true,
+}
+const tablesMembers: Members<TablesOptions> = { type: true, row: true, otherRow: true, ttl: true }
+
 type Combine = (left: unknown, right: unknown, key: unknown) => unknown
 
 /** The step of `join`. Throws PIPELINE_INVALID. */
 export function intervalJoinStep(parts: JoinParts, options: IntervalJoinOptions<JoinType>): KeyedStep {
   const { where: step } = parts
-  checkParts(parts, options)
+  checkParts(parts, options, intervalMembers)
   const type = typeOf(step, options.type, joinTypes)
   if (options.within === undefined)
     throw invalid(
@@ -63,12 +87,9 @@ export function intervalJoinStep(parts: JoinParts, options: IntervalJoinOptions<
 }
 
 /** The step of `joinTable`. Throws PIPELINE_INVALID. */
-export function tableJoinStep(
-  parts: JoinParts,
-  options: TableJoinOptions<TableJoinType> & { readonly row?: RowOf<never, never, unknown> },
-): KeyedStep {
+export function tableJoinStep(parts: JoinParts, options: TableOptions): KeyedStep {
   const { where: step } = parts
-  checkParts(parts, options)
+  checkParts(parts, options, tableMembers)
   const type = typeOf(step, options.type, ['inner', 'left'])
   const row = rowFunction(step, 'row', options.row)
   const combine = parts.combine as Combine
@@ -108,15 +129,9 @@ export function tableJoinStep(
 }
 
 /** The step of `joinTables`. Throws PIPELINE_INVALID. */
-export function tablesJoinStep(
-  parts: JoinParts,
-  options: TablesJoinOptions<JoinType> & {
-    readonly row?: RowOf<never, never, unknown>
-    readonly otherRow?: RowOf<never, never, unknown>
-  },
-): KeyedStep {
+export function tablesJoinStep(parts: JoinParts, options: TablesOptions): KeyedStep {
   const { where: step } = parts
-  checkParts(parts, options)
+  checkParts(parts, options, tablesMembers)
   const type = typeOf(step, options.type, joinTypes)
   const leftRow = rowFunction(step, 'row', options.row)
   const rightRow = rowFunction(step, 'otherRow', options.otherRow)
@@ -131,9 +146,10 @@ export function tablesJoinStep(
 
 const joinTypes: readonly JoinType[] = ['inner', 'left', 'right', 'outer']
 
-function checkParts({ where, combine }: JoinParts, options: unknown): void {
+function checkParts<Options>({ where, combine }: JoinParts, options: object, known: Members<Options>): void {
   if (typeof options !== 'object' || options === null)
     throw invalid(`${where} has no options.`, 'Give it a name, the other flow, options and a function.')
+  checkMembers(options, known, where)
   functionOf(combine, where, 'function that makes its results')
 }
 
@@ -154,6 +170,7 @@ function withinOf(step: string, within: unknown): { beforeMs: number; afterMs: n
     const ms = duration(within as Duration, `within of ${step}`)
     return { beforeMs: ms, afterMs: ms }
   }
+  checkMembers(within, { before: true, after: true }, `within of ${step}`)
   const { before, after } = within as { before: Duration; after: Duration }
   return {
     beforeMs: duration(before, `within.before of ${step}`),

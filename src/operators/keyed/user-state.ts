@@ -1,4 +1,5 @@
 import { kept } from '../kept.js'
+import { checkMembers } from '../plan/members.js'
 import type { KeyedContext } from '../task/keyed-operator.js'
 import { stateIn } from './envelope.js'
 
@@ -50,6 +51,7 @@ export function valueState(initial?: () => unknown): StateDeclaration<never> {
 
 /** A list of at most `max` entries, 1000 by default. */
 export function listState<Value>(options: { readonly max?: number } = {}): StateDeclaration<ListState<Value>> {
+  checkMembers(options, { max: true }, 'listState')
   return { kind: 'list', max: options.max ?? stateEntriesDefault }
 }
 
@@ -57,6 +59,7 @@ export function listState<Value>(options: { readonly max?: number } = {}): State
 export function mapState<Name extends string | number | bigint, Value>(
   options: { readonly max?: number } = {},
 ): StateDeclaration<MapState<Name, Value>> {
+  checkMembers(options, { max: true }, 'mapState')
   return { kind: 'map', max: options.max ?? stateEntriesDefault }
 }
 

@@ -1,6 +1,7 @@
 import { durationText } from '../plan/duration.js'
 import { atLeast, invalid } from '../plan/invalid.js'
 import type { KeyedStep } from '../plan/keyed-step.js'
+import { checkMembers } from '../plan/members.js'
 import type { StateOptions } from '../plan/state-plan.js'
 import type { Skip } from './matcher.js'
 import { type Pattern, type PatternStart, pattern as patternStart, type WholePattern } from './pattern.js'
@@ -43,6 +44,7 @@ export function patternStep(
   given: PatternGiven<never, never, unknown>,
   options: PatternOptions = {},
 ): KeyedStep {
+  checkMembers<PatternOptions>(options, { skip: true, partialMax: true, waitingMax: true, ttl: true }, where)
   const made = typeof given === 'function' ? given(patternStart()) : given
   const { stages, withinMs } = (made ?? {}) as Partial<WholePattern<never, never, unknown>>
   if (!Array.isArray(stages))
@@ -87,6 +89,7 @@ function checkStages(where: string, stages: readonly StagePlan[], withinMs: numb
 function skipOf(where: string, skip: unknown, stages: readonly StagePlan[]): Skip {
   if (skip === undefined) return 'none'
   if (skip === 'none' || skip === 'pastLast' || skip === 'toNext') return skip
+  if (typeof skip === 'object') checkMembers(skip, { toFirst: true }, `skip of ${where}`)
   const toFirst = typeof skip === 'object' && skip !== null ? (skip as { toFirst?: unknown }).toFirst : undefined
   const positives = stages.filter((stage) => !isNegative(stage))
   if (toFirst === undefined || !positives.some(({ name }) => name === toFirst))

@@ -1,5 +1,6 @@
 import type { Source } from './ends.js'
 import { invalid } from './invalid.js'
+import { checkMembers } from './members.js'
 import type { FileFormat, SourcePlan } from './source-plan.js'
 
 /** A line of a file that is read as a source. */
@@ -33,8 +34,9 @@ export function files<Value = unknown>(
   const all = typeof paths === 'string' ? [paths] : [...(paths ?? [])]
   if (all.length === 0 || !all.every((path) => typeof path === 'string' && path !== ''))
     throw invalid('A source of files names none.', "Name them: files('in/*.ndjson'), or a list of paths.")
-  const { format = all.every((path) => /\.csv$/i.test(path)) ? 'csv' : 'ndjson', key, time } = options
   const where = `The source of files ${all.join(', ')}`
+  checkMembers<FilesOptions>(options, { format: true, key: true, time: true }, where)
+  const { format = all.every((path) => /\.csv$/i.test(path)) ? 'csv' : 'ndjson', key, time } = options
   if (all.some((path) => /\*.*[\\/]/.test(path)))
     throw invalid(
       `${where} has a * in the name of a folder.`,

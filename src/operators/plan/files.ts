@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from './duration.js'
 import type { Sink } from './ends.js'
 import { invalid } from './invalid.js'
+import { checkMembers } from './members.js'
 import type { FileSinkPlan } from './sink-plan.js'
 import type { FileFormat } from './source-plan.js'
 
@@ -22,8 +23,9 @@ export function file<Value = unknown, Key = unknown>(
   line?: ((value: Value, key: Key) => unknown) | undefined,
   options?: FileSinkOptions,
 ): Sink<Value, Key> {
-  const { format = 'ndjson', columns } = options ?? {}
   const where = `The file sink ${path}`
+  checkMembers<FileSinkOptions>(options, { format: true, columns: true, roll: true }, where)
+  const { format = 'ndjson', columns } = options ?? {}
   checkFormat(format, where)
   if ((format === 'csv') !== (Array.isArray(columns) && columns.length > 0))
     throw invalid(`${where} has ${format === 'csv' ? 'no columns' : 'columns, but is no CSV file'}.`, csvRemedy)
@@ -40,6 +42,7 @@ const areColumns = (columns: readonly unknown[]): boolean =>
 
 function rollOf(roll: FileSinkOptions['roll'], where: string): FileSinkPlan['roll'] {
   if (roll === undefined) return undefined
+  checkMembers<typeof roll>(roll, { bytesMax: true, every: true }, `roll of ${where}`)
   const { bytesMax, every } = roll
   if (bytesMax !== undefined && !(Number.isSafeInteger(bytesMax) && bytesMax > 0))
     throw invalid(`${where} rolls at ${String(bytesMax)} bytes.`, 'Give bytesMax as whole bytes above 0.')

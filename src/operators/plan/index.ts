@@ -32,6 +32,7 @@ export {
   type TopOptions,
 } from './keyed-flow.js'
 export type { RowKey } from './keys.js'
+export { checkMembers, type Members } from './members.js'
 export type {
   EventTimePlan,
   KeyedNode,

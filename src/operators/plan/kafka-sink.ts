@@ -1,7 +1,8 @@
 import type { StreamRecord } from '../types.js'
 import type { Sink, Source } from './ends.js'
 import { functionOf, invalid } from './invalid.js'
-import { type DeliveryOptions, deliveryOf } from './outside-sinks.js'
+import { checkMembers } from './members.js'
+import { type DeliveryOptions, deliveryMembers, deliveryOf } from './outside-sinks.js'
 import type { KafkaSinkPlan } from './sink-plan.js'
 import type { KafkaSourcePlan } from './source-plan.js'
 import type { StreamKey } from './tables.js'
@@ -82,6 +83,7 @@ function checkCluster({ cluster, brokers }: Pick<KafkaSinkOptions, 'cluster' | '
 function sourceOf(topic: string, options: KafkaSourceOptions = {}): KafkaSourcePlan {
   const where = `The Kafka source ${String(topic)}`
   checkTopic(topic, where)
+  checkMembers<KafkaSourceOptions>(options, { brokers: true, cluster: true, start: true }, where)
   checkCluster(options, where)
   const { cluster, start = 'oldest' } = options
   if (start !== 'oldest' && start !== 'newest')
@@ -93,6 +95,8 @@ function sourceOf(topic: string, options: KafkaSourceOptions = {}): KafkaSourceP
 function sinkOf(topic: string, record: KafkaSinkPlan['run'], options: KafkaSinkOptions): KafkaSinkPlan {
   const where = `The Kafka sink ${String(topic)}`
   checkTopic(topic, where)
+  const members = { ...deliveryMembers, brokers: true, cluster: true, compression: true } as const
+  checkMembers<KafkaSinkOptions>(options, members, where)
   const { compression = 'none' } = options
   if (compression !== 'none' && compression !== 'gzip')
     throw invalid(`${where} has the compression ${JSON.stringify(compression)}.`, "Choose 'none' or 'gzip'.")

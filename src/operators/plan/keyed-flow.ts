@@ -37,7 +37,8 @@ import { Flow, type ThroughRecord } from './flow.js'
 import { atLeast, functionOf, invalid } from './invalid.js'
 import { type KeyedStep, withKeyedStep } from './keyed-step.js'
 import type { RowKey } from './keys.js'
-import type { CombinedOptions, StateOptions } from './state-plan.js'
+import { checkMembers, type Members } from './members.js'
+import { type CombinedOptions, combinedMembers, type StateOptions, stateMembers } from './state-plan.js'
 import { type AsyncMapOptions, branched, merged, withAsyncMap, withFunction, withSink, withThrough } from './steps.js'
 import type { StreamKey } from './tables.js'
 import { extended, nextStep, type Trail, trailOf } from './trail.js'
@@ -65,6 +66,17 @@ export interface DeduplicateOptions<Value, Key> extends StateOptions {
   readonly by?: (value: Value, key: Key) => unknown
   /** Values this far apart in event time are not alike; without it they are for ever, or until the ttl. */
   readonly within?: Duration
+}
+
+const distinctMembers: Members<DistinctOptions> = { ...stateMembers, max: true }
+const topMembers: Members<TopOptions<never, never>> = { ...stateMembers, by: true, id: true, max: true }
+const deduplicateMembers: Members<DeduplicateOptions<never, never>> = { ...stateMembers, by: true, within: true }
+const processMembers: Members<ProcessDefinition<never, never, NoSides, never, never>> = {
+  state: true,
+  emits: true,
+  sides: true,
+  onRow: true,
+  onTimer: true,
 }
 
 type FlowValue<AnyFlow> = AnyFlow extends KeyedFlow<infer Value, infer _Key, infer _Sides> ? Value : never
@@ -146,6 +158,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
 
   /** How many values the key has had. The name keeps the state across deploys, as for every step that keeps some. */
   count(name: string, options?: CombinedOptions<number>): KeyedFlow<number, Key> {
+    this.#check('count', options, combinedMembers)
     const make = () => new Count(options?.combine)
     return this.#keyed({ operator: 'count', name, options, bound: 'per key: one number', make })
   }
@@ -156,6 +169,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     amount: (value: Value, key: Key) => Awaitable<number>,
     options?: CombinedOptions<number>,
   ): KeyedFlow<number, Key> {
+    this.#check('sum', options, combinedMembers)
     const run = this.#function<Run>('sum', amount)
     const make = () => new Sum(name, run, options?.combine)
     return this.#keyed({ operator: 'sum', name, options, bound: 'per key: one number', make })
@@ -189,6 +203,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     of: (value: Value, key: Key) => Awaitable<number>,
     options?: StateOptions,
   ): KeyedFlow<number, Key> {
+    this.#check('average', options, stateMembers)
     const run = this.#function<Run>('average', of)
     const make = () => new Average(name, run)
     return this.#keyed({ operator: 'average', name, options, bound: 'per key: two numbers', make })
@@ -200,6 +215,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     of?: ((value: Value, key: Key) => unknown) | undefined,
     options?: DistinctOptions,
   ): KeyedFlow<number, Key> {
+    this.#check('distinct', options, distinctMembers)
     const run = of === undefined ? undefined : this.#function<Run>('distinct', of)
     const max = atLeast(1, options?.max ?? distinctMaxDefault, `max of ${this.#where('distinct')}`)
     const make = () => new Distinct(run, max)
@@ -209,6 +225,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
   /** The n values with the largest score, best first, whenever they change; of equal scores the earlier is ahead. */
   topN(name: string, n: number, options: TopOptions<Value, Key>): KeyedFlow<readonly Value[], Key> {
     const where = this.#where('topN')
+    checkMembers(options, topMembers, where)
     const by = this.#function<Run>('topN', options?.by)
     const id = options.id === undefined ? undefined : this.#function<Run>('topN', options.id)
     const least = atLeast(1, n, `n of ${where}`)
@@ -223,6 +240,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     fold: (state: Value, value: Value, key: Key) => Awaitable<Value>,
     options?: CombinedOptions<Value>,
   ): KeyedFlow<Value, Key> {
+    this.#check('reduce', options, combinedMembers)
     const run = this.#function<Fold>('reduce', fold)
     const make = () => new Folding(name, undefined, run, options?.combine)
     return this.#keyed({ operator: 'reduce', name, options, bound: 'per key: one value', make })
@@ -241,6 +259,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
         `${where} has no function that gives its first state.`,
         "aggregate('name', () => initial, (state, value, key) => next)",
       )
+    checkMembers(options, stateMembers, where)
     const run = this.#function<Fold>('aggregate', fold)
     const make = () => new Folding(name, initial, run)
     return this.#keyed({ operator: 'aggregate', name, options, bound: 'per key: one value', make })
@@ -252,6 +271,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
    */
   deduplicate(name: string, options: DeduplicateOptions<Value, Key> = {}): KeyedFlow<Value, Key, { late: Value }> {
     const where = this.#where('deduplicate')
+    checkMembers(options, deduplicateMembers, where)
     const by = options.by === undefined ? undefined : this.#function<Run>('deduplicate', options.by)
     const withinMs = options.within === undefined ? undefined : durationMs(options.within, `within of ${where}`)
     if (by && withinMs === undefined && options.ttl === undefined)
@@ -271,6 +291,8 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
     definition: ProcessDefinition<Value, Key, Declarations, Out, Outputs>,
     options?: StateOptions,
   ): KeyedFlow<Out, Key, Outputs> {
+    this.#check('process', definition, processMembers)
+    this.#check('process', options, stateMembers)
     this.#function('process', definition?.onRow)
     const { state = {}, sides = {} } = definition
     if (definition.onTimer !== undefined) this.#function('process', definition.onTimer)
@@ -370,6 +392,7 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
   }
 
   #extreme(kind: 'min' | 'max', name: string, of: unknown, options?: StateOptions): KeyedFlow<never, Key> {
+    this.#check(kind, options, stateMembers)
     const run = of === undefined ? undefined : this.#function<Run>(kind, of)
     const make = () => new Extreme(kind, name, run)
     return this.#keyed({ operator: kind, name, options, bound: 'per key: one value', make })
@@ -381,6 +404,10 @@ export class KeyedFlow<Value, Key, Sides = NoSides> {
 
   #joined<Next, Outputs>(other: unknown, step: KeyedStep): KeyedFlow<Next, Key, Outputs> {
     return new KeyedFlow(withKeyedStep([this[planMark], trailOf(other, this.#where(step.operator))], step))
+  }
+
+  #check<Options>(kind: string, options: object | undefined, known: Members<Options>): void {
+    checkMembers(options, known, this.#where(kind))
   }
 
   #where(kind: string): string {

@@ -1,7 +1,8 @@
 import { type Duration, durationMs, durationText } from './duration.js'
 import type { Sink } from './ends.js'
 import { functionOf, invalid } from './invalid.js'
-import { type DeliveryOptions, deliveryOf } from './outside-sinks.js'
+import { checkMembers, type Members } from './members.js'
+import { type DeliveryOptions, deliveryMembers, deliveryOf } from './outside-sinks.js'
 import type { DeliveryPlan, OpenSearchSinkPlan, SearchServerAuth, SearchServerTls } from './sink-plan.js'
 
 export interface OpenSearchSinkRecord {
@@ -78,19 +79,27 @@ export function openSearch<Value = unknown, Key = unknown>(
   return { sink: plan }
 }
 
-const deliveryNames = ['batchMax', 'batchBytesMax', 'linger', 'timeout', 'retry', 'breaker']
-const optionNames = ['url', 'auth', 'tls', 'template', 'gcDeletes', ...deliveryNames]
+const optionMembers: Members<OpenSearchSinkOptions> = {
+  ...deliveryMembers,
+  url: true,
+  auth: true,
+  tls: true,
+  template: true,
+  gcDeletes: true,
+}
+const tlsMembers: Members<SearchServerTls> = { caFile: true, certFile: true, keyFile: true, serverName: true }
+const templateMembers: Members<OpenSearchIndexTemplate> = {
+  settings: true,
+  mappings: true,
+  aliases: true,
+  priority: true,
+}
 
 function optionsOf(options: unknown, where: string): OpenSearchSinkOptions {
   if (typeof options !== 'object' || options === null)
     throw invalid(`${where} has no options.`, "Give it at least { url: 'https://host:9200' }.")
-  known(options, optionNames, where)
+  checkMembers(options, optionMembers, where)
   return options as OpenSearchSinkOptions
-}
-
-function known(given: object, names: readonly string[], where: string): void {
-  const other = Object.keys(given).find((name) => !names.includes(name))
-  if (other !== undefined) throw invalid(`${where} has no option ${other}.`, `Those it has: ${names.join(', ')}.`)
 }
 
 /**
@@ -140,9 +149,9 @@ function authOf(auth: unknown, where: string): SearchServerAuth | undefined {
 
 function tlsOf(tls: unknown, where: string): SearchServerTls | undefined {
   if (tls === undefined) return undefined
+  if (isObject(tls)) checkMembers(tls as object, tlsMembers, `tls of ${where}`)
   if (typeof tls !== 'object' || tls === null || !Object.values(tls).every(isText))
     throw invalid(`${where} has a tls that is none.`, "Give names of files: { caFile: '/etc/millrace/ca.pem' }.")
-  known(tls, ['caFile', 'certFile', 'keyFile', 'serverName'], `tls of ${where}`)
   const { certFile, keyFile } = tls as SearchServerTls
   if ((certFile === undefined) !== (keyFile === undefined))
     throw invalid(`tls of ${where} has only one of certFile and keyFile.`, 'Give both.')
@@ -163,7 +172,7 @@ function templateOf(
       `${where} has a template that is none.`,
       'Give { settings?, mappings?, aliases?, priority? } or false.',
     )
-  known(given ?? {}, ['settings', 'mappings', 'aliases', 'priority'], `The template of ${where}`)
+  checkMembers(given, templateMembers, `The template of ${where}`)
   const { settings = {}, mappings, aliases, priority = priorityDefault } = given ?? {}
   for (const [name, part] of Object.entries({ settings, mappings, aliases }))
     if (part !== undefined && !isObject(part))

@@ -2,6 +2,7 @@ import type { Awaitable } from '../types.js'
 import { type Duration, durationMs } from './duration.js'
 import type { Sink } from './ends.js'
 import { atLeast, functionOf, invalid } from './invalid.js'
+import { checkMembers, type Members } from './members.js'
 import type { DeliveryPlan, HttpBodyFormat, HttpSinkPlan, UserSinkPlan } from './sink-plan.js'
 
 /** How results leave the outbox of a sink. */
@@ -34,8 +35,19 @@ export interface HttpSinkOptions<Value, Key> extends DeliveryOptions {
 const batchRecordsMax = 10_000
 const batchBytesMost = 64 * 1024 * 1024
 
+export const deliveryMembers: Members<DeliveryOptions> = {
+  batchMax: true,
+  batchBytesMax: true,
+  linger: true,
+  timeout: true,
+  retry: true,
+  breaker: true,
+}
+
 export function deliveryOf(options: DeliveryOptions, where: string): DeliveryPlan {
   const { batchMax = 100, batchBytesMax = 1024 * 1024, linger = 0, timeout = '10s', retry = {}, breaker = {} } = options
+  checkMembers<typeof retry>(retry, { first: true, longest: true }, `retry of ${where}`)
+  checkMembers<typeof breaker>(breaker, { failures: true, pause: true }, `breaker of ${where}`)
   return {
     batchMax: within(1, batchRecordsMax, batchMax, `batchMax of ${where}`),
     batchBytesMax: within(1, batchBytesMost, batchBytesMax, `batchBytesMax of ${where}`),
@@ -52,6 +64,14 @@ function within(least: number, most: number, given: unknown, what: string): numb
   const value = atLeast(least, given, what)
   if (value <= most) return value
   throw invalid(`${value} is too much as ${what}.`, `Give at most ${most}.`)
+}
+
+const httpMembers: Members<HttpSinkOptions<never, never>> = {
+  ...deliveryMembers,
+  body: true,
+  method: true,
+  headers: true,
+  format: true,
 }
 
 /** Headers that the sink itself sets. */
@@ -86,6 +106,7 @@ export function http<Value = unknown, Key = unknown>(
   const { username, password } = new URL(url)
   if (username !== '' || password !== '')
     throw invalid(`The URL of an HTTP sink holds a name or a password.`, 'Give it as the header authorization.')
+  checkMembers<HttpSinkOptions<Value, Key>>(options, httpMembers, where)
   const { body, method = 'POST', headers = {}, format = 'json' } = options
   if (!['POST', 'PUT', 'PATCH'].includes(method))
     throw invalid(`${where} has the method ${String(method)}.`, 'Choose POST, PUT or PATCH.')
@@ -123,11 +144,20 @@ export interface UserSink<Value, Key> extends DeliveryOptions {
   readonly close?: () => Awaitable<unknown>
 }
 
+const sinkMembers: Members<UserSink<never, never>> = {
+  ...deliveryMembers,
+  name: true,
+  open: true,
+  write: true,
+  close: true,
+}
+
 /** A sink of your own. At least once, with an idempotency key per record. */
 export function sink<Value = unknown, Key = unknown>(own: UserSink<Value, Key>): Sink<Value, Key> {
   const where = `The sink ${String(own?.name)}`
   if (typeof own?.name !== 'string' || own.name === '')
     throw invalid('A sink of your own has no name.', "Name it: sink({ name: 'billing', write(records) { ... } }).")
+  checkMembers<UserSink<Value, Key>>(own, sinkMembers, where)
   for (const optional of ['open', 'close'] as const)
     if (own[optional] !== undefined) functionOf(own[optional], where, `${optional} function`)
   const plan: UserSinkPlan = {

@@ -1,5 +1,6 @@
 import { type Duration, durationMs } from './duration.js'
 import { invalid } from './invalid.js'
+import type { Members } from './members.js'
 import type { StatePlan } from './nodes.js'
 
 /** What any step that keeps state may be told about it. */
@@ -21,6 +22,9 @@ export interface CombinedOptions<State = unknown> extends StateOptions<State> {
    */
   readonly combine?: boolean
 }
+
+export const stateMembers: Members<StateOptions> = { version: true, migrate: true, ttl: true }
+export const combinedMembers: Members<CombinedOptions> = { ...stateMembers, combine: true }
 
 export function statePlan(options: StateOptions | undefined, where: string): StatePlan {
   const { version = 1, migrate, ttl } = options ?? {}

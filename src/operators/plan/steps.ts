@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from './duration.js'
 import type { Sink } from './ends.js'
 import { functionOf, invalid } from './invalid.js'
+import { checkMembers } from './members.js'
 import type { UserFunction } from './nodes.js'
 import { type SinkPlan, targetOf } from './sink-plan.js'
 import { extended, joined, nextStep, type Trail, tapped, trailOf } from './trail.js'
@@ -35,6 +36,7 @@ export function withFunction(trail: Trail, kind: 'filter' | 'map' | 'flatMap' | 
 
 export function withAsyncMap(trail: Trail, run: unknown, options: AsyncMapOptions | undefined): Trail {
   const where = nextStep(trail, 'asyncMap')
+  checkMembers<AsyncMapOptions>(options, { concurrency: true, ordered: true, timeout: true }, where)
   const { concurrency = concurrencyDefault, ordered = true, timeout = '30s' } = options ?? {}
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > concurrencyMax)
     throw invalid(
@@ -52,6 +54,7 @@ export function withAsyncMap(trail: Trail, run: unknown, options: AsyncMapOption
 
 export function withEventTime(trail: Trail, run: unknown, options: EventTimeOptions | undefined): Trail {
   const where = nextStep(trail, 'eventTime')
+  checkMembers<EventTimeOptions>(options, { outOfOrder: true, idleAfter: true }, where)
   const { outOfOrder = 0, idleAfter = '1m' } = options ?? {}
   return extended(trail, {
     kind: 'eventTime',

@@ -1,5 +1,6 @@
 import type { Change, ItemKey, ItemValue, SinkItem, SinkRecord, StreamRecord } from '../types.js'
 import type { Sink, Source } from './ends.js'
+import { checkMembers } from './members.js'
 
 export type Item = Readonly<Record<string, ItemValue>>
 
@@ -28,6 +29,7 @@ export function table(
   given?: TableSourceOptions | ((value: never, key: never) => SinkItem | null | undefined),
 ): object {
   if (typeof given === 'function') return { sink: { kind: 'table', name, run: given } }
+  checkMembers<TableSourceOptions>(given, { snapshot: true }, `The source table ${name}`)
   return { source: { kind: 'table', name, ...(given?.snapshot === true ? { snapshot: true } : {}) } }
 }
 

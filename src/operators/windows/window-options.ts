@@ -1,5 +1,6 @@
 import { type Duration, durationText } from '../plan/duration.js'
 import { atLeast, invalid } from '../plan/invalid.js'
+import { checkMembers } from '../plan/members.js'
 import type { EarlyTrigger } from './early.js'
 import { type CheckedSpec, windowMs } from './window-spec.js'
 
@@ -26,6 +27,7 @@ export interface CheckedOptions {
 
 /** Throws PIPELINE_INVALID, which names the step. */
 export function checkedOptions(options: WindowOptions, { kind, domain }: CheckedSpec, where: string): CheckedOptions {
+  checkMembers<WindowOptions>(options, { allowedLateness: true, early: true }, where)
   const { allowedLateness = 0, early } = options
   const latenessMs = windowMs(allowedLateness, `allowedLateness of ${where}`, 0)
   if (latenessMs > 0 && domain === 'processing')
@@ -34,6 +36,7 @@ export function checkedOptions(options: WindowOptions, { kind, domain }: Checked
       "Leave allowedLateness out, or give time: 'event'.",
     )
   if (!early) return { latenessMs, early: undefined }
+  checkMembers<typeof early>(early, { every: true, count: true }, `early of ${where}`)
   const { every, count } = early
   if (every === undefined && count === undefined)
     throw invalid(`${where} is to give early results, but not when.`, "Give early: { every: '1s' } or { count: 100 }.")

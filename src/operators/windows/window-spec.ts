@@ -1,5 +1,6 @@
 import { type Duration, durationMs, durationText } from '../plan/duration.js'
 import { invalid } from '../plan/invalid.js'
+import { checkMembers, type Members } from '../plan/members.js'
 import type { TimeDomain } from '../task/keyed-operator.js'
 
 /** The longest window, gap or lateness: a hundred years. */
@@ -68,6 +69,9 @@ export type CheckedSpec = { readonly domain: TimeDomain } & (
   | { readonly kind: 'session'; readonly sizeMs: number }
 )
 
+const timeMembers: Members<TimeOptions> = { time: true }
+const alignedMembers: Members<AlignedOptions> = { ...timeMembers, offset: true }
+
 /** Throws PIPELINE_INVALID, which names the step. */
 export function checkedSpec(spec: WindowSpec, where: string): CheckedSpec {
   // Plain JavaScript may give anything.
@@ -77,6 +81,8 @@ export function checkedSpec(spec: WindowSpec, where: string): CheckedSpec {
       `${where} was given no windows.`,
       "Give it tumbling('10s'), hopping('10s', '2s'), sliding('10s') or session('30s').",
     )
+  const isAligned = kind === 'tumbling' || kind === 'hopping'
+  checkMembers<TimeOptions>(options, isAligned ? alignedMembers : timeMembers, `${where}, in its ${kind} windows,`)
   const domain = options?.time ?? 'event'
   if (domain !== 'event' && domain !== 'processing')
     throw invalid(`${where} goes by ${JSON.stringify(domain)} time.`, "Give time: 'event' or time: 'processing'.")

@@ -3,6 +3,7 @@ import type { Fold, Run } from '../keyed/user-run.js'
 import { atLeast, functionOf, invalid } from '../plan/invalid.js'
 import { KeyedFlow } from '../plan/keyed-flow.js'
 import { withKeyedStep } from '../plan/keyed-step.js'
+import { checkMembers, type Members } from '../plan/members.js'
 import type { StateOptions } from '../plan/state-plan.js'
 import { nextStep, type Trail } from '../plan/trail.js'
 import type { Awaitable } from '../types.js'
@@ -48,6 +49,11 @@ export interface WindowAggregateOptions<State> extends WindowStateOptions<State>
   readonly merge?: (a: State, b: State) => Awaitable<State>
 }
 
+const stateMembers: Members<WindowStateOptions> = { version: true, migrate: true }
+const maxMembers: Members<WindowMaxOptions> = { ...stateMembers, max: true }
+const topMembers: Members<WindowTopOptions<never, never>> = { ...stateMembers, by: true, id: true, max: true }
+const aggregateMembers: Members<WindowAggregateOptions<never>> = { ...stateMembers, merge: true }
+
 /** What a window gives, and beside it what came too late for all windows. */
 type Windowed<Result, Value, Key> = KeyedFlow<WindowResult<Result, Key>, Key, { late: Value }>
 
@@ -66,6 +72,7 @@ export class WindowedFlow<Value, Key> {
 
   /** How many values a window has. */
   count(name: string, options?: WindowStateOptions): Windowed<number, Value, Key> {
+    this.#check('count', options, stateMembers)
     return this.#windows('count', name, countAggregate(), options)
   }
 
@@ -75,6 +82,7 @@ export class WindowedFlow<Value, Key> {
     amount: (value: Value, key: Key) => Awaitable<number>,
     options?: WindowStateOptions,
   ): Windowed<number, Value, Key> {
+    this.#check('sum', options, stateMembers)
     return this.#windows('sum', name, sumAggregate(name, this.#function('sum', amount)), options)
   }
 
@@ -86,6 +94,7 @@ export class WindowedFlow<Value, Key> {
     options?: WindowStateOptions,
   ): Windowed<Of, Value, Key>
   min(name: string, of?: unknown, options?: WindowStateOptions): Windowed<never, never, Key> {
+    this.#check('min', options, stateMembers)
     return this.#windows('min', name, extremeAggregate('min', name, this.#functionOrNone('min', of)), options)
   }
 
@@ -97,6 +106,7 @@ export class WindowedFlow<Value, Key> {
     options?: WindowStateOptions,
   ): Windowed<Of, Value, Key>
   max(name: string, of?: unknown, options?: WindowStateOptions): Windowed<never, never, Key> {
+    this.#check('max', options, stateMembers)
     return this.#windows('max', name, extremeAggregate('max', name, this.#functionOrNone('max', of)), options)
   }
 
@@ -106,6 +116,7 @@ export class WindowedFlow<Value, Key> {
     of: (value: Value, key: Key) => Awaitable<number>,
     options?: WindowStateOptions,
   ): Windowed<number, Value, Key> {
+    this.#check('average', options, stateMembers)
     return this.#windows('average', name, averageAggregate(name, this.#function('average', of)), options)
   }
 
@@ -122,6 +133,7 @@ export class WindowedFlow<Value, Key> {
   /** The n values with the largest score, best first; of equal scores the earlier in event time is ahead. */
   topN(name: string, n: number, options: WindowTopOptions<Value, Key>): Windowed<readonly Value[], Value, Key> {
     const where = this.#where('topN')
+    checkMembers(options, topMembers, where)
     const by = this.#function<Run>('topN', options?.by)
     const id = this.#functionOrNone('topN', options.id)
     const least = atLeast(1, n, `n of ${where}`)
@@ -138,6 +150,7 @@ export class WindowedFlow<Value, Key> {
     fold: (state: Value, value: Value, key: Key) => Awaitable<Value>,
     options?: WindowStateOptions<Value>,
   ): Windowed<Value, Value, Key> {
+    this.#check('reduce', options, stateMembers)
     return this.#windows('reduce', name, reduceAggregate(name, this.#function<Fold>('reduce', fold)), options)
   }
 
@@ -153,6 +166,7 @@ export class WindowedFlow<Value, Key> {
         `${this.#where('aggregate')} has no function that gives its first state.`,
         "aggregate('name', () => initial, (state, value, key) => next)",
       )
+    this.#check('aggregate', options, aggregateMembers)
     const merge = this.#functionOrNone<(a: unknown, b: unknown) => unknown>('aggregate', options.merge)
     const aggregate = foldAggregate(name, { initial, fold: this.#function<Fold>('aggregate', fold), merge })
     return this.#windows('aggregate', name, aggregate, options)
@@ -191,7 +205,12 @@ export class WindowedFlow<Value, Key> {
   }
 
   #maxOf(kind: string, options: WindowMaxOptions | undefined): number {
+    this.#check(kind, options, maxMembers)
     return atLeast(1, options?.max ?? valuesMaxDefault, `max of ${this.#where(kind)}`)
+  }
+
+  #check<Options>(kind: string, options: object | undefined, known: Members<Options>): void {
+    checkMembers(options, known, this.#where(kind))
   }
 
   #where(kind: string): string {

@@ -19,7 +19,8 @@ export function projectedNames(row: Keyed, index: Index): ReadonlySet<string> | 
 /** What of an item an entry holds, in the item's order. */
 export function projectItem(names: ReadonlySet<string>, item: Item): Item {
   const projected: Item = {}
-  for (const name in item) if (names.has(name)) setAttribute(projected, name, item[name] as AttributeValue)
+  for (const name in item)
+    if (names.has(name) && Object.hasOwn(item, name)) setAttribute(projected, name, item[name] as AttributeValue)
   return projected
 }
 

@@ -1,6 +1,6 @@
 import { base64Size } from './binary.js'
 import { normaliseNumber, numberSize } from './decimal.js'
-import { setAttribute } from './item.js'
+import { hasOwn, setAttribute } from './item.js'
 import { notBytes, notList, notMap, notText, notValue, readBoolean } from './json-types.js'
 import { checkBinarySet, checkNumberSet, checkTextSet } from './sets.js'
 import { containerSize, elementSize } from './size.js'
@@ -129,6 +129,7 @@ class Check {
   members(raw: Record<string, unknown>, depth: number, overhead: number): Item {
     let copy: Item | undefined
     for (const name in raw) {
+      if (!hasOwn.call(raw, name)) break
       this.size += overhead + checkAttributeName(name)
       const content = raw[name]
       const value = this.value(content, depth)

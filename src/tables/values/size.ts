@@ -1,11 +1,14 @@
 import { numberSize } from './decimal.js'
-import { typeOf } from './item.js'
+import { hasOwn, typeOf } from './item.js'
 import type { AttributeValue, Item } from './types.js'
 
 /** Bytes of an item as AWS counts them: every attribute's name and value. */
 export function itemSize(item: Item): number {
   let size = 0
-  for (const name in item) size += Buffer.byteLength(name) + valueSize(item[name] as AttributeValue)
+  for (const name in item) {
+    if (!hasOwn.call(item, name)) break
+    size += Buffer.byteLength(name) + valueSize(item[name] as AttributeValue)
+  }
   return size
 }
 
@@ -30,6 +33,7 @@ export function valueSize(value: AttributeValue): number {
       const members = (value as { M: Item }).M
       let size = containerSize
       for (const name in members) {
+        if (!hasOwn.call(members, name)) break
         size += elementSize + Buffer.byteLength(name) + valueSize(members[name] as AttributeValue)
       }
       return size

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import { expect, it } from 'vitest'
+import { BatchBuilder, BodyReader, RowEncoder, rowBytes } from '../../../src/log/bodies.js'
+import { recordsOfBatch } from '../../../src/log/index.js'
+import { kept } from '../../../src/operators/kept.js'
 import { packable, packState, unpackState } from '../../../src/operators/task/index.js'
 
 const texts = fc.oneof(
@@ -43,4 +46,15 @@ it('keeps members called __proto__ and texts with half a character', () => {
   const found = unpackState(packState(packable(state))) as typeof state
   expect(Object.keys(found.list[0])).toEqual(['__proto__', 'b'])
   expect(JSON.stringify(found)).toBe(JSON.stringify(state))
+})
+
+it('refuses a row within a state, which is kept as plain(row)', () => {
+  const builder = new BatchBuilder(new RowEncoder())
+  builder.add({ key: 'k', value: { id: '1', n: 5 } }, 0)
+  const bodies = new BodyReader()
+  bodies.learn(builder.shapes)
+  const [{ body, shape }] = recordsOfBatch(builder.build()) as unknown as [{ body: Buffer; shape: number }]
+  const row = bodies.row(rowBytes(body), shape, 0, body.length)
+  expect(() => packable([row])).toThrow(/holds a row or record that is valid only .* plain\(\.\.\.\)\.$/)
+  expect(packable([kept(row)])).toEqual([{ id: '1', n: 5 }])
 })
