@@ -1,3 +1,4 @@
+import { kept } from './kept.js'
 import type { ItemValue, KeyValue, SinkItem } from './types.js'
 
 /** A value of DynamoDB JSON. */
@@ -124,8 +125,9 @@ function attributeOf(value: unknown, name: string): Attribute {
   }
   if (value instanceof Set) return setOf(value, name)
   if (typeof value === 'object') {
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype || prototype === null) return { M: attributesOf(value as SinkItem) }
+    const whole = kept(value)
+    const prototype: unknown = Object.getPrototypeOf(whole)
+    if (prototype === Object.prototype || prototype === null) return { M: attributesOf(whole as SinkItem) }
   }
   throw new TypeError(
     `The attribute ${name} is a ${typeof value === 'object' ? (value.constructor?.name ?? 'class of its own') : typeof value}, which no attribute can hold.`,

@@ -44,7 +44,8 @@ export function packable(value: unknown, depth = 0): unknown {
   if (value instanceof Set) return new Set(packableArray([...value], depth))
   if (value instanceof Date || ArrayBuffer.isView(value)) return value
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null)
+  // Also a copy of a row that was made with spread, which sees none of its fields.
+  if ((prototype !== Object.prototype && prototype !== null) || isFleeting(value))
     throw new TypeError(`A value to be stored holds ${unfit(value)}`)
   return packableObject(value as Readonly<Record<string, unknown>>, depth)
 }

@@ -113,6 +113,38 @@ describe('pipelines over rows', () => {
     }
   })
 
+  it('a copy by spread within a result has its fields, and within a state is refused', async () => {
+    const dataDir = join(temporaryFolder(), 'data')
+    const serving = await serve({ dataDir, pipelines: { attemptsMax: 1 } })
+    const client = connect({ url: serving.url, producer: { codec: 'row' } })
+    onTestFinished(() => client.close())
+    await client.createStream('places')
+    await client.append(
+      'places',
+      [1, 2, 3].map((n) => ({ key: 'k', value: { n, at: { x: 2 } } })),
+    )
+    expect(new Set(await codecsOf(serving, 'places'))).toEqual(new Set([Codec.row]))
+    const copies = await deploy(
+      serving,
+      `import { file, pipeline, stream } from 'millrace'
+      export default pipeline('copies').from(stream<any>('places')).map((record) => [{ ...record.value, more: 3 }])
+        .to(file('copies.ndjson'))`,
+    )
+    const states = await deploy(
+      serving,
+      `import { file, pipeline, stream } from 'millrace'
+      export default pipeline('states').from(stream<any>('places')).map((record) => [{ ...record.value, more: 3 }])
+        .keyByPartition().aggregate('last', (): any => [], (_, copies) => copies)
+        .to(file('states.ndjson'))`,
+    )
+    await until(async () => (await isDone(serving, copies)) && (await isDone(serving, states)))
+    const { json } = await serving.v1('GET', 'parked?pipeline=states')
+    expect(JSON.stringify(json)).toContain('plain(...)')
+    expect(readFileSync(join(dataDir, 'files', 'copies.ndjson'), 'utf8')).toBe(
+      [1, 2, 3].map((n) => `[{"n":${n},"at":{"x":2},"more":3}]\n`).join(''),
+    )
+  })
+
   it('a whole row is a key, and is compared with others, as its plain object is', async () => {
     const dataDir = join(temporaryFolder(), 'data')
     const serving = await serve({ dataDir, pipelines: { attemptsMax: 1, onError: 'stop' } })
