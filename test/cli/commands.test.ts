@@ -243,6 +243,7 @@ describe('wrong usage', () => {
     { args: ['pipelines', 'run', 'totals', '--from', '1.5'], says: '1.5 is neither a sequence number nor a time' },
     { args: ['pipelines', 'run', 'totals', '--to', '-5'], says: '-5 is neither a sequence number nor a time' },
     { args: ['status', '--url', 'nowhere'], says: 'URL' },
+    { args: ['streams', 'set', 's', 'target.recordsPerSecond=1e400'], says: 'no number that can be stored' },
   ])('$args', async ({ args, says }) => {
     const { code, stdout, stderr } = await inProcess(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -263,6 +264,12 @@ describe('wrong usage', () => {
     expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash...>')
     expect(await millrace(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     expect(await millrace([])).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test.for([[], ['parked'], ['bench']])('no command is an error in JSON too: %j', async (args) => {
+    const run = await inProcess([...args, '--json'])
+    expect(run).toMatchObject({ code: 2, stdout: '' })
+    expect(errorOf(run)).toMatchObject({ code: 'USAGE', message: 'There is no command to run.' })
   })
 })
 
