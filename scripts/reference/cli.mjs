@@ -50,8 +50,8 @@ would answer with. Colour and progress bars appear only on a terminal; ${code('N
     table(['option', 'what it does'], optionRows(program)),
     `${code('MILLRACE_URL')} and ${code('MILLRACE_CONFIG')} stand for ${code('--url')} and ${code('--config')}. Every setting has a variable of its own:
 [configuration](configuration.md).`,
-    `${code('millrace serve')} prints one line, ${code('millrace ready http://HOST:PORT')}, when it is ready. SIGTERM or SIGINT stops it: what is
-in flight is finished, the store is synced and the exit code is 0. A second signal ends it at once with 1; nothing that
+    `${code('millrace serve')} prints one line, ${code('millrace ready http://HOST:PORT')}, when it is ready. SIGTERM, SIGINT or SIGHUP stops it: what is
+in flight is finished, the store is synced and the exit code is 0. A second SIGTERM or SIGINT ends it at once with 1; nothing that
 was acknowledged is lost by that either.`,
     '## Commands',
     ...parts,

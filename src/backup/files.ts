@@ -1,8 +1,8 @@
-import { createReadStream, createWriteStream, mkdirSync, readdirSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, readdirSync, statSync } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { MillraceError } from '../runtime/index.js'
+import { MillraceError, makeFolder } from '../runtime/index.js'
 
 /** All files below a folder, as paths with slashes, in order. */
 export function filesBelow(folder: string): string[] {
@@ -55,12 +55,18 @@ export async function copyPrefix(from: string, to: string, bytes: number): Promi
   if (target.bytesWritten !== bytes) throw new MillraceError('IO_FAILED', `${from} became shorter while it was copied.`)
 }
 
-/** Makes a folder that must not hold anything yet. Throws ALREADY_EXISTS. */
+/** Makes a folder that must not hold anything yet. Throws ALREADY_EXISTS or IO_FAILED. */
 export function makeEmptyFolder(path: string): void {
-  mkdirSync(path, { recursive: true })
-  if (readdirSync(path).length > 0) {
-    throw new MillraceError('ALREADY_EXISTS', `${path} is not empty.`, {
-      remedy: 'Name a folder that does not exist yet.',
-    })
+  const taken = (what: string): MillraceError =>
+    new MillraceError('ALREADY_EXISTS', `${path} is ${what}.`, { remedy: 'Name a folder that does not exist yet.' })
+  let names: string[]
+  try {
+    if (existsSync(path) && !statSync(path).isDirectory()) throw taken('a file')
+    makeFolder(path)
+    names = readdirSync(path)
+  } catch (error) {
+    if (error instanceof MillraceError) throw error
+    throw new MillraceError('IO_FAILED', `${path} cannot be made: ${(error as Error).message}.`, { cause: error })
   }
+  if (names.length > 0) throw taken('not empty')
 }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Commit } from '../commit/index.js'
-import { type Clock, killPoint, MillraceError, sleep } from '../runtime/index.js'
+import { type Clock, killPoint, MillraceError, makeFolder, sleep } from '../runtime/index.js'
 import { copyPrefix, filesBelow, linkOrCopy, makeEmptyFolder, syncTree } from './files.js'
 
 /** Where hard links stand while their contents are copied; a start empties it. */
@@ -84,18 +84,13 @@ export async function stageBackup(options: StageOptions): Promise<Staged> {
 
 /** Throws ALREADY_EXISTS when something is there that is not an empty folder. */
 function checkTarget(target: string): void {
-  if (!existsSync(target)) return
-  if (!statSync(target).isDirectory())
-    throw new MillraceError('ALREADY_EXISTS', `${target} is a file.`, {
-      remedy: 'Name a folder that does not exist yet.',
-    })
-  makeEmptyFolder(target)
+  if (existsSync(target)) makeEmptyFolder(target)
 }
 
 /** Only one's own: what is there may be a copy that is being verified at this moment. */
 function makePartial(folder: string): void {
   try {
-    mkdirSync(dirname(folder), { recursive: true })
+    makeFolder(dirname(folder))
     mkdirSync(folder)
   } catch (error) {
     const isThere = existsSync(folder) && (error as NodeJS.ErrnoException).code === 'EEXIST'

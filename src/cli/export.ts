@@ -5,6 +5,7 @@ import type { ExportShard } from '../log/index.js'
 import { answeredError, MillraceError } from '../runtime/index.js'
 import { Client, globals } from './client.js'
 import { LastLine } from './last-line.js'
+import { printJson } from './output.js'
 import { dateMs } from './places.js'
 import { Progress } from './progress.js'
 import { wholeNumber } from './whole-number.js'
@@ -54,6 +55,7 @@ export function registerExport(program: Command): void {
       try {
         await write(client, path, output)
         await output.finish()
+        if (options.file !== undefined && globals(command).json) printJson({ file: options.file })
       } catch (error) {
         const isGood = error instanceof MillraceError && error.details.resume !== undefined
         await (isGood ? output.keep() : output.drop())

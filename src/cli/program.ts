@@ -59,15 +59,18 @@ export async function run(argv: readonly string[]): Promise<void> {
   const program = await buildProgram()
   // Each command throws its errors to here, in place of printing them and ending the process.
   everyCommand(program, (command) => command.exitOverride().configureOutput({ outputError: () => {} }))
+  const isJson = argv.includes('--json')
+  // The help that stands in for a missing command is for people; scripts get the error.
+  if (isJson) everyCommand(program, (command) => command.configureOutput({ writeErr: () => {} }))
   try {
     await program.parseAsync([...argv])
   } catch (thrown) {
-    if (thrown instanceof CommanderError && isHelp(thrown)) {
+    if (thrown instanceof CommanderError && isHelp(thrown) && (thrown.exitCode === 0 || !isJson)) {
       process.exitCode = thrown.exitCode === 0 ? 0 : 2
       return
     }
     const error = thrown instanceof CommanderError ? usageError(thrown) : asMillraceError(thrown)
-    printError(error, argv.includes('--json'))
+    printError(error, isJson)
     process.exitCode = error.code === 'USAGE' || error.code === 'CONFIG_INVALID' ? 2 : 1
   }
 }
@@ -77,7 +80,9 @@ const isHelp = ({ code }: CommanderError): boolean =>
   code === 'commander.helpDisplayed' || code === 'commander.help' || code === 'commander.version'
 
 /** `error: unknown option '--jsn'\n(Did you mean --json?)` as a sentence of ours. */
-function usageError({ message }: CommanderError): MillraceError {
+function usageError(thrown: CommanderError): MillraceError {
+  if (isHelp(thrown)) return new MillraceError('USAGE', 'There is no command to run.')
+  const { message } = thrown
   const [first = '', ...more] = message.replace(/^error: /, '').split('\n')
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`
   return new MillraceError('USAGE', [sentence, ...more].join(' '))

@@ -50,12 +50,16 @@ export function registerServe(program: Command): void {
     })
 }
 
-/** Resolves at the first SIGTERM or SIGINT, also when it comes during the start; the second ends the process at once. */
+/**
+ * Resolves at the first SIGTERM, SIGINT or SIGHUP, also when it comes during the start; another SIGTERM or SIGINT ends the
+ * process at once. A SIGHUP does not: a terminal that closes, or a service manager, sends one along with the other.
+ */
 function whenAsked(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isAsked = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
+        if (isAsked && signal === 'SIGHUP') return
         if (isAsked) process.exit(1)
         isAsked = true
         resolve(signal)

@@ -19,7 +19,13 @@ export function settingsOf(settings: readonly string[]): { policy: Record<string
       at[name] ??= {}
       at = at[name] as Record<string, unknown>
     }
-    at[names[names.length - 1] as string] = parsed(text)
+    const value = parsed(text)
+    // JSON would carry it as null, which takes the value back.
+    if (value === Infinity || value === -Infinity)
+      throw new MillraceError('USAGE', `${setting} is no number that can be stored.`, {
+        remedy: `Name a smaller one, or ${path}=default for what the configuration says.`,
+      })
+    at[names[names.length - 1] as string] = value
   }
   return { policy }
 }

@@ -150,7 +150,9 @@ export class BatchingProducer implements Producer {
       }
     } catch (error) {
       first.builder.shorten(before.count, before.bytes)
-      return Promise.reject(error)
+      if (error instanceof MillraceError) return Promise.reject(error)
+      const why = error instanceof Error ? error.message : String(error)
+      return Promise.reject(new MillraceError('BAD_REQUEST', `A record cannot be written: ${why}.`, { cause: error }))
     }
     if (records.length === 0) return Promise.resolve()
     this.#bufferedBytes += bytes

@@ -173,7 +173,10 @@ export const configSchema = z.strictObject({
         256 * MiB,
         'Bodies of all requests that are being read or answered; past it requests are told to retry.',
       ),
-      connectionsMax: count(4096, 'Connections that may be open.'),
+      connectionsMax: count(
+        4096,
+        'Connections that may be open; fewer where the process may open few files (`ulimit -n`), which the log says.',
+      ),
       requestTimeoutMs: ms(60_000, 'Time for a request to arrive whole.'),
       pollMsMax: ms(20_000, 'Longest wait of a long poll.', 0),
       exportsMax: count(16, 'Exports that are answered at one time; each holds a few MiB.'),

@@ -5,7 +5,13 @@ import { dirname } from 'node:path'
 export function makeFolder(path: string): void {
   if (existsSync(path)) return
   makeFolder(dirname(path))
-  mkdirSync(path, { recursive: true })
+  try {
+    // Not `recursive`, which never returns where a folder takes no other (below /proc, say).
+    mkdirSync(path)
+  } catch (error) {
+    // Another process made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !existsSync(path)) throw error
+  }
   syncFolder(dirname(path))
 }
 

@@ -4,11 +4,20 @@ import type { AddressInfo } from 'node:net'
 import { type Credentials, credentialsOf, isAuthConfigured } from '../config/index.js'
 import { consoleAsset, consoleHeaders } from '../console/index.js'
 import type { Daemon } from '../daemon/index.js'
-import { asMillraceError, type Clock, type Logger, type Metrics, MillraceError, systemClock } from '../runtime/index.js'
+import {
+  asMillraceError,
+  type Clock,
+  type Logger,
+  type Metrics,
+  MillraceError,
+  openFilesMax,
+  systemClock,
+} from '../runtime/index.js'
 import { AwsHandler } from './aws/handler.js'
 import { SignatureVerifier, type SignedService } from './aws/verifier.js'
 import { Bodies } from './body.js'
 import { connectionMetrics } from './connection-metrics.js'
+import { connectionsMaxOf } from './connections-max.js'
 import { Exports } from './export-output.js'
 import { LambdaHandler } from './lambda/handler.js'
 import { isLambdaPath } from './lambda/operations.js'
@@ -85,7 +94,14 @@ export class Server {
         })
       },
     )
-    this.#http.maxConnections = http.connectionsMax
+    const openFiles = openFilesMax()
+    const connectionsMax = connectionsMaxOf(http.connectionsMax, openFiles)
+    if (connectionsMax < http.connectionsMax)
+      logger.warn(
+        { connectionsMax, openFilesMax: openFiles },
+        'There are fewer connections than http.connectionsMax, since the process may open few files (ulimit -n).',
+      )
+    this.#http.maxConnections = connectionsMax
     let connections = 0
     this.#http.on('connection', (socket) => {
       connections++

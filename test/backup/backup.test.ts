@@ -211,6 +211,15 @@ describe('a backup of a stopped daemon', () => {
       const failed = await inProcess([...args, '--json'])
       expect([failed.code, errorOf(failed).code]).toEqual([1, 'ALREADY_EXISTS'])
     }
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    for (const [target, code] of [
+      [file, 'ALREADY_EXISTS'],
+      [join(file, 'below'), 'IO_FAILED'],
+    ] as const) {
+      const failed = await inProcess(['restore', backup, '--data', target, '--json'])
+      expect([failed.code, errorOf(failed).code]).toEqual([1, code])
+    }
     mkdirSync(join(folder, 'empty'))
     await json('restore', backup, '--data', join(folder, 'empty'))
     const inside = await inProcess(['backup', join(data, 'in'), '--offline', '--data', data, '--json'])

@@ -245,6 +245,7 @@ describe('wrong usage', () => {
     { args: ['export', 's', '--from-time', '1.5'], says: '1.5 is no time' },
     { args: ['export', 's', '--until-time', '-5'], says: '-5 is no time' },
     { args: ['status', '--url', 'nowhere'], says: 'URL' },
+    { args: ['streams', 'set', 's', 'target.recordsPerSecond=1e400'], says: 'no number that can be stored' },
   ])('$args', async ({ args, says }) => {
     const { code, stdout, stderr } = await inProcess(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -265,6 +266,12 @@ describe('wrong usage', () => {
     expect((await millrace(['shards', 'split', '--help'])).stdout).toContain('--at <hash...>')
     expect(await millrace(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     expect(await millrace([])).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test.for([[], ['parked'], ['bench']])('no command is an error in JSON too: %j', async (args) => {
+    const run = await inProcess([...args, '--json'])
+    expect(run).toMatchObject({ code: 2, stdout: '' })
+    expect(errorOf(run)).toMatchObject({ code: 'USAGE', message: 'There is no command to run.' })
   })
 })
 

@@ -16,15 +16,18 @@ async function start(root: string): Promise<DaemonProcess> {
 }
 
 describe('serve --ephemeral', () => {
-  test.for(['SIGTERM', 'SIGINT'] as const)('begins with nothing and leaves nothing after %s', async (signal) => {
-    const root = temporaryFolder()
-    const daemon = await start(root)
-    expect(await daemon.v1('GET', 'tables')).toMatchObject({ tables: [] })
-    expect(readdirSync(root).filter((name) => name.startsWith('millrace-ephemeral-'))).toHaveLength(1)
-    daemon.child.kill(signal)
-    expect(await daemon.exited).toBe(0)
-    expect(readdirSync(root)).toEqual([])
-  })
+  test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'begins with nothing and leaves nothing after %s',
+    async (signal) => {
+      const root = temporaryFolder()
+      const daemon = await start(root)
+      expect(await daemon.v1('GET', 'tables')).toMatchObject({ tables: [] })
+      expect(readdirSync(root).filter((name) => name.startsWith('millrace-ephemeral-'))).toHaveLength(1)
+      daemon.child.kill(signal)
+      expect(await daemon.exited).toBe(0)
+      expect(readdirSync(root)).toEqual([])
+    },
+  )
 
   test('removes what a killed one left, and not what a running one uses or another made', async () => {
     const root = temporaryFolder()

@@ -1,6 +1,6 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncFolder } from '../../../runtime/index.js'
+import { makeFolder, syncFolder } from '../../../runtime/index.js'
 import { diskError } from '../../disk-error.js'
 import type { Destination, FailureDocument } from './destination.js'
 
@@ -57,7 +57,7 @@ class SharedFile implements Destination {
   }
 
   async #open(): Promise<FileHandle> {
-    await mkdir(dirname(this.#path), { recursive: true })
+    makeFolder(dirname(this.#path))
     const file = await open(this.#path, 'a+')
     try {
       const { size } = await file.stat()
