@@ -76,8 +76,13 @@ describe('append', () => {
   it('takes all of a call or nothing', async () => {
     const { client } = await connected()
     await client.createStream('s')
+    const circle: { self?: object } = {}
+    circle.self = circle
     const bad = [
       [{ key: 'a', value: undefined }],
+      [{ key: 'a', value: 1n }],
+      [{ key: 'a', value: circle }],
+      [null as unknown as { key: string; value: unknown }],
       [{ key: 5 as unknown as string, value: 1 }],
       [{ key: 'a', value: 1, time: -1 }],
       [{ key: 'x'.repeat(70_000), value: 1 }],
