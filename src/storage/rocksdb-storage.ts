@@ -1,5 +1,4 @@
-import { mkdirSync } from 'node:fs'
-import { MillraceError } from '../runtime/index.js'
+import { MillraceError, makeFolder } from '../runtime/index.js'
 import type { Binding, Database, Done, NativeBatch } from './binding.js'
 import { loadNative } from './native.js'
 import { RangeReader } from './range-reader.js'
@@ -29,7 +28,7 @@ export const openStorage: OpenStorage = async (options) => {
     }
   }
   const { binding } = loadNative(nativeCachePath)
-  if (createIfMissing) makeFolder(path)
+  if (createIfMissing) makeStoreFolder(path)
   const database = binding.db_init()
   const nativeOptions = {
     createIfMissing,
@@ -55,9 +54,9 @@ export const openStorage: OpenStorage = async (options) => {
   return new RocksdbStorage(binding, database, path)
 }
 
-function makeFolder(path: string): void {
+function makeStoreFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
   } catch (error) {
     throw storageError('open', path, error as Error)
   }

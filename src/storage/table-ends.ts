@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32c } from '../runtime/index.js'
@@ -51,10 +52,12 @@ export async function openWithWholeTables(path: string, store: Opening): Promise
   try {
     await store.open()
     const listed = store.property('rocksdb.sstables')
-    needed = damaged.find((name) => new RegExp(`^ *${Number.parseInt(name, 10)}:`, 'm').test(listed))
+    const isListed = (name: string) => new RegExp(`^ *${Number.parseInt(name, 10)}:`, 'm').test(listed)
+    // RocksDB forgets the number of a file that is aside, and may have written another one of it meanwhile.
+    needed = damaged.find((name) => isListed(name) && !existsSync(join(path, name)))
     if (needed !== undefined) await store.close()
   } catch (error) {
-    await putBack(path, damaged)
+    await putBack(path, damaged).catch(() => {})
     throw error
   }
   if (needed === undefined) {
@@ -65,8 +68,12 @@ export async function openWithWholeTables(path: string, store: Opening): Promise
   throw storageError('open', path, new Error(`Corruption: block checksum mismatch at the end of ${needed}`))
 }
 
+/** Never in the place of a file that has come there since: what was aside was none of the store's then. */
 async function putBack(path: string, names: readonly string[]): Promise<void> {
-  for (const name of names) await move(path, asideOf(name), name)
+  for (const name of names) {
+    if (existsSync(join(path, name))) await rm(join(path, asideOf(name)), { force: true })
+    else await move(path, asideOf(name), name)
+  }
 }
 
 const asideSuffix = '.damaged'
