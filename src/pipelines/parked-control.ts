@@ -66,8 +66,8 @@ export class ParkedControl {
       await this.look()
       const { names, records } = this.rows().choose(filter)
       if (names.size === 0) return 0
-      retries.add(names)
-      await restart(async () => {})
+      // A commit that is under way may have the end of an attempt from before: that is not this one.
+      await restart(async () => retries.add(names))
       return records
     })
   }

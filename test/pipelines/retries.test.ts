@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Family } from '../../src/commit/index.js'
 import { stagesOf } from '../../src/operators/task/index.js'
+import { ParkedControl } from '../../src/pipelines/parked-control.js'
 import { ParkedIndex } from '../../src/pipelines/parked-index.js'
 import { ParkedRows } from '../../src/pipelines/parked-list.js'
 import { Retries } from '../../src/pipelines/retries.js'
@@ -76,6 +77,7 @@ function parked(rowsOfKey: number) {
   return {
     index,
     rows,
+    row,
     retries,
     run,
     careful,
@@ -144,5 +146,28 @@ describe('what is tried again', () => {
     expect(reached()).toBe(1)
     const last = run(await careful(rowBytes * 100))
     expect(given(last, 'upper')).toEqual([['top', [0]]])
+  })
+
+  it('is tried though a commit that was under way when it was asked for has the end of an attempt before', async () => {
+    const { index, rows, row, retries, rowBytes } = parked(1)
+    const { names } = rows.choose({})
+    retries.add(names)
+    const control = new ParkedControl(
+      {
+        pipeline: { row, state: 'running', sources: [] } as never,
+        retries,
+        hasRun: () => true,
+        alone: (run) => run(),
+        restart: async (change) => {
+          // The run that is ended for it: its last commit.
+          retries.tried([...names])
+          await change()
+        },
+      },
+      { storage: {}, limits: { parkedMax: 1000, parkedBytesMax: 1 << 20 } } as never,
+    )
+    control.index = index
+    expect(await control.retry({})).toBe(2)
+    expect(await retries.next(rows, rowBytes * 100)).toHaveLength(2)
   })
 })
