@@ -133,7 +133,7 @@ function tableItem(table: string, result: unknown, keys: TableKeys): { key: stri
   if (typeof result !== 'object' || Array.isArray(result))
     throw new TypeError(`The table sink ${table} takes an item: an object with its key attributes.`)
   try {
-    const { item, size } = checkItem(attributesOf(result as SinkItem))
+    const { item, size } = checkItem(attributesOf(kept(result) as SinkItem))
     if (size > itemBytesMax)
       throw new TypeError(`An item for the table ${table} has ${size} bytes; ${itemBytesMax} are allowed.`)
     const key = keyOf(item as Item, keys)

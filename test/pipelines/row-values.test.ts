@@ -23,6 +23,13 @@ async function deploy({ v1 }: Serving, source: string): Promise<string> {
   return String(json.name)
 }
 
+async function aws({ url }: Serving, operation: string, body: object): Promise<Record<string, never>> {
+  const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `DynamoDB_20120810.${operation}` }
+  const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  expect(answer.status).toBe(200)
+  return (await answer.json()) as Record<string, never>
+}
+
 const isDone = async ({ v1 }: Serving, name: string) =>
   (await v1('GET', `groups/pipeline:${name}`)).json.lag === (0 as never)
 
@@ -119,6 +126,13 @@ describe('pipelines over rows', () => {
     const client = connect({ url: serving.url, producer: { codec: 'row' } })
     onTestFinished(() => client.close())
     await client.createStream('places')
+    await client.createStream('nested', { shards: 1 })
+    await aws(serving, 'CreateTable', {
+      TableName: 'Copies',
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    })
     await client.append(
       'places',
       [1, 2, 3].map((n) => ({ key: 'k', value: { n, at: { x: 2 } } })),
@@ -126,9 +140,11 @@ describe('pipelines over rows', () => {
     expect(new Set(await codecsOf(serving, 'places'))).toEqual(new Set([Codec.row]))
     const copies = await deploy(
       serving,
-      `import { file, pipeline, stream } from 'millrace'
+      `import { file, pipeline, stream, table } from 'millrace'
       export default pipeline('copies').from(stream<any>('places')).map((record) => [{ ...record.value, more: 3 }])
-        .to(file('copies.ndjson'))`,
+        .to(file('copies.ndjson'))
+        .to(stream('nested', (copies) => ({ key: 'k', value: { copies } })))
+        .to(table('Copies', (copies) => ({ ...copies[0], id: 'one', all: copies })))`,
     )
     const states = await deploy(
       serving,
@@ -143,6 +159,15 @@ describe('pipelines over rows', () => {
     expect(readFileSync(join(dataDir, 'files', 'copies.ndjson'), 'utf8')).toBe(
       [1, 2, 3].map((n) => `[{"n":${n},"at":{"x":2},"more":3}]\n`).join(''),
     )
+    const { json: of } = await serving.v1('GET', 'streams/nested/shards')
+    const { shards } = of as unknown as { shards: { id: number }[] }
+    const { json: nested } = await serving.v1('GET', `streams/nested/records?shard=${shards[0]!.id}`)
+    const [first] = (nested as unknown as { records: { value: unknown }[] }).records
+    expect(first!.value).toEqual({ copies: [{ n: 1, at: { x: 2 }, more: 3 }] })
+    const { Item } = await aws(serving, 'GetItem', { TableName: 'Copies', Key: { id: { S: 'one' } } })
+    const at = { M: { x: { N: '2' } } }
+    const fields = { n: { N: '3' }, at, more: { N: '3' } }
+    expect(Item).toEqual({ id: { S: 'one' }, ...fields, all: { L: [{ M: fields }] } })
   })
 
   it('a whole row is a key, and is compared with others, as its plain object is', async () => {

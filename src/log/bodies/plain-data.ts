@@ -1,3 +1,5 @@
+import { keptMark } from './kept-mark.js'
+
 /** Thrown for a value that only its JSON gives back as it was: it is stored as JSON then. */
 export class UnfitError extends Error {}
 
@@ -30,6 +32,9 @@ export function plainData(value: unknown, depth = 0): unknown {
 function plainObject(value: object, depth: number): unknown {
   if (value instanceof Uint8Array) return value
   if (depth > depthMax) throw new UnfitError('A value is nested too deep.')
+  const keep = (value as { readonly [keptMark]?: unknown })[keptMark]
+  // A copy by spread of a row that is a view has its fields only so.
+  if (typeof keep === 'function') return plainData(keep.call(value), depth + 1)
   const { toJSON } = value as { toJSON?: unknown }
   if (typeof toJSON === 'function') {
     const made: unknown = toJSON.call(value, '')
@@ -63,6 +68,8 @@ export function jsonMember(this: unknown, name: string, value: unknown): unknown
   // Not what toJSON made of it: a Buffer has one of its own.
   const each = (this as Readonly<Record<string, unknown>>)[name]
   if (each instanceof Uint8Array) return base64(each)
+  const keep = (value as { readonly [keptMark]?: unknown })[keptMark]
+  if (typeof keep === 'function') return keep.call(value)
   if (value instanceof Set) return [...value]
   if (value instanceof Map) return Object.fromEntries(value)
   return value

@@ -1,9 +1,8 @@
 import { MillraceError } from '../../runtime/errors.js'
+import { keptMark } from './kept-mark.js'
 import type { Shape } from './shape.js'
 import { type RowBytes, readAny, readText, readTexts, slotBytes, textWithin } from './slots.js'
 
-/** The method that gives a value which outlives its bytes; see operators/kept.ts. */
-const keptMark = Symbol.for('millrace.kept')
 /**
  * Own properties of a view: where its bytes lie. A copy by spread or `Object.assign` takes them along, while the fields, which
  * are the class's, stay behind: such a copy is known by them, and gets its fields back when it leaves the step.

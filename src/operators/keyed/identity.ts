@@ -34,15 +34,14 @@ function identityOfObject(value: object, depth: number): string {
     return `x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')}`
   if (value instanceof Date) return `d${value.getTime()}`
   if (Array.isArray(value)) return `[${value.map((each) => identityOf(each, depth + 1)).join()}]`
+  // A row of a record, and a copy of it by spread, hold what its plain object does.
+  const plain = kept(value)
+  if (plain !== value) return identityOf(plain, depth)
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) {
-    // A row of a record holds what its plain object does.
-    const plain = kept(value)
-    if (plain !== value) return identityOf(plain, depth)
+  if (prototype !== Object.prototype && prototype !== null)
     throw new TypeError(
       `An object of the class ${value.constructor?.name ?? '?'} cannot be compared by what it holds: take a member of it.`,
     )
-  }
   const members = Object.keys(value)
     .sort()
     .map((name) => `${JSON.stringify(name)}:${identityOf((value as Record<string, unknown>)[name], depth + 1)}`)

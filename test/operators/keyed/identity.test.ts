@@ -38,6 +38,12 @@ const { value } = fc.letrec((tie) => ({
   ),
 }))
 
+it('a copy by spread of a row that is a view holds what the row does', () => {
+  const rowOf = (fields: object) => ({ [Symbol.for('millrace.kept')]: () => fields })
+  expect(identityOf({ ...rowOf({ a: 1 }) })).toBe(identityOf({ a: 1 }))
+  expect(identityOf([{ ...rowOf({ a: 2 }) }])).not.toBe(identityOf([{ a: 1 }]))
+})
+
 it('two values share their identity exactly when they hold the same', () => {
   fc.assert(
     fc.property(value, value, (a, b) => {
