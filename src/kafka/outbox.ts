@@ -21,7 +21,7 @@ export const requestRecordsMax = 5_000
 /** With fewer records than this, a request waits for more, until its first one has been in it for `lingerMs`. */
 export const requestRecordsFull = 500
 export const lingerMs = 5
-/** Most bytes of one request, all partitions together: it and the next one are in memory. A record that is larger goes alone. */
+/** Most bytes of one request, all partitions together: it and the next one are in memory. A record that is larger goes alone. Of what converters made, one may have `convertedBytesMax`. */
 export const requestBytesMax = 2 * 1024 * 1024
 /** Most bytes of one request for one partition, below Kafka's default `max.message.bytes` of 1 MiB. */
 export const partitionBytesMax = 900_000
@@ -111,7 +111,7 @@ class PageWalk {
 
 function messageBytes({ key, value, headers }: KafkaMessage): number {
   let headerBytes = messageFrameBytes
-  for (const name in headers) headerBytes += name.length + (headers[name] as string).length
+  for (const name in headers) headerBytes += name.length + Buffer.byteLength(headers[name] as string)
   return key.length + (value === null ? 0 : value.length) + Math.max(messageOverheadBytes, headerBytes)
 }
 

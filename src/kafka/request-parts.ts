@@ -16,7 +16,7 @@ export interface PartBounds {
 }
 
 /**
- * What converters made of the messages of a request, in parts within the bounds that a request has: of little they may make much. A record
+ * What converters made of the messages of a request, in parts of bounded size (`convertedBytesMax`): of little they may make much. A record
  * is in one part with all of its messages; records without messages pass with the last one.
  * @param messages those of the request, before they were converted
  * @param failure why nothing comes behind the last part

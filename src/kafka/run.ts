@@ -275,6 +275,7 @@ export class BridgeRun {
   }
 
   async #next(outbox: Outbox, ahead: Ahead, before?: Promise<void>): Promise<OutgoingRequest | undefined> {
+    if (this.#stop.signal.aborted) return undefined
     const part = ahead.parts.shift()
     if (part) return part
     const request = ahead.rest ?? (await outbox.next(before))

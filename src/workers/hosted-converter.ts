@@ -142,8 +142,12 @@ export function converterOf(module: unknown): BridgeConverter {
   return found as BridgeConverter
 }
 
-const bytesIn = (made: ConvertedMessage): number =>
-  made === null || 'failure' in made ? 0 : made.key.length + (made.value?.length ?? 0)
+function bytesIn(made: ConvertedMessage): number {
+  if (made === null || 'failure' in made) return 0
+  let bytes = made.key.length + (made.value?.length ?? 0)
+  for (const name in made.headers) bytes += name.length + (made.headers[name] as string).length
+  return bytes
+}
 
 const tombstoneOf = (made: ConvertedMessage): ConvertedMessage =>
   made === null || 'failure' in made ? made : { ...made, value: null }
@@ -204,8 +208,8 @@ function headersOf(made: Readonly<Record<string, string>>): Readonly<Record<stri
 
 /** Throws SCHEMA_MISMATCH with the place in the value. */
 async function checkOf(schema: object, member: string | undefined): Promise<Check> {
-  const { schemaCheck } = await import('./json-schema.js')
-  const faultsOf = schemaCheck(schema)
+  const { storedSchemaCheck } = await import('./json-schema.js')
+  const faultsOf = storedSchemaCheck(schema)
   return (bytes) => {
     const value = jsonOf(bytes)
     const faults =

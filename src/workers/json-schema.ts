@@ -41,9 +41,17 @@ export function schemaCheck(schema: object): SchemaCheck {
   return (value) => (validate(value) ? [] : (validate.errors ?? []).slice(0, faultsMax).map(faultText))
 }
 
+/** The same for a schema that was stored before drafts were looked at: one of another draft is taken for one of 2020-12. */
+export function storedSchemaCheck(schema: object): SchemaCheck {
+  const { $schema, ...rest } = schema as { readonly $schema?: unknown }
+  const isKnown = typeof $schema === 'string' && /\bdraft\/2020-12\b|\bdraft-07\b/.test($schema)
+  return schemaCheck(isKnown ? schema : rest)
+}
+
 function validatorFor(draft: unknown): Ajv {
   // Keywords that nobody knows are annotations; what is no valid schema is refused all the same.
-  const options = { strict: false, logger: false } as const
+  // Patterns as JavaScript has them without `u`, which refuses needless escapes.
+  const options = { strict: false, logger: false, unicodeRegExp: false } as const
   if (typeof draft === 'string' && draft.includes('draft-07')) {
     const { Ajv } = require('ajv') as typeof import('ajv')
     return new Ajv(options)

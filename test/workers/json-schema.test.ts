@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { schemaCheck } from '../../src/workers/index.js'
+import { storedSchemaCheck } from '../../src/workers/json-schema.js'
 
 const $id = 'https://example.com/change.json'
 const draft07 = 'http://json-schema.org/draft-07/schema#'
@@ -45,4 +46,12 @@ describe('a schema', () => {
     expect(check({ op: 'c', after: { m: 1 } })).toEqual(['after: must NOT have additional properties (m)'])
     expect(check({})).toEqual(["it: must have required property 'op'"])
   })
+})
+
+test('patterns may escape what need not be escaped, and what was stored of another draft goes on', () => {
+  const schema = { $id, $schema: 'http://json-schema.org/draft-04/schema#', pattern: '^\\d{3}\\-\\d{4}$' }
+  expect(() => schemaCheck(schema)).toThrow(/schema/)
+  const faultsOf = storedSchemaCheck(schema)
+  expect(faultsOf('123-4567')).toEqual([])
+  expect(faultsOf('123')).toHaveLength(1)
 })

@@ -68,20 +68,29 @@ export class ConfiguredTriggers {
     }
   }
 
-  /** Mappings of triggers that are gone, and of streams that are over and have a successor. */
+  /** Mappings of triggers that are gone or there twice, and of streams that are over and have a successor. */
   async #removeOthers(): Promise<void> {
+    const kept = new Set<string>()
     for (const mapping of this.#configured()) {
       const { functionName, source, isOver } = mapping.row
       const isWanted = this.#triggers.some(([name, { table }]) => name === functionName && table === source.tableName)
-      if ((isWanted && !isOver) || !mapping.takes('delete') || this.#isClosed) continue
+      // Of one trigger there may be two from before mappings followed the region.
+      const pair = `${functionName} ${source.arn}`
+      if (isWanted && !isOver && !kept.has(pair)) {
+        kept.add(pair)
+        continue
+      }
+      if (!mapping.takes('delete') || this.#isClosed) continue
       await this.#options.mappings.delete(mapping.id, 'configuration').catch((error: unknown) => {
         this.#options.logger.warn({ mapping: mapping.id }, `A mapping could not be deleted: ${String(error)}`)
       })
     }
   }
 
+  /** The oldest first. */
   #configured(): readonly Mapping[] {
-    return this.#options.mappings.all().filter(({ row }) => row.isConfigured)
+    const configured = this.#options.mappings.all().filter(({ row }) => row.isConfigured)
+    return configured.sort((one, other) => one.row.createdAt - other.row.createdAt)
   }
 
   /** Returns what keeps a trigger from being there. */

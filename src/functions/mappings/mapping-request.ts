@@ -1,4 +1,4 @@
-import { PatternError, readPattern } from './filters/index.js'
+import { checkPattern, PatternError } from './filters/index.js'
 import { isObject } from './json-object.js'
 import { invalidParameter, MappingFault } from './mapping-fault.js'
 import type { MappingSettings } from './mapping-row.js'
@@ -149,15 +149,15 @@ function filtersOf(input: Input): Partial<MappingSettings> {
           'ValidationException',
           `1 validation error detected: ${fault(`filterCriteria.filters.${i + 1}.member.pattern`, pattern, `Member must have length less than or equal to ${patternLengthMax}`)}`,
         )
-      checkPattern(pattern)
+      mustBePattern(pattern)
       return pattern
     }),
   }
 }
 
-function checkPattern(pattern: string): void {
+function mustBePattern(pattern: string): void {
   try {
-    readPattern(pattern)
+    checkPattern(pattern)
   } catch (error) {
     throw error instanceof PatternError ? noPattern() : error
   }

@@ -1,6 +1,6 @@
 /** Event patterns: what EventBridge takes and refuses, and which records match. */
 import { describe, expect, it } from 'vitest'
-import { matches, readPattern } from '../../../src/functions/mappings/filters/index.js'
+import { checkPattern, matches, readPattern } from '../../../src/functions/mappings/filters/index.js'
 
 const event = {
   eventName: 'INSERT',
@@ -119,6 +119,6 @@ describe('event patterns', () => {
     '{"a":[{"cidr":"10.0.0.0/33"}]}',
     `${'{"a":'.repeat(200)}["x"]${'}'.repeat(200)}`,
   ])('refuse %s', (pattern) => {
-    expect(() => readPattern(pattern)).toThrow()
+    expect(() => checkPattern(pattern)).toThrow()
   })
 })

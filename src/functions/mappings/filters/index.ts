@@ -1,3 +1,3 @@
 export { matches } from './match.js'
-export { PatternError, readPattern } from './pattern.js'
+export { checkPattern, PatternError, readPattern } from './pattern.js'
 export { type EventFrame, RecordFilter } from './record-filter.js'

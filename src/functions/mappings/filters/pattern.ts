@@ -54,6 +54,26 @@ export function readPattern(text: string): Node {
   return readObject(value, 0)
 }
 
+/**
+ * Throws PatternError also for what would take nothing at all and was taken once: `anything-but` with an empty prefix or suffix. Stored
+ * patterns are read as they are.
+ */
+export function checkPattern(text: string): void {
+  readPattern(text)
+  refuseEmptyEnds(JSON.parse(text))
+}
+
+function refuseEmptyEnds(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, each] of Object.entries(value)) {
+    if (name === 'anything-but' && isObject(each)) {
+      const [end, text] = Object.entries(each)[0] ?? []
+      const texts = [text].flat().map((one) => (isObject(one) ? one['equals-ignore-case'] : one))
+      if ((end === 'prefix' || end === 'suffix') && texts.includes('')) throw new PatternError(`${end} has no text.`)
+    } else refuseEmptyEnds(each)
+  }
+}
+
 function readObject(value: unknown, depth: number): Node {
   if (!isObject(value)) throw new PatternError('A pattern is an object.')
   if (depth > depthMax) throw new PatternError('The pattern is nested too deeply.')
@@ -140,8 +160,6 @@ function readAnythingBut(operand: unknown): Test {
     const [name, inner] = entry
     const list = Array.isArray(inner) ? inner : [inner]
     if (list.length === 0) throw new PatternError('Empty lists are not allowed.')
-    // It would take nothing at all.
-    if ((name === 'prefix' || name === 'suffix') && list.includes('')) throw new PatternError(`${name} has no text.`)
     const tests = list.map((each) => readText(name, each))
     return { kind: 'not', holds: (text) => tests.some((test) => test(text)) }
   }
