@@ -41,7 +41,8 @@ export const openStorage: OpenStorage = async (options) => {
     checkLock: async () => {
       // RocksDB takes the lock first, and then refuses since a store is there, or none.
       const refused = { ...nativeOptions, createIfMissing: false, errorIfExists: true }
-      await promised<void>('open', path, (done) => binding.db_open(binding.db_init(), path, refused, done)).catch(
+      // By the same database: one that nobody holds may be collected, and freed, while the binding still works on it.
+      await promised<void>('open', path, (done) => binding.db_open(database, path, refused, done)).catch(
         (error: MillraceError) => {
           if (error.code === 'DATA_DIR_LOCKED') throw error
         },
