@@ -53,6 +53,10 @@ export class MemoryRun {
   #isBroken = false
   /** Event time ends in every shard that has been read. */
   #isOver = false
+  /** Channels that are full and being emptied within a step. */
+  readonly #draining: Promise<void>[] = []
+  /** The last message that each task takes, or has taken. */
+  readonly #receiving = new Map<KeyedMemoryTask, Promise<void>>()
 
   constructor(settings: MemorySettings, log: MemoryLog, random: Random) {
     this.#settings = settings
@@ -60,7 +64,11 @@ export class MemoryRun {
     this.#random = random
     this.#events = {
       sent: (channel) => this.#waiting.add(channel),
-      drain: (channel) => this.#drain(channel),
+      drain: (channel) => {
+        const drained = this.#drain(channel)
+        this.#draining.push(drained)
+        return drained
+      },
       passed: (task, number, part) => this.#passed(task, number, part),
     }
   }
@@ -161,6 +169,8 @@ export class MemoryRun {
   async #guarded(run: () => Promise<void> | undefined): Promise<void> {
     try {
       await run()
+      // A barrier waits for nothing that it sends.
+      while (this.#draining.length > 0) await Promise.all(this.#draining.splice(0))
     } catch (error) {
       this.#isBroken = true
       throw error
@@ -222,10 +232,20 @@ export class MemoryRun {
     await task.goOn()
   }
 
-  async #deliver(channel: MemoryChannel): Promise<void> {
-    const message = channel.messages.shift()
-    if (channel.messages.length === 0) this.#waiting.delete(channel)
-    if (message) await channel.to.task.receive(channel.id, message)
+  /** A task takes one message after the other, as in the daemon, also where several send to it at a time. */
+  #deliver(channel: MemoryChannel): Promise<void> {
+    const { to } = channel
+    const before = this.#receiving.get(to) ?? Promise.resolve()
+    const received = before.then(async () => {
+      const message = channel.messages.shift()
+      if (channel.messages.length === 0) this.#waiting.delete(channel)
+      if (message) await to.task.receive(channel.id, message)
+    })
+    this.#receiving.set(
+      to,
+      received.catch(() => {}),
+    )
+    return received
   }
 
   async #drain(channel: MemoryChannel): Promise<void> {

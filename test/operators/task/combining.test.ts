@@ -7,11 +7,55 @@ import { reduceAggregate } from '../../../src/operators/windows/aggregates/fold.
 import { PaneWindows } from '../../../src/operators/windows/pane-windows.js'
 import { SessionWindows } from '../../../src/operators/windows/session-windows.js'
 import { eventClock } from '../../../src/operators/windows/window-clock.js'
-import { byKey, check, end, live, type Pushed, pushed, pushedIn, stamped } from './histories.js'
+import { byKey, check, end, type History, live, type Pushed, pushed, pushedIn, stamped } from './histories.js'
 import { linesOf, PlanBuilder, pipelineOf, push } from './plans.js'
 
 const outOfOrder = 5
 const amountOf = (record: unknown): number => pushedIn(record as never).value
+
+const row = (value: number, time: number) => ({ kind: 'push' as const, key: 0, value, source: 0, time })
+/** The rows that a barrier sends come to a task several messages at once. */
+const severalAtOnce: History = {
+  seed: 1709758966,
+  events: [
+    { kind: 'barrier' },
+    { kind: 'steps', steps: 2 },
+    row(0, 0),
+    row(0, 0),
+    row(0, 0),
+    row(0, 6),
+    row(0, 0),
+    row(0, 0),
+    row(0, 0),
+    { kind: 'steps', steps: 8 },
+    row(0, 2),
+    { kind: 'steps', steps: 1 },
+    row(0, 8),
+    row(3, 0),
+    row(0, 10),
+    row(0, 12),
+    row(0, 14),
+    row(0, 16),
+    { kind: 'crash' },
+    row(0, 18),
+    { kind: 'steps', steps: 4 },
+    row(0, 4),
+    row(0, 20),
+    row(0, 22),
+    row(0, 24),
+    row(0, 26),
+    row(0, 0),
+    row(0, 0),
+    row(0, 0),
+    row(0, 0),
+    { kind: 'barrier' },
+  ],
+  shards: 1,
+  tasks: 2,
+  stateBytes: 0,
+  firedBytes: 1,
+  firesAlone: true,
+}
 
 describe('rows that are put together before a keyBy', () => {
   it('come to the same totals, whatever comes between', () =>
@@ -80,41 +124,44 @@ describe('rows that are put together before a keyBy', () => {
     }))
 
   it('come to the same sessions of event time', () =>
-    check(async (given) => {
-      const history = { ...given, events: given.events.filter(({ kind }) => kind !== 'time') }
-      const gapMs = 8
-      const builder = new PlanBuilder()
-      const source = builder.source()
-      const timed = builder.eventTime(source, (record: never) => pushedIn(record).time, 200)
-      const keyed = builder.step('keyBy', timed, (record: never) => pushedIn(record).value % 4)
-      const make = () =>
-        new SessionWindows({ gapMs, latenessMs: 0, clock: eventClock }, sumAggregate('s', amountOf), {
-          everyMs: undefined,
-          count: undefined,
-        })
-      expect(make().combiner).toBeDefined()
-      const sink = builder.sink(builder.keyed('window', [keyed], make, ['late']))
-      const pipeline = await live(builder.plan, [source], history)
-      await end(pipeline)
-      const expected: unknown[] = []
-      for (const key of [0, 1, 2, 3]) {
-        const rows = pushed(history).filter(({ value }) => value % 4 === key)
-        let open: { key: number; start: number; end: number; value: number } | undefined
-        for (const { time, value } of rows.sort((a, b) => a.time - b.time)) {
-          if (!open || time > open.end) {
-            open = { key, start: time, end: time, value: 0 }
-            expected.push(open)
+    check(
+      async (given) => {
+        const history = { ...given, events: given.events.filter(({ kind }) => kind !== 'time') }
+        const gapMs = 8
+        const builder = new PlanBuilder()
+        const source = builder.source()
+        const timed = builder.eventTime(source, (record: never) => pushedIn(record).time, 200)
+        const keyed = builder.step('keyBy', timed, (record: never) => pushedIn(record).value % 4)
+        const make = () =>
+          new SessionWindows({ gapMs, latenessMs: 0, clock: eventClock }, sumAggregate('s', amountOf), {
+            everyMs: undefined,
+            count: undefined,
+          })
+        expect(make().combiner).toBeDefined()
+        const sink = builder.sink(builder.keyed('window', [keyed], make, ['late']))
+        const pipeline = await live(builder.plan, [source], history)
+        await end(pipeline)
+        const expected: unknown[] = []
+        for (const key of [0, 1, 2, 3]) {
+          const rows = pushed(history).filter(({ value }) => value % 4 === key)
+          let open: { key: number; start: number; end: number; value: number } | undefined
+          for (const { time, value } of rows.sort((a, b) => a.time - b.time)) {
+            if (!open || time > open.end) {
+              open = { key, start: time, end: time, value: 0 }
+              expected.push(open)
+            }
+            open.end = time + gapMs
+            open.value += value
           }
-          open.end = time + gapMs
-          open.value += value
         }
-      }
-      const found = linesOf(pipeline, sink).map(([, session]) => session)
-      const sorted = (all: unknown[]) =>
-        all.map((each) => JSON.stringify(each, ['key', 'start', 'end', 'value'])).sort()
-      expect(sorted(found)).toEqual(sorted(expected))
-      expect(pipeline.store.cells.size).toBe(0)
-    }))
+        const found = linesOf(pipeline, sink).map(([, session]) => session)
+        const sorted = (all: unknown[]) =>
+          all.map((each) => JSON.stringify(each, ['key', 'start', 'end', 'value'])).sort()
+        expect(sorted(found)).toEqual(sorted(expected))
+        expect(pipeline.store.cells.size).toBe(0)
+      },
+      [severalAtOnce],
+    ))
 
   it('are sent once for each key and barrier', async () => {
     const builder = new PlanBuilder()

@@ -146,5 +146,6 @@ export async function end(pipeline: MemoryPipeline): Promise<void> {
   await pipeline.commitAll()
 }
 
-export const check = (property: (history: History) => Promise<void>) =>
-  fc.assert(fc.asyncProperty(histories, property), { numRuns: runs })
+/** @param examples histories that went wrong once */
+export const check = (property: (history: History) => Promise<void>, examples: readonly History[] = []) =>
+  fc.assert(fc.asyncProperty(histories, property), { numRuns: runs, examples: examples.map((each) => [each]) })
