@@ -19,14 +19,20 @@ function file(name: string, text: string): string {
 }
 let folder = ''
 
-test('a daemon speaks for the region alone that its certificate names, as common name or DNS name', async () => {
-  folder = temporaryFolder()
-  const own = authority.issue('us-east-1', ['127.0.0.1'])
+/** Answers everything, and remembers which region asked. */
+function answering() {
   const asked: string[] = []
   const answer = (async (from: string) => {
     asked.push(from)
     return {}
   }) as unknown as Answering
+  return { asked, answer }
+}
+
+test('a daemon speaks for the region alone that its certificate names, as common name or DNS name', async () => {
+  folder = temporaryFolder()
+  const own = authority.issue('us-east-1', ['127.0.0.1'])
+  const { asked, answer } = answering()
   const listener = await Listener.open({
     region: 'us-east-1',
     host: '127.0.0.1',
@@ -119,11 +125,7 @@ test('certificates that are renewed are met by every new connection, on both sid
 })
 
 test('an address that is that of another region is refused, and nothing is asked there', async () => {
-  const asked: string[] = []
-  const answer = (async (from: string) => {
-    asked.push(from)
-    return {}
-  }) as unknown as Answering
+  const { asked, answer } = answering()
   const listener = await Listener.open({
     region: 'ap-south-1',
     host: '127.0.0.1',
